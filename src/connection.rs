@@ -17,7 +17,7 @@ use crate::conceal;
 use crate::error::{Error, Result};
 use crate::listed::few;
 use crate::output;
-use crate::platform::{Place, Platform};
+use crate::platform::{self, Place, Platform};
 use crate::reconcile::Target;
 use crate::settings::project_file::ProjectFile;
 use crate::settings::session_file::SessionFile;
@@ -318,6 +318,14 @@ impl Connection {
             })
         };
         self.project_id.get_or_try_init(find).await.map(String::as_str)
+    }
+
+    /// The URL below which rooms are: the platform's, unless another process has the rooms of the
+    /// same data folder.
+    #[must_use]
+    pub fn rooms(&self) -> String {
+        let elsewhere = self.data.as_deref().and_then(platform::holder_of_rooms);
+        elsewhere.unwrap_or_else(|| self.client.base().to_owned())
     }
 
     /// The file that says which project is activated on this platform.

@@ -23,10 +23,12 @@ pub enum Class {
     /// A guard refused, or the manifests are wrong or cannot be read, so there is no plan; nothing
     /// was written. Exit code 6.
     Refused,
+    /// Everything was done, and something of it does not work. Exit code 7.
+    Unhealthy,
 }
 
 /// The exit codes of the program. There is no other list of them.
-pub const CODES: [ExitCode; 7] = [
+pub const CODES: [ExitCode; 8] = [
     ExitCode { code: 0, word: "done", meaning: "done, or nothing to change, or nothing to list" },
     ExitCode {
         code: Class::Failed.exit_code(),
@@ -57,6 +59,11 @@ pub const CODES: [ExitCode; 7] = [
         code: Class::Refused.exit_code(),
         word: "refused by a guard",
         meaning: "refused by a guard, or the manifests are wrong or cannot be read, so there is no plan; nothing was written",
+    },
+    ExitCode {
+        code: Class::Unhealthy.exit_code(),
+        word: "applied, not healthy (--wait)",
+        meaning: "applied, and some of it did not work in time (`apply --wait`)",
     },
 ];
 
@@ -89,6 +96,7 @@ impl Class {
             Self::Partial => 4,
             Self::Stale => 5,
             Self::Refused => 6,
+            Self::Unhealthy => 7,
         }
     }
 }

@@ -212,7 +212,7 @@ pub(crate) fn no_project() -> Error {
 }
 
 /// A duration as people write it: `500ms`, `30s`, `2m`, `1m 30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write it as 500ms, 30s or 2m, at least 1ms and at most 1h".to_owned();
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(parsed)

@@ -64,4 +64,5 @@ mod skipping;
 mod stopping;
 mod strangers;
 mod usage;
+mod waiting;
 mod workflow;

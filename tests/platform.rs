@@ -10,6 +10,7 @@ mod lists;
 mod matrix;
 mod members;
 pub(crate) mod opened;
+mod operations;
 mod people;
 mod process;
 mod promises;

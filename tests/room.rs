@@ -94,7 +94,7 @@ async fn answering(answer: Value) -> (String, tokio::task::JoinHandle<Message>) 
         let mut assembler = Assembler::default();
         let mut heard = None;
         loop {
-            for packet in say.drain(..).flat_map(|message| message.packets(SLICE)) {
+            for packet in say.drain(..).flat_map(|it| it.packets(SLICE).collect::<Vec<_>>()) {
                 socket.send(Frame::binary(packet)).await.unwrap();
             }
             let Some(Ok(frame)) = socket.next().await else { break };
@@ -137,7 +137,7 @@ async fn an_answer_comes_through_behind_all_that_the_room_tells() {
         let mut assembler = Assembler::default();
         let greeting = [Message::new(1, "connected", init), Message::new(2, "room_ready", ready)];
         let before = greeting.into_iter().chain((0..500).map(|at| told(3 + at)));
-        for packet in before.flat_map(|message| message.packets(SLICE)) {
+        for packet in before.flat_map(|it| it.packets(SLICE).collect::<Vec<_>>()) {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
         let question = loop {
@@ -147,7 +147,9 @@ async fn an_answer_comes_through_behind_all_that_the_room_tells() {
                 break message;
             }
         };
-        for packet in (0..MESSAGES as u64).flat_map(|at| told(1_000 + at).packets(SLICE)) {
+        for packet in
+            (0..MESSAGES as u64).flat_map(|at| told(1_000 + at).packets(SLICE).collect::<Vec<_>>())
+        {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
         // All but what lies in the buffers of the system was taken by now.

@@ -28,7 +28,7 @@ use crate::output;
 use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
 use crate::room::handshake;
-use crate::room::message::{LARGE_SLICE, Message};
+use crate::room::message::{LARGE, Message};
 use crate::serving::{self, Bounds, descriptors};
 use crate::settings;
 
@@ -249,10 +249,10 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
     };
     shared.attend(endpoint, room, entering, || {
         let headers = [
-            (header::CONNECTION.as_str(), "Upgrade".to_owned()),
-            (header::UPGRADE.as_str(), "websocket".to_owned()),
-            (header::SEC_WEBSOCKET_ACCEPT.as_str(), accepted),
-            (handshake::SLICES, LARGE_SLICE.to_string()),
+            (header::CONNECTION, "Upgrade".to_owned()),
+            (header::UPGRADE, "websocket".to_owned()),
+            (header::SEC_WEBSOCKET_ACCEPT, accepted),
+            (handshake::SLICES, LARGE.to_string()),
         ];
         (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
     })
@@ -327,7 +327,7 @@ impl Shared {
 }
 
 /// Works in a room until it closes, somebody dismisses the service, or the host stops.
-async fn work(
+pub(crate) async fn work(
     callee: &dyn Callee,
     room: &Room,
     mut incoming: Incoming,

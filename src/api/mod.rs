@@ -9,6 +9,7 @@ pub mod key;
 pub mod newer;
 pub mod oauth;
 pub mod pace;
+pub mod post;
 pub mod project;
 pub mod python_json;
 pub mod reader;

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::option_values::{self, named_room};
 use super::room::{ask, entering};
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
-use crate::api::http::{self, Unread};
+use crate::api::http;
+use crate::api::post::Webhook;
 use crate::api::token::Token;
-use crate::api::{python_json, token as signing};
 use crate::error::{Class, Error, Result};
 use crate::kinds::shape::Shape;
 use crate::kinds::specs::scope::ApiScope;
@@ -176,7 +175,6 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         http::refuse_plain(url)?;
     }
     let Invitation { room, token, arguments } = invitation;
-    let shown = visible::url(url);
     let body = json!({
         "event": "room.call",
         "data": {
@@ -186,37 +184,8 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
             "arguments": arguments,
         },
     });
-    // Receivers hash what they read as Python writes it, so that is what is sent.
-    let body = python_json::dumps(&body);
-    let client = http::build(http::of_platform(url))?;
-    let mut request = client.post(url).header("Content-Type", "application/json");
-    if let Some(secret) = variable("MESHAGENT_WEBHOOK_SECRET") {
-        let digest = Sha256::digest(body.as_bytes());
-        let digest = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        let signature = signing::sign(&json!({ "sha256": digest }), &SecretString::from(secret));
-        request = request.header("Meshagent-Signature", format!("Bearer {signature}"));
-    }
-    let failed = || Error::failed(format!("failed to call {shown}"));
-    let answer = tokio::time::timeout(PATIENCE, http::send(request.body(body)))
-        .await
-        .map_err(|_| failed().because(Unread::Late))?
-        .map_err(|unanswered| {
-            let known = unanswered.hint.clone();
-            failed().because(unanswered).hint(
-                known
-                    .unwrap_or_else(|| "check --url, and that the callee listens there".to_owned()),
-            )
-        })?;
-    let status = answer.status();
-    let refused = || Error::failed(format!("{shown} answered with {status}"));
-    match status.as_u16() {
-        404 => Err(refused().hint("something else listens there, or the callee has another path: check --url")),
-        400.. => Err(refused()),
-        300.. => Err(refused().hint(
-            "the token is sent only to the given URL, not to where it redirects: give the final URL",
-        )),
-        _ => Ok(()),
-    }
+    let secret = variable("MESHAGENT_WEBHOOK_SECRET").map(SecretString::from);
+    Webhook { url, body: &body, secret: secret.as_ref(), patience: PATIENCE }.post().await
 }
 
 /// Runs `call`.

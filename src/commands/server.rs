@@ -1,18 +1,22 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use super::signals::{STOP, Signals};
+use crate::api::key::ApiKey;
+use crate::bounded;
 use crate::conceal;
 use crate::connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{Bootstrap, Known, Place, Platform, Rotation};
+use crate::platform::{self, Bootstrap, Known, Limits, Place, Platform, Rotation};
 use crate::serving::descriptors;
+use crate::settings::variable;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
@@ -47,9 +51,78 @@ pub struct ServerArgs {
     #[arg(long, value_name = "USER", conflicts_with = "listen")]
     pub key_for: Option<String>,
 
+    /// With --print-env, also print the parts of the key: its id and its secret
+    #[arg(long, requires = "print_env")]
+    pub all: bool,
+
+    /// What rooms may use.
+    #[command(flatten)]
+    pub rooms: RoomsArgs,
+
     /// Which keys to replace.
     #[command(flatten)]
     pub rotate: RotateArgs,
+}
+
+/// What rooms may use, and how their webhooks are signed.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Rooms")]
+pub struct RoomsArgs {
+    /// How many participants may be in all rooms together [default: half of the connections]
+    #[arg(long, value_name = "N")]
+    pub max_participants: Option<NonZeroUsize>,
+
+    /// How many rooms may run at once [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub max_rooms: Option<NonZeroUsize>,
+
+    /// How large a message to a room may be, in MiB [default: 4]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub max_message: Option<u16>,
+
+    /// The file with the secret that webhooks of rooms are signed with
+    #[arg(long, value_name = "FILE", conflicts_with = "webhook_secret")]
+    pub webhook_secret_file: Option<PathBuf>,
+
+    /// The secret itself, which others on this machine can see [env: MESHAGENT_WEBHOOK_SECRET]
+    #[arg(long, value_name = "SECRET")]
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// The longest secret that is read from a file, in bytes.
+const SECRET: usize = 4096;
+
+impl RoomsArgs {
+    /// Applies them to limits.
+    fn change(&self, limits: &mut Limits) {
+        if let Some(most) = self.max_participants {
+            limits.participants = most.get();
+        }
+        if let Some(most) = self.max_rooms {
+            limits.rooms = most.get();
+        }
+        if let Some(most) = self.max_message {
+            limits.message = usize::from(most) * 1024 * 1024;
+        }
+    }
+
+    /// The secret of webhooks, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is empty.
+    fn webhook_secret(&self) -> Result<Option<SecretString>> {
+        let Some(path) = &self.webhook_secret_file else {
+            let given = variable("MESHAGENT_WEBHOOK_SECRET").map(SecretString::from);
+            return Ok(self.webhook_secret.clone().or(given));
+        };
+        let failed = || format!("failed to read the secret of webhooks from {}", path.display());
+        let text = bounded::text(path, SECRET).context(failed)?;
+        match text.trim_end_matches(['\n', '\r']) {
+            "" => Err(Error::usage(format!("the file {} is empty", path.display()))),
+            secret => Ok(Some(secret.into())),
+        }
+    }
 }
 
 /// An address with a port.
@@ -124,7 +197,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     }
     platform.close().await;
     if args.print_env {
-        print_env(&bootstrap, None)?;
+        print_env(&bootstrap, None, args.all)?;
     }
     Ok(())
 }
@@ -176,7 +249,12 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         }
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    let secret = args.rooms.webhook_secret()?;
     let platform = Platform::open(place).await?.known_as(args.allow_host);
+    let platform = platform
+        .limiting(|limits| args.rooms.change(limits))
+        .signing_webhooks(secret)
+        .keeping_rooms();
     conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {
         output::warning(&few);
@@ -191,7 +269,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         args.data.display()
     ));
     if args.print_env {
-        print_env(&platform.bootstrap(), Some(address))?;
+        print_env(&platform.bootstrap(), Some(address), args.all)?;
     }
     let stopped = async move {
         signals.received().await;
@@ -200,30 +278,24 @@ pub async fn run(args: ServerArgs) -> Result<()> {
 }
 
 /// Prints the environment of a client, and nothing else; without an address if nothing is served.
-fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>) -> Result<()> {
-    let url = address.map(|address| format!("http://{}", reachable(address)));
+fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>, all: bool) -> Result<()> {
+    let url = address.map(|address| format!("http://{}", platform::reachable(address)));
     let mut lines = String::new();
+    // Programs that sign tokens themselves take the parts of the key.
+    let parts = ApiKey::parse(bootstrap.api_key.expose_secret()).filter(|_| all);
+    let id = parts.as_ref().map(|key| key.id.to_string());
     for (name, value) in [
         ("MESHAGENT_API_URL", url.as_deref()),
         ("MESHAGENT_API_KEY", Some(bootstrap.api_key.expose_secret())),
         ("MESHAGENT_PROJECT_ID", Some(bootstrap.project_id.as_str())),
+        ("MESHAGENT_KEY_ID", id.as_deref()),
+        ("MESHAGENT_SECRET", parts.as_ref().map(|key| key.secret.expose_secret())),
     ] {
         let Some(value) = value else { continue };
         lines += &format!("export {name}={}\n", quoted(value));
     }
     output::credential(&lines);
     output::check()
-}
-
-/// An address that a client on this machine can connect to.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 /// A text as one word of a POSIX shell.
@@ -239,11 +311,5 @@ mod tests {
     fn values_are_one_word_of_a_shell() {
         assert_eq!(quoted("ma-a-b"), "'ma-a-b'");
         assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-    }
-
-    #[test]
-    fn a_client_is_not_sent_to_every_address() {
-        let all: SocketAddr = ([0, 0, 0, 0], 80).into();
-        assert_eq!(reachable(all).to_string(), "127.0.0.1:80");
     }
 }

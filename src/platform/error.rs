@@ -66,6 +66,9 @@ pub enum Refusal {
     /// 503: the store, or the rendering of templates, was busy for too long; nothing was written.
     #[error("the platform is busy, try again")]
     Busy,
+    /// 503: another process runs the rooms of this folder.
+    #[error("another process runs the rooms of this data folder: enter them there")]
+    Elsewhere,
     /// 500: a fault of the platform itself.
     #[error("the platform failed")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -118,7 +121,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Elsewhere => StatusCode::SERVICE_UNAVAILABLE,
             Self::Gone(_) | Self::Unsure | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

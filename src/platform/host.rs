@@ -5,7 +5,7 @@
 //! But such a request cannot name another host than its own. So requests over loopback must be for
 //! an address, for `localhost`, or for a name that was allowed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
@@ -53,6 +53,18 @@ impl Names {
 /// A name in the form in which names are compared.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// An address that a client on this machine can connect to.
+#[must_use]
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 #[cfg(test)]
@@ -119,5 +131,11 @@ mod tests {
         let to = |uri: &str| names.check(&uri.parse().expect("a URI"), &HeaderMap::new());
         assert!(to("http://localhost:1/x").is_ok());
         assert!(to("http://evil.example/x").is_err());
+    }
+
+    #[test]
+    fn a_client_is_not_sent_to_every_address() {
+        let all: SocketAddr = ([0, 0, 0, 0], 80).into();
+        assert_eq!(reachable(all).to_string(), "127.0.0.1:80");
     }
 }

@@ -43,6 +43,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -55,7 +56,11 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 use self::host::Names;
+pub use self::host::reachable;
+pub use self::live::Limits;
 use self::live::Rooms;
+pub use self::live::lease::holder as holder_of_rooms;
+pub use self::live::operations::OperationSummary;
 pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
@@ -87,6 +92,9 @@ pub struct Platform {
     bootstrap: Bootstrap,
     names: Names,
     connections: usize,
+    limits: Limits,
+    webhook_secret: Option<SecretString>,
+    keeps_rooms: bool,
 }
 
 /// The state that handlers share.
@@ -156,13 +164,43 @@ impl Platform {
         let bootstrap = bootstrap::ensure(&store)
             .await
             .context(|| "failed to set up the platform".to_owned())?;
-        Ok(Self { store: Arc::new(store), bootstrap, names: Names::default(), connections })
+        Ok(Self {
+            store: Arc::new(store),
+            bootstrap,
+            names: Names::default(),
+            connections,
+            limits: Limits::new(connections),
+            webhook_secret: None,
+            keeps_rooms: false,
+        })
     }
 
     /// The same, with more names for requests over loopback.
     #[must_use]
     pub fn known_as(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.names = Names::new(names);
+        self
+    }
+
+    /// The same, with limits of rooms that are changed from the defaults.
+    #[must_use]
+    pub fn limiting(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// The same; it has the rooms of its folder from the start, and other processes send those who
+    /// enter them here. Otherwise it takes them when somebody enters one.
+    #[must_use]
+    pub const fn keeping_rooms(mut self) -> Self {
+        self.keeps_rooms = true;
+        self
+    }
+
+    /// The same; webhooks are signed with a secret, if there is one.
+    #[must_use]
+    pub fn signing_webhooks(mut self, secret: Option<SecretString>) -> Self {
+        self.webhook_secret = secret;
         self
     }
 
@@ -236,6 +274,12 @@ impl Platform {
         rest::routes().iter().map(rest::Route::summary).collect()
     }
 
+    /// Every operation that its rooms perform.
+    #[must_use]
+    pub fn operations() -> Vec<OperationSummary> {
+        live::operations::summaries()
+    }
+
     /// Serves on a listener until the shutdown future completes, then ends the rooms that run,
     /// finishes the requests under way, for at most half a minute, and closes the store.
     ///
@@ -251,7 +295,10 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let (connections, rooms) = (self.connections, Rooms::new(self.connections));
+        let (connections, keeps_rooms) = (self.connections, self.keeps_rooms);
+        let rooms =
+            Rooms::new(Arc::clone(&store), address, self.limits, self.webhook_secret.clone())
+                .context(|| "failed to set up rooms".to_owned())?;
         let app = App {
             platform: self,
             address,
@@ -271,6 +318,9 @@ impl Platform {
             stop.cancel();
             std::future::pending().await
         };
+        if keeps_rooms {
+            rooms.take_over();
+        }
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,
             () = look_after(&store, &rooms) => Ok(()),
@@ -297,7 +347,7 @@ async fn look_after(store: &Store, rooms: &Rooms) {
         }
         // If that cannot be known, they continue.
         let gone = objects::rooms::gone(store.reads(), rooms.running()).await;
-        gone.unwrap_or_default().iter().for_each(|room| rooms.end(room));
+        gone.unwrap_or_default().iter().for_each(|room| rooms.delete(room));
     }
 }
 

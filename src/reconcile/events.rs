@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::health::Health;
 use crate::apply::execute::{Outcome, Progress, Report};
 use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
@@ -37,6 +38,16 @@ pub enum Event {
         /// What became of it.
         #[serde(flatten)]
         outcome: Outcome,
+    },
+    /// How a service is that was created or changed, when that is waited for.
+    Health {
+        /// The object, as it is shown.
+        address: String,
+        /// The object.
+        key: Key,
+        /// How it is.
+        #[serde(flatten)]
+        health: HealthDocument,
     },
     /// What the user should know and need not act on.
     Note {
@@ -92,6 +103,39 @@ impl Failure {
             hint: error.hint.clone(),
             problems: problems.collect(),
         }
+    }
+}
+
+/// How something is, as programs read it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HealthDocument {
+    /// A word.
+    pub health: HealthWord,
+    /// Why it does not work, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether something works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthWord {
+    /// It works.
+    Healthy,
+    /// It does not work yet.
+    Waiting,
+    /// It cannot work.
+    Broken,
+}
+
+impl From<&Health> for HealthDocument {
+    fn from(health: &Health) -> Self {
+        let (health, message) = match health {
+            Health::Works => (HealthWord::Healthy, None),
+            Health::Waits(message) => (HealthWord::Waiting, Some(message.clone())),
+            Health::Broken(message) => (HealthWord::Broken, Some(message.clone())),
+        };
+        Self { health, message }
     }
 }
 

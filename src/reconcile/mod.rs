@@ -12,6 +12,7 @@ pub mod acceptance;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
+pub mod health;
 pub mod known_secrets;
 pub mod left_over;
 pub mod perform;

@@ -77,6 +77,9 @@ pub struct Tool {
     /// The same in the form of older rooms. If both are given, the other one counts.
     #[serde(rename = "supportsContext", skip_serializing_if = "Option::is_none")]
     pub supports_context_of_old: Option<bool>,
+    /// What else its host says of it, such as `strict` and `pricing`.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
 }
 
 /// What a tool takes or answers.

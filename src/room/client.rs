@@ -77,14 +77,15 @@ impl Room {
     }
 
     /// Becomes a participant over an existing connection, and waits until the room is ready.
-    /// `slices` is the size of slices that the room takes, if that is known.
+    /// `slices` is how large the slices may be that the room is sent, in bytes, as far as that is
+    /// known. A room that sends large ones takes large ones.
     ///
     /// # Errors
     ///
     /// Why the room does not let the participant in, as a phrase.
     pub async fn over<S>(
         socket: WebSocketStream<S>,
-        slices: Option<usize>,
+        slices: usize,
     ) -> Result<(Self, Incoming), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

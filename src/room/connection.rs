@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::{self, BUDGET, Budget};
 use super::content::{Content, Refused};
-use super::message::{Assembler, LARGE_SLICE, Message, SLICE};
+use super::message::{Assembler, LARGE, Message, SLICE};
 
 /// How long leaving may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     expected: Mutex<Expected>,
     asked: AtomicU64,
-    /// How large the slices may be that the room takes, in bytes; 0 if that is not known.
+    /// How large the slices may be that the room is sent, in bytes.
     slice: AtomicUsize,
     pub(super) budget: Budget,
     /// Cuts the connection.
@@ -166,9 +166,9 @@ impl Greeting {
 }
 
 impl Shared {
-    /// What a participant shares in a room that takes slices of so many bytes, if that is known.
-    pub(super) fn new(slice: Option<usize>) -> Self {
-        Self { slice: AtomicUsize::new(slice.unwrap_or_default()), ..Self::default() }
+    /// What a participant shares in a room that is sent slices of up to so many bytes.
+    pub(super) fn new(slice: usize) -> Self {
+        Self { slice: AtomicUsize::new(slice), ..Self::default() }
     }
 
     /// A number for a message, which no other message of this participant has.
@@ -233,24 +233,10 @@ impl Shared {
         *self.expected() = Expected { ended: Some(ended), ..Expected::default() };
     }
 
-    /// How large the slices of messages to the room are, in bytes.
-    fn slice(&self) -> usize {
-        match self.slice.load(Ordering::Relaxed) {
-            0 => SLICE,
-            known => known,
-        }
-    }
-
     /// Notes how large the slices are that the room sends. What it said itself counts more.
     fn saw_slice(&self, largest: usize) {
-        if largest > SLICE {
-            let unknown = 0;
-            let _ = self.slice.compare_exchange(
-                unknown,
-                LARGE_SLICE,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+        if largest > SLICE && self.slice.load(Ordering::Relaxed) == SLICE {
+            self.slice.store(LARGE, Ordering::Relaxed);
         }
     }
 
@@ -421,7 +407,7 @@ where
         };
         let done = match next {
             Some(Some(Outgoing::Message(message))) => {
-                let packets = message.packets(shared.slice());
+                let packets = message.packets(shared.slice.load(Ordering::Relaxed));
                 let frames = packets.map(|packet| Ok(Frame::Binary(packet)));
                 sink.send_all(&mut futures_util::stream::iter(frames)).await
             }

@@ -4,31 +4,32 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use reqwest::header::{
-    CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::message::{LARGE_SLICE, SLICE};
+use super::message::{LARGE, SLICE};
 use crate::api::http;
 use crate::api::token::VERSION;
 use crate::error::{Error, causes, with_causes};
 
-/// The header in which each side says how many bytes the slices of a message may have that is sent
-/// to it. It is ours; who does not know it sends the small ones that everybody takes.
-pub const SLICES: &str = "meshagent-slice";
+/// The header in which each side says how large the slices may be that it is sent. It is ours:
+/// others leave it out, and get the slices that every peer takes.
+pub const SLICES: HeaderName = HeaderName::from_static("meshagent-slice");
 
-/// The size of slices that the other side takes, if it says so in its headers and takes larger ones
-/// than everybody does. It is not more than [`LARGE_SLICE`].
+/// How large the slices may be that a peer with these headers is sent, in bytes: [`SLICE`], unless
+/// it says that it takes larger ones, and not more than [`LARGE`].
 #[must_use]
-pub fn slices(headers: &HeaderMap) -> Option<usize> {
-    let told = headers.get(SLICES)?.to_str().ok()?.trim();
-    // A number that is larger than any is one that is too large.
+pub fn slices(headers: &HeaderMap) -> usize {
+    let told = headers.get(SLICES).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
     let is_number = !told.is_empty() && told.bytes().all(|byte| byte.is_ascii_digit());
-    let size = is_number.then(|| told.parse().unwrap_or(usize::MAX))?;
-    (size > SLICE).then(|| size.min(LARGE_SLICE))
+    // A number that is larger than any is one that is too large.
+    let told = is_number.then(|| told.parse().unwrap_or(usize::MAX));
+    told.unwrap_or(SLICE).clamp(SLICE, LARGE)
 }
 
 /// Why there is no connection to a room.
@@ -64,12 +65,12 @@ impl Unconnected {
 
 /// The handshake, over the same HTTP client as everything else, so that proxies and certificates
 /// are the same. The token goes to another machine only over TLS, unless `insecure` allows
-/// otherwise. It returns the connection, and the size of slices that the room takes, if that says so.
+/// otherwise. It returns the connection, and how large the slices may be that the room is sent.
 pub(super) async fn connect(
     url: &str,
     token: &SecretString,
     insecure: bool,
-) -> Result<(WebSocketStream<reqwest::Upgraded>, Option<usize>), Unconnected> {
+) -> Result<(WebSocketStream<reqwest::Upgraded>, usize), Unconnected> {
     let mut address = match url.strip_prefix("ws") {
         Some(rest) => url::Url::parse(&format!("http{rest}")),
         None => url::Url::parse(url),
@@ -101,7 +102,7 @@ pub(super) async fn connect(
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key)
-        .header(SLICES, LARGE_SLICE);
+        .header(SLICES, LARGE);
     let answer = http::send(request).await.map_err(|unanswered| {
         let hint = unanswered.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         let failed = Unconnected::for_now(format!("{unanswered}{hint}"));
@@ -178,22 +179,22 @@ mod tests {
             slices(&headers)
         };
         for (value, expected) in [
-            (&b"65536"[..], Some(65_536)),
-            (b" 4096 ", Some(4096)),
-            (b"65537", Some(65_536)),
-            (b"99999999999999999999999999", Some(65_536)),
-            (b"1025", Some(1025)),
-            (b"1024", None),
-            (b"0", None),
-            (b"", None),
-            (b"+65536", None),
-            (b"-1", None),
-            (b"x", None),
-            (b"\xff", None),
+            (&b"65536"[..], 65_536),
+            (b" 4096 ", 4096),
+            (b"65537", 65_536),
+            (b"99999999999999999999999999", 65_536),
+            (b"1025", 1025),
+            (b"1023", 1024),
+            (b"0", 1024),
+            (b"", 1024),
+            (b"+65536", 1024),
+            (b"-1", 1024),
+            (b"x", 1024),
+            (b"\xff", 1024),
         ] {
             assert_eq!(told(value), expected, "{value:?}");
         }
-        assert_eq!(slices(&HeaderMap::new()), None);
+        assert_eq!(slices(&HeaderMap::new()), SLICE);
     }
 
     #[tokio::test]

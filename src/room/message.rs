@@ -15,7 +15,7 @@ pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 pub const SLICE: usize = 1024;
 
 /// The largest slice that is sent to somebody who sends larger ones than [`SLICE`], in bytes.
-pub const LARGE_SLICE: usize = 64 * 1024;
+pub const LARGE: usize = 64 * 1024;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ impl Message {
 
     /// The packets, in the order in which they are sent, with slices of at most so many bytes.
     /// Each is made when it is asked for.
-    pub fn packets(self, slice: usize) -> impl Iterator<Item = Bytes> + Send {
+    pub fn packets(&self, slice: usize) -> impl Iterator<Item = Bytes> + Send {
         let header = self.header.to_string().into_bytes();
         let front = [&(header.len() as u64).to_be_bytes()[..], &header].concat();
         let (slice, length) = (slice.max(1), front.len() + self.bytes.len());
@@ -220,7 +220,7 @@ mod tests {
         let message = Message { bytes: vec![7; 100], ..Message::new(1, "a", json!({})) };
         let take = |limit: usize| {
             let mut assembler = Assembler::new(limit);
-            let mut taken = message.clone().packets(20).map(|packet| {
+            let mut taken = message.packets(20).map(|packet| {
                 let taken = assembler.take(&packet);
                 assert!(assembler.held() <= limit);
                 taken
@@ -246,7 +246,7 @@ mod tests {
         ) {
             let message = Message { id, kind, header: json!({ "text": text }), bytes };
             let mut assembler = Assembler::default();
-            let packets: Vec<Bytes> = message.clone().packets(slice).collect();
+            let packets: Vec<Bytes> = message.packets(slice).collect();
             let (last, others) = packets.split_last().unwrap();
             for packet in others {
                 prop_assert_eq!(assembler.take(packet).unwrap(), None);

@@ -36,7 +36,7 @@ pub(super) async fn sockets() -> (WebSocketStream<DuplexStream>, Played) {
 /// A participant in a room.
 pub(super) async fn entered() -> (Room, Incoming, Played) {
     let (here, mut played) = sockets().await;
-    let (entered, ()) = tokio::join!(Room::over(here, None), played.greet());
+    let (entered, ()) = tokio::join!(Room::over(here, SLICE), played.greet());
     let (room, incoming) = entered.unwrap();
     (room, incoming, played)
 }

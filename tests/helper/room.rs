@@ -288,7 +288,9 @@ fn greeting() -> Vec<Bytes> {
     let status = json!({"status": "starting", "message": "soon"});
     [(1, "room.status", status), (2, "connected", init), (3, "room_ready", ready)]
         .into_iter()
-        .flat_map(|(id, kind, header)| Message::new(id, kind, header).packets(SLICE))
+        .flat_map(|(id, kind, header)| {
+            Message::new(id, kind, header).packets(SLICE).collect::<Vec<_>>()
+        })
         .collect()
 }
 

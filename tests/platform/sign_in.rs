@@ -206,7 +206,14 @@ async fn a_person_signs_in_and_reaches_what_the_key_reaches() {
         .filter(|route| route.access == Access::Open)
         .map(|route| format!("{} {}", route.method, route.path))
         .collect();
-    assert_eq!(open, ["GET /oauth/authorize", "POST /oauth/authorize", "POST /oauth/token"]);
+    // The address of a file is signed.
+    let expected = [
+        "GET /oauth/authorize",
+        "POST /oauth/authorize",
+        "POST /oauth/token",
+        "GET /rooms/{room}/files",
+    ];
+    assert_eq!(open, expected);
 
     let tokens = browser.tokens(&server.owner).await;
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&json!("Bearer"), &json!("admin")));

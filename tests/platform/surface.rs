@@ -319,6 +319,8 @@ async fn secrets_and_webhooks(walk: &mut Walk) {
     let fields = ["id", "name", "description", "url", "events", "action", "payload", "etag"];
     assert_eq!(keys(&listed), fields);
     assert_eq!((&listed["payload"], &listed["action"]), (&json!({"a": 1}), &Value::Null));
+    let deliveries = walk.get(&format!("{base}/{{webhook}}/deliveries"), &[&id(&made)]).await;
+    assert_eq!(deliveries, json!({"deliveries": []}));
     walk.go("DELETE", &format!("{base}/{{webhook}}"), &[&id(&made)], Value::Null).await;
 }
 

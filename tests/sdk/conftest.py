@@ -17,6 +17,9 @@ from meshagent.api.client import Meshagent
 
 STARTUP_SECONDS = 60
 
+# What the platform signs webhooks with.
+WEBHOOK_SECRET = "a secret of at least thirty-two bytes"
+
 # The names of all client methods that any test called.
 called = set()
 
@@ -48,6 +51,7 @@ class Platform:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, "MESHAGENT_WEBHOOK_SECRET": WEBHOOK_SECRET},
         )
         # A server that never gets ready ends the reading instead of the test run.
         watchdog = threading.Timer(STARTUP_SECONDS, self.process.kill)

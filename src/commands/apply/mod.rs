@@ -2,13 +2,16 @@
 
 pub(super) mod progress;
 pub mod report;
+mod wait;
 
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
+use self::wait::Waiting;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
@@ -24,8 +27,8 @@ use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::report::ReportDocument;
-use crate::reconcile::{self, Decision, Performed, Performing, left_over};
-use crate::settings::PlatformArgs;
+use crate::reconcile::{self, Decision, Performed, Performing, health, left_over};
+use crate::settings::{self, PlatformArgs};
 
 /// Arguments for performing a plan.
 #[derive(Debug, Clone, clap::Args)]
@@ -83,6 +86,10 @@ pub struct ApplyArgs {
     policy: PolicyArgs,
     #[command(flatten)]
     perform: PerformArgs,
+    /// Wait until the services that were created or changed work, at most 5m or this long; their
+    /// rooms are entered for that. Exit code 7 if they do not
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5m", value_parser = settings::duration)]
+    wait: Option<Duration>,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -162,6 +169,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
         is_only_shown: false,
+        wait: args.wait.map(|most| (most, &platform)),
         args: &args.perform,
     };
     let done = match set {
@@ -205,6 +213,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         expected: None,
         saved: None,
         is_only_shown: args.dry_run,
+        wait: None,
         args: &args.perform,
     };
     let done = match set {
@@ -230,13 +239,15 @@ struct Ran {
     performed: Performed,
     /// Why it was not performed, if a rule or the user decided so.
     refused: Option<Error>,
+    /// Whether what was applied works, as far as that was waited for.
+    health: Result<()>,
 }
 
 /// Reports how a run ended, even one without a plan: as text or as an event, and in the requested
 /// file.
 fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, refused }) => {
+        Ok(Ran { plan, performed, refused, health }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
@@ -252,7 +263,7 @@ fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
                 None => ReportDocument::default(),
             };
             drop_in_background(plan);
-            (ledger, refused.map_or_else(|| performed.verdict(), Err))
+            (ledger, refused.map_or_else(|| performed.verdict().and(health), Err))
         }
         Err(error) => {
             if args.output == ApplyFormat::Json {
@@ -283,6 +294,8 @@ struct Run<'a> {
     saved: Option<&'a Saved>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
+    /// How long it is waited at most until everything works, and how rooms are reached for that.
+    wait: Option<(Duration, &'a PlatformArgs)>,
     args: &'a PerformArgs,
 }
 
@@ -317,16 +330,32 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
+        let mut health = Ok(());
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed = self.execute(connection, &decision, folder).await?;
                 self.end_left_over(connection, &decision).await?;
+                health = self.wait(connection, plan, &performed).await;
                 (performed, None)
             }
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
-        Ok(Ran { plan: decision.plan, performed, refused })
+        Ok(Ran { plan: decision.plan, performed, refused, health })
+    }
+
+    /// Waits until what was applied works, if that is wanted and all of it was done.
+    async fn wait(
+        &self,
+        connection: &Connection,
+        plan: &Plan,
+        performed: &Performed,
+    ) -> Result<()> {
+        let Some((most, platform)) = self.wait.filter(|_| performed.report.is_complete()) else {
+            return Ok(());
+        };
+        let waiting = Waiting { connection, platform, plan, format: self.args.output };
+        health::verdict(&waiting.wait(performed, most).await?)
     }
 
     /// Whether a set is to be destroyed that owns nothing where it was looked for.

@@ -39,15 +39,24 @@ impl Entering {
     /// # Errors
     /// Errors of the platform.
     pub async fn ask(connection: &Connection, room: &str) -> Result<Self> {
+        Self::ask_in(connection, connection.project_id().await?, room).await
+    }
+
+    /// The same in the project with this id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ask`].
+    pub async fn ask_in(connection: &Connection, project: &str, room: &str) -> Result<Self> {
         let client = &connection.client;
-        let request = client.dialect().connect(connection.project_id().await?, room);
+        let request = client.dialect().connect(project, room);
         let answer = client.send_json(&request).await?;
         let token = answer.get("jwt").and_then(Value::as_str).ok_or_else(|| {
             Error::failed(format!("the platform gave no token for the room {room:?}"))
         })?;
         let token = SecretString::from(token);
         conceal::credential(&token);
-        Ok(Self { url: url(client.base(), room), token })
+        Ok(Self { url: url(&connection.rooms(), room), token })
     }
 
     /// Enters.

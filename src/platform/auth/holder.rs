@@ -95,6 +95,21 @@ impl Holder {
         held.ok_or(Refusal::Unauthenticated("the credential is not valid"))
     }
 
+    /// The owner of a project, by the key with which the platform was set up.
+    ///
+    /// # Errors
+    ///
+    /// The owner has no such key; the store failed.
+    pub async fn owner_of(reads: &SqlitePool, project: &str) -> Result<Self> {
+        let sql = "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest FROM api_keys k \
+             JOIN projects p ON p.owner_user_id = k.user_id \
+             WHERE p.id = $1 AND k.purpose = 'owner' LIMIT 1";
+        let key: Option<StoredKey> =
+            sqlx::query_as(sql).bind(project).fetch_optional(reads).await?;
+        let holder = key.and_then(StoredKey::holder);
+        holder.ok_or_else(|| Refusal::internal("the owner of the project has no key"))
+    }
+
     /// The same, by a sign-in.
     #[must_use]
     pub fn signed_in(self, sign_in: String) -> Self {

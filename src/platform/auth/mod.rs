@@ -225,7 +225,7 @@ impl Entrant {
     /// # Errors
     ///
     /// 401 without a valid participant token; 403 if the token is not for this room; 404 if it is,
-    /// and the room does not exist.
+    /// and the room neither exists nor may be created by the holder of the token.
     async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
         if is_of_holder(credential) {
             authenticate(store, credential, None).await?;
@@ -236,7 +236,12 @@ impl Entrant {
         if participant.claims.room() != Some(name) {
             return Err(Refusal::Forbidden("the token is not for this room".into()));
         }
-        let room = Room::named(store.reads(), &participant.claims.sub, name).await?;
+        let project = &participant.claims.sub;
+        let room = match Room::find(store.reads(), project, name).await? {
+            Some(room) => room,
+            None if participant.may_create_rooms() => Room::ensure(store, project, name).await?,
+            None => return Err(Refusal::missing("room", name)),
+        };
         participant.may_enter(store.reads(), &room).await?;
         Ok(Self { participant, room })
     }

@@ -11,7 +11,7 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::holder::{Holder, Question, Standing};
-use super::token::{self, Claims};
+use super::token::{self, Claims, Grant};
 use super::{Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::rooms::Room;
@@ -74,6 +74,16 @@ impl Given {
             sign_in: holder.sign_in.clone(),
             grant,
         })
+    }
+
+    /// What is given to the services of a project: they belong to its owner.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn of_owner(reads: &SqlitePool, project: &str) -> Result<Self> {
+        let holder = Holder::owner_of(reads, project).await?;
+        Self::to(reads, project, &holder, None).await
     }
 
     /// Its holder in a project and the holder's role there now, if everything is still valid: the
@@ -197,6 +207,22 @@ impl Participant {
                 "the token grants {what:?}, which is more than was granted in this room"
             ))),
         }
+    }
+
+    /// The same participant under another name, as a tool with a scope that is within its own.
+    pub fn behind_helper(&self, name: &str, api: Value) -> Self {
+        let mut helper = self.clone();
+        let grant = |name: &str, scope: Value| Grant { name: name.to_owned(), scope };
+        helper.claims.name = name.to_owned();
+        helper.claims.grants.retain(|grant| grant.name == "room");
+        helper.claims.grants.extend([grant("role", "tool".into()), grant("api", api)]);
+        helper
+    }
+
+    /// Whether it creates the room that it enters, if there is none: a key signed its token, whose
+    /// holder may build in the project. What the platform signs is for a room that existed.
+    pub const fn may_create_rooms(&self) -> bool {
+        self.builds && self.given.is_none()
     }
 
     /// What a token contains that this participant gets for itself.

@@ -39,6 +39,20 @@ pub fn usual() -> Value {
     all_of(USUAL.iter())
 }
 
+/// A stored scope without its nulls, as tokens carry it.
+pub fn present(scope: Value) -> Value {
+    match scope {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, present(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.into_iter().map(present).collect(),
+        other => other,
+    }
+}
+
 impl Caller {
     /// Refuses a scope that is more than the caller may grant: a participant grants no more than
     /// its own token contains, and a caller who may only create rooms grants nothing beyond the
@@ -116,6 +130,12 @@ mod tests {
             serde_json::to_value(scope).expect("JSON")
         };
         beyond(&whole(wanted), &whole(own))
+    }
+
+    #[test]
+    fn tokens_carry_no_nulls() {
+        let scope = json!({"queues": {"send": null, "list": true}, "admin": null});
+        assert_eq!(present(scope), json!({"queues": {"list": true}}));
     }
 
     #[test]

@@ -53,6 +53,14 @@ impl Claims {
         self.grants.iter().find(|grant| grant.name == "room").and_then(|grant| grant.scope.as_str())
     }
 
+    /// The role in rooms: `user`, `agent` or `tool`. Of several, the first that is not `user`
+    /// counts.
+    pub fn role(&self) -> &str {
+        let roles = self.grants.iter().filter(|grant| grant.name == "role");
+        let mut roles = roles.filter_map(|grant| grant.scope.as_str());
+        roles.find(|role| *role != "user").unwrap_or("user")
+    }
+
     /// The scope of the `api` grant, when there is one.
     pub fn api(&self) -> Option<&Value> {
         self.grants.iter().find(|grant| grant.name == "api").map(|grant| &grant.scope)

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, Stream, StreamExt};
-use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -19,17 +19,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
-use super::room::{Event, Guest};
-use super::{Arrival, Seat};
-use crate::room::message::{Assembler, Message, SLICE};
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+use super::calls::Caller;
+use super::guest::{End, Guest};
+use super::outgoing::{Outgoing, Parcel};
+use super::room::Room;
+use super::{Arrival, House, Seat};
+use crate::platform::auth::participant::Participant;
+use crate::room::message::{Assembler, LARGE, SLICE};
 
 /// How long a connection may take to become a websocket.
 const UPGRADING: Duration = Duration::from_secs(10);
-
-/// How many messages may wait to be sent before their participant is removed.
-const WAITING: usize = 64;
 
 /// How often a participant is pinged; it must answer before the next ping.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -37,66 +36,93 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// How long a participant has to close the connection.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The largest message that is accepted, in bytes. No toolkit needs more.
-const MOST: usize = 128 * 1024;
-
 /// How long a message may take to arrive, from its first packet to its last.
 const COMING: Duration = Duration::from_secs(30);
 
-/// How many bytes may wait for a participant to read them, including answers to its pings.
+/// How many bytes may wait in the connection itself, including answers to pings.
 const UNSENT: usize = 1024 * 1024;
 
-/// Why a connection ends, for the other side; `None` if that is gone.
-type End = Option<(CloseCode, &'static str)>;
+/// How much is read at once. It is allocated for each participant.
+const READ: usize = 16 * 1024;
+
+/// How much of a message may have arrived before it counts towards what all participants may have
+/// arriving, in bytes.
+const FREE: usize = 64 * 1024;
+
+/// How much is written before it is handed to the system.
+const WRITTEN: usize = 256 * 1024;
 
 /// Runs a participant's connection from its beginning to its end.
 pub async fn attend(arrival: Arrival, seat: Seat) {
-    let Arrival { entrant, url, upgrade, lasting } = arrival;
+    let Arrival { entrant, url, upgrade, lasting, slices } = arrival;
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADING, upgrade) => upgraded,
-        () = seat.stop.cancelled() => return,
+        () = seat.room.stop.cancelled() => return,
     };
     let Ok(Ok(upgraded)) = upgraded else { return };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MOST))
-        .max_frame_size(Some(MOST))
-        .write_buffer_size(UNSENT / 16)
-        .max_write_buffer_size(UNSENT);
-    let socket = TokioIo::new(upgraded);
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
-    let (mut sink, mut stream) = socket.split();
-    let (outgoing, sent) = mpsc::channel(WAITING);
-    let participant = &entrant.participant;
-    let may_call = participant.scope().is_some();
-    let room = (entrant.room.name.clone(), url);
-    let guest = Guest::new(&participant.claims.name, may_call, room, outgoing);
-    let id = || seat.participant.clone();
-    if seat.events.send(Event::Entered(id(), Box::new(guest))).await.is_err() {
-        return;
-    }
-    let end = tokio::select! {
-        end = read(&mut stream, &seat) => end,
-        end = write(&mut sink, sent) => end,
-        () = seat.stop.cancelled() => Some((CloseCode::Away, "the room is closing")),
-    };
-    // A room that has ended does not have to know.
-    let _ = seat.events.send(Event::Left(id())).await;
-    drop(seat);
-    let _ = timeout(GOODBYE, take_leave(&mut sink, &mut stream, end)).await;
+    // What a participant is told of the session can be looked up.
+    seat.begun.cancelled().await;
+    let room = Arc::clone(&seat.room);
+    let comer = Comer { participant: entrant.participant, room: (entrant.room.name, url), slices };
+    converse(TokioIo::new(upgraded), comer, room, Some(seat)).await;
     drop(lasting);
 }
 
+/// Who comes to a room.
+pub struct Comer {
+    /// The participant.
+    pub participant: Participant,
+    /// The room's name and URL as it reached it.
+    pub room: (String, String),
+    /// How large the slices may be that it is sent, in bytes.
+    pub slices: usize,
+}
+
+/// Lets a participant take part in a room, over a connection that is a websocket from now on.
+pub async fn converse<S>(socket: S, comer: Comer, room: Arc<Room>, seat: Option<Seat>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let most = room.house.limits.message;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+        .write_buffer_size(UNSENT / 16)
+        .max_write_buffer_size(UNSENT);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
+    let (mut sink, mut stream) = socket.split();
+    let (outgoing, parcels) = Outgoing::new();
+    outgoing.takes_slices(comer.slices);
+    let id = uuid::Uuid::new_v4().to_string();
+    let guest = Arc::new(Guest::new(id, comer.participant, comer.room, outgoing));
+    room.enter(&guest);
+    let caller = Caller { room: Arc::clone(&room), guest: Arc::clone(&guest) };
+    let end = tokio::select! {
+        end = read(&mut stream, &caller) => end,
+        end = write(&mut sink, parcels) => end,
+        () = guest.dismissed.cancelled() => guest.why(),
+        () = room.stop.cancelled() => Some((CloseCode::Away, "the room is closing")),
+    };
+    room.leave(&guest);
+    drop((caller, guest, room, seat));
+    let _ = timeout(GOODBYE, take_leave(&mut sink, &mut stream, end)).await;
+}
+
 /// Passes incoming messages on, until nothing may arrive any more.
-async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), seat: &Seat) -> End {
-    let (mut assembler, mut length) = (Assembler::default(), 0);
-    // When a message that has begun must be complete.
-    let mut due: Option<Instant> = None;
+async fn read(
+    stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin),
+    caller: &Caller,
+) -> End {
+    let house = &caller.room.house;
+    let mut assembler = Assembler::default();
+    let mut coming = Coming::default();
     loop {
         let silence = Instant::now() + HEARTBEAT * 2;
-        let until = due.map_or(silence, |due| due.min(silence));
+        let until = coming.due.map_or(silence, |due| due.min(silence));
         let Ok(frame) = timeout_at(until, stream.next()).await else {
-            return Some(match due {
-                Some(_) => (CloseCode::Policy, "a message took too long to arrive"),
+            return Some(match coming.due {
+                Some(_) => TOO_SLOW,
                 None => (CloseCode::Policy, "nothing was received"),
             });
         };
@@ -116,43 +142,77 @@ async fn read(stream: &mut (impl Stream<Item = Result<Frame, Error>> + Unpin), s
             }
             Some(Ok(Frame::Close(_)) | Err(_)) | None => return None,
         };
-        length += packet.len();
-        if length > MOST {
+        coming.length += packet.len();
+        if coming.length > house.limits.message {
             return TOO_LARGE;
         }
+        if packet.len() > SLICE * 2 {
+            caller.guest.outgoing.takes_slices(LARGE);
+        }
+        if !coming.has_room(house, packet.len()).await {
+            return Some(TOO_SLOW);
+        }
         // Parsed, it may take many times as much memory, and all rooms share that.
-        let weight = u32::try_from(length).unwrap_or(u32::MAX);
-        let Ok(share) = Arc::clone(&seat.rooms.reading).acquire_many_owned(weight).await else {
+        let weight = u32::try_from(coming.length).unwrap_or(u32::MAX);
+        let Ok(share) = Arc::clone(&house.reading).acquire_many_owned(weight).await else {
             return Some((CloseCode::Away, "the room is closing"));
         };
         match assembler.take(&packet) {
-            Ok(None) => due = due.or_else(|| Some(Instant::now() + COMING)),
+            Ok(None) => coming.due = coming.due.or_else(|| Some(Instant::now() + COMING)),
             Ok(Some(message)) => {
-                (length, due) = (0, None);
-                let said = Event::Said(seat.participant.clone(), Box::new(message), share);
-                if seat.events.send(said).await.is_err() {
-                    return Some((CloseCode::Away, "the room is closing"));
-                }
+                coming = Coming::default();
+                caller.take(message, share).await;
             }
             Err(_) => return Some((CloseCode::Protocol, "this is not a message")),
         }
     }
 }
 
-const TOO_LARGE: End = Some((CloseCode::Size, "a message is larger than 128 KiB"));
+const TOO_LARGE: End = Some((CloseCode::Size, "the message is larger than the platform allows"));
+
+const TOO_SLOW: (CloseCode, &str) = (CloseCode::Policy, "a message took too long to arrive");
+
+/// A message that is arriving.
+#[derive(Default)]
+struct Coming {
+    length: usize,
+    /// When it must be complete.
+    due: Option<Instant>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Coming {
+    /// Waits until there is room for a further packet; false if there is none in time.
+    async fn has_room(&mut self, house: &House, packet: usize) -> bool {
+        if self.length <= FREE {
+            return true;
+        }
+        let weight = u32::try_from(packet).unwrap_or(u32::MAX);
+        let due = self.due.unwrap_or_else(|| Instant::now() + COMING);
+        let share = Arc::clone(&house.arriving).acquire_many_owned(weight);
+        let Ok(Ok(share)) = timeout_at(due, share).await else { return false };
+        match &mut self.share {
+            Some(all) => all.merge(share),
+            None => self.share = Some(share),
+        }
+        true
+    }
+}
 
 /// Sends the room's messages, until there are no more.
-async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Message>) -> End {
+async fn write<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Frame>,
+    mut parcels: mpsc::UnboundedReceiver<Parcel>,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
         let done = tokio::select! {
-            next = sent.recv() => match next {
-                Some(message) => {
-                    let packets = message.packets(SLICE);
-                    let frames = packets.map(|packet| Ok(Frame::Binary(packet)));
-                    sink.send_all(&mut futures_util::stream::iter(frames)).await
-                }
-                None => return Some((CloseCode::Policy, "the room removed the participant")),
+            next = parcels.recv() => match next {
+                Some(parcel) => send(sink, parcel, &mut parcels).await,
+                None => return Some((CloseCode::Away, "the room is closing")),
             },
             _ = beat.tick() => sink.send(Frame::Ping(Vec::new().into())).await,
         };
@@ -162,12 +222,42 @@ async fn write(sink: &mut SplitSink<Socket, Frame>, mut sent: mpsc::Receiver<Mes
     }
 }
 
+/// Hands a message to the system, with what waits behind it.
+async fn send<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Frame>,
+    first: Parcel,
+    parcels: &mut mpsc::UnboundedReceiver<Parcel>,
+) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sent, mut bytes) = (Vec::new(), 0);
+    let mut next = Some(first);
+    while let Some(parcel) = next {
+        for packet in parcel.packets.iter() {
+            bytes += packet.len();
+            sink.feed(Frame::Binary(packet.clone())).await?;
+        }
+        sent.push(parcel);
+        next = if bytes < WRITTEN { parcels.try_recv().ok() } else { None };
+    }
+    sink.flush().await?;
+    for parcel in sent {
+        if let Some(then) = parcel.sent {
+            then();
+        }
+    }
+    Ok(())
+}
+
 /// Says why the connection ends, and waits until the other side has read it.
-async fn take_leave(
-    sink: &mut SplitSink<Socket, Frame>,
-    stream: &mut SplitStream<Socket>,
+async fn take_leave<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Frame>,
+    stream: &mut SplitStream<WebSocketStream<S>>,
     end: End,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let said = match end {
         Some((code, reason)) => {
             sink.send(Frame::Close(Some(CloseFrame { code, reason: reason.into() }))).await
@@ -176,71 +266,5 @@ async fn take_leave(
     };
     if said.is_ok() {
         while let Some(Ok(_)) = stream.next().await {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::stream;
-    use serde_json::json;
-    use tokio_tungstenite::tungstenite::Bytes;
-    use tokio_util::sync::CancellationToken;
-
-    use super::*;
-    use crate::platform::live::{READING, Rooms};
-
-    fn seat(events: mpsc::Sender<Event>) -> Seat {
-        Seat {
-            rooms: Rooms::new(8),
-            room: "r".to_owned(),
-            participant: "p".to_owned(),
-            events,
-            stop: CancellationToken::new(),
-        }
-    }
-
-    fn packets(size: usize) -> Vec<Bytes> {
-        let header = json!({ "text": "x".repeat(size) });
-        Message::new(1, "room.list_toolkits", header).packets(SLICE).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_read_at_once_is_bounded() {
-        const SIZE: usize = 100_000;
-        const COUNT: usize = 40;
-        let (events, mut taken) = mpsc::channel(COUNT * 2);
-        let seat = seat(events);
-        let free = Arc::clone(&seat.rooms.reading);
-        let frames = (0..COUNT).flat_map(|_| packets(SIZE)).map(|it| Ok(Frame::binary(it)));
-        let mut frames = stream::iter(frames.collect::<Vec<_>>());
-        let reading = tokio::spawn(async move { read(&mut frames, &seat).await.is_none() });
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        // The room takes none of them, and so no more than these are held.
-        assert!((2..=READING / SIZE).contains(&taken.len()), "{}", taken.len());
-        assert!(free.available_permits() < SIZE * 2);
-        let mut count = 0;
-        while let Some(Event::Said(..)) = taken.recv().await {
-            count += 1;
-        }
-        assert_eq!(count, COUNT);
-        assert!(reading.await.expect("the end of what comes"));
-        assert_eq!(free.available_permits(), READING);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_message_that_was_begun_must_come() {
-        let (events, _taken) = mpsc::channel(1);
-        let begun = packets(MOST / 2).remove(0);
-        let ping = || Some((Ok(Frame::Ping(Vec::new().into())), ()));
-        // Pings do not make up for the rest of it.
-        let pings = stream::unfold((), |()| async move {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            ping()
-        });
-        let mut frames = Box::pin(stream::iter([Ok(Frame::binary(begun))]).chain(pings));
-        let start = Instant::now();
-        let end = read(&mut frames, &seat(events)).await;
-        assert_eq!(end, Some((CloseCode::Policy, "a message took too long to arrive")));
-        assert_eq!(start.elapsed(), COMING);
     }
 }

@@ -1,51 +1,142 @@
-//! What lives in memory: the rooms that somebody is in, each a task of its own.
+//! What lives in memory: the rooms that somebody is in.
 //!
 //! | module | holds |
 //! |---|---|
+//! | `calls` | what participants ask: from the message to the answer |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
-//! | `room` | a room: who is in it, and what it answers |
+//! | `deliveries` | what happens is told to webhooks |
+//! | `downloads` | addresses from which files can be downloaded for a while |
+//! | `files` | the files of rooms, on disk |
+//! | `gates` | who may do what, by the scope of the token |
+//! | `guest` | a participant, as long as its connection lasts |
+//! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
+//! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
+//! | `lease` | which process has the rooms of a data folder |
+//! | `operations` | the one table of what a room does |
+//! | `outgoing` | what waits for a participant to read it |
+//! | `queues` | the queues of rooms, in the store |
+//! | `room` | a room: who is in it, and what they are told |
+//! | `services` | the services of a room while it runs |
+//! | `session` | the record of a room's run |
+//! | `toolkits` | one file for each toolkit that every room has |
 //!
-//! A toolkit of rooms is a file here. What outlives a room is a row in `objects`. `auth` decides
-//! who may enter before anything here is called. Nothing here knows about routes.
+//! What outlives a room is a row in `objects`, or a file. `auth` decides who may enter before
+//! anything here is called. Nothing here knows about routes.
 
+mod calls;
 mod connection;
+pub mod deliveries;
+pub mod downloads;
+pub mod files;
+mod gates;
+mod guest;
+mod helpers;
+mod hosted;
+pub mod lease;
+pub mod operations;
+mod outgoing;
+mod queues;
 mod room;
+mod services;
+mod session;
+mod toolkits;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc;
+use secrecy::SecretString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::room::{Event, Running};
+use self::deliveries::Deliveries;
+use self::downloads::Downloads;
+use self::files::Files;
+use self::lease::Lease;
+use self::queues::RoomQueues;
+use self::room::Room;
 use super::auth::Entrant;
 use super::error::{Refusal, Result};
+use super::host::reachable;
+use super::objects::sessions::{self, Session};
+use super::objects::stored;
+use super::store::Store;
+use crate::notice;
 use crate::serving::Lasting;
-
-/// How many events of its participants may wait for a room before further senders have to wait.
-const WAITING: usize = 64;
 
 /// How long participants have to disconnect when the platform closes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How many bytes of messages are parsed at once. The parsed messages may be a hundred times as
-/// large until their room has handled them.
-const READING: usize = 1024 * 1024;
+/// How many bytes of large messages may be arriving, in all rooms together.
+const ARRIVING: usize = 64 * 1024 * 1024;
+
+/// How many bytes may wait for the tools of rooms, in all rooms together.
+const HELD: usize = 64 * 1024 * 1024;
+
+/// The folder of the files of rooms, beside the store.
+const FOLDER: &str = "rooms";
+
+/// An annotation of rooms: how many seconds a room goes on without participants.
+const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
+
+/// An annotation of rooms: how many seconds a room runs at most.
+const MAX_RUNTIME: &str = "meshagent.room.max-runtime-seconds";
+
+/// What rooms may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many participants there may be, in all rooms.
+    pub participants: usize,
+    /// How many rooms may run.
+    pub rooms: usize,
+    /// How large a message may be, in bytes.
+    pub message: usize,
+}
+
+impl Limits {
+    /// The limits of a platform with so many connections. Participants get half of them, so that
+    /// others can still reach it.
+    pub fn new(connections: usize) -> Self {
+        Self { participants: (connections / 2).max(1), rooms: 1000, message: 4 * 1024 * 1024 }
+    }
+}
+
+/// What all rooms share.
+#[derive(Debug)]
+pub struct House {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Signs addresses of files.
+    pub downloads: Downloads,
+    /// Tells webhooks what happens.
+    pub deliveries: Deliveries,
+    /// What rooms may use.
+    pub limits: Limits,
+    /// What may be parsed at once, with a permit for each byte. Parsed, a message may take many
+    /// times as much memory.
+    reading: Arc<Semaphore>,
+    /// What large messages may have arriving, with a permit for each byte.
+    arriving: Arc<Semaphore>,
+    /// What may wait for tools.
+    held: Arc<Semaphore>,
+    folder: PathBuf,
+    /// The queues of rooms that were used since the start, by the ids of the rooms.
+    queues: Mutex<HashMap<String, RoomQueues>>,
+    /// Where this process is reached.
+    url: String,
+    /// The rooms of the folder, once this process has them.
+    lease: OnceLock<Lease>,
+    open: Mutex<Open>,
+}
 
 /// The rooms that run. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Rooms {
-    open: Arc<Mutex<Open>>,
-    /// What may be parsed at once, with a permit for each byte.
-    reading: Arc<Semaphore>,
-    /// How many participants there may be, in all rooms.
-    most: usize,
-}
+pub struct Rooms(Arc<House>);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -56,25 +147,24 @@ struct Open {
     is_closed: bool,
 }
 
-/// A room that runs: how it is reached, how it is ended, how many are in it.
+/// A room that runs, and how many are in it.
 #[derive(Debug)]
 struct Handle {
-    events: mpsc::Sender<Event>,
-    stop: CancellationToken,
+    room: Arc<Room>,
+    /// Signals that its beginning is recorded.
+    begun: CancellationToken,
     seats: usize,
+    /// How long it goes on without participants.
+    lingers: Duration,
+    /// How often it has become empty.
+    emptied: u64,
 }
 
-/// A participant's place in a room. The room runs as long as there is one.
+/// A participant's place in a room.
 #[derive(Debug)]
 struct Seat {
-    rooms: Rooms,
-    /// The id of the room's row.
-    room: String,
-    /// The participant's id.
-    participant: String,
-    events: mpsc::Sender<Event>,
-    /// Signals that the room ends.
-    stop: CancellationToken,
+    room: Arc<Room>,
+    begun: CancellationToken,
 }
 
 /// A participant that arrives.
@@ -87,60 +177,211 @@ pub struct Arrival {
     pub upgrade: OnUpgrade,
     /// Its place among connections.
     pub lasting: Lasting,
+    /// How large the slices may be that it is sent, in bytes.
+    pub slices: usize,
+}
+
+impl House {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something for a room, until the platform closes.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut open = self.open();
+        if !open.is_closed {
+            open.tasks.spawn(task);
+        }
+    }
+
+    /// The queues of a room.
+    fn queues(&self, room: &str) -> RoomQueues {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queues) = queues.get(room) {
+            return queues.clone();
+        }
+        let (own, keeping) = RoomQueues::of(Arc::clone(&self.store), room.to_owned());
+        self.run(keeping);
+        queues.insert(room.to_owned(), own.clone());
+        own
+    }
+
+    /// The files of a room.
+    pub fn files(&self, room: &str) -> Files {
+        Files::of(&self.folder, room)
+    }
+
+    /// A share of what may wait for tools; none if too much waits.
+    fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let weight = u32::try_from(bytes.min(HELD)).unwrap_or(u32::MAX);
+        Arc::clone(&self.held).try_acquire_many_owned(weight).ok()
+    }
+
+    /// Takes the rooms of the folder for this process, if it has not got them yet.
+    fn hold(self: &Arc<Self>) -> Result<()> {
+        if self.lease.get().is_some() {
+            return Ok(());
+        }
+        let lease = Lease::take(self.store.folder(), &self.url)?;
+        // What an earlier process left is ended: nothing of it can still be going on.
+        Files::sweep(&self.folder);
+        let (house, now) = (Arc::clone(self), sessions::now());
+        self.run(async move {
+            if let Err(refusal) = sessions::end_all(&house.store, &now).await {
+                notice::tell("the sessions of an earlier process were not ended", &refusal);
+            }
+        });
+        let _ = self.lease.set(lease);
+        Ok(())
+    }
 }
 
 impl Rooms {
-    /// No rooms yet, for a platform with so many connections. Participants get half of them, so
-    /// that others can still reach it.
-    pub fn new(connections: usize) -> Self {
-        let reading = Arc::new(Semaphore::new(READING));
-        Self { open: Arc::default(), reading, most: (connections / 2).max(1) }
+    /// No rooms yet.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random bytes.
+    pub fn new(
+        store: Arc<Store>,
+        address: SocketAddr,
+        limits: Limits,
+        secret: Option<SecretString>,
+    ) -> Result<Self> {
+        let folder = store.folder().join(FOLDER);
+        Ok(Self(Arc::new(House {
+            downloads: Downloads::new()?,
+            deliveries: Deliveries::new(Arc::clone(&store), secret),
+            limits,
+            reading: Arc::new(Semaphore::new(limits.message * 2)),
+            arriving: Arc::new(Semaphore::new(ARRIVING.max(limits.message * 2))),
+            held: Arc::new(Semaphore::new(HELD)),
+            folder,
+            store,
+            queues: Mutex::default(),
+            url: format!("http://{}", reachable(address)),
+            lease: OnceLock::new(),
+            open: Mutex::default(),
+        })))
+    }
+
+    /// What all rooms share.
+    pub fn house(&self) -> &House {
+        &self.0
     }
 
     /// The ids of the rooms that run.
     pub fn running(&self) -> Vec<String> {
-        self.open().rooms.keys().cloned().collect()
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.open().rooms.keys().cloned().collect()
     }
 
     /// Lets a participant in. The first one starts the room, and after the last it has ended.
     ///
     /// # Errors
     ///
-    /// 503 while the platform closes, and if there are too many participants.
+    /// 503 while the platform closes, if there are too many participants or rooms, and if another
+    /// process has the rooms of this folder.
     pub fn enter(&self, arrival: Arrival) -> Result<()> {
-        let mut open = self.open();
+        let house = &self.0;
+        house.hold()?;
+        let mut open = house.open();
         let seats: usize = open.rooms.values().map(|handle| handle.seats).sum();
-        if open.is_closed || seats >= self.most {
+        let is_new = !open.rooms.contains_key(&arrival.entrant.room.id);
+        let is_full = is_new && open.rooms.len() >= house.limits.rooms;
+        if open.is_closed || seats >= house.limits.participants || is_full {
             return Err(Refusal::Busy);
         }
+        while open.tasks.try_join_next().is_some() {}
         let Open { rooms, tasks, .. } = &mut *open;
-        while tasks.try_join_next().is_some() {}
-        let room = &arrival.entrant.room;
-        let handle = rooms.entry(room.id.clone()).or_insert_with(|| {
-            let (events, taken) = mpsc::channel(WAITING);
-            tasks.spawn(Running::begin().run(taken));
-            Handle { events, stop: CancellationToken::new(), seats: 0 }
-        });
+        let id = arrival.entrant.room.id.clone();
+        let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival, tasks));
         handle.seats += 1;
-        let seat = Seat {
-            rooms: self.clone(),
-            room: room.id.clone(),
-            participant: uuid::Uuid::new_v4().to_string(),
-            events: handle.events.clone(),
-            stop: handle.stop.clone(),
-        };
+        let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone() };
         tasks.spawn(connection::attend(arrival, seat));
         Ok(())
     }
 
-    /// Ends a room that was deleted, if it runs.
+    /// Starts a room, and what belongs to it.
+    fn begin(&self, arrival: &Arrival, tasks: &mut JoinSet<()>) -> Handle {
+        let (entrant, url) = (&arrival.entrant, arrival.url.clone());
+        let (records, recorded) = mpsc::unbounded_channel();
+        let project = entrant.participant.claims.sub.clone();
+        let (id, name) = (entrant.room.id.clone(), entrant.room.name.clone());
+        let about = (id.clone(), project.clone(), name.clone(), url.clone());
+        let room = Arc::new(Room::new(about, Arc::clone(&self.0), records));
+        let session = Session { id: room.session.clone(), project, room_id: id, room_name: name };
+        let begun = CancellationToken::new();
+        let (tell, told) = oneshot::channel();
+        let (signal, of) = (begun.clone(), Arc::clone(&room));
+        tasks.spawn(async move {
+            // If it fails, the room goes on without it.
+            let _ = told.await;
+            signal.cancel();
+            services::refresh(&of).await;
+        });
+        tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
+        let seconds = |name: &str| {
+            let annotations = stored(&entrant.room.annotations).ok()?;
+            annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)
+        };
+        if let Some(most) = seconds(MAX_RUNTIME) {
+            let (house, id, stop) = (Arc::downgrade(&self.0), room.id.clone(), room.stop.clone());
+            tasks.spawn(async move {
+                if stop.run_until_cancelled(tokio::time::sleep(most)).await.is_some()
+                    && let Some(house) = house.upgrade()
+                {
+                    Self(house).end(&id);
+                }
+            });
+        }
+        let lingers = seconds(EMPTY_TIMEOUT).unwrap_or_default();
+        Handle { room, begun, seats: 0, lingers, emptied: 0 }
+    }
+
+    /// Brings the services of the running rooms of a project in line with what is stored. Callers
+    /// do not wait for that.
+    pub fn services_changed(&self, project: &str) {
+        let open = self.0.open();
+        let rooms = open.rooms.values().map(|handle| &handle.room);
+        let rooms: Vec<_> = rooms.filter(|room| room.project == project).cloned().collect();
+        drop(open);
+        for room in rooms {
+            self.0.run(async move { services::refresh(&room).await });
+        }
+    }
+
+    /// Ends a room, if it runs.
     pub fn end(&self, room: &str) {
-        if let Some(handle) = self.open().rooms.remove(room) {
-            handle.stop.cancel();
+        if let Some(handle) = self.0.open().rooms.remove(room) {
+            handle.room.end();
+        }
+    }
+
+    /// Ends a room that was deleted, and removes what it kept on disk.
+    pub fn delete(&self, room: &str) {
+        self.end(room);
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
+        let files = self.0.files(room);
+        tokio::task::spawn_blocking(move || files.remove());
+    }
+
+    /// Ends the room whose session this is, if it runs.
+    pub fn end_session(&self, session: &str) {
+        let open = self.0.open();
+        let room = open.rooms.values().find(|handle| handle.room.session == session);
+        let room = room.map(|handle| handle.room.id.clone());
+        drop(open);
+        if let Some(room) = room {
+            self.end(&room);
+        }
+    }
+
+    /// Takes the rooms of the folder for this process, if no other one has them.
+    pub fn take_over(&self) {
+        match self.0.hold() {
+            // They are taken when somebody wants to enter one.
+            Ok(()) | Err(Refusal::Elsewhere) => {}
+            Err(refusal) => notice::tell("the rooms of the data folder cannot be used", &refusal),
         }
     }
 
@@ -148,11 +389,12 @@ impl Rooms {
     /// disconnect.
     pub async fn close(&self) {
         let mut tasks = {
-            let mut open = self.open();
+            let mut open = self.0.open();
             open.is_closed = true;
-            open.rooms.drain().for_each(|(_, handle)| handle.stop.cancel());
+            open.rooms.drain().for_each(|(_, handle)| handle.room.end());
             std::mem::take(&mut open.tasks)
         };
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if timeout(FAREWELL, ended).await.is_err() {
             tracing::warn!("participants were disconnected when their rooms closed");
@@ -163,15 +405,38 @@ impl Rooms {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut open = self.rooms.open();
+        let house = &self.room.house;
+        let mut open = house.open();
+        let Open { rooms, tasks, .. } = &mut *open;
         // A room that was ended is not in the list, but another one with its id may be.
-        let Some(handle) = open.rooms.get_mut(&self.room) else { return };
-        if !handle.events.same_channel(&self.events) {
+        let Some(handle) = rooms.get_mut(&self.room.id) else { return };
+        if !Arc::ptr_eq(&handle.room, &self.room) {
             return;
         }
         handle.seats -= 1;
-        if handle.seats == 0 {
-            open.rooms.remove(&self.room);
+        if handle.seats > 0 {
+            return;
         }
+        handle.emptied += 1;
+        if handle.lingers.is_zero() {
+            rooms.remove(&self.room.id);
+            // Helpers may still be there.
+            self.room.end();
+            return;
+        }
+        let (lingers, emptied, room) = (handle.lingers, handle.emptied, Arc::clone(&self.room));
+        tasks.spawn(async move {
+            if room.stop.run_until_cancelled(tokio::time::sleep(lingers)).await.is_none() {
+                return;
+            }
+            let mut open = room.house.open();
+            let is_still_empty = open.rooms.get(&room.id).is_some_and(|handle| {
+                Arc::ptr_eq(&handle.room, &room) && handle.seats == 0 && handle.emptied == emptied
+            });
+            if is_still_empty {
+                open.rooms.remove(&room.id);
+                room.end();
+            }
+        });
     }
 }

@@ -3,21 +3,27 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `deliveries` | webhooks as something is delivered to them |
 //! | `grants` | what a user may do in a room |
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `people` | users, and their membership in projects |
 //! | `projects` | projects about to be created |
+//! | `room_files` | media types of files in rooms |
 //! | `rooms` | rooms, by name and id, and the rows that name them |
-//! | `sessions` | the ends of sessions |
+//! | `services` | the services that are effective in a room |
+//! | `sessions` | sessions, from their beginning to their end |
 //!
 //! Nothing here knows about requests and callers, or about what lives in memory. SQL that only one
 //! handler needs stays beside it in `rest`.
 
+pub mod deliveries;
 pub mod grants;
 pub mod keys;
 pub mod people;
 pub mod projects;
+pub mod room_files;
 pub mod rooms;
+pub mod services;
 pub mod sessions;
 
 use serde_json::Value;

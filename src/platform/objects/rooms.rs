@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use sqlx::{QueryBuilder, SqlitePool};
+use uuid::Uuid;
 
 use super::stored;
+use crate::kinds::specs::rules;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::{Change, Reads, Write, insert, of_row, select};
+use crate::platform::store::{Change, Reads, Store, Write, insert, of_row, select};
 
 /// The tables whose rows contain the current name of a room, which may be renamed or deleted:
 /// those with a column `room_name`. The records of a session keep the name that the room had then.
@@ -125,6 +127,29 @@ impl Room {
         .await
     }
 
+    /// Finds a room by its name, or creates one with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// 400 for a name that no room can have; the store failed.
+    pub async fn ensure(store: &Store, project: &str, name: &str) -> Result<Self> {
+        rules::room_name(name).map_err(Refusal::at("name"))?;
+        let mut write = store.write().await?;
+        if let Some(room) = Self::find(write.reads(), project, name).await? {
+            return Ok(room);
+        }
+        let room = Self {
+            id: Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            metadata: "{}".to_owned(),
+            annotations: "{}".to_owned(),
+            rev: write.revision().await?,
+        };
+        room.insert(&mut write, project).await?;
+        write.commit().await?;
+        Ok(room)
+    }
+
     /// The message if the name is taken.
     pub fn taken(&self) -> String {
         format!("a room named {:?} already exists", self.name)
@@ -189,7 +214,6 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
-    use crate::platform::store::Store;
 
     /// All that a rename of a room writes to. A new table belongs here where its rows follow the
     /// room, and is named in [`NAMING`] where they keep the name that the room had.

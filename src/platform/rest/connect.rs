@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Route;
 use crate::platform::App;
@@ -19,6 +19,7 @@ use crate::platform::live::Arrival;
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, keys, people, stored};
 use crate::room::handshake;
+use crate::room::message::LARGE;
 use crate::serving::Connection;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -113,7 +114,7 @@ impl Scope {
                     let message = "you have no grant in this room".into();
                     return Err(Refusal::Forbidden(message));
                 };
-                let api = present(stored(&permissions)?);
+                let api = scope::present(stored(&permissions)?);
                 let given = Given::to(reads, &caller.project, holder, Some(revision)).await?;
                 Ok(Self { api, role: user, given })
             }
@@ -122,20 +123,6 @@ impl Scope {
                 Err(Refusal::Forbidden(message))
             }
         }
-    }
-}
-
-/// A stored scope without its nulls, as tokens carry it.
-fn present(scope: Value) -> Value {
-    match scope {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, present(value)))
-            .collect::<Map<_, _>>()
-            .into(),
-        Value::Array(items) => items.into_iter().map(present).collect(),
-        other => other,
     }
 }
 
@@ -171,23 +158,14 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
         url: room_url(&app, request.headers(), &entrant.room.name),
         entrant,
         lasting: connection.outlast(),
+        slices: handshake::slices(request.headers()),
         upgrade: hyper::upgrade::on(&mut request),
     })?;
     let headers = [
         (header::CONNECTION, "Upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
         (header::SEC_WEBSOCKET_ACCEPT, accepted),
+        (handshake::SLICES, LARGE.to_string()),
     ];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_carry_no_nulls() {
-        let scope = json!({"queues": {"send": null, "list": true}, "admin": null});
-        assert_eq!(present(scope), json!({"queues": {"list": true}}));
-    }
 }

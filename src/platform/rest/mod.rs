@@ -86,6 +86,7 @@ resources! {
     api_keys,
     rooms,
     connect,
+    room_files,
     grants,
     services,
     templates,

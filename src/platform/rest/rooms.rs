@@ -197,6 +197,6 @@ async fn delete(
     let mut change = condition.admits(write, room.rev)?;
     sqlx::query("DELETE FROM rooms WHERE id = $1").bind(&room.id).execute(change.on()).await?;
     change.commit().await?;
-    app.rooms().end(&room.id);
+    app.rooms().delete(&room.id);
     Ok(Answer::nothing())
 }

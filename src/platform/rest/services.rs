@@ -189,6 +189,7 @@ async fn create(
     .await?;
     refer(&mut write, &id, &secrets).await?;
     write.commit().await?;
+    app.rooms().services_changed(&caller.project);
     let brief = json!({ "id": id });
     Ok(wanted.answer(document, place.room.is_some(), brief).created().tagged(revision))
 }
@@ -271,6 +272,7 @@ async fn put(
         .await?;
     refer(&mut change, &place.service, &secrets).await?;
     change.commit().await?;
+    app.rooms().services_changed(&caller.project);
     Ok(wanted.answer(document, place.room.is_some(), json!({})).tagged(revision))
 }
 
@@ -288,5 +290,6 @@ async fn delete(
         .execute(change.on())
         .await?;
     change.commit().await?;
+    app.rooms().services_changed(&caller.project);
     Ok(Answer::nothing())
 }

@@ -1,6 +1,6 @@
 //! Sessions: one run of a room from its start to its end, with what was recorded in it.
 //!
-//! Only stored records are returned: without a room that ran there are none.
+//! Rooms record them while they run; here they are only read, and ended.
 
 use std::collections::BTreeMap;
 
@@ -147,5 +147,6 @@ async fn terminate(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
     sessions::end(app.store(), &caller.project, &id).await?;
+    app.rooms().end_session(&id);
     Ok(Answer::nothing())
 }

@@ -1,7 +1,9 @@
-//! Webhooks: where the platform's events are to be sent. They are stored, but not delivered.
+//! Webhooks: where the platform's events are to be sent. Rooms deliver to them; what became of the
+//! last deliveries is listed here, which the public SDK does not ask for.
 
 use std::collections::BTreeSet;
 
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::FromRow;
@@ -12,19 +14,23 @@ use super::Route;
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource};
 use crate::kinds::specs::rules;
-use crate::platform::auth::Access;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
+use crate::platform::exchange::Answer;
 use crate::platform::objects::stored;
-use crate::platform::store::of_row;
+use crate::platform::store::{of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/webhooks";
     const ONE: &str = "/accounts/projects/{project}/webhooks/{webhook}";
+    const DELIVERIES: &str = "/accounts/projects/{project}/webhooks/{webhook}/deliveries";
     vec![
         Route::post(ALL, Access::Write, plain::create::<Webhook>),
         Route::get(ALL, Access::Read, plain::list::<Webhook>),
         Route::put(ONE, Access::Write, plain::put::<Webhook>),
         Route::delete(ONE, Access::Write, plain::delete::<Webhook>),
+        Route::get(DELIVERIES, Access::Read, deliveries),
     ]
 }
 
@@ -93,6 +99,44 @@ impl Resource for Webhook {
             "payload": stored(&self.payload)?,
         }))
     }
+}
+
+struct Delivery {
+    event: String,
+    ended_at: String,
+    attempts: i64,
+    problem: Option<String>,
+}
+
+of_row!(Delivery { event, ended_at, attempts, problem });
+
+/// The last deliveries of a webhook, the latest first.
+async fn deliveries(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, webhook)): Path<(String, String)>,
+) -> Result<Answer> {
+    let known = select("SELECT id FROM webhooks WHERE id = $1 AND project_id = $2")
+        .bind(&webhook)
+        .bind(&caller.project);
+    let known: Option<(String,)> = known.find(app.store().reads()).await?;
+    let (id,) = known.ok_or_else(|| Refusal::missing("webhook", &webhook))?;
+    let rows = sqlx::query_as(
+        "SELECT event, ended_at, attempts, problem FROM webhook_deliveries \
+         WHERE webhook_id = $1 ORDER BY seq DESC",
+    )
+    .bind(id)
+    .fetch(app.store().reads());
+    Answer::list(&app, "deliveries", rows, |row: &Delivery| {
+        Ok(json!({
+            "event": row.event,
+            "ended_at": row.ended_at,
+            "attempts": row.attempts,
+            "delivered": row.problem.is_none(),
+            "problem": row.problem,
+        }))
+    })
+    .await
 }
 
 impl Plain for Webhook {

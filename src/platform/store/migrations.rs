@@ -18,7 +18,8 @@ macro_rules! files {
 }
 
 /// One that was published is never changed: databases remember its digest.
-const FILES: &[(&str, &str, &str)] = &files!["0001" "platform", "0002" "sign_in", "0003" "vault"];
+const FILES: &[(&str, &str, &str)] =
+    &files!["0001" "platform", "0002" "sign_in", "0003" "vault", "0004" "rooms"];
 
 /// All migrations, in order.
 pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -55,6 +56,7 @@ mod tests {
             "4c55b2d8140d7671ae1f641b40a3af8ad8f0a97ece93230745eaa0b60af2a800ec2dac8e07aa68609b31215f9c5d9ac4",
             "db9067e604e106dc5206b4d9e5325127a5e4213daa514d007359ac9336524ed2d86050270b27869fc5ba489b1694e154",
             "395737dc59520d65687061e350ac07f8f3f1a9e0884472a4fe703d31fc61336cfd99b12ea9540c5abc4852abf3c3f276",
+            "5497d28ab00e33feb74ee3feba6e392b1c3f02ebf3e779298b93604d2a32fe3bb97ddb71548933f52f29c4f285c0b7ac",
         ];
         assert_eq!(digests.collect::<Vec<_>>(), known);
     }

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::*;
-use crate::room::message::{LARGE_SLICE, SLICE};
+use crate::room::message::{LARGE, SLICE};
 use crate::room::played::{PIPE, Played, entered, init, ready, sockets};
 use crate::room::queues;
 
@@ -88,7 +88,7 @@ async fn who_and_where_a_participant_is_is_what_the_room_says_first() {
             played.push("room_ready", json!({}), b"").await;
             played.push("room.status", json!({"status": "ready", "message": ""}), b"").await;
         };
-        let (entered, ()) = tokio::join!(Room::over(here, None), greeting);
+        let (entered, ()) = tokio::join!(Room::over(here, SLICE), greeting);
         let (room, mut incoming) = entered.unwrap();
         // What came before the room was ready is there, too.
         for status in ["starting", "ready"] {
@@ -110,7 +110,7 @@ async fn who_and_where_a_participant_is_is_what_the_room_says_first() {
 async fn a_room_that_does_not_say_who_the_participant_is_is_not_entered() {
     let (here, mut played) = sockets().await;
     let greeting = played.push("connected", json!({"type": "init"}), b"");
-    let (entered, ()) = tokio::join!(Room::over(here, None), greeting);
+    let (entered, ()) = tokio::join!(Room::over(here, SLICE), greeting);
     let told = entered.map(drop).unwrap_err();
     assert_eq!(told, "the room's message connected has no participantId");
 }
@@ -118,7 +118,7 @@ async fn a_room_that_does_not_say_who_the_participant_is_is_not_entered() {
 #[tokio::test(start_paused = true)]
 async fn what_a_room_pushes_before_it_is_ready_is_kept_within_bounds() {
     let (here, mut played) = sockets().await;
-    let entering = tokio::spawn(async { Room::over(here, None).await.map(drop) });
+    let entering = tokio::spawn(async { Room::over(here, SLICE).await.map(drop) });
     let begun = Instant::now();
     while !entering.is_finished() {
         played.push("x", json!({}), &[0; 100_000]).await;
@@ -373,10 +373,10 @@ async fn what_came_before_a_connection_was_lost_is_read_first() {
 async fn large_slices_are_sent_to_whoever_sends_them_or_says_so() {
     // What is known beforehand, the slices that the room sends, and those that it gets.
     for (told, sent, expected) in [
-        (None, SLICE, SLICE),
-        (None, SLICE + 1, LARGE_SLICE),
-        (Some(LARGE_SLICE), SLICE, LARGE_SLICE),
-        (Some(4096), LARGE_SLICE, 4096),
+        (SLICE, SLICE, SLICE),
+        (SLICE, SLICE + 1, LARGE),
+        (LARGE, SLICE, LARGE),
+        (4096, LARGE, 4096),
     ] {
         let (here, mut played) = sockets().await;
         played.slice = sent;
@@ -392,7 +392,7 @@ async fn large_slices_are_sent_to_whoever_sends_them_or_says_so() {
             assert_eq!(asked.bytes.len(), 200_000);
             played.answer(&asked, Content::Empty).await;
         });
-        assert_eq!(played.assembler.largest_slice(), expected, "{told:?} {sent}");
+        assert_eq!(played.assembler.largest_slice(), expected, "{told} {sent}");
     }
 }
 

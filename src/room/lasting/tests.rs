@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::*;
 use crate::api::request::Method;
 use crate::room::content::Refused;
+use crate::room::message::SLICE;
 use crate::room::played::{Played, sockets};
 
 /// What happens when a room is entered.
@@ -64,7 +65,7 @@ async fn run(thens: &[Then], stop: &CancellationToken) -> (Vec<News>, Result<Opt
             played.greet().await;
             play(played, then).await;
         });
-        Room::over(here, None).await.map_err(|what| Error::failed(what).into())
+        Room::over(here, SLICE).await.map_err(|what| Error::failed(what).into())
     };
     let work = async |room: &Room, _| {
         let asked = room.request("x", json!({}), Vec::new()).await;

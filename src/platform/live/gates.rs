@@ -1,0 +1,293 @@
+//! Who may do what in a room, by the scope of the token.
+//!
+//! A section that a scope leaves out grants nothing. Where the reference leaves an operation open,
+//! so does this, except for deletes in storage, which are gated here like uploads.
+
+use serde_json::Value;
+
+use super::files::FilePath;
+use crate::kinds::specs::scope::{
+    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, StorageGrant,
+};
+
+/// What an operation needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate {
+    /// The entry of the scope, as documentation names it; `api` for any scope.
+    pub grant: &'static str,
+    check: Check,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Check {
+    /// Whether the scope has something.
+    Scope(fn(&ApiScope) -> bool),
+    /// Whether it has something for the argument `name`.
+    Name(fn(&ApiScope, &str) -> bool),
+    /// Whether it has something for the argument `path`.
+    Path(fn(&ApiScope, &FilePath) -> bool),
+    /// Whether it has something for the arguments.
+    Arguments(fn(&ApiScope, &Value) -> bool),
+}
+
+impl Gate {
+    /// Whether a scope allows an operation with these arguments. What cannot be read is allowed
+    /// here, because the operation itself refuses it.
+    pub fn admits(&self, scope: &ApiScope, arguments: &Value) -> bool {
+        match self.check {
+            Check::Scope(check) => check(scope),
+            Check::Name(check) => check(scope, arguments["name"].as_str().unwrap_or_default()),
+            Check::Path(check) => match arguments["path"].as_str().map(FilePath::parse) {
+                Some(Ok(path)) => check(scope, &path),
+                _ => true,
+            },
+            Check::Arguments(check) => check(scope, arguments),
+        }
+    }
+}
+
+const fn scope(grant: &'static str, check: fn(&ApiScope) -> bool) -> Gate {
+    Gate { grant, check: Check::Scope(check) }
+}
+
+const fn name(grant: &'static str, check: fn(&ApiScope, &str) -> bool) -> Gate {
+    Gate { grant, check: Check::Name(check) }
+}
+
+const fn path(grant: &'static str, check: fn(&ApiScope, &FilePath) -> bool) -> Gate {
+    Gate { grant, check: Check::Path(check) }
+}
+
+/// Open to every participant whose token has an `api` grant, as in the reference.
+pub const OPEN: Gate = scope("api", |_| true);
+
+/// Queues may be listed.
+pub const QUEUES_LIST: Gate = scope("queues.list", |it| queues(it, |it| it.list));
+/// The queue may be sent to.
+pub const QUEUES_SEND: Gate = name("queues.send", sends_to);
+/// The queue may be received from.
+pub const QUEUES_RECEIVE: Gate = name("queues.receive", receives_from);
+/// The queue may be sent to and received from.
+pub const QUEUES_BOTH: Gate = name("queues.send and queues.receive", |scope, name| {
+    sends_to(scope, name) && receives_from(scope, name)
+});
+
+/// The participant takes part in messaging.
+pub const MESSAGING: Gate = scope("messaging", |it| it.messaging.is_some());
+/// Messages to one participant are allowed.
+pub const MESSAGING_SEND: Gate = scope("messaging.send", |it| messaging(it, |it| it.send));
+/// Messages to everybody are allowed.
+pub const MESSAGING_BROADCAST: Gate =
+    scope("messaging.broadcast", |it| messaging(it, |it| it.broadcast));
+
+/// The file may be read.
+pub const STORAGE_READ: Gate = path("storage.paths", |it, path| right(it, path).is_some());
+/// The file may be written or deleted.
+pub const STORAGE_WRITE: Gate =
+    path("storage.paths, not read_only", |it, path| right(it, path) == Some(Right::Write));
+
+/// Logs may be written and watched.
+pub const DEVELOPER_LOGS: Gate =
+    scope("developer.logs", |it| it.developer.as_ref().is_some_and(|it| it.logs));
+/// Services may be listed.
+pub const SERVICES: Gate =
+    scope("services.list", |it| it.services.as_ref().is_some_and(|it| it.list));
+
+/// Agents may be called to the room.
+pub const AGENTS_CALL: Gate = scope("agents.call", |it| agents(it, |it| it.call));
+/// The toolkit may be offered to the room.
+pub const AGENTS_REGISTER: Gate = Gate {
+    grant: "agents.register_public_toolkit or agents.register_private_toolkit",
+    check: Check::Arguments(|scope, header| {
+        agents(scope, |it| match header["public"] == true {
+            true => it.register_public_toolkit,
+            false => it.register_private_toolkit,
+        })
+    }),
+};
+/// The tools of a participant's toolkit may be used.
+pub const AGENTS_USE: Gate = name("agents.use_tools and agents.allowed_toolkits", |scope, name| {
+    agents(scope, |it| {
+        let is_allowed = |allowed: &Vec<String>| allowed.iter().any(|one| one == name);
+        it.use_tools && it.allowed_toolkits.as_ref().is_none_or(is_allowed)
+    })
+});
+
+fn queues(scope: &ApiScope, check: impl FnOnce(&QueuesGrant) -> bool) -> bool {
+    scope.queues.as_ref().is_some_and(check)
+}
+
+fn sends_to(scope: &ApiScope, name: &str) -> bool {
+    queues(scope, |it| is_in(it.send.as_deref(), name))
+}
+
+fn receives_from(scope: &ApiScope, name: &str) -> bool {
+    queues(scope, |it| is_in(it.receive.as_deref(), name))
+}
+
+/// Whether a list has a name. Without a list, any name is in it.
+fn is_in(list: Option<&[String]>, name: &str) -> bool {
+    list.is_none_or(|list| list.iter().any(|one| one == name))
+}
+
+fn messaging(scope: &ApiScope, check: impl FnOnce(&MessagingGrant) -> bool) -> bool {
+    scope.messaging.as_ref().is_some_and(check)
+}
+
+fn agents(scope: &ApiScope, check: impl FnOnce(&AgentsGrant) -> bool) -> bool {
+    scope.agents.as_ref().is_some_and(check)
+}
+
+/// What may be done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Read,
+    Write,
+}
+
+/// The right to a file, if there is one: the first entry decides that is the beginning of its
+/// path, as text. Slashes at the beginning mean nothing.
+fn right(scope: &ApiScope, path: &FilePath) -> Option<Right> {
+    let StorageGrant { paths } = scope.storage.as_ref()?;
+    let Some(paths) = paths else { return Some(Right::Write) };
+    let of = |entry: &str| path.text().starts_with(entry.trim_start_matches('/'));
+    let first = paths.iter().find(|entry| of(&entry.path))?;
+    Some(if first.read_only { Right::Read } else { Right::Write })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A gate; arguments that it is asked about; a scope that suffices; and scopes that do not:
+    /// without the section, with another one, and with a part of it.
+    type Row = (Gate, Value, Value, Vec<Value>);
+
+    fn table() -> Vec<Row> {
+        let q = json!({"name": "q"});
+        let file = json!({"path": "a/b.txt"});
+        let only = |path: &str, read_only: bool| json!({"storage": {"paths": [{"path": path, "read_only": read_only}]}});
+        vec![
+            (
+                QUEUES_LIST,
+                q.clone(),
+                json!({"queues": {}}),
+                vec![json!({"queues": {"list": false}})],
+            ),
+            (
+                QUEUES_SEND,
+                q.clone(),
+                json!({"queues": {"send": ["p", "q"]}}),
+                vec![json!({"queues": {"send": ["p"]}}), json!({"queues": {"send": []}})],
+            ),
+            (
+                QUEUES_RECEIVE,
+                q.clone(),
+                json!({"queues": {"send": [], "receive": ["q"]}}),
+                vec![json!({"queues": {"receive": ["qq"]}})],
+            ),
+            (
+                QUEUES_BOTH,
+                q.clone(),
+                json!({"queues": {}}),
+                vec![json!({"queues": {"receive": []}}), json!({"queues": {"send": []}})],
+            ),
+            (MESSAGING, json!({}), json!({"messaging": {}}), vec![]),
+            (
+                MESSAGING_SEND,
+                json!({}),
+                json!({"messaging": {"broadcast": false}}),
+                vec![json!({"messaging": {"send": false}})],
+            ),
+            (
+                MESSAGING_BROADCAST,
+                json!({}),
+                json!({"messaging": {"send": false}}),
+                vec![json!({"messaging": {"broadcast": false}})],
+            ),
+            (
+                STORAGE_READ,
+                file.clone(),
+                only("/a/", true),
+                vec![only("b", true), only("a/c", false)],
+            ),
+            (
+                STORAGE_WRITE,
+                json!({"path": "/a/./b.txt"}),
+                only("a", false),
+                vec![only("a", true), json!({"storage": {"paths": []}})],
+            ),
+            (
+                DEVELOPER_LOGS,
+                json!({}),
+                json!({"developer": {}}),
+                vec![json!({"developer": {"logs": false}})],
+            ),
+            (
+                SERVICES,
+                json!({}),
+                json!({"services": {}}),
+                vec![json!({"services": {"list": false}})],
+            ),
+            (
+                AGENTS_CALL,
+                json!({}),
+                json!({"agents": {}}),
+                vec![json!({"agents": {"call": false}})],
+            ),
+            (
+                AGENTS_REGISTER,
+                json!({"public": true}),
+                json!({"agents": {"register_private_toolkit": false}}),
+                vec![json!({"agents": {"register_public_toolkit": false}})],
+            ),
+            (
+                AGENTS_REGISTER,
+                json!({}),
+                json!({"agents": {"register_public_toolkit": false}}),
+                vec![json!({"agents": {"register_private_toolkit": false}})],
+            ),
+            (
+                AGENTS_USE,
+                q,
+                json!({"agents": {"allowed_toolkits": ["q"]}}),
+                vec![
+                    json!({"agents": {"use_tools": false}}),
+                    json!({"agents": {"allowed_toolkits": ["p"]}}),
+                ],
+            ),
+        ]
+    }
+
+    fn read(scope: &Value) -> ApiScope {
+        serde_json::from_value(scope.clone()).expect("a scope")
+    }
+
+    #[test]
+    fn a_gate_opens_with_its_grant_alone() {
+        for (gate, arguments, with, without) in table() {
+            let admits = |scope: &Value| gate.admits(&read(scope), &arguments);
+            assert!(admits(&with), "{}: {with}", gate.grant);
+            let foreign = json!({"livekit": {}, "admin": {}, "tunnels": {}});
+            for scope in without.iter().chain(&[json!({}), foreign]) {
+                assert!(!admits(scope), "{}: {scope}", gate.grant);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_entry_of_a_path_decides() {
+        let scope = json!({"storage": {"paths": [
+            {"path": "data/public", "read_only": true}, {"path": "data"},
+        ]}});
+        let right = |path: &str| right(&read(&scope), &FilePath::parse(path).expect("a path"));
+        assert_eq!(right("data/public/x"), Some(Right::Read));
+        assert_eq!(right("/data/x"), Some(Right::Write));
+        // It is a text that the path begins with, as in the reference.
+        assert_eq!(right("database.txt"), Some(Right::Write));
+        assert_eq!(right("other"), None);
+        assert_eq!(right(""), None);
+    }
+}

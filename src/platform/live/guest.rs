@@ -1,0 +1,240 @@
+//! A participant in a room, as long as its connection lasts.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
+
+use super::outgoing::{Letter, NotTaken, Outgoing, Sent};
+use crate::kinds::specs::scope::ApiScope;
+use crate::platform::auth::participant::Participant;
+use crate::room::content::{Content, Refused};
+use crate::room::message::Message;
+
+/// How many calls of a participant may run at once.
+const CALLS: usize = 256;
+
+/// How many parts of a stream may wait for their tool. The public SDK sends one and waits until it
+/// is acknowledged.
+const PARTS: usize = 4;
+
+/// How many ended calls are remembered, for parts that come late.
+const ENDED: usize = 256;
+
+/// Why a connection ends, for the other side; `None` if that is gone.
+pub type End = Option<(CloseCode, &'static str)>;
+
+/// A participant.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its id, which is unique to its connection.
+    pub id: String,
+    /// The name in its token.
+    pub name: String,
+    /// Its role: `user`, `agent` or `tool`.
+    pub role: String,
+    /// By which token it is here.
+    pub participant: Participant,
+    /// What it may do; without a scope it may not call anything.
+    pub scope: Option<ApiScope>,
+    /// The room's name and URL as this participant reached it: a room may be renamed.
+    pub room: (String, String),
+    /// The way to it.
+    pub outgoing: Outgoing,
+    /// Signals that it has to go.
+    pub dismissed: CancellationToken,
+    why: OnceLock<(CloseCode, &'static str)>,
+    calls: Mutex<Calls>,
+}
+
+/// What a participant has running.
+#[derive(Debug, Default)]
+struct Calls {
+    tasks: JoinSet<()>,
+    inputs: HashMap<String, mpsc::Sender<Part>>,
+    ended: VecDeque<String>,
+    has_left: bool,
+}
+
+/// A part of a stream that a participant sends.
+pub struct Part {
+    /// The message's number, by which it is acknowledged.
+    pub id: u64,
+    /// The part; [`Content::Close`] is the end of the stream.
+    pub content: Content,
+    /// Its share of what may wait in all rooms.
+    pub share: OwnedSemaphorePermit,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Part").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What became of a part that arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// Its tool gets it, and acknowledges it.
+    Handed,
+    /// Its call has ended.
+    Late,
+    /// More parts wait than may.
+    TooMany,
+    /// There is no such call.
+    Unknown,
+}
+
+impl Guest {
+    /// A participant that enters a room.
+    pub fn new(
+        id: String,
+        participant: Participant,
+        room: (String, String),
+        outgoing: Outgoing,
+    ) -> Self {
+        let scope =
+            participant.scope().map(|scope| ApiScope::deserialize(scope).unwrap_or_default());
+        Self {
+            id,
+            name: participant.claims.name.clone(),
+            role: participant.claims.role().to_owned(),
+            participant,
+            scope,
+            room,
+            outgoing,
+            dismissed: CancellationToken::new(),
+            why: OnceLock::new(),
+            calls: Mutex::default(),
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends its connection, with a reason for it.
+    pub fn dismiss(&self, code: CloseCode, reason: &'static str) {
+        let _ = self.why.set((code, reason));
+        self.dismissed.cancel();
+    }
+
+    /// Why it was dismissed.
+    pub fn why(&self) -> End {
+        self.why.get().copied()
+    }
+
+    /// Sends it a message without waiting. A participant that does not read is dismissed.
+    pub fn push(&self, letter: &Letter) {
+        self.push_and(letter, None);
+    }
+
+    /// The same; what is given is called once the message has been handed to the system.
+    pub fn push_and(&self, letter: &Letter, sent: Option<Sent>) {
+        if self.outgoing.push(letter, sent) == Err(NotTaken) {
+            self.dismiss(CloseCode::Policy, "the participant does not read what it is sent");
+        }
+    }
+
+    /// Sends it a message when there is room for that. A participant that does not read for too
+    /// long is dismissed.
+    ///
+    /// # Errors
+    ///
+    /// It is, or was gone.
+    pub async fn relay(&self, letter: &Letter) -> Result<(), NotTaken> {
+        let relayed = self.outgoing.relay(letter).await;
+        if relayed.is_err() {
+            self.dismiss(CloseCode::Policy, "the participant does not read what it is sent");
+        }
+        relayed
+    }
+
+    /// Answers a request.
+    pub fn answer(&self, id: u64, answer: Content) {
+        self.answer_and(id, answer, None);
+    }
+
+    /// The same; what is given is called once the answer has been handed to the system.
+    pub fn answer_and(&self, id: u64, answer: Content, sent: Option<Sent>) {
+        let (header, bytes) = answer.into_parts();
+        let message = Message { id, kind: "__response__".to_owned(), header, bytes };
+        self.push_and(&message.into(), sent);
+    }
+
+    /// Runs a call of this participant to its end, or until it leaves.
+    ///
+    /// # Errors
+    ///
+    /// Too many run already.
+    pub fn run(&self, call: impl Future<Output = ()> + Send + 'static) -> Result<(), Refused> {
+        let mut calls = self.calls();
+        while calls.tasks.try_join_next().is_some() {}
+        if calls.tasks.len() >= CALLS {
+            return Err(Refused::invalid(format!("more than {CALLS} calls would run at once")));
+        }
+        if !calls.has_left {
+            calls.tasks.spawn(call);
+        }
+        Ok(())
+    }
+
+    /// Lets a call take a stream of parts.
+    ///
+    /// # Errors
+    ///
+    /// Another call has this id.
+    pub fn open(&self, call: &str) -> Result<mpsc::Receiver<Part>, Refused> {
+        let mut calls = self.calls();
+        if calls.inputs.contains_key(call) {
+            return Err(Refused::invalid("another call with this id is running"));
+        }
+        let (parts, taken) = mpsc::channel(PARTS);
+        calls.inputs.insert(call.to_owned(), parts);
+        Ok(taken)
+    }
+
+    /// Hands a part to the call that it is for.
+    pub fn hand(&self, call: &str, part: Part) -> Arrived {
+        let calls = self.calls();
+        let Some(input) = calls.inputs.get(call) else {
+            let is_late = calls.ended.iter().any(|ended| ended == call);
+            return if is_late { Arrived::Late } else { Arrived::Unknown };
+        };
+        match input.try_send(part) {
+            Ok(()) => Arrived::Handed,
+            Err(mpsc::error::TrySendError::Full(_)) => Arrived::TooMany,
+            Err(mpsc::error::TrySendError::Closed(_)) => Arrived::Late,
+        }
+    }
+
+    /// Notes that a call has ended; parts for it may still come.
+    pub fn ended(&self, call: &str) {
+        let mut calls = self.calls();
+        calls.inputs.remove(call);
+        if calls.ended.len() >= ENDED {
+            calls.ended.pop_front();
+        }
+        calls.ended.push_back(call.to_owned());
+    }
+
+    /// Ends everything that it has running.
+    pub fn leave(&self) {
+        let mut calls = self.calls();
+        calls.has_left = true;
+        calls.inputs.clear();
+        calls.tasks.abort_all();
+    }
+}
+
+/// A participant as others see it.
+pub fn seen(guest: &Guest, attributes: &serde_json::Map<String, Value>) -> Value {
+    serde_json::json!({"id": guest.id, "role": guest.role, "attributes": attributes})
+}

@@ -1,0 +1,136 @@
+//! The room's own helpers: schemas of documents, and the toolkit that reads and writes files.
+//! Agents call them to a room by URLs of the room's machine, so nothing is posted for these.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use url::{Host, Url};
+
+use super::calls::{Caller, OPERATION_FAILED, refused};
+use super::connection::{Comer, converse};
+use super::files::{FilePath, failed};
+use super::toolkits::storage;
+use crate::agents::host;
+use crate::agents::schema::{SCHEMAS, Schema};
+use crate::agents::storage::Storage;
+use crate::notice;
+use crate::room::client;
+use crate::room::content::Refused;
+use crate::room::message::LARGE;
+use crate::room::storage::UPDATED;
+
+/// The port on which the room's machine would serve them.
+const PORT: u16 = 8080;
+
+/// How much may be on its way between the room and a helper, in bytes.
+const BUFFER: usize = 256 * 1024;
+
+/// A helper.
+#[derive(Debug, Clone, Copy)]
+pub enum Helper {
+    /// Stores a schema.
+    Schema(&'static Schema),
+    /// Offers the toolkit for files.
+    Storage,
+}
+
+impl Helper {
+    /// The helper at a URL, if there is one.
+    pub fn at(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let is_own = url.scheme() == "http"
+            && url.host() == Some(Host::Domain("localhost"))
+            && url.port() == Some(PORT);
+        match url.path().split_once('/')?.1.split_once('/').filter(|_| is_own)? {
+            ("schemas", name) => SCHEMAS.iter().find(|it| it.name == name).map(Self::Schema),
+            ("toolkits", "storage") => Some(Self::Storage),
+            _ => None,
+        }
+    }
+
+    /// Lets it do its work in the caller's room; it may do no more there than the scope says.
+    ///
+    /// # Errors
+    ///
+    /// The schema could not be stored.
+    pub async fn call(self, caller: &Caller, api: Value) -> Result<(), Refused> {
+        match self {
+            Self::Schema(schema) => store(caller, schema).await,
+            Self::Storage => {
+                enter(caller, api);
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn store(caller: &Caller, schema: &'static Schema) -> Result<(), Refused> {
+    let path = format!(".schemas/{}.json", schema.name);
+    let (files, of) = (caller.room.files(), FilePath::parse(&path)?);
+    let stored = spawn_blocking(move || {
+        let draft = files.begin(of, true)?;
+        draft.file()?.write_all(schema.text.as_bytes()).map_err(|error| failed(&error))?;
+        draft.publish(true)
+    });
+    stored.await.map_err(|_| refused(OPERATION_FAILED, "the platform failed"))??;
+    storage::tell(&caller.room, UPDATED, &path, &caller.guest.id);
+    Ok(())
+}
+
+/// Lets the toolkit enter as a participant, over a connection within this process. The room does
+/// not go on for it.
+fn enter(caller: &Caller, api: Value) {
+    let room = Arc::clone(&caller.room);
+    let participant = caller.guest.participant.behind_helper("storage", api);
+    let (own, other) = tokio::io::duplex(BUFFER);
+    let comer = Comer { participant, room: caller.guest.room.clone(), slices: BUFFER };
+    let (house, stop) = (Arc::clone(&room.house), room.stop.clone());
+    house.run(converse(own, comer, room, None));
+    house.run(async move {
+        let socket = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
+        let worked = match client::Room::over(socket, LARGE).await {
+            Ok((room, incoming)) => {
+                let worked = host::work(&Storage::hosted(), &room, incoming, &stop).await;
+                room.leave().await;
+                worked.map_err(|refused| refused.to_string())
+            }
+            Err(why) => Err(why),
+        };
+        if let Err(why) = worked
+            && !stop.is_cancelled()
+        {
+            notice::tell("the toolkit for files left a room", why);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_are_where_agents_look_for_them() {
+        let at = |url: &str| {
+            Helper::at(url).map(|helper| format!("{helper:?}").chars().take(7).collect())
+        };
+        let schema = Some("Schema(".to_owned());
+        assert_eq!(at("http://localhost:8080/schemas/thread"), schema);
+        assert_eq!(at("http://localhost:8080/toolkits/storage"), Some("Storage".to_owned()));
+        for other in [
+            "http://localhost:8080/schemas/none",
+            "http://localhost:8080/schemas/thread/x",
+            "http://localhost:8080/",
+            "http://localhost/schemas/thread",
+            "https://localhost:8080/schemas/thread",
+            "http://127.0.0.1:8080/schemas/thread",
+            "http://localhost.test:8080/schemas/thread",
+            "schemas/thread",
+        ] {
+            assert_eq!(at(other), None, "{other}");
+        }
+    }
+}

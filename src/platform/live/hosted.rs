@@ -1,0 +1,377 @@
+//! Toolkits that participants offer, and the calls that are forwarded to them.
+//!
+//! A toolkit may have the name of one of the room's own, as long as it has none of its tools.
+//!
+//! A public toolkit is listed to everybody. A private one is there for its own participant, and
+//! for those who name that participant, which is how an agent uses the tools of the person it
+//! works for. A host that leaves ends its calls with an error.
+
+use indexmap::IndexMap;
+use serde_json::{Map, json};
+
+use super::calls::{Caller, Invoke, NOT_FOUND, OPERATION_FAILED, chunk, denied, refused, short};
+use super::gates;
+use super::guest::Guest;
+use super::operations::is_built_in;
+use super::room::{Room, State};
+use crate::kinds::specs::scope::ApiScope;
+use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
+use crate::room::content::{Content, Refused};
+use crate::room::message::Message;
+use crate::room::toolkit::{Register, Registered, Unregister};
+
+/// The number for something that is there already.
+const EXISTS: i64 = 1004;
+
+/// How many toolkits a participant may offer.
+const TOOLKITS: usize = 64;
+
+/// How long the name of a toolkit may be, in bytes.
+const LENGTH: usize = 128;
+
+/// A toolkit that a participant offers.
+#[derive(Debug)]
+pub struct Hosted {
+    /// The id of the registration.
+    id: String,
+    name: String,
+    /// The id of the participant.
+    host: String,
+    is_public: bool,
+    /// As it is listed.
+    toolkit: Toolkit,
+}
+
+/// A call that a participant is answering.
+#[derive(Debug)]
+pub struct Forwarded {
+    host: String,
+    toolkit: String,
+    caller: Caller,
+    /// The number of the caller's message, until it is answered.
+    answers: Option<u64>,
+    /// The caller's own id of the call.
+    call: Option<String>,
+    /// Whether parts of the caller's stream are still forwarded.
+    takes_parts: bool,
+}
+
+impl Forwarded {
+    /// Ends it for the caller, because the host is gone.
+    fn fail(self, room: &Room) {
+        let gone =
+            Content::Error(refused(OPERATION_FAILED, "the host of the toolkit left the room"));
+        match (self.answers, &self.call) {
+            (Some(id), _) => self.caller.guest.answer(id, gone),
+            (None, Some(call)) => {
+                for content in [gone, Content::close()] {
+                    self.caller.guest.push(&chunk(room, call, content).into());
+                }
+            }
+            (None, None) => {}
+        }
+        self.ended();
+    }
+
+    fn ended(&self) {
+        if let Some(call) = &self.call {
+            self.caller.guest.ended(call);
+        }
+    }
+}
+
+impl State {
+    fn host_of(&self, caller: &str, invoke: &Invoke) -> Option<&Hosted> {
+        let named = |it: &&Hosted| it.name == invoke.toolkit;
+        match &invoke.participant_id {
+            Some(host) => {
+                self.hosted.iter().find(|it| it.name == invoke.toolkit && it.host == *host)
+            }
+            None => {
+                let own = self.hosted.iter().find(|it| named(it) && it.host == caller);
+                own.or_else(|| self.hosted.iter().find(|it| named(it) && it.is_public))
+            }
+        }
+    }
+}
+
+impl Room {
+    /// Removes what a participant offered, and ends the calls that it was answering or waiting
+    /// for.
+    pub fn drop_hosted(&self, state: &mut State, guest: &Guest) {
+        state.hosted.retain(|hosted| hosted.host != guest.id);
+        let over = state
+            .forwarded
+            .extract_if(|_, it| it.host == guest.id || it.caller.guest.id == guest.id);
+        let over: Vec<(u64, Forwarded)> = over.collect();
+        for (number, call) in over {
+            if call.host == guest.id {
+                call.fail(self);
+            } else if call.takes_parts
+                && let Some(host) = state.present.get(&call.host)
+            {
+                // Its host takes no more parts, and can stop.
+                let message = forwarded_part(self, &call.toolkit, number, Content::close());
+                host.guest.push(&message.into());
+            }
+        }
+    }
+}
+
+/// A part of a stream as it is forwarded to the host.
+fn forwarded_part(room: &Room, toolkit: &str, number: u64, content: Content) -> Message {
+    let (header, bytes) = super::room::part(&call_id(number), content);
+    let kind = format!("room.tool_call_request_chunk.{toolkit}");
+    Message { id: room.number(), kind, header, bytes }
+}
+
+/// The id by which the host knows a call.
+fn call_id(number: u64) -> String {
+    format!("call-{number}")
+}
+
+/// The number of a call by the id that its host knows.
+fn number_of(call: &str) -> Option<u64> {
+    call.strip_prefix("call-")?.parse().ok()
+}
+
+/// Lists the toolkits that there are for a participant: public ones, and its own.
+pub async fn list(caller: &Caller, asked: ListToolkits) -> Result<Toolkits, Refused> {
+    let state = caller.room.state();
+    let whose = asked.participant_id.as_deref().unwrap_or(&caller.guest.id);
+    let name_of = |host: &str| state.present.get(host).map(|it| it.guest.name.as_str());
+    let is_meant = |hosted: &&Hosted| {
+        (hosted.is_public || hosted.host == whose)
+            && asked
+                .participant_name
+                .as_deref()
+                .is_none_or(|name| name_of(&hosted.host) == Some(name))
+    };
+    let mut tools = IndexMap::new();
+    for hosted in state.hosted.iter().filter(is_meant) {
+        // The one that a call would reach is listed.
+        let is_own = hosted.host == whose;
+        if is_own || !tools.contains_key(&hosted.name) {
+            tools.insert(hosted.name.clone(), hosted.toolkit.clone());
+        }
+    }
+    Ok(Toolkits { tools })
+}
+
+/// Offers a toolkit to the room.
+pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Refused> {
+    let Register(header) = asked;
+    let name = header["name"].as_str().unwrap_or_default().to_owned();
+    if name.is_empty() || name.len() > LENGTH || name.chars().any(char::is_control) {
+        return Err(Refused::invalid(format!("a toolkit needs a name of at most {LENGTH} bytes")));
+    }
+    let tools: Vec<&String> = header["tools"].as_object().into_iter().flat_map(Map::keys).collect();
+    // A helper adds tools of its own to `storage`. Nobody takes the place of the room's tools.
+    if let Some(tool) = tools.iter().find(|tool| is_built_in(&name, tool)) {
+        let text =
+            format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
+        return Err(refused(EXISTS, text));
+    }
+    let toolkit: Toolkit = serde_json::from_value(header.clone())
+        .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
+    let host = caller.guest.id.clone();
+    let mut state = caller.room.state();
+    if !state.present.contains_key(&host) {
+        return Err(refused(OPERATION_FAILED, "the participant has left"));
+    }
+    let own: Vec<&Hosted> = state.hosted.iter().filter(|it| it.host == host).collect();
+    if own.iter().any(|it| it.name == name) {
+        return Err(refused(EXISTS, format!("you already offer a toolkit {name:?}")));
+    }
+    if own.len() >= TOOLKITS {
+        return Err(Refused::invalid(format!("a participant offers {TOOLKITS} toolkits at most")));
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    let toolkit = Toolkit { participant_id: Some(host.clone()), ..toolkit };
+    let is_public = header["public"] == true;
+    let told = json!({"name": name, "participant_id": host, "public": is_public, "tools": tools});
+    state.hosted.push(Hosted { id: id.clone(), name, host, is_public, toolkit });
+    caller.room.record("toolkit.registered", told);
+    Ok(Registered { id: id.into() })
+}
+
+/// Removes a toolkit of the caller.
+pub async fn unregister(caller: &Caller, asked: Unregister) -> Result<(), Refused> {
+    let mut state = caller.room.state();
+    let place = state
+        .hosted
+        .iter()
+        .position(|it| it.host == caller.guest.id && Some(it.id.as_str()) == asked.id.as_str());
+    let place = place.ok_or_else(|| refused(NOT_FOUND, "you offer no toolkit with this id"))?;
+    let gone = state.hosted.remove(place);
+    caller
+        .room
+        .record("toolkit.unregistered", json!({"name": gone.name, "participant_id": gone.host}));
+    Ok(())
+}
+
+impl Caller {
+    /// Forwards a call to the participant that hosts the toolkit.
+    pub(super) async fn forward(
+        &self,
+        id: u64,
+        scope: &ApiScope,
+        invoke: Invoke,
+        bytes: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let has_stream = invoke.arguments["type"] == "control";
+        let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
+        let number = self.room.number();
+        let guest = {
+            let mut state = self.room.state();
+            let hosted = state.host_of(&self.guest.id, &invoke);
+            let hosted = hosted.ok_or_else(|| {
+                let toolkit = short(&invoke.toolkit);
+                refused(NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
+            })?;
+            if !hosted.toolkit.tools.contains_key(&invoke.tool) {
+                let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
+                return Err(refused(
+                    NOT_FOUND,
+                    format!("the toolkit {toolkit:?} has no tool {tool:?}"),
+                ));
+            }
+            if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
+                return Err(denied());
+            }
+            let host = hosted.host.clone();
+            let guest = state.present.get(&host).map(|it| it.guest.clone());
+            let guest = guest.ok_or_else(|| refused(NOT_FOUND, "the host has left the room"))?;
+            state.forwarded.insert(
+                number,
+                Forwarded {
+                    host,
+                    toolkit: invoke.toolkit.clone(),
+                    caller: self.clone(),
+                    answers: Some(id),
+                    call,
+                    takes_parts: has_stream,
+                },
+            );
+            guest
+        };
+        let mut header = json!({
+            "name": invoke.tool,
+            "arguments": invoke.arguments,
+            "caller_id": self.guest.id,
+            "tool_call_id": call_id(number),
+        });
+        if let Some(context) = invoke.caller_context {
+            header["caller_context"] = context;
+        }
+        if let Some(whom) = invoke.on_behalf_of_id {
+            header["on_behalf_of_id"] = whom.into();
+        }
+        let kind = format!("room.tool_call.{}", invoke.toolkit);
+        let letter = Message { id: number, kind, header, bytes }.into();
+        // A host that does not read is dismissed, which fails its calls.
+        let _ = guest.relay(&letter).await;
+        Ok(())
+    }
+
+    /// Forwards a part of a stream if its call is a participant's, and acknowledges it once the
+    /// host can take it; otherwise gives it back.
+    pub(super) async fn forward_part(
+        &self,
+        id: u64,
+        call: &str,
+        content: Content,
+    ) -> Result<(), Content> {
+        let found = {
+            let mut state = self.room.state();
+            let found = state.forwarded.iter_mut().find(|(_, it)| {
+                it.caller.guest.id == self.guest.id
+                    && it.takes_parts
+                    && it.call.as_deref() == Some(call)
+            });
+            let Some((number, forwarded)) = found else { return Err(content) };
+            forwarded.takes_parts = !matches!(content, Content::Close { .. });
+            let (number, toolkit) = (*number, forwarded.toolkit.clone());
+            let host = forwarded.host.clone();
+            state.present.get(&host).map(|it| (it.guest.clone(), number, toolkit))
+        };
+        if let Some((host, number, toolkit)) = found {
+            let message = forwarded_part(&self.room, &toolkit, number, content);
+            let _ = host.relay(&message.into()).await;
+        }
+        self.guest.answer(id, Content::Empty);
+        Ok(())
+    }
+
+    /// Relays the answer of a host to the caller.
+    pub(super) async fn host_answered(&self, message: Message) {
+        let is_open = message.header["type"] == "control" && message.header["method"] == "open";
+        let (guest, id) = {
+            let mut state = self.room.state();
+            let Some(call) = state.forwarded.get_mut(&message.id) else { return };
+            if call.host != self.guest.id {
+                return;
+            }
+            let Some(id) = call.answers.take() else { return };
+            let guest = call.caller.guest.clone();
+            if !is_open && let Some(call) = state.forwarded.remove(&message.id) {
+                call.ended();
+            }
+            (guest, id)
+        };
+        // What the caller could not read is an error for it.
+        let header = match Content::of(&message.header, Vec::new()) {
+            Ok(_) => message.header,
+            Err(_) if message.header["type"] == "raw" => message.header,
+            Err(what) => {
+                let text = format!("the host's answer is not valid: {what}");
+                Content::Error(Refused::invalid(text)).into_parts().0
+            }
+        };
+        let kind = "__response__".to_owned();
+        let _ = guest.relay(&Message { id, kind, header, bytes: message.bytes }.into()).await;
+    }
+
+    /// Relays a part of a host's answer to the caller.
+    pub(super) async fn host_sent(&self, message: Message) {
+        let Message { mut header, bytes, .. } = message;
+        let Some(number) = header["tool_call_id"].as_str().and_then(number_of) else { return };
+        let chunk = header["chunk"].take();
+        let is_end = chunk["type"] == "control" && chunk["method"] == "close";
+        let (guest, call) = {
+            let mut state = self.room.state();
+            let Some(call) = state.forwarded.get(&number) else { return };
+            if call.host != self.guest.id {
+                return;
+            }
+            let Some(id) = call.call.clone() else { return };
+            let guest = call.caller.guest.clone();
+            if is_end
+                && call.answers.is_none()
+                && let Some(call) = state.forwarded.remove(&number)
+            {
+                call.ended();
+            }
+            (guest, id)
+        };
+        let header = json!({"tool_call_id": call, "chunk": chunk});
+        let kind = "room.tool_call_response_chunk".to_owned();
+        let id = self.room.number();
+        let _ = guest.relay(&Message { id, kind, header, bytes }.into()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_know_calls_by_ids_that_lead_back() {
+        for number in [0, 7, u64::MAX] {
+            assert_eq!(number_of(&call_id(number)), Some(number));
+        }
+        for odd in ["", "call-", "call-x", "7", "call--1"] {
+            assert_eq!(number_of(odd), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The one table of what a room does: where an operation belongs, what it needs, and who runs it.
+//! Nothing is done in a room that is not in it, so a test can walk it.
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::calls::{Caller, NOT_FOUND, Reply, Stream, refused, short};
+use super::gates::{self, Gate};
+use super::hosted;
+use super::toolkits::{agents, developer, messaging, queues, services, storage};
+use crate::room::agents::{CallAgent, ListToolkits};
+use crate::room::content::Refused;
+use crate::room::operation::{At, Operation};
+use crate::room::toolkit::{Register, Unregister};
+use crate::room::{
+    developer as log, messaging as post, queues as queue, services as service, storage as files,
+};
+
+/// An operation of a room.
+pub struct Served {
+    /// Where it belongs.
+    pub at: At,
+    /// What it needs.
+    pub gate: Gate,
+    /// Who runs it.
+    pub run: Run,
+}
+
+/// How an operation is run.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// It takes JSON and answers once.
+    Once(fn(Caller, Value) -> BoxFuture<'static, Result<Reply, Refused>>),
+    /// It takes a stream and answers with one.
+    Stream {
+        /// Whether the caller's first part says what it is about; the gate looks at that.
+        starts: bool,
+        /// The operation.
+        run: for<'a> fn(&'a mut Stream, Value) -> BoxFuture<'a, Result<(), Refused>>,
+    },
+}
+
+/// An operation that answers once.
+macro_rules! once {
+    ($asked:ty, $gate:ident, $handler:path) => {
+        Served {
+            at: <$asked>::AT,
+            gate: gates::$gate,
+            run: Run::Once(|caller, header| {
+                Box::pin(async move {
+                    let asked = <$asked>::read(&header)?;
+                    drop(header);
+                    let answer = $handler(&caller, asked).await?;
+                    Ok(<$asked>::answer(&answer).into())
+                })
+            }),
+        }
+    };
+}
+
+/// An operation that answers with a stream.
+macro_rules! stream {
+    ($toolkit:literal, $tool:literal, $gate:ident, $starts:literal, $handler:path) => {
+        Served {
+            at: At::Tool($toolkit, $tool),
+            gate: gates::$gate,
+            run: Run::Stream {
+                starts: $starts,
+                run: |stream, start| Box::pin($handler(stream, start)),
+            },
+        }
+    };
+}
+
+/// All operations.
+pub static OPERATIONS: [Served; 28] = [
+    once!(ListToolkits, OPEN, hosted::list),
+    once!(Register, AGENTS_REGISTER, hosted::register),
+    once!(Unregister, OPEN, hosted::unregister),
+    once!(CallAgent, AGENTS_CALL, agents::call),
+    once!(post::Enable, MESSAGING, messaging::enable),
+    once!(post::Disable, MESSAGING, messaging::disable),
+    once!(post::Send, MESSAGING_SEND, messaging::send),
+    once!(post::Broadcast, MESSAGING_BROADCAST, messaging::broadcast),
+    once!(queue::List, QUEUES_LIST, queues::list),
+    once!(queue::Open, QUEUES_SEND, queues::open),
+    once!(queue::Drain, QUEUES_RECEIVE, queues::drain),
+    once!(queue::Close, QUEUES_BOTH, queues::close),
+    once!(queue::Send, QUEUES_SEND, queues::send),
+    Served {
+        at: queue::Receive::AT,
+        gate: gates::QUEUES_RECEIVE,
+        run: Run::Once(|caller, header| Box::pin(queues::receive(caller, header))),
+    },
+    once!(files::Exists, OPEN, storage::exists),
+    once!(files::Stat, OPEN, storage::stat),
+    once!(files::List, OPEN, storage::list),
+    once!(files::Delete, STORAGE_WRITE, storage::delete),
+    once!(files::DownloadUrl, STORAGE_READ, storage::download_url),
+    stream!("storage", "upload", STORAGE_WRITE, true, storage::upload),
+    stream!("storage", "download", STORAGE_READ, true, storage::download),
+    once!(log::Log, DEVELOPER_LOGS, developer::log),
+    once!(log::Info, DEVELOPER_LOGS, developer::info),
+    once!(log::Warning, DEVELOPER_LOGS, developer::warning),
+    once!(log::Error, DEVELOPER_LOGS, developer::error),
+    stream!("developer", "logs", DEVELOPER_LOGS, false, developer::logs),
+    once!(service::List, SERVICES, services::list),
+    once!(service::Restart, SERVICES, services::restart),
+];
+
+/// An operation, as documentation and tests see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationSummary {
+    /// Where it belongs, such as `queues.send`.
+    pub at: String,
+    /// What it needs: an entry of the scope, or `api` for any scope.
+    pub grant: &'static str,
+    /// Whether it answers with a stream.
+    pub is_stream: bool,
+}
+
+/// All operations, as documentation and tests see them.
+pub fn summaries() -> Vec<OperationSummary> {
+    let summary = |served: &Served| OperationSummary {
+        at: served.at.to_string(),
+        grant: served.gate.grant,
+        is_stream: matches!(served.run, Run::Stream { .. }),
+    };
+    OPERATIONS.iter().map(summary).collect()
+}
+
+/// The toolkits of rooms that this platform does not have, and what they would be for.
+const ABSENT: [(&str, &str); 6] = [
+    ("sync", "documents"),
+    ("secrets", "secrets of rooms"),
+    ("database", "databases in rooms"),
+    ("memory", "memories in rooms"),
+    ("containers", "containers in rooms"),
+    ("livekit", "audio and video"),
+];
+
+/// The number for something that this platform lacks.
+const DEPENDENCY_MISSING: i64 = 1007;
+
+/// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
+/// could think of.
+pub fn is_built_in(toolkit: &str, tool: &str) -> bool {
+    of_tool(toolkit, tool).map_or_else(|refused| refused.code == Some(DEPENDENCY_MISSING), |_| true)
+}
+
+/// The operation with messages of a kind.
+pub fn of_room(kind: &str) -> Option<&'static Served> {
+    OPERATIONS.iter().find(|served| matches!(served.at, At::Room(of) if of == kind))
+}
+
+/// The operation of a tool.
+///
+/// # Errors
+///
+/// The toolkit has no such tool, or this platform lacks the toolkit.
+pub fn of_tool(toolkit: &str, tool: &str) -> Result<&'static Served, Refused> {
+    if let Some((_, what)) = ABSENT.iter().find(|(name, _)| *name == toolkit) {
+        let text = format!("the embedded platform has no {what} yet");
+        return Err(refused(DEPENDENCY_MISSING, text));
+    }
+    let is_meant =
+        |served: &&Served| matches!(served.at, At::Tool(of, name) if of == toolkit && name == tool);
+    OPERATIONS.iter().find(is_meant).ok_or_else(|| {
+        refused(NOT_FOUND, format!("the toolkit {toolkit:?} has no tool {:?}", short(tool)))
+    })
+}

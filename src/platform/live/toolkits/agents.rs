@@ -1,0 +1,128 @@
+//! Calling agents to the room: the call is posted to where the agent is, with a token by which it
+//! may enter as a participant of its own.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use crate::api::http;
+use crate::api::post::Webhook;
+use crate::platform::auth::token::{self, Claims, Grant};
+use crate::platform::auth::{participant::Given, scope};
+use crate::platform::error::{Refusal, Result};
+use crate::platform::live::calls::{Caller, OPERATION_FAILED, denied, refused};
+use crate::platform::live::helpers::Helper;
+use crate::platform::live::room::Room;
+use crate::platform::objects::keys;
+use crate::room::agents::CallAgent;
+use crate::room::content::Refused;
+use crate::settings::is_insecure;
+
+/// How long a callee may take to answer the call.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the token of a callee may be used to enter, in seconds.
+const SECONDS: u64 = 24 * 60 * 60;
+
+/// Calls an agent to the room. It gets no more than the caller has.
+pub async fn call(caller: &Caller, asked: CallAgent) -> std::result::Result<(), Refused> {
+    let guest = &caller.guest;
+    let own = guest.participant.scope().cloned().unwrap_or_default();
+    let api = match asked.api.filter(|api| !api.is_null()) {
+        Some(api) => match scope::excess(&api, own).map_err(|refusal| told(&refusal))? {
+            None => api,
+            Some(what) => {
+                let text = format!("the call grants {what:?}, which is more than the caller has");
+                return Err(Refused { text, ..denied() });
+            }
+        },
+        None => match scope::excess(&scope::usual(), own.clone()) {
+            Ok(None) => scope::usual(),
+            _ => own,
+        },
+    };
+    if let Some(helper) = Helper::at(&asked.url) {
+        return helper.call(caller, api).await;
+    }
+    let signed = async {
+        let given = guest.participant.given(caller.room.house.store.reads()).await?;
+        admit(&caller.room, given, (&asked.name, "agent"), api).await
+    };
+    let token = signed.await.map_err(|refusal| told(&refusal))?;
+    invite(&caller.room, &guest.room, &token, (&asked.url, asked.arguments)).await
+}
+
+/// A token by which another participant enters the room. It ends with what it is given for.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn admit(
+    room: &Room,
+    given: Given,
+    (name, role): (&str, &str),
+    api: Value,
+) -> Result<SecretString> {
+    let store = &room.house.store;
+    let (kid, secret) = keys::signing(store, &room.project).await?;
+    let grant = |name: &str, scope: Value| Grant { name: name.to_owned(), scope };
+    let claims = Claims {
+        exp: Some(jsonwebtoken::get_current_timestamp() + SECONDS),
+        name: name.to_owned(),
+        grants: vec![
+            grant("room", json!(room.name)),
+            grant("role", json!(role)),
+            grant("api", api),
+        ],
+        version: token::VERSION.into(),
+        kid,
+        sub: room.project.clone(),
+        principal: Some(serde_json::to_value(given)?),
+    };
+    token::sign(&claims, &secret).map(SecretString::from)
+}
+
+/// Posts a call to an agent.
+///
+/// # Errors
+///
+/// A URL to which a token may not be sent; no answer, or a refusal.
+pub async fn invite(
+    room: &Room,
+    (name, room_url): &(String, String),
+    token: &SecretString,
+    (url, arguments): (&str, Value),
+) -> std::result::Result<(), Refused> {
+    use secrecy::ExposeSecret;
+    let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
+    if !url::Url::parse(url).is_ok_and(|url| is_web(&url)) {
+        return Err(Refused::invalid("the URL of an agent is neither http nor https"));
+    }
+    if !is_insecure() {
+        http::refuse_plain(url).map_err(|error| Refused::invalid(error.to_string()))?;
+    }
+    let arguments = match arguments {
+        Value::Object(arguments) => arguments,
+        _ => Map::new(),
+    };
+    let body = json!({
+        "event": "room.call",
+        "data": {
+            "room_url": room_url,
+            "room_name": name,
+            "token": token.expose_secret(),
+            "arguments": arguments,
+        },
+    });
+    let webhook =
+        Webhook { url, body: &body, secret: room.house.deliveries.secret(), patience: PATIENCE };
+    webhook
+        .post()
+        .await
+        .map_err(|error| refused(OPERATION_FAILED, crate::error::with_causes(&error)))
+}
+
+fn told(refusal: &Refusal) -> Refused {
+    refused(OPERATION_FAILED, refusal.to_string())
+}

@@ -1,0 +1,9 @@
+//! The toolkits that every room has, one file each: what its operations do. What goes over the
+//! wire is in `crate::room`; who may call them is in the table of operations.
+
+pub mod agents;
+pub mod developer;
+pub mod messaging;
+pub mod queues;
+pub mod services;
+pub mod storage;

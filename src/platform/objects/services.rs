@@ -1,0 +1,32 @@
+//! Services, as the rooms in which they are effective see them.
+
+use crate::platform::error::Result;
+use crate::platform::store::{Store, of_row};
+
+/// A service that is effective in a room.
+#[derive(Debug)]
+pub struct Effective {
+    /// Its id.
+    pub id: String,
+    /// Its document, as JSON.
+    pub document: String,
+}
+
+of_row!(Effective { id, document });
+
+/// The services of a room and of its project, in the order in which they were created.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn effective(store: &Store, project: &str, room: &str) -> Result<Vec<Effective>> {
+    let rows = sqlx::query_as(
+        "SELECT id, document FROM services WHERE project_id = $1 AND (scope = '' OR scope = $2) \
+         ORDER BY seq",
+    )
+    .bind(project)
+    .bind(room)
+    .fetch_all(store.reads())
+    .await?;
+    Ok(rows)
+}

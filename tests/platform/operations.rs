@@ -1,0 +1,112 @@
+//! Each operation of a room is tried with a scope that suffices, without one, with another
+//! section, and with a part of its section.
+
+use meshagent::platform::Platform;
+use meshagent::room::message::Message;
+use serde_json::{Value, json};
+
+use super::harness::{Server, claims, signed, token_for};
+use super::rooms::Visitor;
+
+/// A line of the table.
+struct Row {
+    at: String,
+    grant: String,
+    arguments: Value,
+    with: Value,
+    part: Option<Value>,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = include_str!("matrix/operations.txt").lines();
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    let read = |line: &str| {
+        let mut cells = line.split('|').map(str::trim);
+        let mut next = || cells.next().unwrap_or_else(|| panic!("{line}"));
+        let (at, grant) = (next().to_owned(), next().to_owned());
+        let json = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| panic!("{line}"));
+        let (arguments, with) = (json(next()), json(next()));
+        let part = Some(next()).filter(|text| !text.is_empty()).map(json);
+        Row { at, grant, arguments, with, part }
+    };
+    lines.map(read).collect()
+}
+
+#[test]
+fn every_operation_has_its_line() {
+    let known = Platform::operations().into_iter().map(|it| (it.at, it.grant.to_owned()));
+    let listed = rows().into_iter().map(|row| (row.at, row.grant));
+    let mut known: Vec<_> = known.collect();
+    let mut listed: Vec<_> = listed.collect();
+    known.sort();
+    listed.sort();
+    assert_eq!(known, listed);
+}
+
+/// The code with which an operation is refused, if it is.
+async fn code(visitor: &mut Visitor, row: &Row, is_stream: bool) -> Option<i64> {
+    let content = |value: &Value| json!({"type": "json", "json": value});
+    let message = match row.at.split_once('.').expect("a toolkit") {
+        ("room", _) => Message::new(1, &row.at, row.arguments.clone()),
+        (toolkit, tool) => {
+            let open = json!({"type": "control", "method": "open"});
+            let arguments = if is_stream { open } else { content(&row.arguments) };
+            let call = json!({
+                "toolkit": toolkit, "tool": tool, "arguments": arguments, "tool_call_id": "c",
+            });
+            Message::new(1, "room.invoke_tool", call)
+        }
+    };
+    visitor.send(&message).await;
+    if is_stream && row.at.starts_with("storage.") {
+        let mut headers = row.arguments.clone();
+        headers["kind"] = "start".into();
+        let chunk = json!({"type": "binary", "headers": headers});
+        let header = json!({"tool_call_id": "c", "chunk": chunk});
+        visitor.send(&Message::new(2, "room.tool_call_request_chunk", header)).await;
+    } else if is_stream {
+        let chunk = json!({"type": "control", "method": "close"});
+        let header = json!({"tool_call_id": "c", "chunk": chunk});
+        visitor.send(&Message::new(2, "room.tool_call_request_chunk", header)).await;
+    }
+    loop {
+        let message = visitor.next().await;
+        match (message.kind.as_str(), message.id) {
+            ("__response__", 1) if !is_stream || message.header["type"] == "error" => {
+                return message.header["code"].as_i64();
+            }
+            ("room.tool_call_response_chunk", _) => {
+                return message.header["chunk"]["code"].as_i64();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operation_needs_its_grant_and_nothing_else() {
+    const DENIED: Option<i64> = Some(1001);
+    let server = Server::start().await;
+    server.room("demo").await;
+    let key = server.key_of(&server.project).await;
+    let streams: Vec<String> =
+        Platform::operations().into_iter().filter(|it| it.is_stream).map(|it| it.at).collect();
+    for row in rows() {
+        let is_stream = streams.contains(&row.at);
+        let tried = async |token: &str| {
+            let mut visitor = Visitor::enter(&server, "demo", token).await;
+            visitor.greeting().await;
+            code(&mut visitor, &row, is_stream).await
+        };
+        let with = async |scope: &Value| tried(&token_for(&key, "demo", scope.clone())).await;
+        assert_ne!(with(&row.with).await, DENIED, "{} with {}", row.at, row.with);
+        let foreign = json!({"livekit": {}, "admin": {}, "secrets": {}, "tunnels": {}});
+        for scope in [Some(json!({})), Some(foreign), row.part.clone()].into_iter().flatten() {
+            let is_denied = with(&scope).await == DENIED;
+            assert_eq!(is_denied, row.grant != "api", "{} with {scope}", row.at);
+        }
+        // Without an `api` grant nothing is done at all.
+        let nothing = signed(jsonwebtoken::Algorithm::HS256, &claims(&key, None), &key);
+        assert_eq!(tried(&nothing).await, DENIED, "{} without an api grant", row.at);
+    }
+}
