@@ -105,9 +105,11 @@ fn lines(log: &Value, zone: &TimeZone) -> String {
             for record in list(&scope, "logRecords") {
                 let severity = record["severityText"].as_str().unwrap_or("INFO");
                 let body = &record["body"];
-                let body = body["stringValue"].as_str().map_or_else(|| body.to_string(), str::to_owned);
+                let body =
+                    body["stringValue"].as_str().map_or_else(|| body.to_string(), str::to_owned);
                 let body = body.replace(['\n', '\r'], " ");
-                let _ = writeln!(lines, "{} {severity:<7} {body}", time(&record["timeUnixNano"], zone));
+                let _ =
+                    writeln!(lines, "{} {severity:<7} {body}", time(&record["timeUnixNano"], zone));
             }
         }
     }
@@ -141,9 +143,7 @@ mod tests {
 
     #[test]
     fn records_are_lines_in_local_time() {
-        let record = |nanos: Value, body: Value| {
-            json!({"timeUnixNano": nanos, "severityText": "WARN", "body": body})
-        };
+        let record = |nanos: Value, body: Value| json!({"timeUnixNano": nanos, "severityText": "WARN", "body": body});
         let records = [
             record(json!("1000000000"), json!({"stringValue": "one\ntwo"})),
             record(json!(0), json!({"kvlistValue": {}})),

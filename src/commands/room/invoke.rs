@@ -97,7 +97,10 @@ impl InvokeToolArgs {
                 let told = format!("the toolkit {:?} did not join the room", self.toolkit);
                 let known = few(there.keys());
                 return Err(Error::failed(told).hint(match known.is_empty() {
-                    true => "the room has no toolkits of participants; --timeout 0 calls one of its own".to_owned(),
+                    true => {
+                        "the room has no toolkits of participants; --timeout 0 calls one of its own"
+                            .to_owned()
+                    }
                     false => format!("the room has {known}; --timeout 0 calls one of its own"),
                 }));
             }
@@ -134,7 +137,7 @@ pub async fn run(args: &InvokeToolArgs) -> Result<ExitCode> {
             match room.call(invocation.clone()).await.map_err(failed)? {
                 Answered::Content(content) => output::json(&shown(content)),
                 Answered::Stream(mut stream) => {
-                    while let Some(part) = stream.output.next().await.map_err(failed)? {
+                    while let Some(part) = stream.next().await.map_err(failed)? {
                         output::json_line(&shown(part))?;
                     }
                     Ok(())
@@ -153,11 +156,8 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_and_not_shown() {
-        let file = Content::File {
-            name: "a".to_owned(),
-            mime_type: "x/y".to_owned(),
-            bytes: vec![0; 5],
-        };
+        let file =
+            Content::File { name: "a".to_owned(), mime_type: "x/y".to_owned(), bytes: vec![0; 5] };
         let told = json!({"type": "file", "name": "a", "mime_type": "x/y", "size_bytes": 5});
         assert_eq!(shown(file), told);
         assert_eq!(shown(Content::Text("x".to_owned())), json!({"type": "text", "text": "x"}));

@@ -113,8 +113,9 @@ async fn send(args: &SendArgs) -> Result<ExitCode> {
             let others = enabled(room, incoming).await?;
             if !others.iter().any(|other| other.id == to) {
                 let told = format!("no participant with the id {to:?} takes part in messaging");
-                return Err(Error::failed(told)
-                    .hint("`meshagent room messaging list` shows those that do"));
+                return Err(
+                    Error::failed(told).hint("`meshagent room messaging list` shows those that do")
+                );
             }
             let message = Send { to_participant_id: to.clone(), letter: letter.clone() };
             ask(room, &message).await

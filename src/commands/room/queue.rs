@@ -199,8 +199,7 @@ impl SendMailArgs {
     /// The queue as a recipient: the reference names it so, and readers do not look at it.
     fn recipient(&self) -> Result<lettre::message::Mailbox> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let name: String =
-            self.queue.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+        let name: String = self.queue.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
         let local = name.trim_matches('.').to_owned();
         let address = lettre::Address::new(local, "queue.local")
             .map_err(|error| Error::usage(format!("the queue cannot be an address: {error}")))?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{InRoom, RoomArgs, ask, run_one};
 use crate::commands::show::{ListArgs as Show, Listed, quietly};
@@ -57,7 +57,8 @@ fn rows(told: &Services) -> Vec<Value> {
             ("image".to_owned(), service["container"]["image"].clone()),
         ]);
         let state = state.and_then(|state| serde_json::to_value(state).ok()).unwrap_or_default();
-        for name in ["state", "container_id", "started_at", "restart_scheduled_at", "restart_count"] {
+        for name in ["state", "container_id", "started_at", "restart_scheduled_at", "restart_count"]
+        {
             let value = match (name, &state[name]) {
                 ("started_at" | "restart_scheduled_at", Value::Number(seconds)) => time(seconds),
                 (_, value) => value.clone(),
@@ -117,7 +118,8 @@ async fn restart(args: &RestartArgs) -> Result<ExitCode> {
         .with(async |room: &Room, _| {
             let rows = rows(&ask(room, &List {}).await?);
             let field = if args.id.is_some() { "id" } else { "name" };
-            let text = |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
+            let text =
+                |row: &Value, field: &str| row[field].as_str().unwrap_or_default().to_owned();
             let found: Vec<&Value> = rows.iter().filter(|row| row[field] == wanted).collect();
             let (id, name) = match found[..] {
                 [one] => (text(one, "id"), text(one, "name")),
@@ -157,6 +159,8 @@ pub async fn run(command: RoomServiceCommand) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::room::services::State;
 

@@ -279,7 +279,8 @@ async fn upload(room: &Room, from: &Path, to: &str) -> Result<()> {
     }
     let size = about.len();
     let bar = bar(size, &from.display().to_string());
-    let upload = Upload { path: to, name: None, mime_type: None, overwrite: true, size: Some(size) };
+    let upload =
+        Upload { path: to, name: None, mime_type: None, overwrite: true, size: Some(size) };
     let sent = room.upload_from(&upload, &mut Counted(file, bar.clone())).await;
     bar.finish_and_clear();
     sent.map(drop).map_err(|error| not_moved(&from.display().to_string(), error))

@@ -59,7 +59,8 @@ pub fn parent_of(path: &str) -> &str {
 /// The pattern is not valid.
 pub fn matching(pattern: &str, entries: Vec<Entry>) -> Result<Vec<Entry>> {
     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-    let glob = glob.map_err(|error| Error::usage(format!("{pattern:?} is not a pattern: {error}")))?;
+    let glob =
+        glob.map_err(|error| Error::usage(format!("{pattern:?} is not a pattern: {error}")))?;
     let glob = glob.compile_matcher();
     Ok(entries.into_iter().filter(|entry| glob.is_match(&entry.name)).collect())
 }
@@ -186,10 +187,8 @@ mod tests {
 
     #[test]
     fn patterns_fit_names() {
-        let all = ["a.txt", "b.txt", ".c.txt", "d.md"].map(|name| Entry {
-            name: name.to_owned(),
-            ..Entry::default()
-        });
+        let all = ["a.txt", "b.txt", ".c.txt", "d.md"]
+            .map(|name| Entry { name: name.to_owned(), ..Entry::default() });
         let fitting = |pattern: &str| {
             let found = matching(pattern, all.to_vec()).unwrap();
             found.into_iter().map(|entry| entry.name).collect::<Vec<_>>()

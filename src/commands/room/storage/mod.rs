@@ -177,10 +177,12 @@ fn wide(bytes: &[u8], of: fn([u8; 2]) -> u16) -> String {
 /// What makes a text of bytes. What is not text is replaced by the sign for that.
 fn decoder(name: &str) -> Result<fn(&[u8]) -> String> {
     Ok(match name.to_ascii_lowercase().replace('_', "-").as_str() {
-        "utf-8" | "utf8" | "ascii" | "us-ascii" => |bytes| {
-            String::from_utf8_lossy(bytes).into_owned()
-        },
-        "latin-1" | "latin1" | "iso-8859-1" => |bytes| bytes.iter().map(|byte| char::from(*byte)).collect(),
+        "utf-8" | "utf8" | "ascii" | "us-ascii" => {
+            |bytes| String::from_utf8_lossy(bytes).into_owned()
+        }
+        "latin-1" | "latin1" | "iso-8859-1" => {
+            |bytes| bytes.iter().map(|byte| char::from(*byte)).collect()
+        }
         "utf-16le" | "utf-16-le" => |bytes| wide(bytes, u16::from_le_bytes),
         "utf-16be" | "utf-16-be" => |bytes| wide(bytes, u16::from_be_bytes),
         "utf-16" | "utf16" => |bytes| match bytes {
@@ -259,9 +261,7 @@ async fn list(args: &ListArgs) -> Result<ExitCode> {
     let rows = match Location::of(&args.path) {
         Location::Here(path) => location::list_here(&path, args.recursive)?,
         Location::Room(path) => {
-            args.at
-                .with(async |room: &Room, _| in_room(room, &path, args.recursive).await)
-                .await?
+            args.at.with(async |room: &Room, _| in_room(room, &path, args.recursive).await).await?
         }
     };
     args.show.print(listed, rows)
