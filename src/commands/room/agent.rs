@@ -14,6 +14,8 @@ use crate::room::agents::{ListToolkits, Tool, Toolkit, Toolkits};
 #[derive(Debug, clap::Subcommand)]
 pub enum AgentCommand {
     /// Call a tool of a toolkit
+    // The reference has another --timeout here than that of requests.
+    #[command(mut_arg("timeout", |it| it.long("request-timeout")))]
     InvokeTool(InvokeToolArgs),
     /// List the toolkits that are in a room, with their tools
     ListToolkits(ListToolkitsArgs),

@@ -46,8 +46,8 @@ pub struct InvokeToolArgs {
     #[arg(long, value_name = "JSON")]
     caller_context: Option<String>,
     /// How many seconds to wait for the toolkit; 0 does not look for it first
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    timeout: u32,
+    #[arg(long = "timeout", value_name = "SECONDS", default_value_t = 30)]
+    toolkit_timeout: u32,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -81,10 +81,10 @@ impl InvokeToolArgs {
 
     /// Waits until the toolkit is there.
     async fn listed(&self, room: &Room) -> Result<()> {
-        if self.timeout == 0 {
+        if self.toolkit_timeout == 0 {
             return Ok(());
         }
-        let end = Instant::now() + Duration::from_secs(self.timeout.into());
+        let end = Instant::now() + Duration::from_secs(self.toolkit_timeout.into());
         let participant_id = self.participant_id.clone();
         let asked = ListToolkits { participant_id, ..ListToolkits::default() };
         let mut is_told = false;

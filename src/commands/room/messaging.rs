@@ -24,7 +24,7 @@ const CHAT: &str = "chat.broadcast";
 #[derive(Debug, clap::Subcommand)]
 pub enum MessagingCommand {
     /// List the participants that take part in messaging
-    List(ListArgs),
+    List(MessagingListArgs),
     /// Send a message to one participant
     Send(SendArgs),
     /// Send a message to all participants that take part in messaging
@@ -33,7 +33,7 @@ pub enum MessagingCommand {
 
 /// Arguments of `room messaging list`.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
+pub struct MessagingListArgs {
     #[command(flatten)]
     show: JsonListArgs,
     #[command(flatten)]
@@ -89,7 +89,7 @@ async fn enabled(room: &Room, mut incoming: Incoming) -> Result<Vec<Participant>
     listed.map_err(|_| Error::failed("the room did not say who takes part in messaging"))
 }
 
-async fn list(args: &ListArgs) -> Result<ExitCode> {
+async fn list(args: &MessagingListArgs) -> Result<ExitCode> {
     let participants = args.at.with(enabled_in).await?;
     let listed = Listed {
         envelope: None,

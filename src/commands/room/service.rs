@@ -17,14 +17,14 @@ use crate::room::services::{List, Restart, Services};
 pub enum RoomServiceCommand {
     /// List the services of the room and of its project, and how they are
     #[command(mut_arg("quiet", quietly("names")))]
-    List(ListArgs),
+    List(ServiceListArgs),
     /// Start a service of the room again
     Restart(RestartArgs),
 }
 
 /// Arguments of `room service list`.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
+pub struct ServiceListArgs {
     #[command(flatten)]
     show: Show,
     #[command(flatten)]
@@ -79,7 +79,7 @@ fn time(seconds: &serde_json::Number) -> Value {
     time.map_or(Value::Null, |time| format!("{time:.0}").into())
 }
 
-impl InRoom for ListArgs {
+impl InRoom for ServiceListArgs {
     type Asked = List;
 
     fn at(&self) -> &RoomArgs {

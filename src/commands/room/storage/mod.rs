@@ -38,7 +38,7 @@ pub enum StorageCommand {
     Rm(RemoveArgs),
     /// List files and folders
     #[command(mut_arg("quiet", quietly("paths")))]
-    Ls(ListArgs),
+    Ls(LsArgs),
 }
 
 /// A file or folder.
@@ -83,7 +83,7 @@ pub struct RemoveArgs {
 
 /// Arguments of `room storage ls`.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
+pub struct LsArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
     /// stand for several
     #[arg(value_name = "PATH")]
@@ -251,7 +251,7 @@ async fn remove_one(room: &Room, path: &str, recursive: bool, depth: usize) -> R
     Ok(())
 }
 
-async fn list(args: &ListArgs) -> Result<ExitCode> {
+async fn list(args: &LsArgs) -> Result<ExitCode> {
     let listed = Listed {
         envelope: None,
         columns: &["path", "size", "updated_at"],
