@@ -52,6 +52,7 @@ mod registry;
 mod renames;
 mod rewritten;
 mod room;
+mod room_commands;
 mod rules;
 mod saved;
 mod saved_shown;

@@ -79,11 +79,20 @@ struct Copying<'a> {
 
 impl Copying<'_> {
     async fn run(&self, from: &Location, to: &Location) -> Result<()> {
-        let sources = match from {
+        let mut sources = match from {
             Location::Here(path) => self.here(path)?,
             Location::Room(path) => self.in_room(path).await?,
         };
         let is_folder = self.is_folder(to).await?;
+        let is_tree = sources.iter().any(|source| source.below.contains('/'));
+        if !is_folder && is_tree {
+            // The folder gets another name.
+            for source in &mut sources {
+                let (_, rest) = source.below.split_once('/').unwrap_or_default();
+                source.below = rest.to_owned();
+            }
+        }
+        let is_folder = is_folder || is_tree;
         if sources.len() != 1 && !is_folder {
             let told = format!("{} is not a folder, and several files are copied", shown(to));
             return Err(Error::failed(told).hint("end it with a slash to make it one"));
