@@ -35,6 +35,7 @@ mod limits;
 mod markdown;
 mod moving;
 mod needs;
+mod npm;
 mod packaging;
 mod plain;
 mod planning;
