@@ -146,13 +146,14 @@ install() {
     mv -f "$new" "$to/meshagent" ||
         fail "failed to write $to/meshagent" "name another folder with --to"
     echo "installed meshagent $version as $to/meshagent"
+    whole="$(cd "$to" && pwd)"
     case ":${PATH:-}:" in
-    *":$to:"* | *":$to/:"*) ;;
+    *":$to:"* | *":$to/:"* | *":$whole:"* | *":$whole/:"*) ;;
     *) echo "note: $to is not on the PATH" >&2 ;;
     esac
     first="$(command -v meshagent || true)"
     case "$first" in
-    "" | "$to/meshagent" | "$to//meshagent") ;;
+    "" | "$to/meshagent" | "$to//meshagent" | "$whole/meshagent" | "$whole//meshagent") ;;
     *) echo "note: \`meshagent\` still runs $first, which comes first on the PATH" >&2 ;;
     esac
 }

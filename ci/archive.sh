@@ -72,7 +72,10 @@ cp "$sbom" "$folder/sbom.cdx.json"
 for file in LICENSE NOTICE README.md CHANGELOG.md SECURITY.md; do
     cp "$root/$file" "$folder/"
 done
-"$folder/meshagent" man -d "$folder/man/man1" 2>/dev/null
+"$folder/meshagent" man -d "$folder/man/man1" 2>"$work/told" || {
+    cat "$work/told" >&2
+    fail "the program does not run on this machine" "build it for this machine, or give another one with --program"
+}
 "$folder/meshagent" completion bash >"$folder/completions/meshagent.bash"
 "$folder/meshagent" completion zsh >"$folder/completions/_meshagent"
 "$folder/meshagent" completion fish >"$folder/completions/meshagent.fish"

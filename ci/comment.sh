@@ -1,7 +1,7 @@
 #!/bin/sh
 # Shows $RUNNER_TEMP/plan.md as the one comment of a pull request: it is written once and updated
-# by later runs, which find it by its first line. Where the plan failed, the comment says so. The
-# workflow that `meshagent init` writes contains these lines, too.
+# by later runs, which find it by its first line, with the set and the project. Where the plan
+# failed, the comment says so, unless there are several that may be meant. The workflow that `meshagent init` writes contains these lines, too.
 #
 # Environment:
 #   NUMBER               the number of the pull request
@@ -20,11 +20,13 @@ first="${first:-<!-- meshagent-plan set=${SET:-default} }"   # no plan: the comm
 mine="map(select(.user.login == \"github-actions[bot]\"))"   # not comments of others that begin alike
 mine="$mine | map(select(.body | startswith(\"$first\"))) | .[] | \"\(.id) \" + (.body | split(\"\n\")[0])"
 found="$(gh api "$comments" --paginate --jq "$mine")"
-found="$(printf '%s\n' "$found" | head -n 1)"
 if [ -s "$plan" ]; then
+  found="$(printf '%s\n' "$found" | head -n 1)"
   cat "$plan" > "$shown"
 else
-  [ -n "$found" ] || exit 0
+  count="$(printf '%s\n' "$found" | grep -c . || true)"
+  [ "$count" != 0 ] || exit 0
+  [ "$count" = 1 ] || { echo "::warning::The plan failed. Of $count comments about this set, none is known to be its own."; exit 0; }
   printf '%s\n### The plan failed\n' "${found#* }" > "$shown"
 fi
 run="$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID"

@@ -259,13 +259,14 @@ impl PlatformArgs {
         }
         let place = place(data, None);
         let is_new = !place.has_database();
+        if is_new {
+            refuse_foreign(data)?;
+        }
         let platform = Platform::open(place).await?;
         if is_new {
-            let folder = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
-            output::note(&format!(
-                "note: a new embedded platform was created in {}",
-                folder.display()
-            ));
+            let here = std::env::current_dir().unwrap_or_default();
+            let folder = data.strip_prefix(here).unwrap_or(data).display();
+            output::note(&format!("note: a new embedded platform was created in {folder}"));
         }
         let activated = ProjectFile::read_embedded(data)?.active_project;
         project::named_by(match (&self.project_id, &activated) {
@@ -377,6 +378,26 @@ impl Connection {
                 .map_err(|error| Error::failed("the embedded platform failed").because(error))??;
         }
         Ok(())
+    }
+}
+
+/// Refuses to create a platform in a folder that holds something else, such as manifests: its keys
+/// would lie beside them, and could get into a repository.
+fn refuse_foreign(data: &Path) -> Result<()> {
+    let is_own = |name: &str| {
+        name.starts_with('.') || name.starts_with("platform.") || name.ends_with(".lock")
+    };
+    let there = std::fs::read_dir(data).into_iter().flatten().flatten();
+    let mut names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    match names.find(|name| !is_own(name)) {
+        None => Ok(()),
+        Some(_) => {
+            let folder = visible::line(&data.display().to_string()).into_owned();
+            Err(Error::usage(format!(
+                "{folder} holds other files and no embedded platform, so none was created in it"
+            ))
+            .hint("give a new folder with --embedded=DIR; manifests are given with -f"))
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use crate::visible::is_visible;
+
 /// How many names a sentence has.
 pub const FEW: usize = 5;
 
@@ -28,6 +30,12 @@ pub fn at_most<T: Display>(most: usize, names: impl IntoIterator<Item = T>) -> S
         (Some(_), more) => return format!("{} and {} more", shown.join(", "), more + 1),
     }
     shown.join(", ")
+}
+
+/// A number of things, with their noun.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The lines, each with the number of similar ones that are left out after it: of lines that say
@@ -61,9 +69,20 @@ fn form(line: &str) -> String {
     line.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// A text as one word of a command line.
+/// A text as one word of a command line. What would be hidden in it is spelled out, as bash, zsh and
+/// ksh read it.
 #[must_use]
 pub fn word(text: &str) -> String {
+    if !is_visible(text) {
+        let spelled = |c: char| match c {
+            '\'' | '\\' => format!("\\{c}"),
+            ' '..='~' if c != '#' => c.to_string(),
+            c if c.is_ascii() => format!("\\x{:02x}", u32::from(c)),
+            c if u32::from(c) <= 0xffff => format!("\\u{:04x}", u32::from(c)),
+            c => format!("\\U{:08x}", u32::from(c)),
+        };
+        return format!("$'{}'", text.chars().map(spelled).collect::<String>());
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/@._-+:,%".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use crate::cli::{Run, Sandbox};
 use crate::platform::harness::Server;
 
+mod in_bash;
+
 /// What is offered in the place of the last word.
 fn offered(sandbox: &Sandbox, words: &[&str], environment: &[(&str, &str)]) -> Vec<String> {
     let line = [&["--", "meshagent"], words].concat();
@@ -16,7 +18,8 @@ fn offered(sandbox: &Sandbox, words: &[&str], environment: &[(&str, &str)]) -> V
         .envs(environment.iter().copied());
     let run = Run::of(command.output().unwrap());
     assert_eq!(run.stderr, "", "{words:?}");
-    run.stdout.lines().map(|line| line.trim().to_owned()).collect()
+    // The first line tells whether the others are names of files.
+    run.stdout.lines().skip(1).map(|line| line.trim().to_owned()).collect()
 }
 
 fn room(name: &str) -> String {
@@ -100,6 +103,63 @@ fn no_platform_is_started_or_waited_for() {
     let words = ["plan", "--project-id", "00000000-0000-4000-8000-000000000000", "--set", ""];
     assert_eq!(offered(&sandbox, &words, &there), [""; 0]);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+/// The fault: bash, fish and PowerShell got the names of files as they are.
+#[test]
+fn no_shell_is_given_a_name_that_it_would_run_or_hide() {
+    let sandbox = Sandbox::new();
+    for name in ["a$(id).yaml", "a b.yaml", "a';id;'", "a\u{1b}[31m", "a\nb", "a\u{2019}b"] {
+        sandbox.write(name, "");
+    }
+    let offered = |shell: &str, typed: &str| {
+        let mut command = sandbox.command(&["--", "meshagent", "show", typed]);
+        command.env("MESHAGENT_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2");
+        let run = Run::of(command.output().unwrap());
+        run.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = ["a b.yaml", "a$(id).yaml", "a';id;'", "a\u{2019}b"];
+    // Zsh and fish quote what they put on the line.
+    assert_eq!(offered("zsh", "a"), all);
+    assert_eq!(offered("fish", "a"), all);
+    assert_eq!(offered("fish", "a\\ "), ["a b.yaml"]);
+    assert_eq!(offered("zsh", "'a "), ["a b.yaml"]);
+    assert_eq!(offered("powershell", "a"), ["'a b.yaml'", "'a$(id).yaml'"]);
+}
+
+#[test]
+fn commands_levels_and_schemas_are_offered_where_they_are_words() {
+    let sandbox = Sandbox::new();
+    let offers = |words: &[&str], wanted: &[&str]| {
+        assert_eq!(offered(&sandbox, words, &[]), wanted, "{words:?}");
+    };
+    offers(&["help", "pl"], &["plan"]);
+    offers(&["help", "set", "mo"], &["move"]);
+    offers(&["--log", "w"], &["warn"]);
+    offers(&["--log="], &["--log=error", "--log=warn", "--log=info", "--log=debug", "--log=trace"]);
+    offers(&["schema", "pl"], &["plan"]);
+    offers(&["explain", "ser"], &["Service", "ServiceTemplate"]);
+    offers(&["ma"], &["mailbox", "man"]);
+}
+
+#[test]
+fn a_program_of_another_name_is_completed_under_that_name() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.path("ma-2");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_meshagent"), &other).unwrap();
+    let script = |shell: &str| {
+        let mut command = std::process::Command::new(&other);
+        Run::of(command.args(["completion", shell]).output().unwrap()).stdout
+    };
+    let bash = script("bash");
+    assert!(
+        bash.contains("complete -o nospace -o bashdefault -F _ma_2_complete \"ma-2\""),
+        "{bash}"
+    );
+    for shell in ["zsh", "fish", "powershell"] {
+        let text = script(shell);
+        assert!(text.contains("ma-2") && !text.contains(" meshagent"), "{text}");
+    }
 }
 
 /// Whoever names a file or folder gets those that are there.

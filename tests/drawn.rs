@@ -100,6 +100,27 @@ fn drawings_show_every_operation() {
     assert!(!page.contains("canary"), "{page}");
 }
 
+/// The fault: a room that nobody has made was drawn like one that is there.
+#[test]
+fn of_a_set_is_drawn_what_is_there_or_will_be() {
+    let sandbox = Sandbox::new();
+    let room = |name: &str| format!("version: v1\nkind: Room\nmetadata: {{name: {name}}}\n");
+    std::fs::create_dir(sandbox.path("m")).unwrap();
+    for name in ["r1", "r2", "r3"] {
+        sandbox.write(&format!("m/{name}.yaml"), &room(name));
+    }
+    sandbox.embedded(0, &["apply", "-f", "m", "--yes"]);
+    sandbox.write("m/r1.yaml", &room("other"));
+    let drawn = |more: &[&str]| {
+        let run = sandbox.embedded(0, &[&["graph", "--all", "-f", "m"], more].concat());
+        let labels = run.stdout.lines().filter_map(|line| line.split('"').nth(1));
+        labels.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(drawn(&["--target", "Room/r2"]), ["Room/r2"]);
+    assert_eq!(drawn(&[]), ["create Room/other", "delete Room/r1", "Room/r2", "Room/r3"]);
+    assert_eq!(drawn(&["--prune", "none"]), ["create Room/other", "Room/r1", "Room/r2", "Room/r3"]);
+}
+
 #[test]
 fn a_browser_opens_a_page_as_it_is_meant() {
     if !needs::programs("pages of plans", &["chromium"]) {

@@ -1,7 +1,7 @@
 //! `helper service`: the host, what it hosts, and what it makes of rooms that behave badly.
 
 mod comparison;
-mod program;
+pub(crate) mod program;
 mod room;
 
 use std::io::{Read, Write};

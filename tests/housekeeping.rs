@@ -166,7 +166,7 @@ fn what_a_set_forgets_is_summed_up() {
     assert!(!shown.contains("Room/r005"), "{shown}");
     let whole = plain(text::render_in(&plan, Detail { suggests: false, is_whole: true }));
     assert_eq!(whole.matches("release Room/").count(), 900);
-    let comment = markdown::render(&plan);
+    let comment = markdown::render(&plan, false);
     assert!(comment.contains("**release** … and 895 more Rooms"), "{comment}");
     assert!(comment.lines().count() < 20, "{comment}");
     // One more line would say no more than the name.

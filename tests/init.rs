@@ -60,7 +60,9 @@ fn what_is_there_is_not_written_over() {
     let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(
-        run.stderr.contains("kept your .gitignore; add `.meshagent/` and `plan.json` to it"),
+        run.stderr.contains(
+            "kept your .gitignore; add `.meshagent/`, `plan.json` and `report.json` to it"
+        ),
         "{}",
         run.stderr
     );
@@ -85,6 +87,32 @@ fn a_run_that_was_interrupted_goes_on() {
     assert_eq!(read(&sandbox, ".gitignore"), read(&whole, ".gitignore"));
 }
 
+#[test]
+fn a_gitignore_of_ones_own_is_kept_if_it_is_a_file_and_told_what_it_lacks() {
+    use std::os::unix::fs::symlink;
+    for (own, told) in [
+        (".meshagent/\nplan.json\nreport.json\n", "kept your .gitignore\n"),
+        ("/.meshagent\n", "kept your .gitignore; add `plan.json` and `report.json` to it\n"),
+        ("x\n", "add `.meshagent/`, `plan.json` and `report.json` to it\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".gitignore", own);
+        let run = sandbox.run(&["init", "--yes", "--ci", "none"]);
+        assert!(run.code == 0 && run.stderr.contains(told), "{}", run.stderr);
+        assert_eq!(read(&sandbox, ".gitignore"), own);
+    }
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("folder/.gitignore")).unwrap();
+    std::fs::create_dir(sandbox.path("link")).unwrap();
+    symlink("nowhere", sandbox.path("link/.gitignore")).unwrap();
+    for folder in ["folder", "link"] {
+        let run = sandbox.run(&["init", folder, "--yes", "--ci", "none"]);
+        let told = format!("error: {folder}/.gitignore already exists, so nothing was written\n");
+        assert!(run.code == 2 && run.stderr.starts_with(&told), "{}", run.stderr);
+        assert_eq!(std::fs::read_dir(sandbox.path(folder)).unwrap().count(), 1);
+    }
+}
+
 /// Nothing is written where it could not be planned, or would lie elsewhere.
 #[test]
 fn a_folder_that_does_not_fit_is_refused() {
@@ -96,11 +124,21 @@ fn a_folder_that_does_not_fit_is_refused() {
     std::fs::create_dir(sandbox.path("other/manifests")).unwrap();
     sandbox.write("other/manifests/old.yaml", "{");
     symlink("x", sandbox.path("linked/manifests")).unwrap();
+    std::fs::create_dir_all(sandbox.path("shared/manifests")).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(sandbox.path("shared/manifests"), open).unwrap();
     sandbox.write("file/schemas", "");
+    sandbox.write("plain", "");
+    for folder in ["plain", "plain/below"] {
+        let run = sandbox.run(&["init", folder, "--yes"]);
+        let told = "error: plain is not a folder, so nothing was written\nhint: ";
+        assert!(run.code == 2 && run.stderr.starts_with(told), "{}", run.stderr);
+    }
     for (folder, error) in [
         ("other", "other/manifests/old.yaml already exists, so nothing was written"),
         ("linked", "linked/manifests is a link, so nothing was written"),
         ("file", "file/schemas is not a folder, so nothing was written"),
+        ("shared", "anybody may replace what is in shared/manifests, so nothing was written"),
     ] {
         let run = sandbox.run(&["init", folder, "--yes"]);
         assert_eq!(run.code, 2, "{}", run.stderr);
@@ -118,7 +156,7 @@ fn what_is_told_next_can_be_typed_and_workflows_lie_where_they_are_read() {
     let run = sandbox.run(&["init", "my shop", "--yes", "--ci", "github"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     for told in [
-        "`meshagent plan -f 'my shop/manifests' --embedded`",
+        "`meshagent plan -f 'my shop/manifests' --embedded='my shop/.meshagent/embedded'`",
         "CI reads workflows only at the root of a repository: move my shop/.github to ",
         ", and write `my shop/` before the paths in it",
     ] {
@@ -154,6 +192,10 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         assert_eq!(run.code, 2, "{words:?}");
         assert!(run.stderr.starts_with(&format!("error: {wrong}\nhint: ")), "{}", run.stderr);
     }
+    let long = "r".repeat(5000);
+    let run = sandbox.run(&["init", "--room", &long, "--yes"]);
+    assert!(run.code == 2 && run.stderr.len() < 400, "{}", run.stderr);
+    assert!(!run.stderr.contains("metadata.name"), "{}", run.stderr);
     // Without a terminal nothing is asked.
     let run = sandbox.run(&["init", "--room", "lobby"]);
     let hint = "hint: give --ci, or --yes for the default answers\n";

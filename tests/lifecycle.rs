@@ -25,6 +25,7 @@ use meshagent::dialect::Target;
 use meshagent::error::Error;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
+use meshagent::manifest::declared_in::LookedAt;
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent, Origin};
@@ -272,7 +273,9 @@ impl Life<'_> {
         let seen = observe::observe(&client.reader(), policy, set, scope).await?;
         let mut set = seen.set;
         read_secrets(&mut set)?;
-        let policy = &Policy { looked_at: set.looked_at.clone(), ..policy.clone() };
+        // Everything is destroyed, as without files.
+        let looked_at = if policy.destroy { LookedAt::default() } else { set.looked_at.clone() };
+        let policy = &Policy { looked_at, ..policy.clone() };
         let plan = decide(&set, &seen.state, policy)?;
         let consent = Consent {
             deletes: Some(usize::MAX),
@@ -280,7 +283,8 @@ impl Life<'_> {
             destroy: policy.destroy,
             project: None,
         };
-        let origin = Origin { objects: set.objects.len(), empty_input: None };
+        let origin =
+            Origin { objects: set.objects.len(), empty_input: None, is_given: !policy.destroy };
         let refused = guards::check(&plan, &seen.state, origin, &consent);
         match refused.is_empty() {
             true => Ok((plan, seen.stored)),

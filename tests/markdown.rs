@@ -127,8 +127,8 @@ proptest! {
             .map(|parts| parts.iter().map(|(index, text)| format!("{}{text}", HOSTILE[*index])).collect())
             .collect();
         let operations = ACTIONS.map(|(action, replaces)| operation(action, replaces, &texts)).to_vec();
-        is_text_only(&markdown::render(&Plan { set: set.clone(), operations, ..Plan::default() }));
-        is_text_only(&markdown::render(&Plan { set, ..Plan::default() }));
+        is_text_only(&markdown::render(&Plan { set: set.clone(), operations, ..Plan::default() }, false));
+        is_text_only(&markdown::render(&Plan { set, ..Plan::default() }, false));
     }
 }
 
@@ -142,7 +142,7 @@ fn a_plan_of_any_size_fits_and_tells_what_it_leaves_out() {
             .map(|(action, replaces)| operation(action, replaces, &texts))
             .collect();
         let plan = Plan { set: "s".to_owned(), operations, ..Plan::default() };
-        let rendered = markdown::render(&plan);
+        let rendered = markdown::render(&plan, false);
         is_text_only(&rendered);
         let last = rendered.lines().last().unwrap();
         assert!(

@@ -284,3 +284,22 @@ fn nothing_is_printed() {
     }
     assert!(!Path::new(".meshagent/journal/s.jsonl").exists());
 }
+
+/// The fault: where the set is declared was all that there was to record, and the second of two
+/// runs could not record it any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_at_once_with_nothing_to_do_both_end_well() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (all, guards) = (rooms(0..2), Guards::default());
+    let performing = Performing::in_folder(folder.path(), &Silent);
+    let first = decided(&world, &all, &guards).await;
+    perform(&target(&world), &first, &performing).await.unwrap().verdict().unwrap();
+    world.write(".git/HEAD", "ref: refs/heads/main\n");
+    world.write(".git/config", "[remote \"origin\"]\n\turl = https://example.com/a/b.git\n");
+    let two = [decided(&world, &all, &guards).await, decided(&world, &all, &guards).await];
+    for decision in &two {
+        assert!(decision.plan.is_empty());
+        perform(&target(&world), decision, &performing).await.unwrap().verdict().unwrap();
+    }
+}

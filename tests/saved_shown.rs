@@ -131,10 +131,12 @@ fn what_is_no_plan_is_refused_in_one_line() {
     };
     refuses("m.yaml", "hint: `meshagent plan -f m.yaml` shows what manifests would change");
     refuses(".", "is a folder");
+    sandbox.write("page.html", "<html>");
+    refuses("page.html", "hint: `meshagent plan --out FILE` saves a plan");
     sandbox.write("other.json", "{\"a\": 1}");
     refuses("other.json", "other.json is neither a plan nor a report");
     sandbox.write("plan.json", &text[..text.len() / 2]);
-    refuses("plan.json", "is neither a plan nor a report");
+    refuses("plan.json", "plan.json is not whole: ");
     let missing = sandbox.run(&["show", "gone.json"]);
     assert!(missing.code != 0 && missing.stderr.contains("gone.json"), "{}", missing.stderr);
     for (pointer, value, told) in [
@@ -149,6 +151,71 @@ fn what_is_no_plan_is_refused_in_one_line() {
         *plan.pointer_mut(pointer).unwrap() = value;
         sandbox.write("plan.json", &plan.to_string());
         refuses("plan.json", told);
+        // What is refused in one form is in each of them, and is not performed.
+        let json = sandbox.run(&["show", "plan.json", "--output", "json"]);
+        let is_form = pointer != "/operations/0/changes";
+        assert!(!is_form || json.code == 2 && json.stdout.is_empty(), "{pointer}: {}", json.stdout);
+        let applied = sandbox.run(&["apply", "plan.json", "--embedded"]);
+        assert!(
+            applied.code != 0 && !applied.stdout.contains("done:"),
+            "{told}: {}",
+            applied.stdout
+        );
         plan = before;
     }
+}
+
+/// A plan of a later program may say what this one does not know and would leave out.
+#[test]
+fn a_plan_of_another_form_is_shown_and_performed_by_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", &room("hall"));
+    sandbox.embedded(0, &["plan", "-f", "m.yaml", "--out", "plan.json"]);
+    let text = std::fs::read_to_string(sandbox.path("plan.json")).unwrap();
+    let later = text.replacen("\"version\": 1", "\"version\": 2, \"guard\": []", 1);
+    // Its operations may look like nothing that is known here.
+    for later in [later.clone(), later.replace("\"operations\": [", "\"operations\": [7, ")] {
+        sandbox.write("plan.json", &later);
+        let told = "plan.json: its form has version 2, and this is 1";
+        let run = sandbox.run(&["show", "plan.json"]);
+        assert!(run.code == 2 && run.stderr.contains(told), "{}", run.stderr);
+        assert!(run.stderr.contains("or plan again"), "{}", run.stderr);
+        let run = sandbox.embedded(5, &["apply", "plan.json"]);
+        assert!(
+            run.stderr.contains(told) && run.stderr.contains("hint: plan again"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(sandbox.embedded(0, &["rooms", "list", "-q"]).stdout, "");
+    }
+}
+
+#[test]
+fn a_plan_comes_from_standard_input_and_keeps_its_hints() {
+    let sandbox = Sandbox::new();
+    sandbox.write("none.yaml", "");
+    let plan = sandbox.embedded(6, &["plan", "-f", "none.yaml", "--output", "json"]).stdout;
+    sandbox.write("plan.json", &plan);
+    let shown = sandbox
+        .command(&["show", "-"])
+        .stdin(std::fs::File::open(sandbox.path("plan.json")).unwrap())
+        .output();
+    let shown = Run::of(shown.unwrap());
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    let hint = "  hint: give the manifests with -f, or add --allow-empty";
+    assert!(shown.stderr.contains(hint), "{}", shown.stderr);
+    // Whoever wants to see a plan is shown it, and not told to perform it.
+    let both = "`meshagent show plan.json` shows the saved plan, and `meshagent apply plan.json` performs it";
+    for command in ["graph", "plan", "diff", "validate", "destroy"] {
+        let run = sandbox.run(&[command, "plan.json"]);
+        assert!(run.code == 2 && run.stderr.contains(both), "{command}: {}", run.stderr);
+    }
+    let run = sandbox.embedded(6, &["graph", "-f", "plan.json"]);
+    assert!(run.stderr.contains("`meshagent show plan.json` shows it"), "{}", run.stderr);
+    let run = sandbox.run(&["apply", "gone.json"]);
+    assert!(
+        run.stderr.contains("hint: make one with `meshagent plan --out FILE`"),
+        "{}",
+        run.stderr
+    );
 }

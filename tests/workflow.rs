@@ -79,7 +79,7 @@ fn the_workflow_updates_no_comment_of_others() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        std::fs::read_to_string(sandbox.path("told")).unwrap()
+        std::fs::read_to_string(sandbox.path("told")).unwrap_or_default()
     };
     let foreign = comment(1, "mallory", &format!("{marker}\nPlan: nothing to do."));
     let close = comment(2, "github-actions", marker);
@@ -87,6 +87,14 @@ fn the_workflow_updates_no_comment_of_others() {
     let own = comment(4, "github-actions[bot]", &format!("{marker}\nold"));
     let all = [foreign, close, other, own];
     assert!(told(&all).contains("PATCH repos/acme/shop/issues/comments/4 "), "{}", told(&all));
+    // Of a plan that failed nobody knows the project, so no other comment is touched.
+    let own = all[3].clone();
+    let next = comment(5, "github-actions[bot]", "<!-- meshagent-plan set=default project=q -->");
+    std::fs::remove_file(sandbox.path("plan.md")).unwrap();
+    assert_eq!(told(&[own.clone(), next]), "");
+    assert!(told(&[own]).contains("comments/4 "));
+    assert_eq!(told(&[]), "");
+    sandbox.write("plan.md", &format!("{marker}\nPlan: 1 to create.\n"));
     // Where there is none of its own, it makes one.
     assert!(told(&all[..3]).starts_with("pr comment 7 "), "{}", told(&all[..3]));
     assert!(told(&[]).starts_with("pr comment 7 "));

@@ -16,26 +16,32 @@ mod machine;
 mod manifests;
 mod plan;
 mod platform;
+mod rooms;
 mod start_up;
 mod table;
+mod wire;
 
 use table::Table;
 
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 5] = [
+const ALL: [Benchmark; 6] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
     ("apply-1k", apply::figures),
     ("load", load::figures),
+    ("rooms", rooms::figures),
 ];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == child::MEASURE) {
         return child::measure(&arguments[1..]);
+    }
+    if arguments.first().is_some_and(|first| first == wire::PEER) {
+        return wire::peer();
     }
     // Cargo adds `--bench`; what else starts with a dash is not ours either.
     let names: Vec<&String> = arguments.iter().filter(|name| !name.starts_with('-')).collect();

@@ -49,6 +49,24 @@ impl Served {
         &found.expect("a variable of the platform").1
     }
 
+    /// The memory that it holds, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it ever held, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("a system with /proc");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        let kib: u64 = line.split_whitespace().next().expect("a number").parse().expect("a number");
+        kib * 1024
+    }
+
     /// How often each method and path was asked for, where it logs requests.
     pub fn requests(&self) -> BTreeMap<(String, String), usize> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("its log");

@@ -10,7 +10,7 @@ use super::inventory::Stored;
 use super::journal::{self, Prepared};
 use super::lock::{self, Lock, Terms};
 use crate::api::client::Client;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::plan::Plan;
 
 /// What surrounds one apply.
@@ -43,7 +43,10 @@ pub async fn run(
     let is_over = stored.values().any(Stored::is_over);
     if plan.is_empty() && !is_over {
         let listeners = Listeners { progress, journal: None };
-        let report = execute(client, plan, stored, options, listeners).await?;
+        let mut report = execute(client, plan, stored, options, listeners).await?;
+        // Nothing was to be done, so at most where the set is declared was to be recorded. Whoever
+        // applied the set meanwhile recorded that.
+        report.inventory_error.take_if(|error| error.class == Class::Stale);
         journal::forget(folder, &plan.set);
         return Ok(report);
     }

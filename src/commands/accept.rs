@@ -7,6 +7,7 @@ use anstyle::Style;
 use super::set::{FileArgs, SetArgs};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::listed::counted;
 use crate::output;
 use crate::reconcile::accept::{Accepted, Accepting};
 use crate::reconcile::acceptance::Acceptance;
@@ -87,21 +88,21 @@ fn conclude(acceptance: &Acceptance, dry_run: bool) -> Result<ExitCode> {
         };
         output::note(&format!("not accepted: {what}: {}", left.reason));
     }
-    let plural =
-        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let (fields, files) = (acceptance.accepted.len(), acceptance.texts.len());
     output::note(&match (fields, dry_run) {
         (0, _) if acceptance.left.is_empty() => "nothing drifted".to_owned(),
         (0, _) => "no field was accepted".to_owned(),
         (_, true) => {
-            format!("{} would be accepted in {}", plural(fields, "field"), plural(files, "file"))
+            format!("{} would be accepted in {}", counted(fields, "field"), counted(files, "file"))
         }
-        (_, false) => format!("accepted: {} in {}", plural(fields, "field"), plural(files, "file")),
+        (_, false) => {
+            format!("accepted: {} in {}", counted(fields, "field"), counted(files, "file"))
+        }
     });
     if acceptance.left.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    Err(Error::failed(format!("{} not accepted", plural(acceptance.left.len(), "change"))).hint(
+    Err(Error::failed(format!("{} not accepted", counted(acceptance.left.len(), "change"))).hint(
         "`apply` makes the platform match the manifests; `lifecycle.ignore` leaves a field alone",
     ))
 }

@@ -1,29 +1,33 @@
 //! Completion in shells: of commands and options; of kinds and their fields; of objects, which are
 //! read from the manifests; and of the names of rooms, services, sets and projects, which are
-//! requested from the platform while somebody types. Files are completed by the shell's engine.
+//! requested from the platform while somebody types; and of files.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use clap_complete::env::Shells;
 use serde_json::Value;
 
+pub use self::shells::SHELLS;
 use super::explain;
+use super::schema;
 use super::set::{FileArgs, ReadArgs, files_of_environment};
 use super::shortcut::listed;
 use crate::apply::sets;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::kinds::KindName;
 use crate::manifest::set;
 use crate::output;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
+
+mod shells;
+mod words;
 
 /// The variable by which a shell asks for candidates.
 pub const VARIABLE: &str = "MESHAGENT_COMPLETE";
@@ -62,23 +66,29 @@ pub struct CompletionArgs {
 /// The text cannot be made.
 pub fn run(args: &CompletionArgs) -> Result<ExitCode> {
     let name = format!("{:?}", args.shell).to_lowercase();
-    let shells = Shells::builtins();
-    let shell =
-        shells.completer(&name).ok_or_else(|| Error::usage(format!("unknown shell {name}")))?;
-    let mut text = Vec::new();
-    shell
-        .write_registration(VARIABLE, "meshagent", "meshagent", "meshagent", &mut text)
+    let text = shells::script(&name, VARIABLE, &program())
         .context(|| format!("failed to write the completion for {name}"))?;
-    let text = String::from_utf8_lossy(&text);
-    output::exactly(&if args.shell == Shell::Zsh { in_zsh(&text) } else { text.into_owned() });
+    output::exactly(&if args.shell == Shell::Zsh { in_zsh(&text) } else { text });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name by which the program was run, which is the one that somebody types.
+fn program() -> String {
+    let run = std::env::args_os().next();
+    let name = run.as_deref().map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let named = name.filter(|name| !name.starts_with('-') && name.chars().all(is_plain));
+    named.unwrap_or("meshagent").to_owned()
 }
 
 /// The script for zsh, which works in both of its places: sourced by a `.zshrc` that has not
 /// started the completion, and as a file of `fpath`, which zsh runs first when somebody completes.
 fn in_zsh(text: &str) -> String {
     let head = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\n";
-    let last = "[[ ${funcstack[1]} = _meshagent ]] && _clap_dynamic_completer_meshagent \"$@\"\n";
+    let name = program();
+    let function = name.replace('-', "_");
+    let last =
+        format!("[[ ${{funcstack[1]}} = _{name} ]] && _clap_dynamic_completer_{function} \"$@\"\n");
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     format!("{first}\n{head}{rest}{last}")
 }
@@ -90,9 +100,12 @@ enum Names {
     Rooms,
     Services,
     Sets,
-    Kinds,
+    Schemas,
     Fields,
     Objects,
+    Levels,
+    Commands,
+    Files,
 }
 
 /// Lets the arguments be completed that name what the program, the platform or manifests know.
@@ -124,10 +137,13 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         (_, "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export", "set")
         | ("set", "move", "from" | "to")
         | ("set", "rename", "from") => Names::Sets,
-        (_, "schema", "kind") => Names::Kinds,
+        (_, "schema", "kind") => Names::Schemas,
+        (_, _, "log") => Names::Levels,
+        (_, "help", "words") => Names::Commands,
         (_, "explain", "what") => Names::Fields,
         (_, "plan" | "diff" | "graph" | "apply", "target" | "exclude" | "adopt")
         | (_, "accept", "objects") => Names::Objects,
+        _ if argument.get_value_hint() == ValueHint::AnyPath => Names::Files,
         _ => return None,
     })
 }
@@ -135,21 +151,50 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
 /// The candidates for what was typed. If anything goes wrong, there are none: a shell that
 /// completes has no place for errors.
 fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
+    if let Names::Files = names {
+        return shells::files(typed);
+    }
     let typed = typed.to_string_lossy().into_owned();
     let found = match names {
-        Names::Kinds => explain::names_below(""),
+        Names::Schemas => schema::names(),
+        Names::Levels => LEVELS.map(|level| (level.to_owned(), None)).to_vec(),
+        Names::Commands => commands(),
         Names::Fields => explain::names_below(&typed),
         Names::Objects => in_time(declared).unwrap_or_default(),
         _ => in_time(move || on_platform(names)).unwrap_or_default(),
     };
     found
         .into_iter()
-        .filter(|(value, _)| value.starts_with(&typed) && is_harmless(value))
+        .filter(|(value, _)| begins(value, &typed, names) && is_harmless(value))
         .map(|(value, help)| {
             let help = help.map(|help| visible::line(&help).into_owned().into());
             CompletionCandidate::new(value).help(help)
         })
         .collect()
+}
+
+/// What `--log` accepts.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// Whether a name begins like what was typed. Kinds are known in small letters, too.
+fn begins(name: &str, typed: &str, names: Names) -> bool {
+    let begun = name.get(..typed.len());
+    begun.is_some_and(|begun| match names {
+        Names::Fields | Names::Schemas => begun.eq_ignore_ascii_case(typed),
+        _ => begun == typed,
+    })
+}
+
+/// The commands below those that stand behind `help`.
+fn commands() -> Vec<Named> {
+    let tree = super::whole_tree();
+    let line: Vec<&str> = shells::words().iter().filter_map(|word| word.to_str()).collect();
+    let behind = line.iter().skip_while(|word| **word != "help").skip(1);
+    let group = behind.fold(&tree, |group, word| group.find_subcommand(word).unwrap_or(group));
+    let below = group.get_subcommands().filter(|below| !below.is_hide_set());
+    let named =
+        |below: &Command| (below.get_name().to_owned(), below.get_about().map(ToString::to_string));
+    below.map(named).collect()
 }
 
 /// A name, and what it means.
@@ -172,7 +217,7 @@ fn is_harmless(name: &str) -> bool {
 
 /// The arguments of the command on the line, if it can be parsed.
 fn line() -> Option<ArgMatches> {
-    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    let words = shells::words();
     let mut matches = super::tree().ignore_errors(true).try_get_matches_from(words).ok()?;
     while let Some((_, below)) = matches.remove_subcommand() {
         matches = below;
@@ -244,7 +289,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
             let sets = sets::listed(&reader, connection.project_id().await?).await?;
             return Ok(sets.names.into_iter().map(|name| (name, None)).collect());
         }
-        Names::Kinds | Names::Fields | Names::Objects => return Ok(Vec::new()),
+        _ => return Ok(Vec::new()),
     };
     let pairs = items.iter().filter_map(|item| Some((text(item, value)?, text(item, help))));
     Ok(pairs.collect())

@@ -44,8 +44,13 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     if args.example {
-        let name = what.split('.').next().unwrap_or_default();
+        let (name, field) = what.split_once('.').unwrap_or((what, ""));
         let kind = kinds::find(name).ok_or_else(|| unknown_kind(name))?;
+        if !field.is_empty() {
+            explained(what, false)?;
+            return Err(Error::usage("only a kind has an example, not a field")
+                .hint(format!("`meshagent explain {} --example` prints one", kind.name())));
+        }
         output::data(kind.example());
         return Ok(ExitCode::SUCCESS);
     }
@@ -98,9 +103,14 @@ pub fn names_below(typed: &str) -> Vec<(String, Option<String>)> {
     below.into_iter().map(named).collect()
 }
 
+/// A map, or what the items of a list are.
+fn map_of(schema: &Value) -> &Value {
+    schema.get("items").unwrap_or(schema)
+}
+
 /// A field of a map, or of the items of a list.
 fn child(schema: &Value, name: &str) -> Option<Value> {
-    let map = schema.get("items").unwrap_or(schema);
+    let map = map_of(schema);
     let named = fields(map).into_iter().find(|(field, _)| *field == name);
     named
         .map(|(_, field)| field)
@@ -111,7 +121,7 @@ fn child(schema: &Value, name: &str) -> Option<Value> {
 /// The fields of a map, or of the items of a list: those that it always has, and those that it has
 /// in one of its forms.
 fn fields(schema: &Value) -> Vec<(&String, &Value)> {
-    let map = schema.get("items").unwrap_or(schema);
+    let map = map_of(schema);
     let own = map.get("properties").and_then(Value::as_object).into_iter().flatten();
     own.chain(forms(map).iter().flat_map(fields)).collect()
 }
@@ -127,7 +137,7 @@ fn no_field(path: &str, schema: &Value, written: &str) -> Error {
     let error = Error::usage(format!("unknown field `{written}` in `{path}`"));
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
-        None if names.is_empty() => error,
+        None if names.is_empty() => error.hint(format!("`{path}` has no fields")),
         None => error.hint(format!("its fields are {}", names.join(", "))),
     }
 }
@@ -158,6 +168,9 @@ fn render(path: &str, schema: &Value) -> String {
 /// A field and all fields below it, one per line.
 fn outline(path: &str, schema: &Value) -> String {
     let mut out = format!("{path}: {}{}\n", type_of(schema), default_of(schema));
+    if let Some(about) = schema.get("description").and_then(Value::as_str) {
+        out += &format!("\n  {}\n\n", about.replace('\n', "\n  "));
+    }
     add_below(schema, 1, &mut out);
     out
 }
@@ -182,7 +195,7 @@ fn add_below(schema: &Value, depth: usize, out: &mut String) {
 
 /// The fields that a map, or each item of a list, must have.
 fn required(schema: &Value) -> Vec<&str> {
-    let map = schema.get("items").unwrap_or(schema);
+    let map = map_of(schema);
     let names = map.get("required").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }

@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
-use crate::listed::{few, word};
+use crate::listed::{counted, few, word};
 use crate::manifest::export::{self, Export, Layout, Object};
 use crate::output;
 use crate::reconcile::unknown_set;
@@ -83,16 +83,12 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
     }
     output::data(&format!(
         "Exported {} of project {} to {} in {}.\n",
-        plural(export.objects, "object"),
+        counted(export.objects, "object"),
         visible::line(&project),
         visible::line(&args.dir.display().to_string()),
-        plural(export.files.len(), "file"),
+        counted(export.files.len(), "file"),
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 async fn read(connection: &Connection, set: Option<&str>) -> Result<Survey> {
@@ -263,7 +259,7 @@ fn tell(export: &Export, folder: &Path) {
     if others > 0 {
         output::note(&format!(
             "note: {} in {} {}",
-            plural(others, "file"),
+            counted(others, "file"),
             folder.display(),
             match others {
                 1 => "is not part of this export, and is left as it is",

@@ -8,6 +8,7 @@ use clap_mangen::Man;
 
 use crate::error::{Context, Result};
 use crate::output;
+use crate::plan::document::TOOL;
 use crate::whole_file;
 
 /// Arguments of `man`.
@@ -52,9 +53,24 @@ fn add(command: Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
         add(below.clone(), pages)?;
     }
     let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-    let page = Man::new(command).title(title);
+    let usage = command.clone().render_usage().to_string();
+    let page = Man::new(command).title(title).source(TOOL);
     let mut text = Vec::new();
     page.render(&mut text).context(|| format!("failed to generate {}", page.get_filename()))?;
-    pages.push((page.get_filename(), text));
+    let text = with_usage(&String::from_utf8_lossy(&text), &usage);
+    pages.push((page.get_filename(), text.into_bytes()));
     Ok(())
 }
+
+/// The page with the usage that `--help` prints, which has the values of options and the order of
+/// arguments.
+fn with_usage(page: &str, usage: &str) -> String {
+    let Some((before, rest)) = page.split_once(SYNOPSIS) else { return page.to_owned() };
+    let after = rest.find("\n.SH ").map_or("", |at| &rest[at + 1..]);
+    let usage = usage.trim_start_matches("Usage:").split_whitespace();
+    let usage = usage.collect::<Vec<_>>().join(" ").replace('\\', "\\e").replace('-', "\\-");
+    format!("{before}{SYNOPSIS}{usage}\n{after}")
+}
+
+/// The head of the section with the usage.
+const SYNOPSIS: &str = ".SH SYNOPSIS\n";

@@ -63,7 +63,7 @@ pub mod webhook;
     propagate_version = true,
     disable_help_subcommand = true,
     after_help = format!(
-        "{}\n\nTry it without an account:\n  meshagent apply -f examples/manifests --embedded",
+        "{}\n\nTry it without an account:\n  meshagent init",
         error::codes_told()
     )
 )]
@@ -164,7 +164,6 @@ enum Command {
     /// Print the completion script for a shell
     Completion(completion::CompletionArgs),
     /// Write the manual pages, one for each command
-    #[command(hide = true)]
     Man(manual::ManArgs),
     /// Evaluate the rules of a policy; for internal use
     #[command(hide = true)]
@@ -183,7 +182,12 @@ enum Command {
 #[must_use]
 pub fn tree() -> clap::Command {
     // Of an option that is given twice, the last one counts.
-    Cli::command().args_override_self(true)
+    let tree = Cli::command().args_override_self(true);
+    let width = std::env::var("COLUMNS").ok().and_then(|width| width.parse::<usize>().ok());
+    match width.is_some_and(|width| width < LEAST_WIDTH) {
+        true => tree.term_width(WIDTH),
+        false => tree,
+    }
 }
 
 /// The tree of commands with everything in it.
@@ -194,12 +198,19 @@ pub fn whole_tree() -> clap::Command {
     tree
 }
 
+/// The width of help where the environment names one in which nobody can read.
+const WIDTH: usize = 80;
+
+/// The least width that is taken from the environment.
+const LEAST_WIDTH: usize = 20;
+
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
     signals::outlive_file_limits();
     // A shell that completes a line is answered, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(|| completion::with_names(whole_tree()))
         .var(completion::VARIABLE)
+        .shells(completion::SHELLS)
         .complete();
     let parsed = tree().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
@@ -216,6 +227,10 @@ pub fn main() -> ExitCode {
             return ended(ExitCode::from(code));
         }
     };
+    if let Some(error) = usage::one_dash(std::env::args_os()) {
+        output::error(&error);
+        return ended(ExitCode::from(Class::Usage.exit_code()));
+    }
     settings::conceal_credentials();
     let code = match init_log(&cli.log).and_then(|()| run(cli.command)) {
         Ok(code) => ended(code),
@@ -308,6 +323,11 @@ fn run(command: Command) -> Result<ExitCode> {
 
 /// Prints what `--help` after these words would print.
 fn help(words: &[String]) -> Result<ExitCode> {
+    let known = |group: clap::Command, word: &String| group.find_subcommand(word).cloned();
+    if words.iter().try_fold(whole_tree(), known).is_none() {
+        return Err(Error::usage(format!("there is no command {:?}", words.join(" ")))
+            .hint("`meshagent --help` lists them"));
+    }
     let line = ["meshagent"].into_iter().chain(words.iter().map(String::as_str)).chain(["--help"]);
     match tree().try_get_matches_from(line) {
         Err(parser) if !parser.use_stderr() => {

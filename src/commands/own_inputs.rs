@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::error::{Class, Error, Result};
+use crate::manifest::reach::Reach;
 use crate::manifest::source;
 use crate::visible;
 
@@ -20,10 +21,24 @@ pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
             Err(format!("{} is not a folder", visible::line(&folder.display().to_string())))
         } else if path.is_dir() {
             Err(format!("{} is a folder", visible::line(&path.display().to_string())))
+        } else if leads_outside(&path) {
+            Err("a link in this folder leads outside of it and its repository, so nothing is written through it; remove the link, or name the file itself".to_owned())
         } else {
             Ok(path)
         }
     })
+}
+
+/// Whether a link of the working folder or its repository, which a checkout may contain, leads out
+/// of both. A link elsewhere is the user's own, as is what a shell has open.
+fn leads_outside(path: &Path) -> bool {
+    let Ok(here) = std::env::current_dir() else { return false };
+    // In the home folder all links are the user's own.
+    if std::env::home_dir().is_some_and(|home| home.starts_with(&here)) {
+        return false;
+    }
+    let reach = Reach::of(&[here], &[]);
+    reach.check(path).is_err_and(|outside| outside.is_link)
 }
 
 /// A file that a command writes on request, with the option that names it.

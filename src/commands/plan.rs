@@ -14,7 +14,7 @@ use crate::manifest::declared_in::stream;
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
 use crate::plan::graph::{Graph, Language};
-use crate::plan::planner::Policy;
+use crate::plan::planner::{self, Policy};
 use crate::plan::text::Detail;
 use crate::plan::{Plan, html, markdown, text, unified};
 use crate::reconcile::Decision;
@@ -159,6 +159,10 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     args.planning = args.planning.named()?;
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
+    if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
+        return Err(Error::usage("--suggest-ignore is for text and JSON")
+            .hint("leave --output out, or give --output json"));
+    }
     args.rules.expect()?;
     Written { option: "--out", path: args.out.as_deref() }.keeps(&files.files, &others)?;
     let mut planned = args.planning.plan(args.out.is_none()).await?;
@@ -235,7 +239,7 @@ pub fn print(plan: &Plan, format: Format) -> Result<()> {
             let detail = Detail { suggests: false, is_whole: output::is_verbose() };
             output::data(&text::render_in(plan, detail));
         }
-        Format::Markdown => output::data(&markdown::render(plan)),
+        Format::Markdown => output::data(&markdown::render(plan, output::is_verbose())),
         Format::Html => output::data(&html::render(plan, output::is_verbose())?),
         Format::Json => output::json(&PlanDocument::of(plan))?,
     }
@@ -264,7 +268,12 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let Decision { plan, basis, .. } = args.planning.named()?.decided(true).await?;
+    let planning = args.planning.named()?;
+    let Decision { plan, mut basis, .. } = planning.decided(true).await?;
+    let policy = planning.policy.policy(planning.set.name()?);
+    if let Some(selection) = planner::selected(&basis.desired, &basis.state, &policy) {
+        basis.desired.retain(|key, _| selection.contains(key));
+    }
     let graph = match args.all {
         true => Graph::of_all(&plan, &basis.desired, &basis.state),
         false => Graph::of(&plan),

@@ -154,7 +154,7 @@ fn shown(room: &Value) -> Value {
 
 async fn create(args: CreateArgs) -> Result<ExitCode> {
     let metadata =
-        super::option_values::json("--metadata", args.metadata.as_deref(), Class::Failed)?;
+        super::option_values::json("--metadata", args.metadata.as_deref(), Class::Usage)?;
     let annotations = annotations(args.annotations.as_deref())?;
     args.platform
         .with(async |connection| {

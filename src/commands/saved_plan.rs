@@ -2,13 +2,14 @@
 //! fits.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
-use crate::listed::few;
+use crate::listed::{few, word};
 use crate::manifest::declared_in::stream;
 use crate::manifest::own_files::OwnFiles;
 use crate::manifest::reach::Reach;
@@ -16,12 +17,21 @@ use crate::output;
 use crate::own_folder;
 use crate::plan::document::{Inputs, PlanDocument, TOOL};
 use crate::plan::planner::Policy;
+use crate::plan::restored::unknown_form;
 use crate::plan::{Plan, guards};
 use crate::reconcile::report::ReportDocument;
 use crate::visible;
 
-/// The maximum size of a plan, in bytes: it holds what many manifests declare.
-const MAX_BYTES: usize = 1024 * 1024 * 1024;
+/// The maximum size of a plan, in bytes: it holds what many manifests declare. Reading one takes
+/// several times as much memory.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// The name that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// How files that can be shown are made.
+const SAVED: &str =
+    "`meshagent plan --out FILE` saves a plan, and `apply --report FILE` writes a report";
 
 /// A saved plan.
 pub struct Saved {
@@ -49,22 +59,52 @@ pub enum Shown {
 pub fn read_shown(path: &Path) -> Result<Shown> {
     let shown = path.display().to_string();
     let name = visible::line(&shown);
-    let instead = || format!("`meshagent plan -f {name}` shows what manifests would change");
+    let instead = || {
+        let file = word(&shown);
+        format!("`meshagent plan -f {file}` shows what manifests would change")
+    };
     if path.is_dir() {
         return Err(Error::usage(format!("{name} is a folder, not a plan")).hint(instead()));
     }
-    let text = bounded::text(path, MAX_BYTES).context(|| format!("failed to read {name}"))?;
+    let text = match shown == STANDARD_INPUT {
+        true => bounded::stdin(MAX_BYTES).and_then(|bytes| {
+            String::from_utf8(bytes)
+                .map_err(|_| std::io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+        }),
+        false => bounded::text(path, MAX_BYTES),
+    };
+    let text = text.map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let error = Error::failed(format!("failed to read {name}")).because(error);
+        if is_missing { error.hint(SAVED) } else { error }
+    })?;
     let broken = |error| Error::usage(format!("{name} is not whole: {error}"));
-    match OwnFiles::of(&text) {
+    let cut_off = || {
+        let error = serde_json::from_str::<serde::de::IgnoredAny>(&text).err()?;
+        OwnFiles::is_cut_off(&text).then(|| broken(error).hint("write it again"))
+    };
+    let own = OwnFiles::of(&text);
+    if let (Some(OwnFiles::Plan), Some(problem)) = (own, unknown_form(&text)) {
+        return Err(Error::usage(format!("{name}: {problem}"))
+            .hint("show it with the version that made it, or plan again"));
+    }
+    match own {
         Some(OwnFiles::Plan) => serde_json::from_str(&text).map(Shown::Plan).map_err(broken),
         Some(OwnFiles::Report) => serde_json::from_str(&text).map(Shown::Report).map_err(broken),
-        None => Err(Error::usage(format!("{name} is neither a plan nor a report")).hint(
-            match is_json(path) {
-                true => "`meshagent plan --out FILE` saves a plan, and `apply --report FILE` writes a report".to_owned(),
-                false => instead(),
-            },
-        )),
+        None => Err(cut_off().unwrap_or_else(|| {
+            let error = Error::usage(format!("{name} is neither a plan nor a report"));
+            error.hint(match is_manifest(path) {
+                true => instead(),
+                false => SAVED.to_owned(),
+            })
+        })),
     }
+}
+
+/// Whether a file is a manifest by its name.
+fn is_manifest(path: &Path) -> bool {
+    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
+    ["yaml", "yml", "j2"].iter().any(|known| suffix.eq_ignore_ascii_case(known))
 }
 
 fn is_json(path: &Path) -> bool {
@@ -81,7 +121,7 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
     let name = visible::line(&shown);
     let instead = || {
         let all = files.iter().map(PathBuf::as_path).chain([path]);
-        let all = all.map(|file| format!(" -f {}", visible::line(&file.display().to_string())));
+        let all = all.map(|file| format!(" -f {}", word(&file.display().to_string())));
         let all: String = all.collect();
         match files.is_empty() {
             true => format!("give manifests with -f: `meshagent apply{all}`"),
@@ -91,15 +131,29 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
     if path.is_dir() {
         return Err(Error::usage(format!("{name} is a folder, not a saved plan")).hint(instead()));
     }
-    own_folder::refuse_shared(path).context(|| format!("failed to read the plan {name}"))?;
-    let text =
-        bounded::text(path, MAX_BYTES).context(|| format!("failed to read the plan {name}"))?;
+    if shown == STANDARD_INPUT {
+        return Err(Error::usage("give the name of a file, or /dev/stdin for standard input"));
+    }
+    let failed = || format!("failed to read the plan {name}");
+    if let Err(error) = own_folder::refuse_shared(path) {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let error = Error::failed(failed()).because(error);
+        return Err(match is_missing {
+            true => error.hint("make one with `meshagent plan --out FILE`"),
+            false => error,
+        });
+    }
+    let text = bounded::text(path, MAX_BYTES).context(failed)?;
+    if let Some(problem) = unknown_form(&text) {
+        return Err(stale(vec![Problem::new(format!("{name}: {problem}"))]));
+    }
     let document: PlanDocument = serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("{name} is not a saved plan: {error}")).hint(match is_json(path) {
             true => "make one with `meshagent plan --out FILE`".to_owned(),
             false => instead(),
         })
     })?;
+    document.check().map_err(|problem| Error::usage(format!("{name}: {problem}")))?;
     if !is_set_name(&document.set) {
         let set = &document.set;
         return Err(Error::usage(format!(

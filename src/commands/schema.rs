@@ -21,7 +21,7 @@ use crate::whole_file;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, one schema for all kinds
+    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -46,6 +46,24 @@ pub fn all() -> Vec<(String, Value)> {
     let named = |(name, schema): (String, Value)| (name.clone(), identified(&name, schema));
     all.into_iter().map(named).collect()
 }
+
+/// The names that the command accepts, each with what it is.
+#[must_use]
+pub fn names() -> Vec<(String, Option<String>)> {
+    let kinds = kinds::ALL.iter();
+    let kinds = kinds.map(|kind| (kind.name().to_string(), Some(kind.summary().to_owned())));
+    let others = OTHERS.map(|(name, about)| (name.to_owned(), Some(about.to_owned())));
+    kinds.chain(others).collect()
+}
+
+/// What else has a schema, by the name of its file.
+const OTHERS: [(&str, &str); 5] = [
+    ("manifest", "documents of all kinds"),
+    ("plan", "plans"),
+    ("events", "what apply prints as JSON"),
+    ("report", "what --report writes"),
+    ("validation", "what validate prints as JSON"),
+];
 
 /// The schema with its dialect and its own id, by which tools with several schemas distinguish
 /// them. The id is only a name: nothing can be fetched from it.
@@ -118,11 +136,13 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     if let Some(folder) = &args.dir {
         std::fs::create_dir_all(folder)
             .context(|| format!("failed to create {}", folder.display()))?;
-        for (name, text) in published()? {
+        let files = published()?;
+        for (name, text) in &files {
             let path = folder.join(name);
             whole_file::write(&path, text.as_bytes())
                 .context(|| format!("failed to write {}", path.display()))?;
         }
+        output::note(&format!("wrote {} files to {}", files.len(), folder.display()));
         return Ok(ExitCode::SUCCESS);
     }
     let name = args
@@ -131,7 +151,10 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
         .map_or_else(|| "manifest.json".to_owned(), |kind| format!("{}.json", kind.to_lowercase()));
     match all().into_iter().find(|(file, _)| *file == name) {
         Some((_, schema)) => output::json(&schema)?,
-        None => return Err(unknown_kind(args.kind.as_deref().unwrap_or_default())),
+        None => {
+            let names: Vec<String> = names().into_iter().map(|(name, _)| name).collect();
+            return Err(unknown(args.kind.as_deref().unwrap_or_default(), &names));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -139,6 +162,10 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
 /// The error for a kind that does not exist.
 pub fn unknown_kind(written: &str) -> Error {
     let names: Vec<String> = kinds::ALL.iter().map(|kind| kind.name().to_string()).collect();
+    unknown(written, &names)
+}
+
+fn unknown(written: &str, names: &[String]) -> Error {
     let error = Error::usage(format!("unknown kind `{written}`"));
     match nearest(written, names.iter().map(String::as_str)) {
         Some(name) => error.hint(format!("did you mean {name}?")),

@@ -238,7 +238,8 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     }
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let mut signals = Signals::listen(&STOP)?;
-    descriptors::raise();
+    let participants = args.rooms.max_participants.map_or(0, NonZeroUsize::get);
+    descriptors::raise_for(participants.saturating_mul(2));
     let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
         let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
         let error = Error::failed(format!("failed to listen on {}", args.listen)).because(cause);
@@ -252,7 +253,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let secret = args.rooms.webhook_secret()?;
     let platform = Platform::open(place).await?.known_as(args.allow_host);
     let platform = platform
-        .limiting(|limits| args.rooms.change(limits))
+        .limiting(|limits| args.rooms.change(limits))?
         .signing_webhooks(secret)
         .keeping_rooms();
     conceal::credential(&platform.bootstrap().api_key);

@@ -16,7 +16,7 @@ use super::signals::Stopping;
 use crate::apply::{inventory, sets, survey};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::listed::{few, word};
+use crate::listed::{counted, few, word};
 use crate::manifest::declared_in::LookedAt;
 use crate::output::{self, Format};
 use crate::plan::Plan;
@@ -124,7 +124,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         output::warning(&format!("{doubt}; it is skipped"));
     }
     let here = &LookedAt::new(&[PathBuf::from(".")]);
-    let items: Vec<Option<Value>> = stream::iter(sets.names)
+    let items: Vec<Option<(Value, usize)>> = stream::iter(sets.names)
         .map(|name| {
             let reader = &reader;
             async move {
@@ -135,11 +135,13 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
                 // A set that went to other projects may be on the list still.
                 let has_left = entries.is_empty() && !stored.projects.is_empty();
                 Ok::<_, Error>((!has_left).then(|| {
-                    json!({
+                    let item = json!({
                         "name": name,
                         "objects": entries.len(),
                         "declared_in": folders.into_iter().collect::<Vec<_>>(),
-                    })
+                    });
+                    let arrived = entries.values().filter(|entry| entry.arrived).count();
+                    (item, arrived)
                 }))
             }
         })
@@ -152,11 +154,24 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         name: "name",
         none: "There are no sets.",
     };
-    let items: Vec<Value> = items.into_iter().flatten().collect();
+    let items: Vec<(Value, usize)> = items.into_iter().flatten().collect();
+    let arrived: Vec<(String, usize)> = items
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .filter_map(|(item, count)| Some((item["name"].as_str()?.to_owned(), *count)))
+        .collect();
+    let items: Vec<Value> = items.into_iter().map(|(item, _)| item).collect();
     let names = items.iter().filter(|item| item["objects"] == 0);
     let empty: Vec<String> =
         names.filter_map(|item| item["name"].as_str()).map(str::to_owned).collect();
     let code = args.show.print(listed, items)?;
+    for (set, count) in arrived {
+        let were = if count == 1 { "was" } else { "were" };
+        output::note(&format!(
+            "note: {} of the set `{set}` {were} moved to it and not applied since; where it is declared is what the set before said",
+            counted(count, "object")
+        ));
+    }
     for set in empty {
         output::note(&format!(
             "note: the set `{set}` owns nothing: a run of it was cut off, or is still running; run that command again, or use `meshagent destroy --set {set} --project-id {}{}` to take the set off the list",

@@ -21,7 +21,8 @@ use crate::visible;
     after_help = "Examples:\n  meshagent show plan.json\n  meshagent show plan.json --output markdown > comment.md\n  meshagent show report.json"
 )]
 pub struct ShowArgs {
-    /// A plan of `plan --out` or `plan --output json`, or a report of `apply --report`
+    /// A plan of `plan --out` or `plan --output json`, or a report of `apply --report`; - for
+    /// standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Output format
@@ -42,7 +43,10 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
     let name = args.file.display().to_string();
     let broken = |problem: String| Error::usage(format!("{}: {problem}", visible::line(&name)));
     match (read_shown(&args.file)?, args.output) {
-        (Shown::Plan(document), Format::Json) => output::json(&document)?,
+        (Shown::Plan(document), Format::Json) => {
+            document.check().map_err(broken)?;
+            output::json(&document)?;
+        }
         (Shown::Plan(document), format) => {
             tell_origin(&document);
             let plan = document.restored().map_err(broken)?;
@@ -71,6 +75,7 @@ fn show_plan(plan: &Plan, format: Format) -> Result<()> {
     print(plan, format)?;
     for refused in plan.refused.iter().filter(|_| format == Format::Text) {
         output::warning(&format!("the plan was refused: {refused}"));
+        refused.hint.iter().for_each(|hint| output::note(&format!("  hint: {hint}")));
     }
     Ok(())
 }
@@ -96,10 +101,14 @@ fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Resu
             output::data(&report::summary(&plan, &report));
         }
     }
-    if let Some(Failure { code, message, causes, hint, problems }) = error {
+    if let Some(Failure { code, message, causes, hint, problems, more_problems }) = error {
         for problem in problems {
             let place = problem.place.map(|place| format!("{place}: ")).unwrap_or_default();
             output::value(&format!("{place}{}", problem.message));
+            problem.hint.iter().for_each(|hint| output::value(&format!("  hint: {hint}")));
+        }
+        if more_problems > 0 {
+            output::value(&format!("and {more_problems} more problems"));
         }
         let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
         output::value(&format!("It ended with exit code {code}: {message}{causes}"));

@@ -1,10 +1,17 @@
 //! Errors of the argument parser, reported like every other error: on one line, with a hint.
 
+use std::path::Path;
+
 use clap::error::{ContextKind, ErrorKind};
 
+pub use self::glued::one_dash;
 use crate::error::Error;
-use crate::listed::nearest;
-use crate::visible;
+use crate::listed::{nearest, word};
+use crate::manifest::own_files::OwnFiles;
+use crate::{bounded, visible};
+
+mod glued;
+mod habits;
 
 /// What is wrong with a command line of these words; nothing if the parser only shows help or a
 /// version.
@@ -22,14 +29,16 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let (names, command) = command(&usage, &tree);
-    let guessed = habit(parser, &names, words).map(str::to_owned);
+    let guessed = habit(parser, &names, words).or_else(|| habits::told(parser, &names));
+    let guessed = guessed.map(str::to_owned);
+    let guessed = guessed.or_else(|| own_file(parser));
     let guessed = guessed.or_else(|| elsewhere(parser, command, words));
     let guessed = guessed.or_else(|| beside(parser, words));
     let guessed = guessed.or_else(|| several_files(parser, command, words));
     let guessed = guessed.or_else(|| in_another_group(parser, &names, &tree));
-    let hint = match guessed.or_else(|| meant(parser, &names, command)) {
+    let hint = match guessed.or_else(|| meant(parser, &names, command, words)) {
         Some(guessed) => guessed,
-        None if tips.is_empty() => way_on(parser.kind(), &usage, tree),
+        None if tips.is_empty() => way_on(parser.kind(), &usage, tree, words),
         None => tips.join("; "),
     };
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
@@ -158,7 +167,30 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
 
 /// Options of other programs, without their dashes; an option that shows for which commands the
 /// hint is; and the hint.
-const ELSEWHERE: [(&str, &str, &str); 12] = [
+const ELSEWHERE: [(&str, &str, &str); 23] = [
+    ("dry-run", "drift-only", "`plan` changes nothing: leave this option out"),
+    (
+        "force",
+        "break-lock",
+        "nothing is forced: --adopt takes over what exists, --break-lock a lease that a dead run holds",
+    ),
+    (
+        "namespace",
+        "project-id",
+        "use --project-id for the project; a document names its room itself",
+    ),
+    (
+        "k",
+        "file",
+        "give the folder of the manifests with -f; what differs between environments are values of templates",
+    ),
+    ("R", "file", "-f reads a folder with everything below it: leave this option out"),
+    ("format", "language", "use --language mermaid, dot, svg or html"),
+    ("output", "language", "use --language mermaid, dot, svg or html"),
+    ("o", "language", "use --language mermaid, dot, svg or html"),
+    ("svg", "language", "use --language svg"),
+    ("html", "language", "use --language html"),
+    ("dot", "language", "use --language dot"),
     ("auto-approve", "yes", "use --yes to skip the question"),
     ("no-confirm", "yes", "use --yes to skip the question"),
     ("assume-yes", "yes", "use --yes to skip the question"),
@@ -199,7 +231,11 @@ fn elsewhere(
     });
     named.into_iter().find_map(|(dashes, name)| {
         let (_, option, told) = ELSEWHERE.iter().find(|(word, ..)| *word == name)?;
-        let is_known = dashes == 2 && takes(name).is_some();
+        let is_short = || command?.get_arguments().find(|it| it.get_short() == name.chars().next());
+        let is_known = match dashes {
+            2 => takes(name).is_some(),
+            _ => name.len() == 1 && is_short().is_some(),
+        };
         (takes(option).is_some() && !is_known).then(|| (*told).to_owned())
     })
 }
@@ -234,17 +270,47 @@ fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
         return None;
     }
     let argument = parser.get(ContextKind::InvalidArg)?.to_string();
-    let shown = visible::line(&argument);
+    let shown = word(&argument);
     let at = words.iter().position(|word| *word == argument)?;
-    let word = |back: usize| words.get(at.checked_sub(back)?).map(String::as_str);
-    match (word(2), word(1)?) {
+    let before = |back: usize| words.get(at.checked_sub(back)?).map(String::as_str);
+    let has_files =
+        || words.iter().any(|word| word.starts_with("-f") || word.starts_with("--file"));
+    match (before(2), before(1)?) {
         _ if argument.starts_with('-') => None,
+        // A folder of manifests is not one for the data of a platform.
+        (_, "--embedded") if !has_files() && holds_manifests(Path::new(&argument)) => None,
         (_, "--embedded") => Some(format!("give its folder as `--embedded={shown}`")),
         (Some(option @ ("-v" | "--value" | "--value-json")), name) if !name.contains('=') => Some(
             format!("write a name and its value as one word: `{option} {}=…`", visible::line(name)),
         ),
         _ => None,
     }
+}
+
+/// Whether a file is a manifest by its name, or a folder holds one.
+fn holds_manifests(path: &Path) -> bool {
+    let is_one = |path: &Path| {
+        let suffix = path.extension().and_then(|suffix| suffix.to_str());
+        suffix.is_some_and(|suffix| ["yaml", "yml", "json", "j2"].contains(&suffix))
+    };
+    let there = std::fs::read_dir(path).into_iter().flatten().flatten();
+    is_one(path) || there.into_iter().any(|entry| is_one(&entry.path()))
+}
+
+/// The commands for a saved plan or a report that another command was given.
+fn own_file(parser: &clap::Error) -> Option<String> {
+    if parser.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let argument = parser.get(ContextKind::InvalidArg)?.to_string();
+    let text = bounded::text(Path::new(&argument), bounded::STANDARD).ok()?;
+    let file = word(&argument);
+    Some(match OwnFiles::of(&text)? {
+        OwnFiles::Plan => format!(
+            "`meshagent show {file}` shows the saved plan, and `meshagent apply {file}` performs it"
+        ),
+        OwnFiles::Report => format!("`meshagent show {file}` shows the report"),
+    })
 }
 
 /// What was meant by a file behind another one that was given with -f.
@@ -268,22 +334,31 @@ fn several_files(
         return None;
     }
     let rest = words[at + 1..].iter().take_while(|word| !word.starts_with('-'));
-    let each = files.iter().chain(rest).map(|file| format!("-f {}", visible::line(file)));
+    let each = files.iter().chain(rest).map(|file| format!("-f {}", word(file)));
     Some(format!("give each file its own -f: `{}`", each.collect::<Vec<_>>().join(" ")))
 }
 
 /// The likely meaning of an argument that the command does not accept: an option of another
 /// program, a name that is given without an option, manifests without `-f`.
-fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> Option<String> {
+fn meant(
+    parser: &clap::Error,
+    names: &str,
+    command: Option<&clap::Command>,
+    words: &[String],
+) -> Option<String> {
     if parser.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let argument = parser.get(ContextKind::InvalidArg)?.to_string();
     let command = command?;
-    let word = argument.trim_start_matches('-');
+    let bare = argument.trim_start_matches('-');
     let is_option = argument.starts_with("--");
     let takes = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
-    match word {
+    match bare {
+        "help" => return Some(format!("`meshagent help {names}` shows its help")),
+        "yes" | "y" if names == "accept" => {
+            return Some("accept does not ask: leave this option out".to_owned());
+        }
         "allow-commands" if names == "validate" => {
             return Some(
                 "validate reads no secrets and runs no commands: leave this option out".to_owned(),
@@ -295,7 +370,7 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
         _ => {}
     }
     if !is_option {
-        let shown = visible::line(&argument);
+        let shown = word(&argument);
         let is_file = argument.contains('/')
             || [".yaml", ".yml", ".json", ".j2"].iter().any(|end| argument.ends_with(end));
         let has_positional = command.get_positionals().next().is_some();
@@ -310,9 +385,12 @@ fn meant(parser: &clap::Error, names: &str, command: Option<&clap::Command>) -> 
         }
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');
-        return is_file.then(|| format!("give manifests with -f: `meshagent {names} -f {shown}`"));
+        let embedded =
+            if words.iter().any(|word| word == "--embedded") { " --embedded" } else { "" };
+        return is_file
+            .then(|| format!("give manifests with -f: `meshagent {names} -f {shown}{embedded}`"));
     }
-    let wanted = word.to_uppercase().replace('-', "_");
+    let wanted = bare.to_uppercase().replace('-', "_");
     let positional = command
         .get_positionals()
         .filter_map(|it| it.get_value_names()?.first().map(ToString::to_string))
@@ -326,9 +404,17 @@ fn one_line(paragraph: &str) -> String {
 
 /// Where to look if the parser knows nothing similar: the existing names, or the help of the
 /// command.
-fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
+fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command, words: &[String]) -> String {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(is_name).collect();
+    // Of a wrong value, the parser does not say in which command it is.
+    let mut group = &tree;
+    let given = words.iter().skip(1).map_while(|word| {
+        group = group.find_subcommand(word)?;
+        Some(word.as_str())
+    });
+    let given: Vec<&str> = ["meshagent"].into_iter().chain(given).collect();
+    let path = if path.is_empty() { given } else { path };
     let Some((program, below)) = path.split_first() else {
         return "see `--help`".to_owned();
     };
@@ -342,210 +428,4 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(line: &str) -> Option<(String, Option<String>)> {
-        let tree = crate::commands::whole_tree();
-        let parser = tree.clone().try_get_matches_from(line.split(' ')).unwrap_err();
-        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        error(&parser, tree, &words).map(|error| (error.message, error.hint))
-    }
-
-    #[test]
-    fn wrong_usage_is_one_line_with_a_hint() {
-        for (line, message, hint) in [
-            (
-                "meshagent service create --image x",
-                "unexpected argument '--image' found",
-                "see `meshagent service create --help`",
-            ),
-            (
-                "meshagent project create --name three",
-                "unexpected argument '--name' found",
-                "give NAME without an option: `meshagent project create NAME`",
-            ),
-            (
-                "meshagent project create --naem three",
-                "unexpected argument '--naem' found",
-                "see `meshagent project create --help`",
-            ),
-            (
-                "meshagent apply -f m -auto-approve",
-                "unexpected argument '-a' found",
-                "use --yes to skip the question",
-            ),
-            (
-                "meshagent plan -f m -var stage=dev",
-                "unexpected argument 'stage=dev' found",
-                "give a value for templates as `-v NAME=VALUE`",
-            ),
-            (
-                "meshagent plan -f m --detailed-exitcode",
-                "unexpected argument '--detailed-exitcode' found",
-                "use --exit-code to exit with 3 when something would change",
-            ),
-            (
-                "meshagent workspace list",
-                "unrecognized subcommand 'workspace'",
-                "use a project instead of a workspace: choose it with --project-id, and its values with --values-file",
-            ),
-            (
-                "meshagent apply -f m --auto-approve",
-                "unexpected argument '--auto-approve' found",
-                "use --yes to skip the question",
-            ),
-            (
-                "meshagent apply -f m --dry-run",
-                "unexpected argument '--dry-run' found",
-                "`meshagent plan` shows what apply would do",
-            ),
-            (
-                "meshagent validate -f m --allow-commands",
-                "unexpected argument '--allow-commands' found",
-                "validate reads no secrets and runs no commands: leave this option out",
-            ),
-            (
-                "meshagent plan m",
-                "unexpected argument 'm' found",
-                "give manifests with -f: `meshagent plan -f m`",
-            ),
-            (
-                "meshagent validate m/a.yaml",
-                "unexpected argument 'm/a.yaml' found",
-                "give manifests with -f: `meshagent validate -f m/a.yaml`",
-            ),
-            (
-                "meshagent plan -f m --embedded /tmp/x",
-                "unexpected argument '/tmp/x' found",
-                "give its folder as `--embedded=/tmp/x`",
-            ),
-            (
-                "meshagent plan -f m -v tag 1.10",
-                "unexpected argument '1.10' found",
-                "write a name and its value as one word: `-v tag=…`",
-            ),
-            (
-                "meshagent plan -f m -o plan.json",
-                "invalid value 'plan.json' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
-                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
-            ),
-            (
-                "meshagent plan -f m -out plan.json",
-                "invalid value 'ut' for '--output <OUTPUT>' [possible values: text, json, markdown, html]",
-                "--output says how the plan is printed: text, json, markdown or html; `--out FILE` writes it to a file",
-            ),
-            (
-                "meshagent delete -f m",
-                "unrecognized subcommand 'delete'",
-                "`meshagent destroy` deletes what a set owns, or with -f what these manifests declare; `apply` deletes what left the manifests",
-            ),
-            (
-                "meshagent get rooms",
-                "unrecognized subcommand 'get'",
-                "`meshagent export` writes what a project holds; `meshagent rooms list` and the like show one kind",
-            ),
-            (
-                "meshagent import x",
-                "unrecognized subcommand 'import'",
-                "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
-            ),
-            ("meshagent room storage ls", "unrecognized subcommand 'storage'", NOT_YET),
-            (
-                "meshagent scheduled-task create",
-                "unrecognized subcommand 'create'",
-                "`meshagent scheduled-task add` creates a task",
-            ),
-            (
-                "meshagent --install-completion",
-                "unexpected argument '--install-completion' found",
-                "`meshagent completion bash` prints completions; zsh, fish and powershell are known, too",
-            ),
-            (
-                "meshagent plan -f m --destroy",
-                "unexpected argument '--destroy' found",
-                "`meshagent destroy --dry-run` shows what would be deleted",
-            ),
-            (
-                "meshagent plan -destroy",
-                "unexpected argument '-d' found",
-                "`meshagent destroy --dry-run` shows what would be deleted",
-            ),
-            (
-                "meshagent plan -f a.yaml b.yaml c.yaml --embedded",
-                "unexpected argument 'b.yaml' found",
-                "give each file its own -f: `-f a.yaml -f b.yaml -f c.yaml`",
-            ),
-            (
-                "meshagent apply infra/a.yaml --set g",
-                "the argument '[PLAN]' cannot be used with '--set <NAME>'",
-                "a saved plan contains this already: leave it out; give manifests with -f, as in `meshagent apply -f manifests`",
-            ),
-            (
-                "meshagent rooms update lobby --new-name hall",
-                "unexpected argument 'lobby' found",
-                "which one is meant is an option: `meshagent rooms update --id lobby` or `meshagent rooms update --name lobby`",
-            ),
-            (
-                "meshagent service update abc -f s.yaml",
-                "unexpected argument 'abc' found",
-                "which one is meant is an option: `meshagent service update --id abc`",
-            ),
-            (
-                "meshagent destroy --all",
-                "unexpected argument '--all' found",
-                "without -f, it deletes everything that the set owns",
-            ),
-            (
-                "meshagent token tests",
-                "unrecognized subcommand 'tests'",
-                "`meshagent token` has the commands: generate",
-            ),
-            (
-                "meshagent room list",
-                "unrecognized subcommand 'list'",
-                "`meshagent rooms list` is a command",
-            ),
-            (
-                "meshagent rooms agent",
-                "unrecognized subcommand 'agent'",
-                "`meshagent room agent` is a command",
-            ),
-            (
-                "meshagent secret key list",
-                "unrecognized subcommand 'list'",
-                "`meshagent secret list` is a command",
-            ),
-            (
-                "meshagent secret lisst",
-                "unrecognized subcommand 'lisst'",
-                "a similar subcommand exists: 'list'",
-            ),
-            (
-                "meshagent secret gar create --json_key x",
-                "unexpected argument '--json_key' found",
-                "a similar argument exists: '--json-key'",
-            ),
-            (
-                "meshagent secret gar create --name x",
-                "the following required arguments were not provided: --server <HOST> --json-key <JSON>",
-                "see `meshagent secret gar create --help`",
-            ),
-            (
-                "meshagent project list -o 1",
-                "invalid value '1' for '--output <OUTPUT>' [possible values: json, yaml, table]",
-                "see `--help`",
-            ),
-        ] {
-            let told = told(line);
-            assert_eq!(told, Some((message.to_owned(), Some(hint.to_owned()))), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_is_no_error() {
-        for line in ["meshagent", "meshagent service", "meshagent --help", "meshagent --version"] {
-            assert_eq!(told(line), None, "{line}");
-        }
-    }
-}
+mod tests;

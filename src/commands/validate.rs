@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::set::FileArgs;
 use crate::error::{Error, Result};
+use crate::listed::counted;
 use crate::manifest::secrets;
 use crate::output;
 use crate::plan::Plan;
@@ -23,6 +24,9 @@ use crate::settings::PlatformArgs;
 pub struct ValidateArgs {
     #[command(flatten)]
     files: FileArgs,
+    /// Also accept manifests that declare nothing
+    #[arg(long)]
+    allow_empty: bool,
     /// The project for documents that name none
     #[arg(short = 'n', long, value_name = "PROJECT")]
     project_id: Option<String>,
@@ -84,6 +88,11 @@ fn validated(args: &ValidateArgs) -> Result<Validation> {
     // Which project it would be does not matter here.
     let set = files
         .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
+    if set.documents == 0 && !args.allow_empty {
+        set.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
+        return Err(Error::usage("the manifests declare nothing")
+            .hint("give the manifests with -f; if this is intended, add --allow-empty"));
+    }
     // Whoever checks a proposal has none of its secrets.
     let missing = secrets::missing(&set.objects, &set.reach);
     let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
@@ -101,11 +110,9 @@ fn tell(found: &Validation) {
     for note in &found.notes {
         output::note(&format!("note: {note}"));
     }
-    let plural =
-        |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     output::data(&format!(
         "valid: {}, {}\n",
-        plural(found.documents.unwrap_or_default(), "document"),
-        plural(found.objects.unwrap_or_default(), "object")
+        counted(found.documents.unwrap_or_default(), "document"),
+        counted(found.objects.unwrap_or_default(), "object")
     ));
 }

@@ -126,10 +126,17 @@ fn schema_problems(
             unknown_fields(document, &path, unexpected, most)
         }
         ValidationErrorKind::Required { property } => {
-            vec![here(inside(
-                &path,
-                &format!("missing field `{}`", property.as_str().unwrap_or_default()),
-            ))]
+            let name = property.as_str().unwrap_or_default();
+            let problem = here(inside(&path, &format!("missing field `{name}`")));
+            let step = Step::Field(name.to_owned());
+            let words = schema_at(document.kind, &path.join(step)).get("enum");
+            let words = words.and_then(Value::as_array).into_iter().flatten();
+            let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+            vec![match words.as_slice() {
+                [] => problem,
+                [word] => problem.hint(format!("write `{name}: {word}`")),
+                words => problem.hint(format!("it is one of {}", words.join(", "))),
+            }]
         }
         ValidationErrorKind::Type { .. } if error.instance().is_null() && is_never_null(&path) => {
             vec![left_empty(document, &path)]

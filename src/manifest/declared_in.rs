@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::repository;
 use crate::bounded::is_open;
@@ -46,12 +46,18 @@ pub struct DeclaredIn {
     file: Arc<str>,
     /// The origin of the file's Git repository, such as `github.com/acme/support`, or the
     /// repository's folder if it has no origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "canonical")]
     repository: Option<Arc<str>>,
     /// The checkout of the repository in which it was last read, so that it is recognized when the
     /// repository gets another origin. In another checkout it is still the same file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkout: Option<Arc<str>>,
+}
+
+/// What is kept may have been told in another spelling.
+fn canonical<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
+    let kept = Option::<String>::deserialize(from)?;
+    Ok(kept.map(|kept| repository::canonical(&kept).into()))
 }
 
 impl PartialEq for DeclaredIn {
@@ -248,10 +254,12 @@ impl Root {
 pub struct LookedAt {
     roots: Vec<Root>,
     skipped: Vec<Root>,
-    /// Files that were not given and do not exist any more.
-    gone: BTreeSet<DeclaredIn>,
+    /// Files that were not given and do not exist any more, with whether their folder does.
+    gone: BTreeMap<DeclaredIn, bool>,
     /// The working folder.
     here: PathBuf,
+    /// Whether anything was given, and be it a pipe, which is never looked at again.
+    is_given: bool,
 }
 
 impl LookedAt {
@@ -268,6 +276,7 @@ impl LookedAt {
         Self {
             roots: roots.iter().filter_map(root).collect(),
             here: std::env::current_dir().unwrap_or_default(),
+            is_given: !roots.is_empty(),
             ..Self::default()
         }
     }
@@ -286,25 +295,41 @@ impl LookedAt {
     pub fn knowing<'a>(mut self, files: impl Iterator<Item = &'a DeclaredIn>) -> Self {
         let missed: BTreeSet<&DeclaredIn> =
             files.filter(|file| self.miss(file) == Some(Miss::NotGiven)).collect();
-        let is_gone = |file: &&DeclaredIn| {
+        let gone = |file: &DeclaredIn| {
             let root = self
                 .roots
                 .iter()
                 .find(|root| root.place.repository == file.repository && file.repository.is_some());
-            let path = Path::new(&*file.file);
-            match root {
-                Some(root) => !root.base.join(path).exists(),
-                None => file.path().is_some_and(|path| !path.exists()),
-            }
+            let path = root.map(|root| root.base.join(&*file.file)).or_else(|| file.path())?;
+            let is_alone = path.parent().is_some_and(Path::exists);
+            (!path.exists()).then(|| (file.clone(), is_alone))
         };
-        self.gone = missed.into_iter().filter(is_gone).cloned().collect();
+        self.gone = missed.into_iter().filter_map(gone).collect();
         self
     }
 
-    /// Whether nothing was looked at.
+    /// Where a file was that does not exist any more: its folder, if that is gone, too.
+    #[must_use]
+    pub fn place_of_gone(&self, file: &DeclaredIn) -> String {
+        let folder = file.folder(self);
+        match self.gone.get(file) {
+            Some(true) if folder.ends_with('/') => format!("a file of {folder}"),
+            _ => folder,
+        }
+    }
+
+    /// Whether nothing was given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        !self.is_given
+    }
+
+    /// The repository of what was looked at, where a file is in another one.
+    #[must_use]
+    pub fn instead_of(&self, file: &DeclaredIn) -> Option<&str> {
+        let mut roots = self.roots.iter();
+        let first = roots.find_map(|root| root.place.repository.as_deref())?;
+        file.repository.as_deref().filter(|repository| *repository != first).map(|_| first)
     }
 
     /// Why a file was not looked at; `None` when it was, also where it is gone by now.
@@ -320,7 +345,7 @@ impl LookedAt {
     /// Whether a file may still declare what it declared: it was not read, and exists.
     #[must_use]
     pub fn may_declare(&self, file: &DeclaredIn) -> bool {
-        self.miss(file).is_some() && !self.gone.contains(file)
+        self.miss(file).is_some() && !self.gone.contains_key(file)
     }
 }
 
@@ -364,6 +389,7 @@ mod tests {
             roots: roots.iter().map(root).collect(),
             skipped: skipped.iter().map(root).collect(),
             here: PathBuf::from("/here"),
+            is_given: true,
             ..LookedAt::default()
         }
     }

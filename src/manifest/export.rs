@@ -138,7 +138,8 @@ pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
         export.objects += 1;
         match layout {
             Layout::Object => {
-                let path = path(&key, &export.files);
+                let named = telling_name(&key, &fields);
+                let path = path(&key, named.as_deref(), &export.files);
                 export.files.insert(path, text);
             }
             Layout::Kind => {
@@ -259,6 +260,11 @@ fn variable(key: &Key, path: &FieldPath) -> String {
 
 fn manifest(object: &Object, fields: &Tree) -> Value {
     let mut document = object.key.kind.kind().document(&object.key, fields);
+    if let (Some(name), Value::Object(named)) = (telling_name(&object.key, fields), &mut document) {
+        named["metadata"]["name"] = name.into();
+        let behind = named.keys().position(|field| field == "metadata").map_or(0, |at| at + 1);
+        named.shift_insert(behind, "id".to_owned(), object.key.name.clone().into());
+    }
     let mut lifecycle = serde_json::Map::new();
     if object.is_protected {
         lifecycle.insert("prevent_destroy".to_owned(), true.into());
@@ -274,6 +280,25 @@ fn manifest(object: &Object, fields: &Tree) -> Value {
     }
     document
 }
+
+/// A name that tells people more than an id that the platform gave, where a document may have both:
+/// what the object is about, and the beginning of the id.
+fn telling_name(key: &Key, fields: &Tree) -> Option<String> {
+    let is_id = key.name.len() == ID_LENGTH
+        && key.name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if !is_id || key.kind.kind().name_rule().field != Some("id") {
+        return None;
+    }
+    let about = ["room", "queue"].into_iter().filter_map(|field| fields.get(field)?.as_str());
+    let about: Vec<&str> = about.chain([&key.name[..DISTINCT]]).collect();
+    Some(slug(&about.join("-")).0)
+}
+
+/// The length of an id that the platform gives.
+const ID_LENGTH: usize = 36;
+
+/// How much of an id distinguishes it for people.
+const DISTINCT: usize = 8;
 
 /// The document as YAML, or as JSON, which is YAML too, if only that is read back unchanged.
 fn text(document: &Value, key: &Key, fields: &Tree) -> Result<String, String> {
@@ -337,8 +362,8 @@ const LONGEST: usize = 80;
 
 /// A file name that shows which object it is, that every file system accepts, and that does not
 /// depend on other objects: if characters are lost, a digest of the key makes it unique.
-fn path(key: &Key, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
-    let (name, name_is_whole) = slug(&key.name);
+fn path(key: &Key, named: Option<&str>, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
+    let (name, name_is_whole) = slug(named.unwrap_or(&key.name));
     let (room, room_is_whole) = match &key.room {
         Some(room) => {
             let (slug, is_whole) = slug(room);
@@ -415,7 +440,7 @@ mod tests {
             "CON",
         ];
         for name in names {
-            let path = path(&key(KindName::Room, name, None), &taken);
+            let path = path(&key(KindName::Room, name, None), None, &taken);
             let shown = path.to_str().unwrap().to_owned();
             let file = shown.strip_prefix("room/").unwrap();
             assert!(!file.contains('/') && !file.starts_with('.') && file.len() < 120, "{shown}");
@@ -423,7 +448,7 @@ mod tests {
         }
         assert!(taken.contains_key(&PathBuf::from("room/lobby.yaml")));
         assert!(taken.contains_key(&PathBuf::from("room/support@mail.example.com.yaml")));
-        let service = path(&key(KindName::Service, "s", Some("lobby")), &taken);
+        let service = path(&key(KindName::Service, "s", Some("lobby")), None, &taken);
         assert_eq!(service, PathBuf::from("service/s@lobby.yaml"));
         assert_eq!(folder(KindName::ScheduledTask), "scheduled-task");
     }
@@ -457,6 +482,22 @@ mod tests {
         assert_eq!(export.objects, 1);
         insta::assert_snapshot!(export.notes.join("\n"));
         assert_eq!(export.variables.keys().collect::<Vec<_>>(), ["SETTING_MODEL"]);
+    }
+
+    #[test]
+    fn a_task_with_an_id_of_the_platform_gets_a_name_that_tells_what_it_is_about() {
+        let fields =
+            json!({"room": "Lobby", "queue": "daily/news", "schedule": "@daily", "payload": {}});
+        let id = "2b0f9b9e-1111-4222-8333-444455556666";
+        let task =
+            |name: &str| object(key(KindName::ScheduledTask, name, None), Tree::from(&fields));
+        let export = export(vec![task(id), task("nightly")], Layout::Object);
+        assert_eq!(export.notes, [""; 0]);
+        let text = |path: &str| export.files[&PathBuf::from(path)].as_str();
+        let named = text("scheduled-task/lobby-daily-news-2b0f9b9e.yaml");
+        assert!(named.contains("  name: lobby-daily-news-2b0f9b9e\n"), "{named}");
+        assert!(named.contains(&format!("id: {id}\n")), "{named}");
+        assert!(!text("scheduled-task/nightly.yaml").contains("id:"));
     }
 
     #[test]

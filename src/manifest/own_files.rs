@@ -1,10 +1,12 @@
 //! Files that this program wrote itself and that lie beside manifests: saved plans and
 //! reports of runs. Both are JSON, so by their suffix alone they would be read as manifests.
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::source::Source;
 use crate::error::Problem;
+use crate::listed::word;
 
 /// What this program writes as JSON on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +26,24 @@ impl OwnFiles {
         if !is_candidate {
             return None;
         }
-        let value: Value = serde_json::from_str(text).ok()?;
-        let fields = value.as_object().filter(|fields| !fields.contains_key("kind"))?;
-        let is_list = |name: &str| fields.get(name).is_some_and(Value::is_array);
-        let tool = fields.get("tool").and_then(Value::as_str);
-        if tool.is_some_and(|tool| tool.starts_with("meshagent ")) && is_list("operations") {
+        let fields: Fields = serde_json::from_str(text).ok()?;
+        if fields.kind.0 {
+            return None;
+        }
+        let is_ours = fields.tool.is_some_and(|tool| tool.starts_with("meshagent "));
+        if is_ours && fields.operations.is_some() {
             return Some(Self::Plan);
         }
-        (fields.contains_key("plan") && is_list("outcomes")).then_some(Self::Report)
+        (fields.plan.0 && fields.outcomes.is_some()).then_some(Self::Report)
+    }
+
+    /// Whether a text begins like one of these files and ends too early.
+    #[must_use]
+    pub fn is_cut_off(text: &str) -> bool {
+        let begins = [r#""tool": "meshagent "#, r#""outcomes": ["#];
+        text.trim_start().starts_with('{')
+            && begins.iter().any(|begin| text.contains(begin))
+            && serde_json::from_str::<IgnoredAny>(text).is_err_and(|error| error.is_eof())
     }
 
     /// The problem when such a file was given as a manifest.
@@ -46,7 +58,8 @@ impl OwnFiles {
             Self::Plan => {
                 Problem::new(format!("{name}: this is a plan that meshagent wrote, not a manifest"))
                     .hint(format!(
-                        "to perform a saved plan, run `meshagent apply {name}` without -f"
+                        "`meshagent show {0}` shows it, and `meshagent apply {0}` performs it, both without -f",
+                        word(name)
                     ))
             }
             Self::Report => {
@@ -54,6 +67,31 @@ impl OwnFiles {
                     .hint("leave it out: a report only says what a run did")
             }
         }
+    }
+}
+
+/// What tells the files. Nothing of their content is kept.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(default)]
+    kind: Present,
+    #[serde(default)]
+    tool: Option<String>,
+    #[serde(default)]
+    operations: Option<Vec<IgnoredAny>>,
+    #[serde(default)]
+    plan: Present,
+    #[serde(default)]
+    outcomes: Option<Vec<IgnoredAny>>,
+}
+
+/// Whether a field is there, and be it null.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from).map(|_| Self(true))
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Outside {
 
 impl Reach {
     /// The reach of manifests that are given by these paths: of each the Git repository in
-    /// which it lies, else its folder; and the folders that the user allows. In the home
+    /// which it lies, else its folder, unless a link in the working folder leads to it; and the folders that the user allows. In the home
     /// folder a file reaches itself and its values alone. A folder that is the home folder, or
     /// one above it, reaches nothing that is hidden.
     #[must_use]
@@ -60,6 +60,12 @@ impl Reach {
             let folder = if path.is_dir() { &path } else { path.parent().unwrap_or(&path) };
             let Ok(real) = folder.canonicalize() else { continue };
             let repository = repository::around(folder).or_else(|| repository::around(&real));
+            if repository.is_none()
+                && let Some(here) = left_by_link(folder, &real)
+            {
+                reach.add([here]);
+                continue;
+            }
             match repository.and_then(narrow) {
                 // The folder counts by itself, too: a closed one may be meant.
                 Some(root) if real.starts_with(&root) => reach.add([root, real]),
@@ -179,6 +185,14 @@ impl Outside {
     pub fn problem(&self, path: &Path) -> Problem {
         Problem::new(self.message(path)).hint(self.hint())
     }
+}
+
+/// The working folder, if a link in it leads from there to a folder that was given: somebody else
+/// may have made the link, as in a checkout. In the home folder all links are the user's own.
+fn left_by_link(folder: &Path, real: &Path) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok().filter(|here| !is_wide(here))?;
+    let is_left = folder.starts_with(&here) && !real.starts_with(&here);
+    is_left.then_some(here)
 }
 
 /// The root of a repository, unless so much else lies below it that it says nothing.

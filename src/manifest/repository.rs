@@ -55,8 +55,68 @@ fn led_to(git: &Path) -> Option<PathBuf> {
 pub fn origin(root: &Path) -> Option<String> {
     let config = configuration(&root.join(".git"))?;
     let text = bounded::text(&config, MAX_BYTES).ok()?;
-    normalized(url(&text)?)
+    let url = url(&text)?;
+    let others = of_user().into_iter().filter_map(|path| bounded::text(&path, MAX_BYTES).ok());
+    let configs: Vec<String> = others.chain([text.clone()]).collect();
+    let instead = configs.iter().flat_map(|config| instead_of(config));
+    // As Git does: of several that fit, the longest counts.
+    let longest = instead
+        .filter(|(written, _)| url.starts_with(written.as_str()))
+        .max_by_key(|(written, _)| written.len());
+    match longest {
+        Some((written, meant)) => normalized(&format!("{meant}{}", &url[written.len()..])),
+        None => normalized(url),
+    }
 }
+
+/// Where Git keeps what a user configures.
+fn of_user() -> Vec<PathBuf> {
+    let home = std::env::home_dir();
+    let given = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let config = given.or_else(|| home.as_ref().map(|home| home.join(".config")));
+    let files = [config.map(|it| it.join("git/config")), home.map(|it| it.join(".gitconfig"))];
+    files.into_iter().flatten().collect()
+}
+
+/// The beginnings of URLs that a configuration gives short names, each behind its short name.
+fn instead_of(config: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut base = None;
+    for line in config.lines().map(str::trim) {
+        if line.starts_with('[') {
+            let named = line.strip_prefix("[url").and_then(|rest| rest.split('"').nth(1));
+            base = named.map(str::to_owned);
+        } else if let (Some(base), Some((name, written))) = (&base, line.split_once('='))
+            && name.trim().eq_ignore_ascii_case("insteadOf")
+        {
+            found.push((written.trim().trim_matches('"').to_owned(), base.clone()));
+        }
+    }
+    found.retain(|(written, _)| !written.is_empty());
+    found
+}
+
+/// One spelling of a repository, for one of its origins as it was told or kept.
+#[must_use]
+pub fn canonical(origin: &str) -> String {
+    let Some((host, path)) = origin.split_once('/').filter(|(host, _)| !host.is_empty()) else {
+        return origin.to_owned();
+    };
+    let host = host.to_ascii_lowercase();
+    let host = ALIASES.iter().find(|(alias, _)| *alias == host).map_or(&*host, |it| it.1);
+    // These hosts do not tell capital letters from small ones.
+    match ALIASES.iter().any(|(_, known)| *known == host) {
+        true => format!("{host}/{}", path.to_ascii_lowercase()),
+        false => format!("{host}/{path}"),
+    }
+}
+
+/// Other names of well-known hosts, for ssh through the port of https.
+const ALIASES: [(&str, &str); 3] = [
+    ("ssh.github.com", "github.com"),
+    ("altssh.gitlab.com", "gitlab.com"),
+    ("altssh.bitbucket.org", "bitbucket.org"),
+];
 
 /// Identifies this checkout of a repository among others, including former ones at the same path:
 /// a digest, which reveals nothing else. `None` if the machine does not know.
@@ -114,7 +174,7 @@ fn normalized(url: &str) -> Option<String> {
         && !authority.contains(['/', '\\', '?', '#'])
         && !path.is_empty()
         && path.chars().all(|c| is_name(c) || "/~+ ".contains(c));
-    is_plain.then(|| format!("{}/{path}", host.to_ascii_lowercase()))
+    is_plain.then(|| canonical(&format!("{host}/{path}")))
 }
 
 #[cfg(test)]
@@ -131,6 +191,9 @@ mod tests {
                 Some("github.com/acme/support"),
             ),
             ("git@github.com:acme/support.git", Some("github.com/acme/support")),
+            ("ssh://git@ssh.github.com:443/Acme/Support.git", Some("github.com/acme/support")),
+            ("git@GitLab.com:Acme/Support.git", Some("gitlab.com/acme/support")),
+            ("https://git.example.com/Acme/Support", Some("git.example.com/Acme/Support")),
             (
                 "ssh://git@git.example.com:2222/acme/support.git",
                 Some("git.example.com/acme/support"),
@@ -219,9 +282,16 @@ mod tests {
         write("main/.git/worktrees/two/commondir", "../..\n");
         write("two/.git", "gitdir: ../main/.git/worktrees/two\n");
         write("none/.git/config", "[core]\n\tbare = false\n");
+        let short = "[url \"git@github.com:\"]\n\tinsteadOf = gh:\n\
+                     [url \"https://example.com/\"]\n\tinsteadOf = \"gh:ac\"\n";
+        let named = |url: &str| format!("{short}[remote \"origin\"]\n\turl = {url}\n");
+        write("short/.git/config", &named("gh:a/b"));
+        write("longer/.git/config", &named("gh:ac/b"));
         let of = |path: &str| origin(&folder.path().join(path));
         assert_eq!(of("main").as_deref(), Some("example.com/a/b"));
         assert_eq!(of("two").as_deref(), Some("example.com/a/b"));
+        assert_eq!(of("short").as_deref(), Some("github.com/a/b"));
+        assert_eq!(of("longer").as_deref(), Some("example.com/b"));
         assert_eq!(of("none"), None);
         assert_eq!(of("nowhere"), None);
     }

@@ -11,7 +11,7 @@ use super::split::Part;
 use super::yaml::{Key, Mark, Node, Value};
 use crate::error::Problem;
 use crate::kinds::Declared;
-use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::path::Step;
 use crate::kinds::shape::Shape;
 use crate::kinds::specs::rules::Rule;
 use crate::kinds::tree::{Sealed, Tree};
@@ -143,6 +143,17 @@ pub(super) fn seal(declared: &mut Declared, origin: &Origin) -> Option<Problem> 
     let message = format!(
         "the object's {what} contains the hidden environment variable {names}, but names are always shown"
     );
-    let problem = origin.document.problem_at(&FieldPath::default(), message);
-    Some(problem.hint(way_out(source, shown)))
+    let root = origin.document.root();
+    let mark = first_with_sign(&root, source).unwrap_or(root.mark);
+    Some(origin.document.problem_at_mark(mark, message).hint(way_out(source, shown)))
+}
+
+/// Where the first text with a sign stands.
+fn first_with_sign(node: &Node, source: &Source) -> Option<Mark> {
+    match &node.value {
+        Value::String(text) => source.signs.are_in(text).then_some(node.mark),
+        Value::List(items) => items.iter().find_map(|item| first_with_sign(item, source)),
+        Value::Map(entries) => entries.iter().find_map(|(_, below)| first_with_sign(below, source)),
+        _ => None,
+    }
 }

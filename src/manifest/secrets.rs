@@ -317,7 +317,11 @@ fn variable(name: &str) -> Result<String, Failure> {
     }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => Failure {
-            hint: is_variable(name).then(|| format!("export {name}=…")),
+            hint: match is_variable(name) {
+                true => Some(format!("export {name}=…")),
+                // What is not the name of a variable may be the secret itself.
+                false => Some("write the name of the variable alone, without a `$`".to_owned()),
+            },
             is_missing: true,
             ..failure(format!("{} is not set", called(name)))
         },

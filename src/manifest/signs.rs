@@ -70,10 +70,12 @@ impl Signs {
         known.signs.iter().fold(text, whole).replace(known.mark, "")
     }
 
-    /// The names of the variables whose signs stand in a text.
+    /// The names of the variables whose signs stand in a text, also where the text became one of
+    /// small letters.
     pub(super) fn names_in(&self, text: &str) -> Vec<&str> {
         let signs = self.0.iter().flat_map(|known| &known.signs);
-        signs.filter(|it| text.contains(&it.sign)).map(|it| it.name.as_str()).collect()
+        let is_in = |sign: &str| text.contains(sign) || text.contains(&sign.to_lowercase());
+        signs.filter(|it| is_in(&it.sign)).map(|it| it.name.as_str()).collect()
     }
 
     /// What a text with signs stands for; `None` where there are none in it. It is not read

@@ -392,6 +392,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
             place: Some(Place { file: name.to_owned(), line, column }),
             ..Problem::new(format!("not UTF-8: byte {:#04x}", error.as_bytes()[good]))
         }
+        .hint("save the file as UTF-8")
     })?;
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok(with_line_feeds(text))

@@ -310,7 +310,8 @@ pub fn render(
             }
             Err(_) => continue,
         };
-        if real.is_file() {
+        // What is there and is no file is an error, too: it may have been one.
+        if real.symlink_metadata().is_ok() {
             all.merge(read_map(&beside).map_err(alone)?);
         }
     }

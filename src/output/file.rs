@@ -5,8 +5,9 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Result, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -14,6 +15,12 @@ use crate::conceal;
 use crate::error::{self, Context};
 use crate::visible;
 use crate::whole_file::Draft;
+
+/// How long the reader of a pipe may keep the program waiting.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+
+/// How long to wait until a pipe is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How many links are followed; Linux has the same limit.
 const LINKS: usize = 40;
@@ -48,12 +55,65 @@ fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> err
 fn write_to(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let node = match Target::of(path)? {
         Target::Open(file) => file,
+        Target::Node(path) if is_pipe(&path) => {
+            return into(Patient(open_pipe(&path)?), content);
+        }
         Target::Node(path) => OpenOptions::new().write(true).truncate(true).open(path)?,
         Target::File(path) => return replace(&path, content),
     };
-    let mut out = BufWriter::new(node);
+    into(node, content)
+}
+
+fn into(out: impl Write, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(out);
     content(&mut out)?;
     out.flush()
+}
+
+fn is_pipe(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.file_type().is_fifo())
+}
+
+/// Opens a pipe once somebody reads it, without waiting for that in the system, where no signal
+/// would end it.
+fn open_pipe(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(nix::libc::O_NONBLOCK);
+    patiently(|| match options.open(path) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => Ok(None),
+        opened => opened.map(Some),
+    })
+}
+
+/// The result of something that is tried again and again until somebody reads the pipe.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let begun = Instant::now();
+    loop {
+        match attempt()? {
+            Some(done) => return Ok(done),
+            None if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            None => {
+                let told = format!("nobody has read this pipe for {} s", PATIENCE.as_secs());
+                return Err(Error::new(ErrorKind::TimedOut, told));
+            }
+        }
+    }
+}
+
+/// A pipe whose reader may take its time, but not for ever.
+struct Patient(File);
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        patiently(|| match self.0.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            written => written.map(Some),
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
 }
 
 fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
@@ -160,6 +220,26 @@ mod tests {
             assert!(error.contains(told), "{name}: {error}");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_a_slow_reader_gets_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let error = write_credential(&pipe, b"x").unwrap_err();
+        assert!(error::with_causes(&error).contains("nobody has read this pipe for 1 s"));
+        let reading = pipe.clone();
+        let reader = std::thread::spawn(move || {
+            let mut file = File::open(reading).unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            let mut all = Vec::new();
+            file.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        write_credential(&pipe, &vec![b'x'; 1_000_000]).unwrap();
+        assert_eq!(reader.join().unwrap(), 1_000_000);
     }
 
     #[test]

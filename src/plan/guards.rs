@@ -35,19 +35,30 @@ pub struct Origin {
     pub objects: usize,
     /// The name, for messages, of an input that was read as a stream and declares nothing.
     pub empty_input: Option<&'static str>,
+    /// Whether any manifests were given.
+    pub is_given: bool,
 }
 
 /// What the guards refuse.
 #[must_use]
 pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> Vec<Problem> {
     let mut refused = Vec::new();
-    let may_be_empty = consent.empty || consent.destroy;
+    // Without manifests, all that the set owns is destroyed.
+    let may_be_empty = consent.empty || consent.destroy && !origin.is_given;
     if let Some(input) = origin.empty_input.filter(|_| !may_be_empty) {
         refused.push(
             Problem::new(format!(
                 "{input} declares nothing; the command that writes it may have failed"
             ))
-            .hint("check the command that writes it; if this is intended, add --allow-empty"),
+            .hint(match consent.destroy {
+                true => "check the command that writes it",
+                false => "check the command that writes it; if this is intended, add --allow-empty",
+            }),
+        );
+    } else if origin.objects == 0 && consent.destroy && !may_be_empty {
+        refused.push(
+            Problem::new("the manifests declare nothing, so nothing would be destroyed")
+                .hint("give the manifests with -f; without it, all that the set owns is destroyed"),
         );
     } else if origin.objects == 0 && !may_be_empty {
         refused.push(empty(plan));

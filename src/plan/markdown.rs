@@ -9,6 +9,7 @@ use super::shown::Whole;
 use super::summed::{self, Row};
 use super::{Counts, FieldChange, Operation, Plan, text};
 use crate::conceal;
+use crate::listed::counted;
 use crate::visible;
 
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
@@ -25,9 +26,10 @@ const MARKER: &AsciiSet =
 const WIDTH: usize = 400;
 
 /// The plan as Markdown. Its first line is a marker that stays the same for a set in its
-/// projects, so that a script can find the comment again and update it.
+/// projects, so that a script can find the comment again and update it. If it is whole, many
+/// operations that say the same are shown one by one, as far as there is room.
 #[must_use]
-pub fn render(plan: &Plan) -> String {
+pub fn render(plan: &Plan, is_whole: bool) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
@@ -54,7 +56,7 @@ pub fn render(plan: &Plan) -> String {
     let mut operations: Vec<&Operation> =
         plan.operations.iter().filter(|operation| !operation.is_first_half()).collect();
     operations.sort_by_key(|operation| operation.rank_in_review());
-    let rows = summed::rows(&operations, false);
+    let rows = summed::rows(&operations, is_whole);
     let more = rows.iter().filter_map(|row| match row {
         Row::More(like, count) => Some(format!(
             "- **{}** … and {count} more {}: {}\n",
@@ -184,8 +186,8 @@ fn short(plan: &Plan, operation: &Operation) -> String {
     let title = title(plan, operation);
     match operation.changes.len() {
         0 => title,
-        changes if operation.is_new() => format!("{title}  - … {changes} fields\n"),
-        changes => format!("{title}  - … {changes} changed fields\n"),
+        changes if operation.is_new() => format!("{title}  - … {}\n", counted(changes, "field")),
+        changes => format!("{title}  - … {}\n", counted(changes, "changed field")),
     }
 }
 

@@ -30,7 +30,7 @@ pub mod planner;
 pub mod policy;
 pub mod references;
 pub mod renames;
-mod restored;
+pub mod restored;
 pub mod scope;
 pub mod shown;
 mod state;

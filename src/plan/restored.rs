@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::{ChangeDocument, OperationDocument, PlanDocument, VERSION};
@@ -14,18 +15,53 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::fingerprint_in;
 use crate::kinds::tree::{NOT_READ, Sealed, Tree};
 
+/// What tells whether a document has the form that is read here.
+#[derive(Deserialize)]
+struct Form {
+    version: Option<u32>,
+}
+
+/// What is wrong with the form of a document that may be of another version of this program, as a
+/// phrase, if anything is. The rest of such a document may have any form.
+#[must_use]
+pub fn unknown_form(text: &str) -> Option<String> {
+    let form: Form = serde_json::from_str(text).ok()?;
+    let version = form.version.filter(|version| *version != VERSION)?;
+    Some(other_form(version))
+}
+
+fn other_form(version: u32) -> String {
+    format!("its form has version {version}, and this is {VERSION}")
+}
+
 impl PlanDocument {
+    /// Whether it has the form that is read here, and its operations are in order.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the document, as a phrase.
+    pub fn check(&self) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(other_form(self.version));
+        }
+        for (at, operation) in self.operations.iter().enumerate() {
+            if let Some(later) = operation.waits_for.iter().find(|before| **before >= at) {
+                return Err(format!(
+                    "operation {at} waits for operation {later}, which is not before it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The plan of the document, only for reading.
     ///
     /// # Errors
     ///
     /// What is wrong with the document, as a phrase.
     pub fn restored(self) -> Result<Plan, String> {
-        if self.version != VERSION {
-            return Err(format!("its form has version {}, and this is {VERSION}", self.version));
-        }
-        let operations = self.operations.into_iter().enumerate();
-        let operations = operations.map(|(at, document)| operation(at, document));
+        self.check()?;
+        let operations = self.operations.into_iter().map(operation);
         let problem = |refusal: super::document::RefusalDocument| Problem {
             place: refusal.place,
             hint: refusal.hint,
@@ -51,10 +87,7 @@ impl PlanDocument {
     }
 }
 
-fn operation(at: usize, document: OperationDocument) -> Result<Operation, String> {
-    if let Some(later) = document.waits_for.iter().find(|before| **before >= at) {
-        return Err(format!("operation {at} waits for operation {later}, which is not before it"));
-    }
+fn operation(document: OperationDocument) -> Result<Operation, String> {
     let effect = effect(&document);
     let fields = document.fields.as_ref().map(Tree::from);
     let changes = document.changes.into_iter().map(|it| change(it, fields.as_ref()));

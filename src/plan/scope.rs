@@ -31,6 +31,10 @@ fn annotation<'a>(fields: &'a Tree, name: &str) -> Option<&'a str> {
 pub fn meant(written: &str, keys: &[&Key]) -> String {
     /// More names than these do not help.
     const NAMED: usize = 3;
+    if [".yaml", ".yml", ".json", ".j2"].iter().any(|end| written.ends_with(end)) {
+        return "this option takes the names of objects, as in Room/lobby; files are given with -f"
+            .to_owned();
+    }
     if let Some(kind) = kinds::find(written) {
         return format!("`{}/*` is every {0} of the set", kind.name());
     }

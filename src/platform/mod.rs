@@ -182,11 +182,16 @@ impl Platform {
         self
     }
 
-    /// The same, with limits of rooms that are changed from the defaults.
-    #[must_use]
-    pub fn limiting(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+    /// The same, with limits of rooms that are changed from the defaults. Participants get half of
+    /// the connections, so more of them need more connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Platform::open`].
+    pub fn limiting(mut self, change: impl FnOnce(&mut Limits)) -> crate::error::Result<Self> {
         change(&mut self.limits);
-        self
+        self.connections = descriptors::at_least(self.limits.participants.saturating_mul(2))?;
+        Ok(self)
     }
 
     /// The same; it has the rooms of its folder from the start, and other processes send those who

@@ -129,7 +129,11 @@ pub async fn decide(
     if is_everywhere {
         leave_asked_projects(&mut plan, &state);
     }
-    let made_from = Origin { objects: declared, empty_input: set.empty_input };
+    let made_from = Origin {
+        objects: declared,
+        empty_input: set.empty_input,
+        is_given: !policy.looked_at.is_empty(),
+    };
     plan.refused = guards::check(&plan, &state, made_from, &consent);
     served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
     plan.platform.clone_from(&target.name);

@@ -73,6 +73,17 @@ pub struct Failure {
     pub hint: Option<String>,
     /// What is wrong in detail.
     pub problems: Vec<Fault>,
+    /// How many more problems there are; left out if these are all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_problems: usize,
+}
+
+/// How many problems are told.
+const MOST_PROBLEMS: usize = 1000;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One thing that is wrong.
@@ -91,7 +102,7 @@ impl Failure {
     #[must_use]
     pub fn of(error: &Error) -> Self {
         let causes = causes(error).map(ToString::to_string).collect();
-        let problems = error.problems.iter().map(|problem| Fault {
+        let problems = error.problems.iter().take(MOST_PROBLEMS).map(|problem| Fault {
             place: problem.place.clone(),
             message: problem.message.clone(),
             hint: problem.hint.clone(),
@@ -102,6 +113,7 @@ impl Failure {
             causes,
             hint: error.hint.clone(),
             problems: problems.collect(),
+            more_problems: error.problems.len().saturating_sub(MOST_PROBLEMS),
         }
     }
 }

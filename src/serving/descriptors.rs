@@ -15,7 +15,12 @@ const FEWEST: u64 = 8;
 
 /// Raises the limit of open files of this process, as far as it may and as far as that is useful.
 pub fn raise() {
-    let wanted = OWN + 2 * MOST;
+    raise_for(0);
+}
+
+/// The same for at least so many connections.
+pub fn raise_for(connections: usize) {
+    let wanted = OWN + 2 * MOST.max(connections as u64);
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < wanted.min(hard)
         && let Err(cause) = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard)
@@ -30,9 +35,18 @@ pub fn raise() {
 ///
 /// So few files may be open that a server would not work.
 pub fn connections() -> Result<usize> {
+    at_least(0)
+}
+
+/// The same where so many are wanted, which may be more than by default.
+///
+/// # Errors
+///
+/// As [`connections`].
+pub fn at_least(wanted: usize) -> Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|cause| Error::failed("failed to read the limit of open files").because(cause))?;
-    let fitting = fitting(soft);
+    let fitting = fitting(soft, MOST.max(wanted as u64));
     if fitting < FEWEST {
         let needed = OWN + 2 * FEWEST;
         let message = format!("only {soft} files may be open at once, and a server needs {needed}");
@@ -47,8 +61,8 @@ pub fn connections() -> Result<usize> {
 }
 
 /// How many connections fit below a limit: each may have a file beside it for its body.
-fn fitting(limit: u64) -> u64 {
-    (limit.saturating_sub(OWN) / 2).min(MOST)
+fn fitting(limit: u64, most: u64) -> u64 {
+    (limit.saturating_sub(OWN) / 2).min(most)
 }
 
 /// Says what a low limit means, if there is one.
@@ -69,9 +83,9 @@ mod tests {
     #[test]
     fn connections_leave_room_for_the_store() {
         for (limit, connections) in [(0, 0), (64, 0), (80, 8), (256, 96), (1024, 480)] {
-            assert_eq!(fitting(limit), connections, "{limit}");
+            assert_eq!(fitting(limit, MOST), connections, "{limit}");
         }
-        assert_eq!(fitting(1_000_000), MOST);
+        assert_eq!(fitting(1_000_000, MOST), MOST);
         assert!(told(96).is_some() && told(480).is_none());
     }
 }

@@ -28,6 +28,14 @@ fn spelled(argument: &Arg) -> String {
     let takes = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
     let id = argument.get_id().to_string().to_uppercase();
     let value = argument.get_value_names().map_or(id, |names| names.join("> <"));
+    let is_optional = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
+    let value = match (is_optional && takes, argument.is_require_equals_set()) {
+        (true, true) => return format!("`{}[=<{value}>]`", names.join(", ")),
+        (true, false) if !names.is_empty() => {
+            return format!("`{} [<{value}>]`", names.join(", "));
+        }
+        _ => value,
+    };
     match (names.is_empty(), takes) {
         (true, _) => format!("`<{value}>`"),
         (false, true) => format!("`{} <{value}>`", names.join(", ")),

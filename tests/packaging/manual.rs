@@ -32,10 +32,20 @@ fn every_command_has_a_page_with_its_options() {
         let page = std::fs::read_to_string(sandbox.path(&format!("share/man1/{name}.1"))).unwrap();
         let page = page.replace("\\-", "-");
         assert!(page.contains(&format!("\n.TH {name} 1 ")), "{page}");
+        assert!(page.contains(&format!(" \"meshagent {}\"", env!("CARGO_PKG_VERSION"))), "{page}");
         for option in options {
             assert!(page.contains(&format!("--{option}")), "{name}: --{option}\n{page}");
         }
     }
+}
+
+#[test]
+fn the_synopsis_is_the_usage_of_the_help() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run(&["man", "-d", "man1"]).code, 0);
+    let page = std::fs::read_to_string(sandbox.path("man1/meshagent-set-move.1")).unwrap();
+    let usage = "\n.SH SYNOPSIS\nmeshagent set move [OPTIONS] --to <NAME> <KIND/NAME>...\n.SH ";
+    assert!(page.replace("\\-", "-").contains(usage), "{page}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Visitor {
     }
 
     /// Leaves, and waits until the platform has seen it.
-    async fn leave(mut self) {
+    pub async fn leave(mut self) {
         self.socket.close(None).await.expect("a way out");
         while let Some(Ok(_)) = self.socket.next().await {}
     }

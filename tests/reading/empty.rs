@@ -166,3 +166,43 @@ fn a_wrong_source_of_a_secret_is_told_in_words() {
     let docker = "version: v1\nkind: Secret\nmetadata: {name: a}\ntype: docker\nserver: s\nusername: u\npassword: {from: {fil: x}}\n";
     refused("m.yaml", docker, &["m.yaml:7:", "unknown source `fil`", "did you mean `file`?"]);
 }
+
+/// As an editor leaves a file while it writes it: what it declared would be deleted.
+#[test]
+fn a_file_without_anything_is_told_and_nothing_at_all_is_not_valid() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "m/a.yaml", room("a"));
+    write(&sandbox, "m/b.yaml", "");
+    let valid = run(&sandbox, 0, &["validate", "-f", "m"]);
+    told(&valid, "note: m/b.yaml is empty, and declares nothing");
+    for file in ["m/b.yaml", "comment.yaml", "none"] {
+        write(&sandbox, "comment.yaml", "# nothing\n---\n---\n");
+        std::fs::create_dir_all(sandbox.path("none")).unwrap();
+        told(&run(&sandbox, 2, &["validate", "-f", file]), "error: the manifests declare nothing");
+        let json = run(&sandbox, 2, &["validate", "-f", file, "-o", "json"]).json();
+        assert_eq!(json["valid"], false, "{json}");
+        run(&sandbox, 0, &["validate", "-f", file, "--allow-empty"]);
+    }
+}
+
+#[test]
+fn hints_are_about_what_is_there() {
+    let big = format!("{}room_metadata:\n  big: 12345678901234567890123\n", room("a"));
+    let sandbox = Sandbox::new();
+    write(&sandbox, "m.yaml", big);
+    let said = run(&sandbox, 2, &["validate", "-f", "m.yaml"]);
+    assert!(!said.stderr.contains("is not closed"), "{}", said.stderr);
+    refused("m.yaml", "kind: Room\nmetadata: {name: a}\n", &["hint: write `version: v1`"]);
+    let secret = "version: v1\nkind: Secret\nmetadata: {name: a}\ndata: {A: x}\n";
+    refused(
+        "m.yaml",
+        secret,
+        &["missing field `type`", "hint: it is one of keys, docker, acr, gar"],
+    );
+    let capital = "Version: v1\nKind: Room\nMetadata: {name: a}\n";
+    refused("m.yaml", capital, &["write the names of fields in small letters: `kind`"]);
+    let wide = "v\u{0}e\u{0}";
+    let bytes: Vec<u8> = [&[0xff, 0xfe], wide.as_bytes()].concat();
+    std::fs::write(sandbox.path("m.yaml"), bytes).unwrap();
+    told(&run(&sandbox, 2, &["validate", "-f", "m.yaml"]), "hint: save the file as UTF-8");
+}

@@ -141,7 +141,7 @@ fn values_beside_a_template_are_known_to_be_left_out() {
     assert_eq!(listed.stderr, "not read: m/values.yaml: it holds values for templates\n");
     std::fs::remove_file(sandbox.path("m/a.yaml.j2")).unwrap();
     told(
-        &run(&sandbox, 0, &["validate", "-f", "m"]),
+        &run(&sandbox, 0, &["validate", "-f", "m", "--allow-empty"]),
         "note: not read: m/values.yaml: it holds values, but no template is beside it",
     );
     told(
@@ -230,4 +230,24 @@ fn a_rule_that_means_nothing_is_an_error_at_its_line() {
         &run(&sandbox, 2, &["validate", "-f", "m"]),
         "m/.meshagentignore: this is a pipe, not a file",
     );
+}
+
+/// A checkout without its `.git` is as much somebody else's as one with it.
+#[test]
+fn a_link_of_the_working_folder_leads_nowhere_else() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "outside/a.yaml", room("a"));
+    std::fs::create_dir(sandbox.path("work")).unwrap();
+    symlink("../outside", sandbox.path("work/manifests")).unwrap();
+    let validated = |more: &[&str]| {
+        let words = [&["validate", "-f", "manifests"], more].concat();
+        let mut command = sandbox.command(&words);
+        command.current_dir(sandbox.path("work"));
+        Run::of(command.output().unwrap())
+    };
+    let refused = validated(&[]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    told(&refused, "the link leads outside");
+    assert!(!refused.stderr.contains("a.yaml"), "{}", refused.stderr);
+    assert_eq!(validated(&["--allow-files", "../outside"]).code, 0);
 }

@@ -195,3 +195,22 @@ fn numbers_are_those_of_yaml_1_2_and_none_is_rounded() {
         }
     }
 }
+
+/// The fault: values that were there and could not be read were passed over, and what they named
+/// was deleted.
+#[test]
+fn values_beside_a_template_that_are_no_file_are_refused() {
+    let sandbox = Sandbox::new();
+    let named = "version: v1\nkind: Room\nmetadata: {name: \"{{ x | default('d') }}\"}\n";
+    write(&sandbox, "m/a.yaml.j2", named);
+    for name in ["values.yaml", "values.yml"] {
+        let path = sandbox.path("m").join(name);
+        std::fs::create_dir(&path).unwrap();
+        told(&run(&sandbox, 2, &["validate", "-f", "m"]), &format!("m/{name}: "));
+        std::fs::remove_dir(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        told(&run(&sandbox, 2, &["validate", "-f", "m"]), "this is a pipe, not a file");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -47,7 +47,7 @@ fn is_clean(what: &str, text: &str) {
 
 fn plan_is_clean(what: &str, plan: &Plan) {
     is_clean(&format!("{what}, text"), &text::render(plan));
-    is_clean(&format!("{what}, markdown"), &markdown::render(plan));
+    is_clean(&format!("{what}, markdown"), &markdown::render(plan, false));
     is_clean(&format!("{what}, unified"), &unified::render(plan));
     is_clean(&format!("{what}, HTML"), &html::render(plan, true).unwrap());
     for language in [Language::Mermaid, Language::Dot, Language::Svg, Language::Html] {
@@ -58,7 +58,7 @@ fn plan_is_clean(what: &str, plan: &Plan) {
     let read: PlanDocument = serde_json::from_str(&document).unwrap();
     let shown_again = read.restored().unwrap();
     assert_eq!(text::render(&shown_again), text::render(plan), "{what}");
-    assert_eq!(markdown::render(&shown_again), markdown::render(plan), "{what}");
+    assert_eq!(markdown::render(&shown_again, false), markdown::render(plan, false), "{what}");
     assert_eq!(html::render(&shown_again, true).unwrap(), html::render(plan, true).unwrap());
     is_clean(&format!("{what}, Debug"), &format!("{plan:?}"));
     for operation in &plan.operations {

@@ -160,3 +160,27 @@ fn the_question_names_what_is_written_to() {
     assert!(question.contains(" on the embedded platform? [y/N] "), "{question}");
     assert!(shown.contains("cancelled; nothing was changed"), "{shown}");
 }
+
+#[test]
+fn every_form_lists_all_of_it_where_that_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let rooms: String =
+        (0..12).map(|n| format!("---\n{}", room(&format!("r{n:02}"), ""))).collect();
+    sandbox.write("m.yaml", &rooms);
+    sandbox.embedded(0, &["apply", "-f", "m.yaml", "--yes"]);
+    sandbox.write("m.yaml", "");
+    for n in 0..12 {
+        sandbox.embedded(0, &["rooms", "delete", "--name", &format!("r{n:02}")]);
+    }
+    let comment = |more: &[&str]| {
+        let plan =
+            ["plan", "-f", "m.yaml", "--allow-empty", "--allow-deletes=12", "-o", "markdown"];
+        sandbox.embedded(0, &[&plan[..], more].concat()).stdout
+    };
+    assert!(comment(&[]).contains("more Rooms"), "{}", comment(&[]));
+    let whole = comment(&["--verbose"]);
+    assert_eq!(whole.matches("Room/r").count(), 12, "{whole}");
+    let refused =
+        sandbox.embedded(2, &["plan", "-f", "m.yaml", "--suggest-ignore", "--output", "markdown"]);
+    assert!(refused.stderr.contains("--suggest-ignore is for text and JSON"), "{}", refused.stderr);
+}

@@ -209,7 +209,7 @@ fn every_form_of_a_plan_shows_what_it_is_made_of() {
         for (form, shown) in [
             ("text", text::render(&plan)),
             ("suggestions", text::render_in(&plan, Detail { suggests: true, is_whole: true })),
-            ("markdown", markdown::render(&plan)),
+            ("markdown", markdown::render(&plan, false)),
             ("diff", unified::render(&plan)),
             ("mermaid", Graph::of(&plan).render(Language::Mermaid).unwrap()),
             ("dot", Graph::of(&plan).render(Language::Dot).unwrap()),

@@ -61,8 +61,8 @@ fn an_option_that_is_json_means_what_is_written() {
     let twice = r#"{"a":2,"a":1}"#;
     let below = r#"{"x":[{"b":1,"\u0062":2}]}"#;
     for (option, text, name, code) in [
-        ("--metadata", twice, "a", 1),
-        ("--metadata", below, "b", 1),
+        ("--metadata", twice, "a", 2),
+        ("--metadata", below, "b", 2),
         ("--annotations", twice, "a", 2),
     ] {
         let words = ["rooms", "create", "--name", "r", option, text];

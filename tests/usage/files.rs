@@ -153,3 +153,50 @@ fn a_report_says_what_was_planned_also_where_nobody_agreed() {
     }
     assert!(!sandbox.path("-").exists());
 }
+
+/// A branch may contain a link where the recipe of the README writes.
+#[test]
+fn nothing_is_written_through_a_link_that_leads_out() {
+    let sandbox = Sandbox::new();
+    sandbox.write("precious", "a key\n");
+    std::fs::create_dir_all(sandbox.path("repo/.git")).unwrap();
+    sandbox.write("repo/.git/HEAD", "ref: refs/heads/main\n");
+    sandbox.write("repo/m.yaml", &room("a"));
+    std::os::unix::fs::symlink("../precious", sandbox.path("repo/plan.json")).unwrap();
+    std::os::unix::fs::symlink("..", sandbox.path("repo/out")).unwrap();
+    std::os::unix::fs::symlink("inside.json", sandbox.path("repo/near.json")).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = sandbox.command(&[words, &["-f", "m.yaml", "--embedded"]].concat());
+        command.current_dir(sandbox.path("repo"));
+        Run::of(command.output().unwrap())
+    };
+    for words in [
+        &["plan", "--out", "plan.json"][..],
+        &["plan", "--out", "out/new.json"],
+        &["apply", "--yes", "--report", "plan.json"],
+    ] {
+        let refused = run(words);
+        assert_eq!(refused.code, 2, "{}", refused.stdout);
+        tells(&refused, "leads outside of it and its repository, so nothing is written through it");
+    }
+    assert_eq!(std::fs::read_to_string(sandbox.path("precious")).unwrap(), "a key\n");
+    assert!(!sandbox.path("new.json").exists());
+    // A link in it is followed, and what a shell has open is its own.
+    for file in ["near.json", "/dev/stdout", "/dev/null"] {
+        let done = run(&["plan", "--out", file]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    assert!(sandbox.path("repo/inside.json").exists());
+}
+
+/// The fault: a hint led to the platform's key among the manifests.
+#[test]
+fn no_platform_is_made_among_other_files() {
+    let sandbox = folder();
+    let refused = sandbox.run(&["plan", "-f", "m/a.yaml", "--embedded=m"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    tells(&refused, "m holds other files and no embedded platform, so none was created in it");
+    assert!(!sandbox.path("m/platform.key").exists());
+    let hinted = sandbox.run(&["plan", "--embedded", "m"]);
+    tells(&hinted, "hint: give manifests with -f: `meshagent plan -f m --embedded`");
+}

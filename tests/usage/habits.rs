@@ -304,3 +304,38 @@ fn a_list_says_what_it_prints_for_scripts() {
         assert_eq!(help(&words), expected, "{words:?}");
     }
 }
+
+#[test]
+fn help_can_be_read_in_a_terminal_without_a_width() {
+    let sandbox = Sandbox::new();
+    let help = |columns: &str| {
+        let mut command = sandbox.command(&["plan", "--help"]);
+        Run::of(command.env("COLUMNS", columns).output().unwrap()).stdout
+    };
+    assert_eq!(help("0"), help("80"));
+    assert_eq!(help("3"), help("80"));
+    assert_ne!(help("60"), help("80"));
+}
+
+#[test]
+fn what_is_told_of_very_many_problems_has_an_end() {
+    let sandbox = Sandbox::new();
+    let wrong = "---\nversion: v1\nkind: Room\nmetadata: {name: a}\nbogus: 1\n".repeat(1500);
+    sandbox.write("m.yaml", &wrong);
+    let failure = &sandbox.run(&["validate", "-f", "m.yaml", "-o", "json"]).json()["failure"];
+    assert_eq!(failure["problems"].as_array().unwrap().len(), 1000);
+    assert_eq!(failure["more_problems"], 500);
+    sandbox.write("m.yaml", "bogus: 1\n");
+    let failure = &sandbox.run(&["validate", "-f", "m.yaml", "-o", "json"]).json()["failure"];
+    assert!(failure.get("more_problems").is_none(), "{failure}");
+}
+
+#[test]
+fn a_file_is_not_taken_for_the_name_of_an_object() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+    for option in ["--adopt", "--target"] {
+        let run = sandbox.run(&["plan", "-f", "m.yaml", option, "m.yaml", "--embedded"]);
+        assert!(run.stderr.contains("files are given with -f"), "{option}: {}", run.stderr);
+    }
+}

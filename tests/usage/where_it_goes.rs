@@ -17,8 +17,7 @@ fn a_new_embedded_platform_is_told_once_with_its_folder() {
     let sandbox = Sandbox::new();
     let told = "note: a new embedded platform was created in ";
     let first = sandbox.embedded(0, &["rooms", "list"]);
-    tells(&first, told);
-    tells(&first, "/.meshagent/embedded\n");
+    tells(&first, &format!("{told}.meshagent/embedded\n"));
     let again = sandbox.embedded(0, &["rooms", "list"]);
     assert!(!again.stderr.contains(told), "{}", again.stderr);
 }

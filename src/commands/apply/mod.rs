@@ -21,6 +21,7 @@ use super::signals::Stopping;
 use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::listed::counted;
 use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
@@ -143,8 +144,8 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     }
     told.keep(&manifests, &others)?;
     match saved {
-        Ok(saved) => tell(&told, apply_set(args, saved).await),
-        Err(error) => tell(&told, Err(error)),
+        Ok(saved) => tell(&told, false, apply_set(args, saved).await),
+        Err(error) => tell(&told, false, Err(error)),
     }
 }
 
@@ -188,11 +189,8 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
     told.keep(&args.files, &args.reading.values.values_file)?;
-    if args.dry_run {
-        let Ran { refused, .. } = destroy_set(args).await?;
-        return refused.map_or(Ok(ExitCode::SUCCESS), Err);
-    }
-    tell(&told, destroy_set(args).await)
+    let is_only_shown = args.dry_run;
+    tell(&told, is_only_shown, destroy_set(args).await)
 }
 
 async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
@@ -244,8 +242,8 @@ struct Ran {
 }
 
 /// Reports how a run ended, even one without a plan: as text or as an event, and in the requested
-/// file.
-fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
+/// file. A plan that was only shown ends when it was.
+fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
         Ok(Ran { plan, performed, refused, health }) => {
             let report = &performed.report;
@@ -255,7 +253,7 @@ fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
                 }
             } else if args.output == ApplyFormat::Json {
                 print_event(&Event::Summary(Summary::of(report)));
-            } else if !plan.is_empty() {
+            } else if !plan.is_empty() && !is_only_shown {
                 output::data(&summary(&plan, report));
             }
             let ledger = match &args.report {
@@ -263,7 +261,11 @@ fn tell(args: &PerformArgs, done: Result<Ran>) -> Result<ExitCode> {
                 None => ReportDocument::default(),
             };
             drop_in_background(plan);
-            (ledger, refused.map_or_else(|| performed.verdict().and(health), Err))
+            let verdict = || match is_only_shown {
+                true => Ok(()),
+                false => performed.verdict().and(health),
+            };
+            (ledger, refused.map_or_else(verdict, Err))
         }
         Err(error) => {
             if args.output == ApplyFormat::Json {
@@ -358,19 +360,20 @@ impl Run<'_> {
         health::verdict(&waiting.wait(performed, most).await?)
     }
 
-    /// Whether a set is to be destroyed that owns nothing where it was looked for.
+    /// Whether something is to be destroyed of which the set owns nothing where it was looked for.
     fn destroys_nothing(&self, plan: &Plan) -> bool {
-        self.policy.destroy
-            && plan.is_empty()
-            && plan.kept.is_empty()
-            && plan.unread.is_empty()
-            && plan.refused.is_empty()
+        self.policy.destroy && plan.is_empty() && plan.unread.is_empty() && plan.refused.is_empty()
     }
 
     /// Says that nothing is destroyed, and where to look for the set that was meant.
     fn tell_nothing(&self, plan: &Plan, connection: &Connection) {
         let (set, flags) = (&self.policy.set, &connection.flags);
         let place = plan.target().map(|target| format!(" in {target}")).unwrap_or_default();
+        if !plan.kept.is_empty() {
+            let told = "owns nothing of what these manifests declare";
+            output::data(&format!("Nothing to destroy: the set `{set}` {told}{place}.\n"));
+            return;
+        }
         output::data(&format!("Nothing to destroy: the set `{set}` owns nothing{place}.\n"));
         output::note(&format!(
             "hint: `meshagent set list{flags}` shows the sets, and --set names one of them"
@@ -457,7 +460,7 @@ impl Run<'_> {
 
 /// The number of objects, in words.
 pub(super) fn objects(count: usize) -> String {
-    format!("{count} object{}", if count == 1 { "" } else { "s" })
+    counted(count, "object")
 }
 
 /// Asks for confirmation, if somebody can answer.

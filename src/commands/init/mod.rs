@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::project::ask;
 use super::schema;
+use crate::bounded;
 use crate::error::{Context, Error, Result};
 use crate::listed::word;
 use crate::manifest::edit;
@@ -18,6 +19,8 @@ use crate::manifest::repository;
 use crate::manifest::set::{Input, from_sources};
 use crate::manifest::source::Source;
 use crate::output;
+use crate::own_folder;
+use crate::settings::DEFAULT_DATA;
 use crate::visible;
 use crate::whole_file::Draft;
 
@@ -34,10 +37,10 @@ pub struct InitArgs {
     /// manifests are for the project of the credential or of MESHAGENT_PROJECT_ID
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
-    /// The name of the first room
+    /// The name of the first room; with --yes, `lobby`
     #[arg(long, value_name = "NAME")]
     room: Option<String>,
-    /// Which CI workflow to write
+    /// Which CI workflow to write; with --yes, `github`
     #[arg(long, value_enum)]
     ci: Option<Ci>,
     /// Use the default answers instead of asking
@@ -62,6 +65,9 @@ struct Answers {
     room: String,
     ci: Ci,
 }
+
+/// How much of a wrong name is repeated, in characters.
+const LONGEST_TOLD: usize = 100;
 
 /// The default name of the room.
 const ROOM: &str = "lobby";
@@ -91,9 +97,7 @@ pub fn run(args: &InitArgs) -> Result<Begun> {
         output::note(&match written {
             Written::Now => format!("wrote {name}"),
             Written::Before => format!("{name} is already written"),
-            Written::Kept => {
-                format!("kept your {name}; add `.meshagent/` and `plan.json` to it")
-            }
+            Written::Kept => kept(&folder.join(GITIGNORE.0), &name),
         });
     }
     let option = |option: &str, name: &str| {
@@ -110,13 +114,32 @@ pub fn run(args: &InitArgs) -> Result<Begun> {
     Ok(Begun { plan, next: next(folder, &answers) })
 }
 
+/// What is told of a `.gitignore` of the user's own: the lines of ours that it does not have.
+fn kept(path: &Path, name: &str) -> String {
+    let there = bounded::text(path, bounded::STANDARD).unwrap_or_default();
+    let has = |line: &str| {
+        let plain = |line: &str| line.trim().trim_matches('/').to_owned();
+        there.lines().any(|own| plain(own) == plain(line))
+    };
+    let lines = GITIGNORE.1.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let missing: Vec<String> =
+        lines.filter(|line| !has(line)).map(|line| format!("`{line}`")).collect();
+    match missing.as_slice() {
+        [] => format!("kept your {name}"),
+        [line] => format!("kept your {name}; add {line} to it"),
+        [first @ .., last] => {
+            format!("kept your {name}; add {} and {last} to it", first.join(", "))
+        }
+    }
+}
+
 fn answers(args: &InitArgs) -> Result<Answers> {
     let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.yes;
     let missing = [("--room", args.room.is_none()), ("--ci", args.ci.is_none())];
     let missing: Vec<&str> = missing.iter().filter(|it| it.1).map(|it| it.0).collect();
     if !is_asked && !args.yes && !missing.is_empty() {
         return Err(Error::usage("init asks questions, but there is no terminal")
-            .hint(format!("give {}, or --yes for the default answers", missing.join(", "))));
+            .hint(format!("give {}, or --yes for the default answers", missing.join(" and "))));
     }
     let answer = |question: &str, usual: &str, given: Option<&String>| -> Result<String> {
         match given {
@@ -220,9 +243,13 @@ fn check(answers: &Answers) -> Result<()> {
         (Some(problem), Some(name)) => ("--project", name, Some(problem)),
         _ => ("--room", &answers.room, about(ROOMS).or(problems.first())),
     };
-    let error = Error::usage(format!("{option} {:?} is not a valid name", visible::line(value)));
+    let told: String = value.chars().take(LONGEST_TOLD).collect();
+    let more = if told.len() < value.len() { "…" } else { "" };
+    let error =
+        Error::usage(format!("{option} \"{}{more}\" is not a valid name", visible::line(&told)));
     Err(match problem {
-        Some(problem) => error.hint(problem.message.clone()),
+        // What is wrong with the manifest that it would be written into is wrong with the name.
+        Some(problem) => error.hint(problem.message.replace("`metadata.name`", "the name")),
         None => error,
     })
 }
@@ -233,10 +260,19 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
         return Err(Error::usage(format!("the name {} is not UTF-8", folder.display()))
             .hint("use another folder: `meshagent init FOLDER`"));
     }
+    let exists = folder.ancestors().find(|above| above.symlink_metadata().is_ok());
+    if let Some(other) = exists.filter(|there| !there.is_dir()) {
+        return Err(Error::usage(format!(
+            "{} is not a folder, so nothing was written",
+            visible::line(&other.display().to_string())
+        ))
+        .hint("use another folder: `meshagent init FOLDER`"));
+    }
     let parents = files.iter().flat_map(|(name, _)| Path::new(name).ancestors().skip(1));
     for parent in parents.filter(|parent| !parent.as_os_str().is_empty()) {
         let parent = folder.join(parent);
         let Ok(about) = parent.symlink_metadata() else { continue };
+        refuse_shared(&parent)?;
         if !about.is_dir() {
             let what = if about.is_symlink() { "a link" } else { "not a folder" };
             return Err(Error::usage(format!(
@@ -246,6 +282,7 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
             .hint("use another folder: `meshagent init FOLDER`"));
         }
     }
+    refuse_shared(folder)?;
     let own = |name: &str| files.iter().any(|(file, _)| *file == format!("manifests/{name}"));
     let there = fs::read_dir(folder.join("manifests")).into_iter().flatten().flatten();
     let names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -260,19 +297,30 @@ fn refuse_folder(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     }
 }
 
+/// Refuses a folder in which anybody may put a link in the place of what was checked.
+fn refuse_shared(folder: &Path) -> Result<()> {
+    if !own_folder::may_be_replaced_in(folder) {
+        return Ok(());
+    }
+    let name = folder.display().to_string();
+    Err(Error::usage(format!(
+        "anybody may replace what is in {}, so nothing was written",
+        visible::line(&name)
+    ))
+    .hint(format!("run `chmod o-w {}`, or use another folder", word(&name))))
+}
+
 /// Refuses files that already exist, unless they are as they would be written: a run that was
 /// interrupted goes on.
 fn refuse_overwriting(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     let is_other = |(name, text): &&(&str, String)| {
         let path = folder.join(name);
-        path.symlink_metadata().is_ok() && !is_same(&path, text)
+        // A `.gitignore` is kept, if it is a file.
+        let may_stay = |about: std::fs::Metadata| *name == GITIGNORE.0 && about.is_file();
+        path.symlink_metadata().is_ok_and(|about| !may_stay(about)) && !is_same(&path, text)
     };
-    let there: Vec<String> = files
-        .iter()
-        .filter(|(name, _)| *name != GITIGNORE.0)
-        .filter(is_other)
-        .map(|(name, _)| shown(folder, name))
-        .collect();
+    let there: Vec<String> =
+        files.iter().filter(is_other).map(|(name, _)| shown(folder, name)).collect();
     if there.is_empty() {
         return Ok(());
     }
@@ -301,7 +349,9 @@ enum Written {
 fn write(path: &Path, text: &str) -> Result<Written> {
     let failed = || format!("failed to write {}", path.display());
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).context(failed)?;
+        fs::create_dir_all(folder).context(failed).map_err(|error| {
+            error.hint("use a folder that can be written: `meshagent init FOLDER`")
+        })?;
     }
     // The umask takes away from its mode, as from that of any other file.
     let written = Draft::with_mode(path, 0o666).and_then(|draft| {
@@ -342,9 +392,14 @@ fn given(path: &str) -> String {
 fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     let manifests = shown(folder, "manifests");
     let given = given(&manifests);
+    let data = shown(folder, ".meshagent/embedded");
+    let embedded = match data.as_str() {
+        DEFAULT_DATA => "--embedded".to_owned(),
+        data => format!("--embedded={}", word(data)),
+    };
     let mut next = vec![
         "This plan is against an embedded platform on this machine. Next:".to_owned(),
-        format!("- edit {manifests}, and plan again: `meshagent plan -f {given} --embedded`"),
+        format!("- edit {manifests}, and plan again: `meshagent plan -f {given} {embedded}`"),
         format!("- sign in with `meshagent setup`, then `meshagent apply -f {given}`"),
     ];
     next.extend(answers.project.as_ref().map(|name| {
@@ -366,7 +421,7 @@ fn next(folder: &Path, answers: &Answers) -> Vec<String> {
     next.push(format!(
         "- for CI, put the program at tools/meshagent in the main branch, and {place}; the steps that plan and apply also need each variable that a secret is read from"
     ));
-    let whole = std::path::absolute(folder).unwrap_or_default();
+    let whole = folder.canonicalize().unwrap_or_default();
     let above = whole.parent().and_then(repository::around);
     if let Some(root) = above.filter(|_| !whole.join(".git").exists()) {
         let below = whole.strip_prefix(root).unwrap_or(&whole).display();

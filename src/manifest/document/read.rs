@@ -251,7 +251,13 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
         return Err((root.mark, message.to_owned(), no_manifest()));
     }
     let Some(kind) = root.get("kind") else {
+        let is_key = |key: &str| key != "kind" && key.eq_ignore_ascii_case("kind");
+        let is_capital = match &root.value {
+            yaml::Value::Map(entries) => entries.iter().any(|(key, _)| is_key(&key.text)),
+            _ => false,
+        };
         let hint = match root.get("metadata") {
+            _ if is_capital => "write the names of fields in small letters: `kind`".to_owned(),
             Some(_) => one_of(),
             None => no_manifest(),
         };

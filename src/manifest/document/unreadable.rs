@@ -19,7 +19,8 @@ pub(super) fn hint(text: &str, before: u64, error: &YamlError) -> Option<String>
     if message.contains("tab") {
         return Some("indent with spaces, not with tabs".to_owned());
     }
-    if message.contains("quote") {
+    // What is said of numbers and of what to put in quotes is not about quotes that are there.
+    if message.contains("quote") && !message.contains("in quotes") {
         let opened = (0..lines.len().min(at + 1)).rev().find(|index| leaves_open(lines[*index]));
         return Some(match opened {
             Some(index) => format!("a quotation mark in line {} is not closed", number(index)),

@@ -22,12 +22,12 @@ use super::source::{self, Source};
 use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
-use crate::error::{Place, Problem};
+use crate::error::{Place, Problem, RENDERED};
 use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::listed::at_most;
+use crate::listed::{at_most, few};
 
 pub(super) use self::declaring::Found;
 
@@ -262,6 +262,19 @@ pub fn from_sources(
         ..Set::default()
     };
     set.notes.extend(sources.iter().flat_map(|source| split::older_versions(source)));
+    // As an editor leaves a file for a moment while it writes it. Where nothing at all is declared,
+    // that is refused.
+    let is_blank = |source: &&Arc<Source>| {
+        source.text.trim().is_empty()
+            && stream(&source.name).is_none()
+            && !source.name.ends_with(RENDERED)
+    };
+    let blank: Vec<&str> =
+        sources.iter().filter(is_blank).map(|source| source.name.as_str()).collect();
+    if !blank.is_empty() && set.documents > 0 {
+        let (is, declares) = if blank.len() == 1 { ("is", "declares") } else { ("are", "declare") };
+        set.notes.push(format!("{} {is} empty, and {declares} nothing", few(blank)));
+    }
     declare_all(&mut set, documents, input, &mut problems);
     if problems.is_empty() {
         return Ok(set);

@@ -72,12 +72,21 @@ impl Graph {
         // The second half of a replacement comes last, and stands for both.
         let operations: BTreeMap<&Key, &Operation> =
             plan.operations.iter().map(|operation| (&operation.key, operation)).collect();
-        let keys: BTreeSet<&Key> = desired.keys().chain(operations.keys().copied()).collect();
+        // What is declared, is not to be created and does not exist is out of scope; what the set
+        // owns and keeps without a document is drawn, too.
+        let is_there =
+            |key: &&Key| operations.contains_key(*key) || state.objects.contains_key(*key);
+        let kept = plan.kept.keys().filter(|_| !plan.partial);
+        let kept = kept.filter(|key| state.objects.contains_key(*key));
+        let keys: BTreeSet<&Key> =
+            desired.keys().filter(is_there).chain(kept).chain(operations.keys().copied()).collect();
         let positions: BTreeMap<&Key, usize> =
             keys.iter().enumerate().map(|(position, key)| (*key, position)).collect();
         let fields = |key: &Key| {
             let declared = desired.get(key).map(|desired| &desired.fields);
-            declared.or_else(|| Some(&operations.get(key)?.observed()?.fields))
+            let observed = || Some(&operations.get(key)?.observed()?.fields);
+            let kept = || Some(&state.objects.get(key)?.fields);
+            declared.or_else(observed).or_else(kept)
         };
         let before = |key: &&Key| {
             let found = fields(key).map(|fields| known.references(key, fields));

@@ -18,10 +18,13 @@ pub(super) enum Stays {
     NotPruned,
     /// It was not recorded where it was declared.
     Unknown,
-    /// What declared it, in this folder, was not looked at.
-    Missed(Miss, String),
+    /// What declared it, in this folder, was not looked at. If that is in another repository, the
+    /// one of what was.
+    Missed(Miss, String, Option<String>),
     /// What declared it, in this folder, was not given and is not there any more.
     Gone(String),
+    /// Only what files declare is destroyed, and those that were read do not declare it any more.
+    Undeclared(String),
 }
 
 /// How an object leaves the set: the platform keeps it, or not.
@@ -188,13 +191,14 @@ impl Planner<'_> {
             return None;
         }
         if self.policy.destroy {
-            return Some(match self.policy.looked_at.is_empty() {
-                true => Leaves::deleted(Why::Destroyed),
-                false => Leaves::deleted(Reason::new(
-                    Why::Destroyed,
-                    "it is declared in what is destroyed",
-                )),
-            });
+            let is_named = self.declared.contains_key(key) || key.room_key().is_none();
+            return Some(Leaves::deleted(match self.policy.looked_at.is_empty() {
+                true => Why::Destroyed.into(),
+                false if is_named || self.bringer(key, entry).is_some() => {
+                    Reason::new(Why::Destroyed, "it is declared in what is destroyed")
+                }
+                false => Reason::new(Why::Destroyed, "its room is destroyed"),
+            }));
         }
         Some(match self.replacement(key) {
             Some(becomes) => Leaves::deleted(Reason::new(
@@ -233,7 +237,7 @@ impl Planner<'_> {
         let Policy { destroy, looked_at, .. } = self.policy;
         match self.policy.prune {
             // Without files everything is destroyed; with files, only what they declare.
-            _ if *destroy && (looked_at.is_empty() || self.declared.contains_key(key)) => {
+            _ if *destroy && (looked_at.is_empty() || self.is_declared(key, entry)) => {
                 return None;
             }
             Prune::None if !destroy => return Some(Stays::NotPruned),
@@ -247,15 +251,30 @@ impl Planner<'_> {
         // say otherwise.
         let has_moved = self.former.contains(key);
         let mut files = entry.declared_in.iter();
-        files.find_map(|file| {
+        let unread = files.find_map(|file| {
             let miss = looked_at.miss(file)?;
             let is_settled = has_moved && !looked_at.may_declare(file);
+            let own = looked_at.instead_of(file).map(str::to_owned);
             let folder = file.folder(looked_at);
             (!is_settled).then(|| match looked_at.may_declare(file) {
-                true => Stays::Missed(miss, folder),
-                false => Stays::Gone(folder),
+                true => Stays::Missed(miss, folder, own),
+                false => Stays::Gone(looked_at.place_of_gone(file)),
             })
-        })
+        });
+        let read = || entry.declared_in.first().filter(|_| *destroy);
+        unread.or_else(|| read().map(|file| Stays::Undeclared(file.folder(looked_at))))
+    }
+
+    /// Whether the documents declare an object: under this name, under one that it is to get, by a
+    /// service that it came with, or by its room, with which it goes.
+    fn is_declared(&self, key: &Key, entry: &Entry) -> bool {
+        let is_named = |key: &Key| {
+            self.declared.contains_key(key)
+                || self.declared.values().any(|desired| former_keys(desired).contains(key))
+        };
+        is_named(key)
+            || self.bringer(key, entry).is_some()
+            || key.room_key().is_some_and(|room| is_named(&room))
     }
 
     /// The files that declare an object: the one that was read, and earlier ones that were not read
@@ -295,14 +314,22 @@ impl Planner<'_> {
                     "{objects} of this set {are} not declared, and there is no record of {their}; {they}. {way_out}",
                     their = if count == 1 { "its file" } else { "their files" },
                 ),
-                Stays::Missed(Miss::NotGiven, folder) => format!(
-                    "{objects} of this set {are} declared in {folder}, which was not given; {they}. {way_out}"
-                ),
+                Stays::Missed(Miss::NotGiven, folder, own) => {
+                    let own = own.map(|own| format!("; what was given is of {own}"));
+                    format!(
+                        "{objects} of this set {are} declared in {folder}, which was not given; {they}{}. {way_out}",
+                        own.unwrap_or_default()
+                    )
+                }
                 Stays::Gone(folder) => format!(
                     "{objects} of this set {were} declared in {folder}, which no longer exists; {they}. {way_out}",
                     were = if count == 1 { "was" } else { "were" },
                 ),
-                Stays::Missed(Miss::Skipped, folder) => format!(
+                Stays::Undeclared(folder) => format!(
+                    "{objects} of this set {were} declared in {folder}, and {are} not declared there any more; {they}. `apply -f` deletes {them}, and {way_out}",
+                    were = if count == 1 { "was" } else { "were" },
+                ),
+                Stays::Missed(Miss::Skipped, folder, _) => format!(
                     "{objects} of this set {are} declared in a part of {folder} that was skipped; {they}. {way_out}"
                 ),
             });
