@@ -157,7 +157,6 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         (Manner::Leaves, "/schemas/widget", "the connection was lost"),
         (Manner::Denies, STORAGE, "no way"),
         (Manner::Denies, "/schemas/widget", "no way"),
-        (Manner::Floods, "/schemas/widget", "the room sends more than was requested"),
         (Manner::Sleeps, STORAGE, "nothing was received for 0.4 s"),
         (Manner::Dies, STORAGE, "the connection was lost"),
     ] {
@@ -177,6 +176,28 @@ async fn a_bad_room_costs_one_line_and_no_more() {
         assert!(line.starts_with(&told) && line.contains(why), "{manner:?}: {line}");
         assert!(!said.contains(TOKEN), "{said}");
     }
+}
+
+/// A room may ask for more parts than there are, and says so before it answers anything.
+#[tokio::test]
+async fn a_room_that_says_much_at_once_is_heard_to_its_end_and_not_kept() {
+    let mut rooms = Rooms::open().await;
+    let program = Program::start().await;
+    let before = program.most_memory();
+    assert_eq!(program.call("/schemas/widget", &rooms.url(Manner::Floods)).await, 200);
+    let mut session = rooms.entered().await;
+    let heard = session.until(is_end).await;
+    assert_eq!(heard.last().unwrap().header["chunk"]["status_code"], 1000);
+    let sent: usize = heard.iter().map(|message| message.bytes.len()).sum();
+    assert_eq!(heard[1].header["chunk"]["headers"]["size"], sent);
+    // It is let go only once it has heard that the file is stored.
+    session.dismiss();
+    assert_eq!(session.next().await.unwrap().header, json!({"code": 1000}));
+    // As objects, what the room said takes about 80 MB.
+    let memory = program.most_memory() - before;
+    assert!(memory < 32 * 1024, "{memory} KiB");
+    let (code, said) = program.end(Signal::SIGTERM);
+    assert_eq!((code, said.lines().count()), (Some(0), 1), "{said}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use futures_util::{SinkExt, StreamExt};
 use meshagent::api::token::{Signer, Token};
 use meshagent::room::client::Room;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::message::{Assembler, Message, SLICE};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -94,7 +94,7 @@ async fn answering(answer: Value) -> (String, tokio::task::JoinHandle<Message>) 
         let mut assembler = Assembler::default();
         let mut heard = None;
         loop {
-            for packet in say.drain(..).flat_map(|message| message.packets()) {
+            for packet in say.drain(..).flat_map(|it| it.packets(SLICE).collect::<Vec<_>>()) {
                 socket.send(Frame::binary(packet)).await.unwrap();
             }
             let Some(Ok(frame)) = socket.next().await else { break };
@@ -109,7 +109,7 @@ async fn answering(answer: Value) -> (String, tokio::task::JoinHandle<Message>) 
 }
 
 /// How much of its memory a process has used at most, in KiB.
-fn most_memory(process: u32) -> u64 {
+pub fn most_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
@@ -137,7 +137,7 @@ async fn an_answer_comes_through_behind_all_that_the_room_tells() {
         let mut assembler = Assembler::default();
         let greeting = [Message::new(1, "connected", init), Message::new(2, "room_ready", ready)];
         let before = greeting.into_iter().chain((0..500).map(|at| told(3 + at)));
-        for packet in before.flat_map(|message| message.packets()) {
+        for packet in before.flat_map(|it| it.packets(SLICE).collect::<Vec<_>>()) {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
         let question = loop {
@@ -147,14 +147,16 @@ async fn an_answer_comes_through_behind_all_that_the_room_tells() {
                 break message;
             }
         };
-        for packet in (0..MESSAGES as u64).flat_map(|at| told(1_000 + at).packets()) {
+        for packet in
+            (0..MESSAGES as u64).flat_map(|at| told(1_000 + at).packets(SLICE).collect::<Vec<_>>())
+        {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
         // All but what lies in the buffers of the system was taken by now.
         let memory = most_memory(process);
         let answer = json!({"type": "json", "json": {"tools": {"eyes": {"title": "Eyes"}}}});
         let answer = Message::new(question.id, "__response__", answer);
-        for packet in answer.packets() {
+        for packet in answer.packets(SLICE) {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
         while let Some(Ok(_)) = socket.next().await {}

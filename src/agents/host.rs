@@ -28,7 +28,7 @@ use crate::output;
 use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
 use crate::room::handshake;
-use crate::room::message::Message;
+use crate::room::message::{LARGE, Message};
 use crate::serving::{self, Bounds, descriptors};
 use crate::settings;
 
@@ -241,15 +241,18 @@ async fn called(shared: Arc<Shared>, endpoint: usize, mut request: Request) -> R
         Ok(accepted) => accepted,
         Err(what) => return refusal(StatusCode::BAD_REQUEST, what),
     };
+    let slices = handshake::slices(&parts.headers);
     let entering = async move {
         let socket = timeout(ARRIVING, upgrade).await.map_err(|_| "the caller went away")?;
-        Room::over(handshake::answer(socket.map_err(|error| error.to_string())?).await).await
+        let socket = handshake::answer(socket.map_err(|error| error.to_string())?).await;
+        Room::over(socket, slices).await
     };
     shared.attend(endpoint, room, entering, || {
         let headers = [
             (header::CONNECTION, "Upgrade".to_owned()),
             (header::UPGRADE, "websocket".to_owned()),
             (header::SEC_WEBSOCKET_ACCEPT, accepted),
+            (handshake::SLICES, LARGE.to_string()),
         ];
         (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
     })
@@ -353,6 +356,8 @@ pub(crate) async fn work(
             () = stop.cancelled() => break,
         }
     }
+    // What the work still waits for must not be behind what nobody reads any more.
+    drop(incoming);
     callee.stop(room).await;
     Ok(())
 }

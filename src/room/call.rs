@@ -1,67 +1,168 @@
-//! A call of a tool that takes a stream and answers with one.
+//! Calls of tools that take a stream, or answer with one, or both.
 
-use serde_json::json;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use std::time::Duration;
 
-use super::client::{ANSWER, Room};
-use super::content::{Content, Refused};
+use serde_json::{Value, json};
 
-/// A running call. Dropping it only ignores what still arrives; [`Self::close`] also tells the
-/// room.
+use super::budget;
+use super::client::{Awaited, Room};
+use super::content::{Content, INVALID_DATA, Refused};
+
+/// A call that has begun, and whose answer is to come.
+pub struct Begun {
+    /// What the tool takes.
+    pub input: Input,
+    /// What the tool answers.
+    pub answer: Answer,
+}
+
+/// A call whose answer is a stream. Both of its halves can be used at once. They must be if the
+/// tool may answer while it takes parts: a part counts as sent once the room has taken it, and the
+/// room may say so behind more of the answer than may wait to be read.
 pub struct Call {
+    /// What the tool takes.
+    pub input: Input,
+    /// What the tool answers.
+    pub output: Output,
+}
+
+/// What a tool answers.
+pub enum Answered {
+    /// A content.
+    Content(Content),
+    /// A stream.
+    Stream(Output),
+}
+
+/// An answer that is to come. Dropping it only ignores the answer.
+pub struct Answer {
+    awaited: Awaited,
+    output: Output,
+    patience: Option<Duration>,
+}
+
+impl Answer {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// The room refuses the call, is gone, or does not answer in time.
+    pub async fn wait(mut self) -> Result<Answered, Refused> {
+        let room = self.output.room.clone();
+        match room.within(self.patience, self.awaited.answer()).await? {
+            Content::Open => Ok(Answered::Stream(self.output)),
+            content => Ok(Answered::Content(content)),
+        }
+    }
+}
+
+/// What a tool takes: a stream, or just the arguments that it was called with. Dropping it ends
+/// the stream, as well as it can.
+pub struct Input {
     room: Room,
-    id: String,
-    parts: mpsc::Receiver<Content>,
-    is_closed: bool,
+    call: String,
+    is_open: bool,
+    /// What the room is told if the stream is not closed.
+    abandoned: Content,
 }
 
-impl Drop for Call {
+impl Drop for Input {
     fn drop(&mut self) {
-        self.room.forget(&self.id);
+        if self.is_open {
+            let (header, _) = self.abandoned.clone().into_parts();
+            self.room.send_soon(CHUNK, self.chunk(header));
+        }
     }
 }
 
-impl Call {
-    pub(super) const fn new(room: Room, id: String, parts: mpsc::Receiver<Content>) -> Self {
-        Self { room, id, parts, is_closed: false }
+/// The kind of messages that are parts of what a tool takes.
+const CHUNK: &str = "room.tool_call_request_chunk";
+
+impl Input {
+    pub(super) const fn new(room: Room, call: String, is_open: bool) -> Self {
+        Self { room, call, is_open, abandoned: Content::close() }
     }
 
-    /// Sends a part, and waits until the room has it.
+    /// Tells the room that the stream failed, and not just that it ended, unless it is closed.
+    pub(super) fn fails_unless_closed(&mut self, message: &str) {
+        let message = Some(message.to_owned());
+        self.abandoned = Content::Close { status: INVALID_DATA, message };
+    }
+
+    fn chunk(&self, part: Value) -> Value {
+        json!({"tool_call_id": self.call, "chunk": part})
+    }
+
+    /// Sends a part, and waits until the room has taken it. It may do so as slowly as the tool
+    /// does.
     ///
     /// # Errors
     ///
-    /// The room refuses it, or is gone.
-    pub async fn send(&self, part: Content) -> Result<(), Refused> {
+    /// The room refuses it, or is gone; the tool takes no stream, or it is closed.
+    pub async fn send(&mut self, part: Content) -> Result<(), Refused> {
+        if !self.is_open {
+            return Err(Refused::invalid("nothing more can be sent to the tool"));
+        }
         let (header, bytes) = part.into_parts();
-        let header = json!({"tool_call_id": self.id, "chunk": header});
-        self.room.request("room.tool_call_request_chunk", header, bytes).await.map(drop)
+        let part = (CHUNK, self.chunk(header), bytes);
+        self.room.request_within(None, part).await.map(drop)
     }
 
-    /// The next part of the answer; none at its end.
-    ///
-    /// # Errors
-    ///
-    /// The error that the room sends instead of a part; the room is gone or sends nothing.
-    pub async fn next(&mut self) -> Result<Option<Content>, Refused> {
-        let part = timeout(ANSWER, self.parts.recv()).await;
-        match part.map_err(|_| Refused::new("the room stopped sending without ending the call"))? {
-            None => Err(Refused::new(self.room.why_ended())),
-            Some(Content::Error(refused)) => Err(refused),
-            Some(Content::Close { status: 1000, .. }) => Ok(None),
-            Some(Content::Close { message, .. }) => {
-                let text = message.unwrap_or_else(|| "the room aborted the call".to_owned());
-                Err(Refused::new(text))
-            }
-            Some(part) => Ok(Some(part)),
-        }
-    }
-
-    /// Tells the room that nothing more will be sent; only once, however often this is called.
+    /// Tells the room that nothing more will be sent; only once, however often this is called. The
+    /// rest of the answer can still be read. What the room says to that changes nothing, so it is
+    /// not waited for.
     pub async fn close(&mut self) {
-        if !std::mem::replace(&mut self.is_closed, true) {
-            // The answer of the room does not change what was done.
-            let _ = self.send(Content::close()).await;
+        if self.is_open {
+            let (header, _) = Content::close().into_parts();
+            self.room.tell(CHUNK, self.chunk(header)).await;
+            self.is_open = false;
         }
     }
 }
+
+/// What a tool answers: a stream. A tool may be silent for as long as it likes. Dropping it only
+/// ignores what still arrives.
+pub struct Output {
+    room: Room,
+    call: String,
+    parts: budget::Receiver<Content>,
+    is_over: bool,
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.room.forget(&self.call);
+    }
+}
+
+impl Output {
+    pub(super) const fn new(room: Room, call: String, parts: budget::Receiver<Content>) -> Self {
+        Self { room, call, parts, is_over: false }
+    }
+
+    pub(super) const fn after(self, awaited: Awaited, patience: Option<Duration>) -> Answer {
+        Answer { awaited, output: self, patience }
+    }
+
+    /// The next part of the answer; none after its end.
+    ///
+    /// # Errors
+    ///
+    /// An error that the tool sends instead of a part, which may not be the end; a stream that does
+    /// not end well, which is; the room is gone.
+    pub async fn next(&mut self) -> Result<Option<Content>, Refused> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let part = self.parts.next().await;
+        let part = part.ok_or_else(|| Refused::new(self.room.why_ended()))?;
+        self.is_over = matches!(part, Content::Close { .. });
+        match part.done()? {
+            Content::Close { .. } => Ok(None),
+            part => Ok(Some(part)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

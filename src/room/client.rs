@@ -1,25 +1,29 @@
 //! A participant's connection to a room: it sends requests and receives what the room pushes.
+//!
+//! What waits to be read is bounded for the whole connection, as [`super::budget`] explains. So
+//! whoever waits for an answer must let its streams be read meanwhile, by another task or another
+//! branch of a `select!`, or drop them. Otherwise the answer may be behind more than may wait, and
+//! never comes.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt, Stream, StreamExt};
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
-use super::call::Call;
+use super::budget::{self, BUDGET};
+use super::call::{Answered, Begun, Call, Input, Output};
+use super::connection::{self, Ended, GOODBYE, Identity, Outgoing, Shared, Unasked};
 use super::content::{Content, Refused};
-use super::handshake;
-use super::message::{Assembler, Message};
+use super::handshake::{self, Unconnected};
+use super::invocation::{ANSWER, Invocation};
+use super::message::Message;
 use super::operation::not_done;
 use crate::error::{Error, Result};
 use crate::visible;
@@ -27,78 +31,26 @@ use crate::visible;
 /// How long a room has to let a participant in.
 const READY: Duration = Duration::from_secs(30);
 
-/// How long a room has to answer a request.
-pub(super) const ANSWER: Duration = Duration::from_secs(120);
-
-/// How long leaving may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How many messages may wait to be sent, or to be read, before the producer has to wait.
+/// How many messages may wait to be sent before the producer has to wait.
 const WAITING: usize = 64;
-
-/// How many parts of a stream may be on their way; rooms send one for each request.
-const PARTS: usize = 64;
 
 /// A participant in a room. Clones are the same participant. Dropping the last one ends the
 /// connection, without leaving the room properly.
 #[derive(Clone)]
 pub struct Room {
     shared: Arc<Shared>,
+    identity: Arc<Mutex<Identity>>,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
-/// What the participant shares with the reading task.
-#[derive(Default)]
-struct Shared {
-    expected: Mutex<Expected>,
-    asked: AtomicU64,
-}
-
-enum Outgoing {
-    Message(Message),
-    Goodbye(oneshot::Sender<()>),
-}
-
-/// Where the answers of the room go.
-#[derive(Default)]
-struct Expected {
-    answers: HashMap<u64, oneshot::Sender<Content>>,
-    parts: HashMap<String, mpsc::Sender<Content>>,
-    /// Why nothing is expected any more.
-    ended: Option<Ended>,
-}
-
-/// Why a connection ended.
-#[derive(Clone)]
-enum Ended {
-    /// The room was left, or closed properly.
-    InOrder(&'static str),
-    /// Something went wrong.
-    Lost(String),
-}
-
-impl Ended {
-    fn why(&self) -> String {
-        match self {
-            Self::InOrder(why) => (*why).to_owned(),
-            Self::Lost(why) => why.clone(),
-        }
-    }
-}
-
-impl From<String> for Ended {
-    fn from(why: String) -> Self {
-        Self::Lost(why)
-    }
-}
-
-/// What a room pushes, other than answers.
-pub struct Incoming(mpsc::Receiver<Message>);
+/// What a room pushes, other than answers and parts of streams; also what it pushed before it was
+/// ready. Whoever does not want it drops this.
+pub struct Incoming(budget::Receiver<Message>);
 
 impl Incoming {
     /// The next message; none once the connection is closed.
     pub async fn next(&mut self) -> Option<Message> {
-        self.0.recv().await
+        self.0.next().await
     }
 }
 
@@ -108,52 +60,73 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// An invalid URL; a room that cannot be reached or does not let the participant in.
+    /// An invalid URL; a room that cannot be reached or does not let the participant in. If there
+    /// was no connection, [`Unconnected`] is among the causes.
     pub async fn enter(
         url: &str,
         token: &SecretString,
         insecure: bool,
     ) -> Result<(Self, Incoming)> {
         let shown = visible::url(url);
-        let failed = || format!("failed to enter the room at {shown}");
-        let socket = timeout(READY, handshake::connect(url, token, insecure))
-            .await
-            .map_err(|_| Error::failed(failed()).because(told_late(READY)))?
-            .map_err(|what| Error::failed(failed()).because(what))?;
-        Self::over(socket).await.map_err(|what| Error::failed(failed()).because(what))
+        let failed = || Error::failed(format!("failed to enter the room at {shown}"));
+        heartbeat().map_err(|what| failed().because(Unconnected::always(what)))?;
+        let connected = timeout(READY, handshake::connect(url, token, insecure)).await;
+        let connected = connected.unwrap_or_else(|_| Err(Unconnected::for_now(told_late(READY))));
+        let (socket, slices) = connected.map_err(|what| failed().because(what))?;
+        Self::over(socket, slices).await.map_err(|what| failed().because(what))
     }
 
     /// Becomes a participant over an existing connection, and waits until the room is ready.
+    /// `slices` is how large the slices may be that the room is sent, in bytes, as far as that is
+    /// known. A room that sends large ones takes large ones.
     ///
     /// # Errors
     ///
     /// Why the room does not let the participant in, as a phrase.
-    pub async fn over<S>(socket: WebSocketStream<S>) -> Result<(Self, Incoming), String>
+    pub async fn over<S>(
+        socket: WebSocketStream<S>,
+        slices: usize,
+    ) -> Result<(Self, Incoming), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let heartbeat = heartbeat()?;
-        let (sink, stream) = socket.split();
+        let shared = Arc::new(Shared::new(slices));
         let (outgoing, sent) = mpsc::channel(WAITING);
-        let (pushed, incoming) = mpsc::channel(WAITING);
+        let (pushed, incoming) = budget::channel();
         let (is_ready, ready) = oneshot::channel();
-        let shared = Arc::<Shared>::default();
-        let room = Self { shared: shared.clone(), outgoing };
-        tokio::spawn(async move {
-            let reader = Reader { stream, assembler: Assembler::default(), heartbeat };
-            // Waiting callers get no answer before the reason is known.
-            let mut is_ready = Some(is_ready);
-            let ended = tokio::select! {
-                ended = reader.read(&shared, &pushed, &mut is_ready) => ended,
-                () = write(sink, sent, heartbeat) => Ended::InOrder("the room was left"),
-            };
-            shared.end(ended);
-        });
+        let unasked = Unasked { pushed, is_ready };
+        tokio::spawn(connection::run(socket, shared.clone(), sent, unasked, heartbeat));
         match timeout(READY, ready).await {
-            Ok(Ok(())) => Ok((room, Incoming(incoming))),
-            Ok(Err(_)) => Err(room.why_ended()),
+            Ok(Ok(identity)) => {
+                let identity = Arc::new(Mutex::new(identity));
+                Ok((Self { shared, identity, outgoing }, Incoming(incoming)))
+            }
+            Ok(Err(_)) => Err(why_ended(&shared)),
             Err(_) => Err(told_late(READY)),
         }
+    }
+
+    /// Who the participant is, and where.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.known().clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets attributes of the participant; the others stay. The room says nothing to that.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost.
+    pub async fn set_attributes(&self, changes: Map<String, Value>) -> Result<(), Refused> {
+        let header = Value::Object(changes.clone());
+        self.send(Message::new(self.shared.number(), "set_attributes", header)).await?;
+        self.known().attributes.extend(changes);
+        Ok(())
     }
 
     /// Sends a request to the room, and returns the header of its answer.
@@ -167,7 +140,8 @@ impl Room {
         Ok(content.into_parts().0)
     }
 
-    /// Sends a request to the room, and returns its answer, which is not an error.
+    /// Sends a request to the room, and returns its answer, which is not an error. The room has two
+    /// minutes for it.
     ///
     /// # Errors
     ///
@@ -178,55 +152,107 @@ impl Room {
         header: Value,
         bytes: Vec<u8>,
     ) -> Result<Content, Refused> {
-        let id = self.number();
-        let (answer, answered) = oneshot::channel();
-        self.shared.expect(|expected| drop(expected.answers.insert(id, answer)))?;
-        let asked = Message { id, kind: kind.to_owned(), header, bytes };
-        let exchange = async {
-            self.send(asked).await?;
-            answered.await.map_err(|_| Refused::new(self.why_ended()))
-        };
-        let answer = timeout(ANSWER, exchange).await;
-        self.shared.expected().answers.remove(&id);
-        match answer.map_err(|_| Refused::new(told_late(ANSWER)))?? {
-            Content::Error(refused) => Err(refused),
-            content => Ok(content),
+        self.request_within(Some(ANSWER), (kind, header, bytes)).await
+    }
+
+    /// Sends a request to the room as [`Self::request`] does. Without a time limit, the room may
+    /// answer as long as the connection lasts.
+    pub(super) async fn request_within(
+        &self,
+        patience: Option<Duration>,
+        (kind, header, bytes): (&str, Value, Vec<u8>),
+    ) -> Result<Content, Refused> {
+        let asked = async { self.begin_request(kind, header, bytes).await?.answer().await };
+        self.within(patience, asked).await
+    }
+
+    /// Sends a request, whose answer is waited for separately.
+    async fn begin_request(
+        &self,
+        kind: &str,
+        header: Value,
+        bytes: Vec<u8>,
+    ) -> Result<Awaited, Refused> {
+        let id = self.shared.number();
+        let answer = self.shared.expect_answer(id)?;
+        let awaited = Awaited { room: self.clone(), id, answer };
+        self.send(Message { id, kind: kind.to_owned(), header, bytes }).await?;
+        Ok(awaited)
+    }
+
+    /// Waits for an answer, but not longer than its time limit, if it has one.
+    pub(super) async fn within<T>(
+        &self,
+        patience: Option<Duration>,
+        answer: impl Future<Output = Result<T, Refused>>,
+    ) -> Result<T, Refused> {
+        let Some(patience) = patience else { return answer.await };
+        timeout(patience, answer).await.unwrap_or_else(|_| {
+            let late = format!("no answer was received for {} s", patience.as_secs_f64());
+            Err(Refused::new(match self.shared.budget.is_used_up() {
+                true => {
+                    let waiting = BUDGET / (1024 * 1024);
+                    format!("{late}: it may be behind {waiting} MiB that came and were not read")
+                }
+                false => late,
+            }))
+        })
+    }
+
+    /// Calls a tool, and returns its answer, which is not a stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::request`]; an answer that is a stream.
+    pub async fn invoke(&self, invocation: Invocation) -> Result<Content, Refused> {
+        let name = format!("{}.{}", invocation.toolkit, invocation.tool);
+        match self.call(invocation).await? {
+            Answered::Content(content) => Ok(content),
+            Answered::Stream(_) => Err(Refused::unexpected(&name)),
         }
     }
 
-    /// Calls a tool that answers at once.
+    /// Calls a tool whose answer may be a content or a stream. A stream that it is to take is empty.
     ///
     /// # Errors
     ///
     /// As [`Self::request`].
-    pub async fn invoke(
-        &self,
-        toolkit: &str,
-        tool: &str,
-        arguments: Value,
-    ) -> Result<Content, Refused> {
-        let (header, bytes) = Content::Json(arguments).into_parts();
-        let call = call_id();
-        self.request("room.invoke_tool", invocation(toolkit, tool, header, &call), bytes).await
+    pub async fn call(&self, invocation: Invocation) -> Result<Answered, Refused> {
+        let Begun { mut input, answer } = self.begin(invocation).await?;
+        input.close().await;
+        answer.wait().await
     }
 
-    /// Calls a tool that takes a stream and answers with one.
+    /// Calls a tool that answers with a stream.
     ///
     /// # Errors
     ///
     /// As [`Self::request`]; an answer that is not a stream.
-    pub async fn open(&self, toolkit: &str, tool: &str) -> Result<Call, Refused> {
-        let id = call_id();
-        let (part, parts) = mpsc::channel(PARTS);
-        // Parts may come before the answer does.
-        self.shared.expect(|expected| drop(expected.parts.insert(id.clone(), part)))?;
-        let call = Call::new(self.clone(), id.clone(), parts);
-        let (header, bytes) = Content::Open.into_parts();
-        let header = invocation(toolkit, tool, header, &id);
-        match self.request("room.invoke_tool", header, bytes).await? {
-            Content::Open => Ok(call),
-            _ => Err(Refused::unexpected(&format!("{toolkit}.{tool}"))),
+    pub async fn open(&self, invocation: Invocation) -> Result<Call, Refused> {
+        let name = format!("{}.{}", invocation.toolkit, invocation.tool);
+        let Begun { input, answer } = self.begin(invocation).await?;
+        match answer.wait().await? {
+            Answered::Stream(output) => Ok(Call { input, output }),
+            Answered::Content(_) => Err(Refused::unexpected(&name)),
         }
+    }
+
+    /// Calls a tool without waiting for its answer: a tool that takes a stream may answer only at
+    /// the end of that.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost.
+    pub async fn begin(&self, invocation: Invocation) -> Result<Begun, Refused> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let is_stream = invocation.arguments == Content::Open;
+        let patience = invocation.patience;
+        // Parts may come before the answer does.
+        let output = Output::new(self.clone(), id.clone(), self.shared.expect_parts(&id)?);
+        let (header, bytes) = invocation.into_parts(&id);
+        let answer = self.begin_request("room.invoke_tool", header, bytes).await?;
+        let input = Input::new(self.clone(), id, is_stream);
+        Ok(Begun { input, answer: output.after(answer, patience) })
     }
 
     /// Sends a message that has no answer.
@@ -239,6 +265,24 @@ impl Room {
         sent.map_err(|_| Refused::new(self.why_ended()))
     }
 
+    /// Sends a request whose answer nobody waits for.
+    pub(super) async fn tell(&self, kind: &str, header: Value) {
+        // A connection that is closed takes nothing more.
+        let _ = self.send(Message::new(self.shared.number(), kind, header)).await;
+    }
+
+    /// Sends a request whose answer nobody waits for, as soon as the connection takes it.
+    pub(super) fn send_soon(&self, kind: &str, header: Value) {
+        let message = Outgoing::Message(Message::new(self.shared.number(), kind, header));
+        // A connection that is closed takes nothing more.
+        if let Err(TrySendError::Full(message)) = self.outgoing.try_send(message)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let outgoing = self.outgoing.clone();
+            runtime.spawn(async move { drop(outgoing.send(message).await) });
+        }
+    }
+
     /// Leaves the room, and drops all that is still running. It is not an error if the room is
     /// already gone.
     pub async fn leave(&self) {
@@ -249,184 +293,60 @@ impl Room {
             }
         };
         let _ = timeout(GOODBYE, goodbye).await;
+        // A room that takes nothing does not take a goodbye, either.
+        self.shared.cut.cancel();
+    }
+
+    /// Why the connection ended, if it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.shared.ended()
     }
 
     /// What went wrong with the connection, if it did not end properly.
     #[must_use]
     pub fn what_went_wrong(&self) -> Option<String> {
-        match &self.shared.expected().ended {
-            Some(Ended::Lost(why)) => Some(why.clone()),
-            Some(Ended::InOrder(_)) | None => None,
+        match self.ended() {
+            Some(Ended::Lost(why)) => Some(why),
+            Some(Ended::Left | Ended::Closed { .. }) | None => None,
         }
     }
 
     /// Forgets a call that is over.
     pub(super) fn forget(&self, call: &str) {
-        self.shared.expected().parts.remove(call);
+        self.shared.forget_parts(call);
     }
 
     /// Why nothing more arrives.
     pub(super) fn why_ended(&self) -> String {
-        let ended = self.shared.expected().ended.clone();
-        ended.map_or_else(|| "the connection was closed".to_owned(), |ended| ended.why())
-    }
-
-    fn number(&self) -> u64 {
-        self.shared.asked.fetch_add(1, Ordering::Relaxed) + 1
+        why_ended(&self.shared)
     }
 }
 
-impl Shared {
-    fn expected(&self) -> MutexGuard<'_, Expected> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A request whose answer is to come. Dropping it only ignores the answer.
+pub(super) struct Awaited {
+    room: Room,
+    id: u64,
+    answer: oneshot::Receiver<Content>,
+}
 
-    fn expect(&self, change: impl FnOnce(&mut Expected)) -> Result<(), Refused> {
-        let mut expected = self.expected();
-        match &expected.ended {
-            Some(ended) => Err(Refused::new(ended.why())),
-            None => {
-                change(&mut expected);
-                Ok(())
-            }
-        }
-    }
-
-    /// Tells all waiting callers that nothing more arrives.
-    fn end(&self, ended: Ended) {
-        *self.expected() = Expected { ended: Some(ended), ..Expected::default() };
-    }
-
-    /// Passes an answer or a part of a stream to the caller that waits for it; returns any other
-    /// message.
-    fn hand(&self, message: Message) -> Result<Option<Message>, String> {
-        match message.kind.as_str() {
-            "__response__" => {
-                // Answers to requests that were given up are ignored.
-                if let Some(answer) = self.expected().answers.remove(&message.id) {
-                    let content = Content::of(&message.header, message.bytes);
-                    let _ = answer.send(content.unwrap_or_else(|what| {
-                        Content::Error(Refused::new(format!("the answer is not valid: {what}")))
-                    }));
-                }
-            }
-            "room.tool_call_response_chunk" => {
-                let call = message.header["tool_call_id"].as_str().unwrap_or_default();
-                let part = self.expected().parts.get(call).cloned();
-                if let Some(part) = part {
-                    let content = Content::of(&message.header["chunk"], message.bytes)
-                        .unwrap_or_else(|what| Content::Error(Refused::new(what)));
-                    if let Err(mpsc::error::TrySendError::Full(_)) = part.try_send(content) {
-                        return Err("the room sends more than was requested".to_owned());
-                    }
-                }
-            }
-            _ => return Ok(Some(message)),
-        }
-        Ok(None)
+impl Awaited {
+    /// The answer, which is not an error.
+    pub(super) async fn answer(&mut self) -> Result<Content, Refused> {
+        let answer = (&mut self.answer).await;
+        answer.map_err(|_| Refused::new(self.room.why_ended()))?.done()
     }
 }
 
-struct Reader<S> {
-    stream: S,
-    assembler: Assembler,
-    heartbeat: Duration,
-}
-
-impl<S> Reader<S>
-where
-    S: Stream<Item = Result<Frame, tungstenite::Error>> + Unpin,
-{
-    /// Reads messages until the connection ends, and returns why.
-    async fn read(
-        mut self,
-        shared: &Shared,
-        pushed: &mpsc::Sender<Message>,
-        is_ready: &mut Option<oneshot::Sender<()>>,
-    ) -> Ended {
-        let (mut knows_me, mut is_open) = (false, false);
-        loop {
-            let message = match self.next().await {
-                Ok(message) => message,
-                Err(ended) => return ended,
-            };
-            // A room says who the participant is and that it is ready, in any order, and possibly
-            // more.
-            match message.kind.as_str() {
-                "connected" => knows_me |= message.header["type"] == "init",
-                "room_ready" => is_open = true,
-                _ => {}
-            }
-            if knows_me
-                && is_open
-                && let Some(is_ready) = is_ready.take()
-            {
-                let _ = is_ready.send(());
-            }
-            match shared.hand(message) {
-                // Nobody reads before the room is ready, and waiting here would block that.
-                Ok(Some(message)) if is_ready.is_none() => drop(pushed.send(message).await),
-                Ok(_) => {}
-                Err(why) => return Ended::Lost(why),
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Result<Message, Ended> {
-        loop {
-            // Pings are sent, so a live peer sends something.
-            let frame = timeout(self.heartbeat * 2, self.stream.next())
-                .await
-                .map_err(|_| told_late(self.heartbeat * 2))?;
-            match frame.ok_or_else(|| Ended::Lost("the connection was cut".to_owned()))? {
-                Ok(Frame::Binary(packet)) => {
-                    if let Some(message) = self.assembler.take(&packet)? {
-                        return Ok(message);
-                    }
-                }
-                Ok(Frame::Close(_)) => {
-                    return Err(Ended::InOrder("the room closed the connection"));
-                }
-                // Pings are answered by the library; text is not part of the protocol.
-                Ok(_) => {}
-                Err(error) => return Err(Ended::Lost(format!("the connection was lost: {error}"))),
-            }
-        }
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.room.shared.forget_answer(self.id);
     }
 }
 
-/// Sends messages until the room is left.
-async fn write<S>(mut sink: S, mut sent: mpsc::Receiver<Outgoing>, heartbeat: Duration)
-where
-    S: futures_util::Sink<Frame, Error = tungstenite::Error> + Unpin,
-{
-    let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
-    loop {
-        let next = tokio::select! {
-            next = sent.recv() => Some(next),
-            _ = beat.tick() => None,
-        };
-        let done = match next {
-            Some(Some(Outgoing::Message(message))) => {
-                let mut frames = futures_util::stream::iter(
-                    message.packets().into_iter().map(|packet| Ok(Frame::binary(packet))),
-                );
-                sink.send_all(&mut frames).await
-            }
-            Some(Some(Outgoing::Goodbye(said))) => {
-                let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-                let _ = sink.send(Frame::Close(Some(normal))).await;
-                let _ = said.send(());
-                return;
-            }
-            Some(None) => return,
-            None => sink.send(Frame::Ping(Vec::new().into())).await,
-        };
-        // The reading task reports what went wrong, after it has read what came before.
-        if done.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
+fn why_ended(shared: &Shared) -> String {
+    let ended = shared.ended();
+    ended.map_or_else(|| "the connection was closed".to_owned(), |ended| ended.to_string())
 }
 
 /// How often a room is pinged.
@@ -443,38 +363,9 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0)))
 }
 
-fn call_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}
-
-fn invocation(toolkit: &str, tool: &str, arguments: Value, call: &str) -> Value {
-    json!({
-        "toolkit": toolkit,
-        "tool": tool,
-        "participant_id": null,
-        "on_behalf_of_id": null,
-        "arguments": arguments,
-        "tool_call_id": call,
-    })
-}
-
 fn told_late(time: Duration) -> String {
     format!("nothing was received for {} s", time.as_secs_f64())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_number_of_seconds_can_be_waited_for() {
-        assert_eq!(seconds(" 1.5 "), Some(Duration::from_millis(1500)));
-        assert_eq!(seconds("1e-300"), Some(Duration::from_millis(1)));
-        for forever in ["1e19", "1e300", "inf"] {
-            assert_eq!(seconds(forever), Some(Duration::from_secs(86_400)), "{forever}");
-        }
-        for none in ["", "0", "-1", "NaN", "x"] {
-            assert_eq!(seconds(none), None, "{none}");
-        }
-    }
-}
+mod tests;

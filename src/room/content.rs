@@ -14,6 +14,13 @@ pub const UNEXPECTED: i64 = 1100;
 /// The close status of a stream that ended well.
 const NORMAL: i64 = 1000;
 
+/// The close status of a stream that ended before it was whole.
+pub const INVALID_DATA: i64 = 1007;
+
+/// The types of contents.
+const TYPES: [&str; 9] =
+    ["json", "text", "file", "binary", "link", "raw", "empty", "error", "control"];
+
 /// Why something was not done, in words that the other side reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", text.replace(char::is_control, " "))]
@@ -75,6 +82,11 @@ pub enum Content {
         /// Its URL.
         url: String,
     },
+    /// What a model answered, as the public SDK for Python passes it on.
+    Raw(
+        /// Objects.
+        Vec<Value>,
+    ),
     /// Nothing.
     Empty,
     /// Why there is no answer.
@@ -117,6 +129,7 @@ impl Content {
                 return (json!({"type": "binary", "headers": headers}), bytes);
             }
             Self::Link { name, url } => json!({"type": "link", "name": name, "url": url}),
+            Self::Raw(outputs) => json!({"type": "raw", "outputs": outputs}),
             Self::Empty => json!({"type": "empty"}),
             Self::Error(Refused { text, code: None }) => json!({"type": "error", "text": text}),
             Self::Error(Refused { text, code: Some(code) }) => {
@@ -133,6 +146,39 @@ impl Content {
             }
         };
         (header, Vec::new())
+    }
+
+    /// The part of a stream with this header and these bytes. Tools also send what has no type, such
+    /// as their progress: a text, nothing, or any other value, which are taken for what they are.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a header that has a type, as a phrase.
+    pub fn of_part(header: &Value, bytes: Vec<u8>) -> Result<Self, String> {
+        match header {
+            Value::Null => Ok(Self::Empty),
+            Value::String(text) => Ok(Self::Text(text.clone())),
+            typed if typed["type"].as_str().is_some_and(|kind| TYPES.contains(&kind)) => {
+                Self::of(typed, bytes)
+            }
+            other => Ok(Self::Json(other.clone())),
+        }
+    }
+
+    /// The content itself, unless it says that something was not done: an error, or the end of a
+    /// stream that did not end well.
+    ///
+    /// # Errors
+    ///
+    /// What the content says.
+    pub fn done(self) -> Result<Self, Refused> {
+        match self {
+            Self::Error(refused) => Err(refused),
+            Self::Close { status, message } if status != NORMAL => {
+                Err(Refused::new(message.unwrap_or_else(|| "the room aborted the call".to_owned())))
+            }
+            content => Ok(content),
+        }
     }
 
     /// The content with this header and these bytes.
@@ -155,6 +201,10 @@ impl Content {
                 Self::Binary { headers: Value::Object(headers), bytes }
             }
             "link" => Self::Link { name: text("name")?, url: text("url")? },
+            "raw" => {
+                let outputs = header["outputs"].as_array().cloned();
+                Self::Raw(outputs.ok_or("a content of type raw has no outputs")?)
+            }
             "empty" => Self::Empty,
             "error" => Self::Error(Refused { text: text("text")?, code: code(&header["code"]) }),
             "control" => match header["method"].as_str() {
@@ -193,6 +243,7 @@ mod tests {
             file(b"\0\xff"),
             Content::part(json!({"kind": "pull"}), Vec::new()),
             Content::Link { name: "a".to_owned(), url: "https://x".to_owned() },
+            Content::Raw(vec![json!({"a": 1})]),
             Content::Empty,
             Content::Error(Refused::new("no")),
             Content::Error(Refused::invalid("no")),
@@ -201,7 +252,9 @@ mod tests {
             Content::Close { status: 1007, message: Some("no".to_owned()) },
         ] {
             let (header, bytes) = content.clone().into_parts();
-            assert_eq!(Content::of(&header, bytes).unwrap(), content);
+            assert_eq!(Content::of(&header, bytes.clone()).unwrap(), content);
+            assert_eq!(Content::of_part(&header, bytes).unwrap(), content);
+            assert!(TYPES.contains(&header["type"].as_str().unwrap()), "{header}");
         }
     }
 
@@ -212,6 +265,7 @@ mod tests {
             (json!({"type": 1}), "a content has no type"),
             (json!({"type": "rabbit"}), "there is no content type \"rabbit\""),
             (json!({"type": "text"}), "a content of type text has no text"),
+            (json!({"type": "raw", "outputs": {}}), "a content of type raw has no outputs"),
             (
                 json!({"type": "file", "name": "a", "mime_type": 5}),
                 "a content of type file has no mime_type",
@@ -223,5 +277,34 @@ mod tests {
         let coded = json!({"type": "error", "text": "no", "code": "3001"});
         let error = Refused { text: "no".to_owned(), code: Some(3001) };
         assert_eq!(Content::of(&coded, Vec::new()).unwrap(), Content::Error(error));
+    }
+    #[test]
+    fn a_part_without_a_type_is_taken_for_what_it_is() {
+        let progress = json!({"type": "progress", "percent": 5});
+        for (header, expected) in [
+            (json!(null), Content::Empty),
+            (json!("text"), Content::Text("text".to_owned())),
+            (progress.clone(), Content::Json(progress)),
+            (json!({"type": null}), Content::Json(json!({"type": null}))),
+            (json!([1]), Content::Json(json!([1]))),
+            (json!(5), Content::Json(json!(5))),
+        ] {
+            assert_eq!(Content::of_part(&header, Vec::new()), Ok(expected), "{header}");
+        }
+        let broken = json!({"type": "file", "name": "a"});
+        assert!(Content::of_part(&broken, Vec::new()).is_err());
+    }
+
+    #[test]
+    fn what_was_not_done_is_no_answer() {
+        let aborted = |message: Option<&str>| {
+            Content::Close { status: INVALID_DATA, message: message.map(str::to_owned) }.done()
+        };
+        assert_eq!(aborted(Some("no")), Err(Refused::new("no")));
+        assert_eq!(aborted(None), Err(Refused::new("the room aborted the call")));
+        assert_eq!(Content::Error(Refused::invalid("no")).done(), Err(Refused::invalid("no")));
+        for content in [Content::Empty, Content::close(), Content::Open] {
+            assert_eq!(content.clone().done(), Ok(content));
+        }
     }
 }

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use reqwest::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio_tungstenite::WebSocketStream;
@@ -14,23 +15,70 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::message::{LARGE, SLICE};
 use crate::api::http;
 use crate::api::token::VERSION;
-use crate::error::{Error, with_causes};
+use crate::error::{Error, causes, with_causes};
+
+/// The header in which each side says how large the slices may be that it is sent. It is ours:
+/// others leave it out, and get the slices that every peer takes.
+pub const SLICES: HeaderName = HeaderName::from_static("meshagent-slice");
+
+/// How large the slices may be that a peer with these headers is sent, in bytes: [`SLICE`], unless
+/// it says that it takes larger ones, and not more than [`LARGE`].
+#[must_use]
+pub fn slices(headers: &HeaderMap) -> usize {
+    let told = headers.get(SLICES).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+    let is_number = !told.is_empty() && told.bytes().all(|byte| byte.is_ascii_digit());
+    // A number that is larger than any is one that is too large.
+    let told = is_number.then(|| told.parse().unwrap_or(usize::MAX));
+    told.unwrap_or(SLICE).clamp(SLICE, LARGE)
+}
+
+/// Why there is no connection to a room.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Unconnected {
+    /// What went wrong, as a phrase.
+    pub what: String,
+    /// The status of the answer, if there was an answer that let nobody in.
+    pub status: Option<u16>,
+    /// Whether another try may help, as far as this side knows: it does not if the URL is wrong, or
+    /// the token must not be sent there.
+    pub is_transient: bool,
+}
+
+impl Unconnected {
+    /// What there is of this among the causes of an error.
+    #[must_use]
+    pub fn among_causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        causes(error).find_map(|cause| cause.downcast_ref())
+    }
+
+    /// Something that may be otherwise at another try.
+    pub(super) fn for_now(what: impl Into<String>) -> Self {
+        Self { what: what.into(), status: None, is_transient: true }
+    }
+
+    /// Something that is the same at every try.
+    pub(super) fn always(what: impl Into<String>) -> Self {
+        Self { is_transient: false, ..Self::for_now(what) }
+    }
+}
 
 /// The handshake, over the same HTTP client as everything else, so that proxies and certificates
 /// are the same. The token goes to another machine only over TLS, unless `insecure` allows
-/// otherwise.
+/// otherwise. It returns the connection, and how large the slices may be that the room is sent.
 pub(super) async fn connect(
     url: &str,
     token: &SecretString,
     insecure: bool,
-) -> Result<WebSocketStream<reqwest::Upgraded>, String> {
+) -> Result<(WebSocketStream<reqwest::Upgraded>, usize), Unconnected> {
     let mut address = match url.strip_prefix("ws") {
         Some(rest) => url::Url::parse(&format!("http{rest}")),
         None => url::Url::parse(url),
     }
-    .map_err(|error| error.to_string())?;
+    .map_err(|error| Unconnected::always(error.to_string()))?;
     if !insecure {
-        http::refuse_plain(address.as_str()).map_err(|error| with_hint(&error))?;
+        let refused = http::refuse_plain(address.as_str());
+        refused.map_err(|error| Unconnected::always(with_hint(&error)))?;
     }
     let others: Vec<(String, String)> = address
         .query_pairs()
@@ -44,30 +92,36 @@ pub(super) async fn connect(
         .append_pair("token", token.expose_secret())
         .append_pair("v", VERSION);
     let mut key = [0; 16];
-    getrandom::fill(&mut key).map_err(|error| error.to_string())?;
+    getrandom::fill(&mut key).map_err(|error| Unconnected::for_now(error.to_string()))?;
     let key = STANDARD.encode(key);
     let client = http::build(http::of_platform(address.as_str()).http1_only())
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Unconnected::always(error.to_string()))?;
     let request = client
         .get(address)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key);
-    let answer = http::send(request).await.map_err(|unanswered| match &unanswered.hint {
-        Some(hint) => format!("{unanswered} ({hint})"),
-        None => unanswered.to_string(),
+        .header(SEC_WEBSOCKET_KEY, &key)
+        .header(SLICES, LARGE);
+    let answer = http::send(request).await.map_err(|unanswered| {
+        let hint = unanswered.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let failed = Unconnected::for_now(format!("{unanswered}{hint}"));
+        Unconnected { is_transient: unanswered.is_transient, ..failed }
     })?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
-        return Err(format!("it answered with {}", answer.status()));
+        let status = answer.status();
+        let failed = Unconnected::for_now(format!("it answered with {status}"));
+        return Err(Unconnected { status: Some(status.as_u16()), ..failed });
     }
     let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("the server that answered is not a room".to_owned());
+        return Err(Unconnected::for_now("the server that answered is not a room"));
     }
+    let slices = slices(answer.headers());
     // The URL holds the token.
-    let socket = answer.upgrade().await.map_err(|error| with_causes(&error.without_url()))?;
-    Ok(WebSocketStream::from_raw_socket(socket, Role::Client, None).await)
+    let socket = answer.upgrade().await;
+    let socket = socket.map_err(|error| Unconnected::for_now(with_causes(&error.without_url())))?;
+    Ok((WebSocketStream::from_raw_socket(socket, Role::Client, None).await, slices))
 }
 
 /// An error as a phrase, with what to do about it.
@@ -76,23 +130,12 @@ fn with_hint(error: &Error) -> String {
     format!("{error}{hint}")
 }
 
-/// The header in which each side says how large the slices may be that it is sent. It is ours:
-/// others leave it out, and get the slices that every peer takes.
-pub const SLICES: HeaderName = HeaderName::from_static("meshagent-slice");
-
-/// How large the slices may be that a peer with these headers is sent, in bytes.
-#[must_use]
-pub fn slices(headers: &reqwest::header::HeaderMap) -> usize {
-    let given = headers.get(SLICES).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    given.unwrap_or(SLICE).clamp(SLICE, LARGE)
-}
-
 /// The answer to a caller that asks for a websocket: the value of `Sec-WebSocket-Accept`.
 ///
 /// # Errors
 ///
 /// What is missing in the caller's headers, as a sentence.
-pub fn accepted(headers: &reqwest::header::HeaderMap) -> Result<String, String> {
+pub fn accepted(headers: &HeaderMap) -> Result<String, String> {
     let has = |name, word: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(word))
@@ -119,4 +162,72 @@ pub async fn answer(
     socket: hyper::upgrade::Upgraded,
 ) -> WebSocketStream<TokioIo<hyper::upgrade::Upgraded>> {
     WebSocketStream::from_raw_socket(TokioIo::new(socket), Role::Server, None).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn slices_are_as_large_as_the_other_side_takes_them_and_we_make_them() {
+        let told = |value: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(SLICES, reqwest::header::HeaderValue::from_bytes(value).unwrap());
+            slices(&headers)
+        };
+        for (value, expected) in [
+            (&b"65536"[..], 65_536),
+            (b" 4096 ", 4096),
+            (b"65537", 65_536),
+            (b"99999999999999999999999999", 65_536),
+            (b"1025", 1025),
+            (b"1023", 1024),
+            (b"0", 1024),
+            (b"", 1024),
+            (b"+65536", 1024),
+            (b"-1", 1024),
+            (b"x", 1024),
+            (b"\xff", 1024),
+        ] {
+            assert_eq!(told(value), expected, "{value:?}");
+        }
+        assert_eq!(slices(&HeaderMap::new()), SLICE);
+    }
+
+    #[tokio::test]
+    async fn a_room_that_lets_nobody_in_says_so_by_a_status() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("ws://{}/rooms/demo", listener.local_addr().unwrap());
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        let refused = connect(&url, &SecretString::from("t"), true).await.map(drop).unwrap_err();
+        assert_eq!(refused.to_string(), "it answered with 403 Forbidden");
+        let error = Error::failed("failed to enter").because(refused);
+        let told = Unconnected::among_causes(&error).map(|it| (it.status, it.is_transient));
+        assert_eq!(told, Some((Some(403), true)));
+        assert!(Unconnected::among_causes(&Error::failed("x").because("y")).is_none());
+        let asked = answering.await.unwrap();
+        assert!(asked.to_lowercase().contains("\r\nmeshagent-slice: 65536\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_on_this_side_is_not_tried_again() {
+        for (url, insecure) in [("ws://192.0.2.1/rooms/demo", false), ("ws://", true), ("x", true)]
+        {
+            let refused = connect(url, &SecretString::from("t"), insecure).await.map(drop);
+            let refused = refused.unwrap_err();
+            assert!(!refused.is_transient && refused.status.is_none(), "{url}: {refused}");
+        }
+    }
 }

@@ -5,14 +5,16 @@
 //! a JSON header, the header, and bytes. Recorded from release 0.31.4.
 
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Bytes;
 
-/// The largest payload that is accepted, in bytes.
+/// The largest message that a client accepts: the bytes of its kind and its payload.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// The slices that every peer takes, in bytes.
+/// The largest slice that is sent to somebody of whom nothing is known, in bytes: as the public
+/// SDK cuts.
 pub const SLICE: usize = 1024;
 
-/// The largest slices that are sent to a peer that has sent larger ones than [`SLICE`], in bytes.
+/// The largest slice that is sent to somebody who sends larger ones than [`SLICE`], in bytes.
 pub const LARGE: usize = 64 * 1024;
 
 /// A message.
@@ -35,25 +37,23 @@ impl Message {
         Self { id, kind: kind.to_owned(), header, bytes: Vec::new() }
     }
 
-    /// The packets, in the order in which they are sent, as every peer takes them.
-    #[must_use]
-    pub fn packets(&self) -> Vec<Vec<u8>> {
-        self.packets_of(SLICE)
-    }
-
-    /// The same with slices of so many bytes.
-    #[must_use]
-    pub fn packets_of(&self, slice: usize) -> Vec<Vec<u8>> {
+    /// The packets, in the order in which they are sent, with slices of at most so many bytes.
+    /// Each is made when it is asked for.
+    pub fn packets(&self, slice: usize) -> impl Iterator<Item = Bytes> + Send {
         let header = self.header.to_string().into_bytes();
-        let mut payload = (header.len() as u64).to_be_bytes().to_vec();
-        payload.extend(header);
-        payload.extend(&self.bytes);
-        let slices = payload.chunks(slice.max(1));
-        let count = u32::try_from(slices.len()).unwrap_or(u32::MAX);
+        let front = [&(header.len() as u64).to_be_bytes()[..], &header].concat();
+        let (slice, length) = (slice.max(1), front.len() + self.bytes.len());
+        let count = u32::try_from(length.div_ceil(slice)).unwrap_or(u32::MAX);
         let first = [&head(self.id, 0), &count.to_be_bytes()[..], self.kind.as_bytes()].concat();
-        let rest =
-            (1..).zip(slices).map(|(number, slice)| [&head(self.id, number), slice].concat());
-        std::iter::once(first).chain(rest).collect()
+        let starts = (0..length).step_by(slice);
+        let rest = (1..).zip(starts).map(move |(number, start)| {
+            let end = length.min(start + slice);
+            let of_front = front.get(start..end.min(front.len())).unwrap_or_default();
+            let of_bytes = start.saturating_sub(front.len())..end.saturating_sub(front.len());
+            let of_bytes = self.bytes.get(of_bytes).unwrap_or_default();
+            Bytes::from([&head(self.id, number), of_front, of_bytes].concat())
+        });
+        std::iter::once(Bytes::from(first)).chain(rest)
     }
 }
 
@@ -66,9 +66,18 @@ fn head(id: u64, number: u32) -> [u8; 12] {
 }
 
 /// Puts messages together again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembler {
     begun: Option<Begun>,
+    /// How many bytes a message may have, with its kind.
+    limit: usize,
+    largest: usize,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self::new(MAX_BYTES)
+    }
 }
 
 #[derive(Debug)]
@@ -80,7 +89,32 @@ struct Begun {
     payload: Vec<u8>,
 }
 
+impl Begun {
+    const fn held(&self) -> usize {
+        self.kind.len() + self.payload.len()
+    }
+}
+
 impl Assembler {
+    /// Accepts messages of up to so many bytes: those of the kind and of the payload.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { begun: None, limit, largest: 0 }
+    }
+
+    /// How many bytes the largest slice had that came so far. Somebody who sends larger ones than
+    /// [`SLICE`] takes larger ones.
+    #[must_use]
+    pub const fn largest_slice(&self) -> usize {
+        self.largest
+    }
+
+    /// How many bytes it holds of a message that is not complete.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.begun.as_ref().map_or(0, Begun::held)
+    }
+
     /// Takes a packet; the message that it completes, if it does.
     ///
     /// # Errors
@@ -95,25 +129,32 @@ impl Assembler {
             (None, 0) => {
                 let (count, kind) = rest.split_at_checked(4).ok_or("a packet is too short")?;
                 let count = u32::from_be_bytes(count.try_into().unwrap_or_default());
+                self.check(kind.len())?;
                 let kind = std::str::from_utf8(kind).map_err(|_| "a message's kind is not text")?;
                 Begun { id, kind: kind.to_owned(), slices: (count, 0), payload: Vec::new() }
             }
             (Some(mut begun), _) if begun.id == id && begun.slices.1 + 1 == number => {
+                self.check(begun.held() + rest.len())?;
                 begun.slices.1 = number;
-                begun.payload.extend(rest);
+                begun.payload.extend_from_slice(rest);
+                self.largest = self.largest.max(rest.len());
                 begun
             }
             _ => return Err("a packet came out of order".to_owned()),
         };
-        if begun.payload.len() > MAX_BYTES {
-            return Err(format!("a message has more than {MAX_BYTES} bytes"));
-        }
         if begun.slices.1 < begun.slices.0 {
             self.begun = Some(begun);
             return Ok(None);
         }
         let (header, bytes) = unpack(&begun.payload)?;
         Ok(Some(Message { id: begun.id, kind: begun.kind, header, bytes }))
+    }
+
+    fn check(&self, length: usize) -> Result<(), String> {
+        match length > self.limit {
+            true => Err(format!("a message has more than {} bytes", self.limit)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -139,9 +180,10 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_as_recorded() {
-        let packets = Message::new(1, "room.invoke_tool", json!({"a": 1})).packets();
-        assert_eq!(packets[0], b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01room.invoke_tool");
-        assert_eq!(packets[1], b"\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\x07{\"a\":1}");
+        let message = Message::new(1, "room.invoke_tool", json!({"a": 1}));
+        let packets: Vec<Bytes> = message.packets(SLICE).collect();
+        assert_eq!(packets[0][..], *b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01room.invoke_tool");
+        assert_eq!(packets[1][..], *b"\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\x07{\"a\":1}");
         assert_eq!(packets.len(), 2);
     }
 
@@ -173,6 +215,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_message_may_have_as_many_bytes_as_its_reader_allows_and_no_more() {
+        let message = Message { bytes: vec![7; 100], ..Message::new(1, "a", json!({})) };
+        let take = |limit: usize| {
+            let mut assembler = Assembler::new(limit);
+            let mut taken = message.packets(20).map(|packet| {
+                let taken = assembler.take(&packet);
+                assert!(assembler.held() <= limit);
+                taken
+            });
+            taken.find_map(Result::transpose).unwrap()
+        };
+        // A byte for the kind, eight for the length of the header, two for the header.
+        assert_eq!(take(111).unwrap(), message);
+        assert_eq!(take(110).unwrap_err(), "a message has more than 110 bytes");
+        let long = Message::new(1, "kind", json!({}));
+        let mut packets = long.packets(SLICE);
+        assert!(Assembler::new(3).take(&packets.next().unwrap()).is_err());
+    }
+
     proptest! {
         #[test]
         fn messages_come_out_as_they_went_in(
@@ -180,15 +242,18 @@ mod tests {
             kind in "[a-z_.]{1,20}",
             text in ".{0,3000}",
             bytes in proptest::collection::vec(any::<u8>(), 0..5000),
+            slice in 1..5000usize,
         ) {
             let message = Message { id, kind, header: json!({ "text": text }), bytes };
             let mut assembler = Assembler::default();
-            let packets = message.packets();
+            let packets: Vec<Bytes> = message.packets(slice).collect();
             let (last, others) = packets.split_last().unwrap();
             for packet in others {
                 prop_assert_eq!(assembler.take(packet).unwrap(), None);
             }
             prop_assert_eq!(assembler.take(last).unwrap(), Some(message));
+            prop_assert!((1..=slice).contains(&assembler.largest_slice()));
+            prop_assert_eq!(assembler.held(), 0);
         }
 
         #[test]

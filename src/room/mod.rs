@@ -1,16 +1,22 @@
 //! What goes over a room's websocket: messages, the client that sends them, and one file for each
 //! toolkit of the room. A request that a room answers at once has one struct for the request and
-//! one for the answer; files are sent and read in streams, part by part.
+//! one for the answer; files are sent and read in streams, part by part. `client` is what others
+//! use; `connection` and `budget` are what is behind it.
 //!
 //! Must not live here: what the messages mean to people, which is in `commands`; what works in a
 //! room, which is in `agents`; requests over HTTP, which are in `api`.
 
 pub mod agents;
+pub mod budget;
 pub mod call;
 pub mod client;
+pub mod connection;
 pub mod content;
 pub mod developer;
+pub mod files;
 pub mod handshake;
+pub mod invocation;
+pub mod lasting;
 pub mod message;
 pub mod messaging;
 pub mod mime;
@@ -20,3 +26,6 @@ pub mod services;
 pub mod storage;
 pub mod sync;
 pub mod toolkit;
+
+#[cfg(test)]
+mod played;

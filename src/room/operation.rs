@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::client::Room;
 use super::content::{Content, Refused};
+use super::invocation::{ANSWER, Invocation};
 use crate::error::Error;
 
 /// Where an operation belongs.
@@ -93,16 +94,21 @@ macro_rules! done {
 pub(crate) use done;
 
 impl Room {
-    /// Performs an operation in the room.
+    /// Performs an operation in the room. One that does not wait for anything must be answered
+    /// within two minutes.
     ///
     /// # Errors
     ///
     /// As [`Room::request`]; an answer that does not fit.
     pub async fn perform<O: Operation>(&self, asked: &O) -> Result<O::Answer, Refused> {
         let header = serde_json::to_value(asked).map_err(|it| Refused::new(it.to_string()))?;
+        let patience = if asked.waits() { None } else { Some(ANSWER) };
         let answer = match O::AT {
-            At::Room(kind) => self.request(kind, header, Vec::new()).await?,
-            At::Tool(toolkit, tool) => self.invoke(toolkit, tool, header).await?,
+            At::Room(kind) => self.request_within(patience, (kind, header, Vec::new())).await?,
+            At::Tool(toolkit, tool) => {
+                let invocation = Invocation::new(toolkit, tool, Content::Json(header));
+                self.invoke(Invocation { patience, ..invocation }).await?
+            }
         };
         O::answered(answer).ok_or_else(|| Refused::unexpected(&O::AT.to_string()))
     }

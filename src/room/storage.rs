@@ -1,27 +1,12 @@
-//! The toolkit `storage`, which every room has: its files.
+//! The toolkit `storage`, which every room has: what is known of its files. What is in them is in
+//! [`super::files`].
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::client::Room;
-use super::content::{Content, Refused};
-use super::message::MAX_BYTES;
-use super::mime;
+use super::content::Refused;
 use super::operation::{At, Operation, done};
-
-/// The largest part of a file that is sent or requested, in bytes.
-const PART: usize = 64 * 1024;
-
-/// A file of a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its name without folders.
-    pub name: String,
-    /// Its media type, as the room gives it.
-    pub mime_type: String,
-    /// What is in it.
-    pub bytes: Vec<u8>,
-}
 
 /// Whether there is a file or a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,97 +155,4 @@ impl Room {
         let asked = List { path: path.to_owned() };
         self.perform(&asked).await.map(|answer| answer.files)
     }
-
-    /// Stores a file, with the media type that follows from its name.
-    ///
-    /// # Errors
-    ///
-    /// As all operations; without `overwrite`, a file that already exists.
-    pub async fn upload(&self, path: &str, bytes: &[u8], overwrite: bool) -> Result<(), Refused> {
-        let mut call = self.open("storage", "upload").await?;
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let start = json!({
-            "kind": "start",
-            "path": path,
-            "overwrite": overwrite,
-            "name": name,
-            "mime_type": mime::of_name(name),
-            "size": bytes.len(),
-        });
-        let done = async {
-            call.send(Content::part(start, Vec::new())).await?;
-            let mut parts = bytes.chunks(PART);
-            // The room asks for each part, and once more to hear that there is none.
-            while let Some(asked) = call.next().await? {
-                match asked {
-                    Content::Binary { headers, .. } if headers["kind"] == "pull" => {}
-                    _ => return Err(Refused::unexpected("storage.upload")),
-                }
-                match parts.next() {
-                    Some(part) => {
-                        call.send(Content::part(json!({"kind": "data"}), part.to_vec())).await?;
-                    }
-                    None => call.close().await,
-                }
-            }
-            Ok(())
-        };
-        let done = done.await;
-        call.close().await;
-        done
-    }
-
-    /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// As all operations, with the code 3001 for a file that does not exist; a file of more than
-    /// [`MAX_BYTES`].
-    pub async fn download(&self, path: &str) -> Result<File, Refused> {
-        let unexpected = || Refused::unexpected("storage.download");
-        let mut call = self.open("storage", "download").await?;
-        let start = json!({"kind": "start", "path": path, "chunk_size": PART});
-        let done = async {
-            call.send(Content::part(start, Vec::new())).await?;
-            let Some(Content::Binary { headers, .. }) = call.next().await? else {
-                return Err(unexpected());
-            };
-            let (mut file, size) = started(&headers).ok_or_else(unexpected)?;
-            if size > MAX_BYTES {
-                let text = format!("{path} has {size} bytes, more than the {MAX_BYTES} allowed");
-                return Err(Refused::new(text));
-            }
-            while file.bytes.len() < size {
-                call.send(Content::part(json!({"kind": "pull"}), Vec::new())).await?;
-                match call.next().await? {
-                    // A part without bytes would be requested again for ever.
-                    Some(Content::Binary { headers, bytes })
-                        if headers["kind"] == "data" && !bytes.is_empty() =>
-                    {
-                        file.bytes.extend(bytes);
-                    }
-                    _ => return Err(unexpected()),
-                }
-            }
-            // Nothing may follow, and a file that is longer than announced was not read
-            // completely.
-            match (file.bytes.len() == size, call.next().await?) {
-                (true, None) => Ok(file),
-                _ => Err(unexpected()),
-            }
-        };
-        let done = done.await;
-        call.close().await;
-        done
-    }
-}
-
-/// What a room says about a file before it sends it: the file without its bytes, and their number.
-fn started(headers: &Value) -> Option<(File, usize)> {
-    if headers["kind"] != "start" {
-        return None;
-    }
-    let text = |name: &str| headers[name].as_str().map(str::to_owned);
-    let size = usize::try_from(headers["size"].as_u64()?).ok()?;
-    Some((File { name: text("name")?, mime_type: text("mime_type")?, bytes: Vec::new() }, size))
 }

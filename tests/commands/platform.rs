@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::message::{Assembler, Message, SLICE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
@@ -185,7 +185,7 @@ where
     for (id, kind, header) in
         [(0, "room.status", status), (1, "connected", init), (2, "room_ready", ready)]
     {
-        for packet in Message::new(id, kind, header).packets() {
+        for packet in Message::new(id, kind, header).packets(SLICE) {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
     }
@@ -206,7 +206,7 @@ where
             });
             answer.map_or_else(|| json!({"type": "empty"}), |answer| answer.body)
         };
-        for packet in Message::new(message.id, "__response__", answer).packets() {
+        for packet in Message::new(message.id, "__response__", answer).packets(SLICE) {
             socket.send(Frame::binary(packet)).await.unwrap();
         }
     }

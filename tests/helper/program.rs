@@ -108,6 +108,11 @@ impl Program {
         }
     }
 
+    /// How much memory it has used at most, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        crate::room::most_memory(self.child.id())
+    }
+
     fn said(&self) -> String {
         std::fs::read_to_string(self.sandbox.path("said")).unwrap()
     }

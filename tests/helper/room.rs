@@ -11,15 +11,15 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::message::{Assembler, Message, SLICE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 
 /// How long anything that must happen may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ pub enum Manner {
     Leaves,
     /// It refuses whatever it is asked.
     Denies,
-    /// It sends more of a stream than was asked for.
+    /// It asks for more of a stream than there is, before it takes anything.
     Floods,
     /// It no longer listens once somebody has entered.
     Sleeps,
@@ -213,12 +213,12 @@ async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut sink, mut stream) = socket.split();
-    let mut packets: Vec<Vec<u8>> = Vec::new();
+    let mut packets: Vec<Bytes> = Vec::new();
     match manner {
         Manner::Closes => return,
         Manner::Silent => {}
-        Manner::Cuts => packets.push(vec![0; 7]),
-        Manner::Boasts => packets.push([&[0; 12][..], &[0xff; 4], b"connected"].concat()),
+        Manner::Cuts => packets.push(vec![0; 7].into()),
+        Manner::Boasts => packets.push([&[0; 12][..], &[0xff; 4], b"connected"].concat().into()),
         _ => packets.extend(greeting()),
     }
     for packet in packets {
@@ -228,7 +228,7 @@ async fn serve<S>(
     }
     let (saw, seen) = unbounded_channel();
     let (say, mut said) = unbounded_channel();
-    if manner == Manner::Good {
+    if matches!(manner, Manner::Good | Manner::Floods) {
         enter.send(Session { query, seen, say: say.clone() }).unwrap();
     }
     let mut assembler = Assembler::default();
@@ -264,7 +264,7 @@ async fn serve<S>(
                     let _ = sink.send(Frame::Close(None)).await;
                     return;
                 };
-                for packet in message.packets() {
+                for packet in message.packets(SLICE) {
                     if sink.feed(Frame::binary(packet)).await.is_err() {
                         return;
                     }
@@ -282,13 +282,15 @@ async fn serve<S>(
     }
 }
 
-fn greeting() -> Vec<Vec<u8>> {
+fn greeting() -> Vec<Bytes> {
     let init = json!({"type": "init", "participantId": "me", "attributes": {"name": "bot"}});
     let ready = json!({"room_name": "demo", "room_url": "ws://x", "session_id": "s1"});
     let status = json!({"status": "starting", "message": "soon"});
     [(1, "room.status", status), (2, "connected", init), (3, "room_ready", ready)]
         .into_iter()
-        .flat_map(|(id, kind, header)| Message::new(id, kind, header).packets())
+        .flat_map(|(id, kind, header)| {
+            Message::new(id, kind, header).packets(SLICE).collect::<Vec<_>>()
+        })
         .collect()
 }
 

@@ -4,7 +4,8 @@ use futures_util::{SinkExt, StreamExt};
 use meshagent::platform::Platform;
 use meshagent::room::client::Room;
 use meshagent::room::content::Content;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::invocation::Invocation;
+use meshagent::room::message::{Assembler, Message, SLICE};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,7 +75,7 @@ impl Visitor {
     }
 
     pub async fn send(&mut self, message: &Message) {
-        for packet in message.packets() {
+        for packet in message.packets(SLICE) {
             self.socket.send(Frame::binary(packet)).await.expect("a way out");
         }
     }
@@ -128,11 +129,12 @@ async fn a_room_greets_who_enters_and_refuses_what_it_does_not_know() {
     let (room, _incoming) = Room::enter(&url, &secret, true).await.expect("a room");
     let listed = room.ask("room.list_toolkits", json!({})).await.expect("an answer");
     assert_eq!(listed, json!({"type": "json", "json": {"tools": {}}}));
-    let listed = room.invoke("queues", "list", json!({})).await.expect("an answer");
+    let call = |toolkit: &str, tool: &str| Invocation::new(toolkit, tool, Content::Json(json!({})));
+    let listed = room.invoke(call("queues", "list")).await.expect("an answer");
     assert_eq!(listed, Content::Json(json!({"queues": []})));
-    let refused = room.invoke("queues", "rabbit", json!({})).await.expect_err("no tool");
+    let refused = room.invoke(call("queues", "rabbit")).await.expect_err("no tool");
     assert_eq!(refused.code, Some(1003));
-    let refused = room.invoke("database", "list_tables", json!({})).await.expect_err("no toolkit");
+    let refused = room.invoke(call("database", "list_tables")).await.expect_err("no toolkit");
     assert_eq!(refused.code, Some(1007));
     let refused = room.request("room.rabbit", json!({}), Vec::new()).await.expect_err("nothing");
     assert_eq!(refused.code, Some(1002));
@@ -359,15 +361,15 @@ async fn what_is_not_the_protocol_ends_the_connection() {
     server.room("demo").await;
     let given = server.connect(&server.owner, "demo").await;
     // Of a message that is announced, more comes than there is room for.
-    let long = Message::new(1, "x", json!("x".repeat(5 * 1024 * 1024))).packets();
+    let long = Message::new(1, "x", json!("x".repeat(5 * 1024 * 1024)));
     let many = json!({"x": "x".repeat(70 * 1024)});
-    let many = Message::new(1, "set_attributes", many).packets();
+    let many = Message::new(1, "set_attributes", many);
     for (packets, code) in [
         (vec![Frame::text("{}")], 1003),
         (vec![Frame::binary(b"short".to_vec())], 1002),
         (vec![Frame::binary(vec![0; 5 * 1024 * 1024])], 1009),
-        (long.into_iter().map(Frame::binary).collect(), 1009),
-        (many.into_iter().map(Frame::binary).collect(), 1008),
+        (long.packets(SLICE).map(Frame::binary).collect(), 1009),
+        (many.packets(SLICE).map(Frame::binary).collect(), 1008),
     ] {
         let mut visitor = Visitor::enter(&server, "demo", &given).await;
         visitor.greeting().await;
@@ -447,4 +449,31 @@ async fn rooms_close_before_requests_are_waited_for() {
     let length = upload.read(&mut told).await.expect("an answer");
     assert!(told[..length].starts_with(b"HTTP/1.1 201 "), "{:?}", &told[..length]);
     serving.await.expect("an end").expect("no error");
+}
+
+#[tokio::test]
+async fn who_may_no_longer_be_in_a_room_is_removed_from_it() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    server.send("POST", "/users", json!({"user_id": "ada"})).await.expect(201);
+    let key = server.key_for_user("ada").await;
+    let grant = json!({"room_id": room, "user_id": "ada", "permissions": {"queues": {}}});
+    server.send("POST", "/room-grants", grant).await.expect(201);
+    let given = server.connect(&key, "demo").await;
+    let signed = token_for(&key, "demo", json!({"queues": {}}));
+    let mut inside = Vec::new();
+    for token in [&given, &signed] {
+        let mut visitor = Visitor::enter(&server, "demo", token).await;
+        visitor.greeting().await;
+        inside.push(visitor);
+    }
+    let given = server.connect(&server.owner, "demo").await;
+    let mut owner = Visitor::enter(&server, "demo", &given).await;
+    owner.greeting().await;
+    server.own("DELETE", &format!("/room-grants/{room}/ada")).send().await.expect(204);
+    for visitor in &mut inside {
+        assert_eq!(visitor.end().await, Some(1008));
+    }
+    owner.send(&Message::new(1, "room.list_toolkits", json!({}))).await;
+    assert_eq!(owner.next().await.id, 1);
 }

@@ -7,7 +7,7 @@ use meshagent::manifest::template::{Values, render_text};
 use meshagent::manifest::{values, yaml};
 use meshagent::plan::policy::{Source, evaluate};
 use meshagent::platform::Platform;
-use meshagent::room::message::{Assembler, Message};
+use meshagent::room::message::{Assembler, Message, SLICE};
 use serde_json::json;
 
 use super::{room, soon, write};
@@ -250,9 +250,9 @@ fn json_without_end_is_refused_at_every_entry() {
     }
     // What is just as deep as it may be goes through.
     let deep = (0..100).fold(json!(1), |value, _| json!([value]));
-    let packets = Message::new(1, "a", deep.clone()).packets();
+    let message = Message::new(1, "a", deep.clone());
     let mut assembler = Assembler::default();
-    let read = packets.iter().find_map(|packet| assembler.take(packet).unwrap()).unwrap();
+    let read = message.packets(SLICE).find_map(|packet| assembler.take(&packet).unwrap()).unwrap();
     assert_eq!(read.header, deep);
 }
 

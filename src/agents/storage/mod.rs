@@ -17,9 +17,9 @@ use crate::api::python_json;
 use crate::error::with_causes;
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
+use crate::room::files::File;
 use crate::room::message::MAX_BYTES;
 use crate::room::mime;
-use crate::room::storage::File;
 
 /// How long a download may take.
 const PATIENCE: Duration = Duration::from_secs(300);

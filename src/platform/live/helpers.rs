@@ -20,6 +20,7 @@ use crate::agents::storage::Storage;
 use crate::notice;
 use crate::room::client;
 use crate::room::content::Refused;
+use crate::room::message::LARGE;
 use crate::room::storage::UPDATED;
 
 /// The port on which the room's machine would serve them.
@@ -91,7 +92,7 @@ fn enter(caller: &Caller, api: Value) {
     house.run(converse(own, comer, room, None));
     house.run(async move {
         let socket = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
-        let worked = match client::Room::over(socket).await {
+        let worked = match client::Room::over(socket, LARGE).await {
             Ok((room, incoming)) => {
                 let worked = host::work(&Storage::hosted(), &room, incoming, &stop).await;
                 room.leave().await;

@@ -43,7 +43,7 @@ impl From<Message> for Letter {
 impl Letter {
     fn packets(&self, slice: usize) -> Arc<[Bytes]> {
         let cut = if slice > SLICE { &self.large } else { &self.small };
-        let packets = || self.message.packets_of(slice).into_iter().map(Bytes::from).collect();
+        let packets = || self.message.packets(slice).collect();
         Arc::clone(cut.get_or_init(packets))
     }
 }
