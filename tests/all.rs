@@ -37,6 +37,7 @@ mod limits;
 mod markdown;
 mod moving;
 mod needs;
+mod npm;
 mod packaging;
 mod plain;
 mod planning;
