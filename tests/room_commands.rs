@@ -60,6 +60,7 @@ fn messages_go_through_queues_as_they_are() {
 #[test]
 fn files_are_copied_either_way_whole_or_not_at_all() {
     let room = Room::new();
+    std::fs::create_dir_all(room.0.path("tree/deep")).unwrap();
     room.0.write("a.txt", "one\n");
     room.0.write("tree/b.txt", "two\n");
     room.0.write("tree/deep/c.bin", "three");

@@ -67,7 +67,7 @@ pub async fn copy(args: &CopyArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     args.at
-        .with(async |room: &Room, _| Copying { room: Some(room), args }.run(&from, &to).await)
+        .with(async |room: &Room| Copying { room: Some(room), args }.run(&from, &to).await)
         .await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -132,7 +132,7 @@ fn missing(path: &str) -> Error {
 
 async fn exists(args: &OneArgs) -> Result<ExitCode> {
     let path = args.path.strip_prefix(location::IN_ROOM).unwrap_or(&args.path).to_owned();
-    let exists = args.at.with(async |room: &Room, _| has(room, &path).await).await?;
+    let exists = args.at.with(async |room: &Room| has(room, &path).await).await?;
     output::data(if exists { "true\n" } else { "false\n" });
     Ok(ExitCode::SUCCESS)
 }
@@ -144,7 +144,7 @@ async fn show(args: &ShowArgs) -> Result<ExitCode> {
             .context(|| format!("failed to read {}", path.display()))?,
         Location::Room(path) => {
             args.at
-                .with(async |room: &Room, _| {
+                .with(async |room: &Room| {
                     match stat(room, &path).await? {
                         None => return Err(missing(&path)),
                         Some(entry) if entry.is_folder => {
@@ -202,7 +202,7 @@ async fn remove(args: &RemoveArgs) -> Result<ExitCode> {
         Location::Here(path) => location::remove_here(&path, args.recursive)?,
         Location::Room(path) => {
             args.at
-                .with(async |room: &Room, _| {
+                .with(async |room: &Room| {
                     let targets = if is_pattern(&path) {
                         let folder = parent_of(&path);
                         let all = entries(room, folder).await?;
@@ -261,7 +261,7 @@ async fn list(args: &LsArgs) -> Result<ExitCode> {
     let rows = match Location::of(&args.path) {
         Location::Here(path) => location::list_here(&path, args.recursive)?,
         Location::Room(path) => {
-            args.at.with(async |room: &Room, _| in_room(room, &path, args.recursive).await).await?
+            args.at.with(async |room: &Room| in_room(room, &path, args.recursive).await).await?
         }
     };
     args.show.print(listed, rows)
