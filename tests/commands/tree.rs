@@ -146,6 +146,8 @@ fn check(command: &Command, option: &ToldOption) -> Vec<String> {
         }
         // A project may also come from the environment, a file or the key.
         let required = option.required && name != "--project-id" && name != "--room";
+        // The reference wants the message, and then sends the file instead.
+        let required = required && (command.get_name(), name.as_str()) != ("send", "--json");
         if argument.is_required_set() != required {
             wrong.push(format!("{name} is required: {} here, {required} there", !required));
         }
