@@ -53,6 +53,11 @@ fn part(id: u64, headers: Value, bytes: Vec<u8>) -> Message {
     Message { id, kind: "room.tool_call_request_chunk".to_owned(), header, bytes }
 }
 
+/// The packets of a message, as large as they may be.
+fn cut(message: &Message) -> Vec<Vec<u8>> {
+    message.packets(LARGE).map(Vec::from).collect()
+}
+
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
@@ -77,7 +82,7 @@ pub fn figures() -> Table {
 }
 
 async fn calls(table: &mut Table) {
-    let frames = Message::new(1, "room.list_toolkits", json!({})).packets_of(LARGE);
+    let frames = cut(&Message::new(1, "room.list_toolkits", json!({})));
     let peer = Peer::start();
     let mut bare = Wire::connect(&peer.address, "/").await;
     let start = Instant::now();
@@ -102,7 +107,7 @@ async fn calls(table: &mut Table) {
 async fn broadcasts(table: &mut Table) {
     let text = json!({"text": "x".repeat(200)}).to_string();
     let letter = json!({"type": "json", "json": {"type": "chat", "message_json": text}});
-    let frames = invoke(9, "messaging", "broadcast", letter).packets_of(LARGE);
+    let frames = cut(&invoke(9, "messaging", "broadcast", letter));
     let peer = Peer::start();
     let mut listeners = Vec::new();
     for _ in 0..LISTENERS {
@@ -124,7 +129,7 @@ async fn broadcasts(table: &mut Table) {
     let enable = invoke(1, "messaging", "enable", json!({"type": "json", "json": {}}));
     for _ in 0..LISTENERS {
         let mut wire = enter(&served, &token).await;
-        wire.send(&enable.packets_of(LARGE)).await;
+        wire.send(&cut(&enable)).await;
         while wire.message().await.kind != "__response__" {}
         listeners.push(wire);
     }
@@ -169,7 +174,7 @@ fn heard(listeners: Vec<Wire>, frames: usize) -> impl Future<Output = ()> {
 
 async fn files(table: &mut Table) {
     let parts = FILE / PART;
-    let data = part(1, json!({"kind": "data"}), vec![b'x'; PART]).packets_of(LARGE);
+    let data = cut(&part(1, json!({"kind": "data"}), vec![b'x'; PART]));
     let peer = Peer::start();
     let mut bare = Wire::connect(&peer.address, &format!("/{}/4", data.len())).await;
     let start = Instant::now();
@@ -184,10 +189,10 @@ async fn files(table: &mut Table) {
     let mut wire = enter(&served, &token(&served)).await;
     let start = Instant::now();
     let open = || json!({"type": "control", "method": "open"});
-    wire.send(&invoke(1, "storage", "upload", open()).packets_of(LARGE)).await;
+    wire.send(&cut(&invoke(1, "storage", "upload", open()))).await;
     wire.message().await;
     let begin = json!({"kind": "start", "path": "large", "overwrite": true, "size": FILE});
-    wire.send(&part(2, begin, Vec::new()).packets_of(LARGE)).await;
+    wire.send(&cut(&part(2, begin, Vec::new()))).await;
     wire.frames(4).await;
     for _ in 0..parts {
         wire.send(&data).await;
@@ -195,11 +200,11 @@ async fn files(table: &mut Table) {
     }
     let close = json!({"tool_call_id": "call", "chunk": {"type": "control", "method": "close"}});
     let close = Message::new(3, "room.tool_call_request_chunk", close);
-    wire.send(&close.packets_of(LARGE)).await;
+    wire.send(&cut(&close)).await;
     while wire.message().await.header["chunk"]["method"] != "close" {}
     let up = start.elapsed();
 
-    let pull = part(1, json!({"kind": "pull"}), Vec::new()).packets_of(LARGE);
+    let pull = cut(&part(1, json!({"kind": "pull"}), Vec::new()));
     let echo = Peer::start();
     let mut bare = Wire::connect(&echo.address, "/").await;
     let start = Instant::now();
@@ -211,10 +216,10 @@ async fn files(table: &mut Table) {
     let bare_down = start.elapsed() / 2;
     let mut wire = enter(&served, &token(&served)).await;
     let start = Instant::now();
-    wire.send(&invoke(1, "storage", "download", open()).packets_of(LARGE)).await;
+    wire.send(&cut(&invoke(1, "storage", "download", open()))).await;
     wire.message().await;
     let begin = json!({"kind": "start", "path": "large", "chunk_size": PART});
-    wire.send(&part(2, begin, Vec::new()).packets_of(LARGE)).await;
+    wire.send(&cut(&part(2, begin, Vec::new()))).await;
     let mut bytes = 0;
     while bytes < FILE {
         let message = wire.message().await;

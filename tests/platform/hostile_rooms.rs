@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use meshagent::room::message::Message;
+use meshagent::room::message::{Message, SLICE};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -367,8 +367,8 @@ async fn garbage_before_and_after_the_greeting_ends_one_connection_alone() {
             let garbage: Vec<u8> = (0..seed * 7).map(|it| it.wrapping_mul(seed)).collect();
             let _ = wild.socket.send(Frame::binary(garbage)).await;
             // Half a message, and no more of it.
-            let half = Message::new(1, "set_attributes", json!({"a": "x".repeat(5000)})).packets();
-            for packet in half.into_iter().take(2) {
+            let half = Message::new(1, "set_attributes", json!({"a": "x".repeat(5000)}));
+            for packet in half.packets(SLICE).take(2) {
                 let _ = wild.socket.send(Frame::binary(packet)).await;
             }
         }
