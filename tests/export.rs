@@ -461,3 +461,21 @@ fn an_export_keeps_how_objects_are_treated_whether_a_set_is_named_or_not() {
         sandbox.embedded(0, &["plan", "-f", folder, "--set", "x", "--exit-code"]);
     }
 }
+
+/// The fault: files and documents had only the ids that the platform gave.
+#[test]
+fn a_task_with_an_id_of_the_platform_gets_a_name_that_tells_what_it_is_about() {
+    let sandbox = Sandbox::new();
+    sandbox.embedded(0, &["rooms", "create", "--name", "lobby"]);
+    let add = ["scheduled-task", "add", "--room", "lobby", "--queue", "daily/news"];
+    let more = ["--schedule", "@daily", "--payload", "{}"];
+    let id = sandbox.embedded(0, &[&add[..], &more].concat()).stdout.trim().to_owned();
+    sandbox.embedded(0, &["export", "--dir", "out"]);
+    let name = format!("lobby-daily-news-{}", &id[..8]);
+    let text = std::fs::read_to_string(sandbox.path(&format!("out/scheduled-task/{name}.yaml")));
+    let text = text.unwrap();
+    assert!(text.contains(&format!("  name: {name}\nid: {id}\n")), "{text}");
+    // It declares the same task again.
+    let plan = sandbox.embedded(0, &["plan", "-f", "out", "--adopt"]).stdout;
+    assert!(plan.contains("Plan: 2 to adopt."), "{plan}");
+}

@@ -86,11 +86,13 @@ async fn a_helper_is_called_to_a_room_that_is_recorded() {
     assert_eq!(place.until(&list, |listed| !listed.is_empty()), "storage\n");
     // The room goes on for the helper, and what happened in it can be read.
     let sessions = place.run(&["session", "list", "-o", "json"]).json();
-    let session = sessions["sessions"].as_array().expect("sessions").first().expect("a session").clone();
+    let session =
+        sessions["sessions"].as_array().expect("sessions").first().expect("a session").clone();
     assert_eq!((&session["room_name"], &session["is_active"]), (&"demo".into(), &true.into()));
     let id = session["id"].as_str().expect("an id");
     let events = place.run(&["session", "show", id, "-o", "json"]).json();
-    let kinds = events["events"].as_array().expect("events").iter().map(|event| event["type"].clone());
+    let kinds =
+        events["events"].as_array().expect("events").iter().map(|event| event["type"].clone());
     let kinds: Vec<_> = kinds.collect();
     assert!(kinds.contains(&"participant.joined".into()), "{kinds:?}");
     assert!(kinds.contains(&"toolkit.registered".into()), "{kinds:?}");

@@ -485,22 +485,6 @@ mod tests {
     }
 
     #[test]
-    fn a_task_with_an_id_of_the_platform_gets_a_name_that_tells_what_it_is_about() {
-        let fields =
-            json!({"room": "Lobby", "queue": "daily/news", "schedule": "@daily", "payload": {}});
-        let id = "2b0f9b9e-1111-4222-8333-444455556666";
-        let task =
-            |name: &str| object(key(KindName::ScheduledTask, name, None), Tree::from(&fields));
-        let export = export(vec![task(id), task("nightly")], Layout::Object);
-        assert_eq!(export.notes, [""; 0]);
-        let text = |path: &str| export.files[&PathBuf::from(path)].as_str();
-        let named = text("scheduled-task/lobby-daily-news-2b0f9b9e.yaml");
-        assert!(named.contains("  name: lobby-daily-news-2b0f9b9e\n"), "{named}");
-        assert!(named.contains(&format!("id: {id}\n")), "{named}");
-        assert!(!text("scheduled-task/nightly.yaml").contains("id:"));
-    }
-
-    #[test]
     fn a_service_with_obscure_values_is_recognized() {
         let source = "version: v1\nkind: ServiceTemplate\nmetadata: {name: a}\nvariables:\n- {name: token, obscure: true, optional: true}\ncontainer:\n  image: x\n";
         let service = |values: Value| {

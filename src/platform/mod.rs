@@ -341,8 +341,8 @@ impl Platform {
     }
 }
 
-/// Runs for ever: warns about files that were removed or overwritten, and ends rooms that were
-/// deleted. Another process of the same store may have deleted a room, or it may have been deleted
+/// Runs for ever: warns about files that were removed or overwritten, removes participants who may
+/// no longer be in their rooms, and ends rooms that were deleted. Another process of the same store may have deleted a room, or it may have been deleted
 /// right before somebody entered.
 async fn look_after(store: &Store, rooms: &Rooms) {
     loop {
@@ -353,6 +353,9 @@ async fn look_after(store: &Store, rooms: &Rooms) {
         // If that cannot be known, they continue.
         let gone = objects::rooms::gone(store.reads(), rooms.running()).await;
         gone.unwrap_or_default().iter().for_each(|room| rooms.delete(room));
+        if let Err(refusal) = rooms.remove_unwelcome().await {
+            notice::tell("it was not checked who may still be in rooms", &refusal);
+        }
     }
 }
 

@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn what_does_not_work_is_named() {
         let works = ("Service/a".to_owned(), Health::Works);
-        assert!(verdict(&[works.clone()]).is_ok());
+        assert!(verdict(std::slice::from_ref(&works)).is_ok());
         let waits = ("Service/b".to_owned(), Health::Waits("it is starting".to_owned()));
         let error = verdict(&[works, waits]).unwrap_err();
         assert_eq!(error.class, Class::Unhealthy);

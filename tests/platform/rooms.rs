@@ -450,3 +450,30 @@ async fn rooms_close_before_requests_are_waited_for() {
     assert!(told[..length].starts_with(b"HTTP/1.1 201 "), "{:?}", &told[..length]);
     serving.await.expect("an end").expect("no error");
 }
+
+#[tokio::test]
+async fn who_may_no_longer_be_in_a_room_is_removed_from_it() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    server.send("POST", "/users", json!({"user_id": "ada"})).await.expect(201);
+    let key = server.key_for_user("ada").await;
+    let grant = json!({"room_id": room, "user_id": "ada", "permissions": {"queues": {}}});
+    server.send("POST", "/room-grants", grant).await.expect(201);
+    let given = server.connect(&key, "demo").await;
+    let signed = token_for(&key, "demo", json!({"queues": {}}));
+    let mut inside = Vec::new();
+    for token in [&given, &signed] {
+        let mut visitor = Visitor::enter(&server, "demo", token).await;
+        visitor.greeting().await;
+        inside.push(visitor);
+    }
+    let given = server.connect(&server.owner, "demo").await;
+    let mut owner = Visitor::enter(&server, "demo", &given).await;
+    owner.greeting().await;
+    server.own("DELETE", &format!("/room-grants/{room}/ada")).send().await.expect(204);
+    for visitor in &mut inside {
+        assert_eq!(visitor.end().await, Some(1008));
+    }
+    owner.send(&Message::new(1, "room.list_toolkits", json!({}))).await;
+    assert_eq!(owner.next().await.id, 1);
+}

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::invoke::{self, InvokeToolArgs};
 use super::{InRoom, RoomArgs, run_one};
 use crate::commands::show::{JsonListArgs, Listed};
 use crate::error::Result;
@@ -12,6 +13,10 @@ use crate::room::agents::{ListToolkits, Tool, Toolkit, Toolkits};
 /// Commands of `room agent`.
 #[derive(Debug, clap::Subcommand)]
 pub enum AgentCommand {
+    /// Call a tool of a toolkit
+    // The reference has another --timeout here than that of requests.
+    #[command(mut_arg("timeout", |it| it.long("request-timeout")))]
+    InvokeTool(InvokeToolArgs),
     /// List the toolkits that are in a room, with their tools
     ListToolkits(ListToolkitsArgs),
 }
@@ -93,6 +98,7 @@ fn shown_tool(name: &str, tool: &Tool) -> Value {
 /// As [`super::run`].
 pub async fn run(command: AgentCommand) -> Result<ExitCode> {
     match command {
+        AgentCommand::InvokeTool(args) => invoke::run(&args).await,
         AgentCommand::ListToolkits(args) => run_one(&args).await,
     }
 }

@@ -5,16 +5,26 @@
 
 use std::process::ExitCode;
 
+use tokio_util::sync::CancellationToken;
+
 use self::entering::Entering;
 use super::group::Lenient;
 use super::option_values;
-use crate::error::{Class, Result};
-use crate::room::client::Room;
+use crate::connection::Connection;
+use crate::error::{Class, Error, Result};
+use crate::room::client::{Incoming, Room};
+use crate::room::lasting::{self, News, NotEntered};
 use crate::room::operation::{Operation, not_done};
 use crate::settings::PlatformArgs;
 
 mod agent;
+mod developer;
 pub mod entering;
+mod invoke;
+mod messaging;
+mod queue;
+mod service;
+mod storage;
 
 /// Commands of `room`.
 #[derive(Debug, clap::Subcommand)]
@@ -22,6 +32,21 @@ pub enum RoomCommand {
     /// See which agents and toolkits are in a room
     #[command(subcommand, alias = "agents")]
     Agent(Lenient<agent::AgentCommand>),
+    /// Send messages to queues of a room, and receive them
+    #[command(subcommand)]
+    Queue(Lenient<queue::QueueCommand>),
+    /// See who takes part in messaging, and send messages
+    #[command(subcommand)]
+    Messaging(Lenient<messaging::MessagingCommand>),
+    /// Copy, list and remove files of a room
+    #[command(subcommand)]
+    Storage(Lenient<storage::StorageCommand>),
+    /// See how the services of a room are, and start them again
+    #[command(subcommand, alias = "services")]
+    Service(Lenient<service::RoomServiceCommand>),
+    /// Watch what is logged in a room
+    #[command(subcommand)]
+    Developer(Lenient<developer::DeveloperCommand>),
 }
 
 /// Which room is entered.
@@ -41,13 +66,24 @@ impl RoomArgs {
     ///
     /// No room; one that does not let the participant in; errors of the work.
     async fn with<T>(&self, work: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
+        self.hearing(async |room: &Room, incoming| {
+            // Nobody listens to what the room tells besides, and it need not be kept.
+            drop(incoming);
+            work(room).await
+        })
+        .await
+    }
+
+    /// The same for work that listens to what the room tells besides.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with`].
+    async fn hearing<T>(&self, work: impl AsyncFnOnce(&Room, Incoming) -> Result<T>) -> Result<T> {
         let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
         let within = async |entering: Entering| {
-            let (room, pushed) = entering.enter(&self.platform).await?;
-            // Nobody listens to what the room tells besides, and a reader that waits for that would
-            // never come to the answer.
-            drop(pushed);
-            let done = work(&room).await;
+            let (room, incoming) = entering.enter(&self.platform).await?;
+            let done = work(&room, incoming).await;
             room.leave().await;
             done
         };
@@ -57,6 +93,51 @@ impl RoomArgs {
                 let entering = async |it: &_| within(Entering::ask(it, &room).await?).await;
                 self.platform.with(entering).await
             }
+        }
+    }
+
+    /// The same for work that goes on after a lost connection, until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with`]; another try would change nothing.
+    async fn lasting(
+        &self,
+        work: impl AsyncFn(&Room) -> Result<()>,
+        stop: &CancellationToken,
+        tell: impl FnMut(News),
+    ) -> Result<()> {
+        let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
+        let lasting = async |connection: Option<&Connection>| {
+            let mut was_there = false;
+            let enter = async || {
+                let entering = match connection {
+                    Some(connection) => Entering::ask(connection, &room).await,
+                    None => Entering::invited(&room, &self.platform)
+                        .ok_or_else(|| Error::failed("there is no token for the room any more")),
+                };
+                let entered = match entering {
+                    Ok(entering) => entering.enter(&self.platform).await,
+                    Err(error) => Err(error),
+                };
+                // A room that cannot be entered at first is not waited for.
+                let is_first = !was_there;
+                was_there |= entered.is_ok();
+                entered.map_err(|error| {
+                    let known = NotEntered::from(error);
+                    NotEntered { is_for_good: known.is_for_good || is_first, ..known }
+                })
+            };
+            let work = async |room: &Room, incoming: Incoming| {
+                // Nobody listens to what the room tells besides.
+                drop(incoming);
+                work(room).await
+            };
+            lasting::lasting(enter, work, stop, tell).await.map(|_: Option<()>| ())
+        };
+        match Entering::invited(&room, &self.platform) {
+            Some(_) => lasting(None).await,
+            None => self.platform.with(async |it: &_| lasting(Some(it)).await).await,
         }
     }
 }
@@ -87,7 +168,7 @@ trait InRoom: clap::Args {
 /// Runs a command that asks a room for one operation.
 async fn run_one(command: &impl InRoom) -> Result<ExitCode> {
     let asked = command.asked()?;
-    let answer = command.at().with(async |room| ask(room, &asked).await).await?;
+    let answer = command.at().with(async |room: &Room| ask(room, &asked).await).await?;
     command.show(answer)
 }
 
@@ -108,5 +189,10 @@ pub async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
 pub async fn run(command: RoomCommand) -> Result<ExitCode> {
     match command {
         RoomCommand::Agent(command) => agent::run(command.0).await,
+        RoomCommand::Queue(command) => queue::run(command.0).await,
+        RoomCommand::Messaging(command) => messaging::run(command.0).await,
+        RoomCommand::Storage(command) => storage::run(command.0).await,
+        RoomCommand::Service(command) => service::run(command.0).await,
+        RoomCommand::Developer(command) => developer::run(command.0).await,
     }
 }

@@ -225,6 +225,30 @@ impl Participant {
         self.builds && self.given.is_none()
     }
 
+    /// Whether it may still be in a room that it has entered: everything that let it in is as it
+    /// was. Its token may have expired meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn may_stay(&self, reads: &SqlitePool, room: &Room) -> Result<bool> {
+        let question = Question { key: &self.claims.kid, ..Question::default() };
+        let Some(signer) = Standing::of(reads, &question).await? else { return Ok(false) };
+        let own_role = signer.role();
+        let held = match (signer.key.holder(), &self.given) {
+            (Some(holder), _) => own_role.map(|role| (holder, role)),
+            (None, Some(given)) => given.holds(reads, &self.claims.sub).await?,
+            (None, None) => None,
+        };
+        let Some((holder, role)) = held else { return Ok(false) };
+        let now = Self { holder, role, builds: role >= Role::Developer, ..self.clone() };
+        match now.may_enter(reads, room).await {
+            Ok(()) => Ok(true),
+            Err(Refusal::Forbidden(_)) => Ok(false),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// What a token contains that this participant gets for itself.
     ///
     /// # Errors

@@ -52,6 +52,7 @@ use secrecy::SecretString;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::deliveries::Deliveries;
@@ -63,6 +64,7 @@ use self::room::Room;
 use super::auth::Entrant;
 use super::error::{Refusal, Result};
 use super::host::reachable;
+use super::objects::rooms::Room as StoredRoom;
 use super::objects::sessions::{self, Session};
 use super::objects::stored;
 use super::store::Store;
@@ -273,6 +275,31 @@ impl Rooms {
     /// The ids of the rooms that run.
     pub fn running(&self) -> Vec<String> {
         self.0.open().rooms.keys().cloned().collect()
+    }
+
+    /// Removes participants who may no longer be where they are: something was taken back that let
+    /// them in. If that cannot be known, they stay.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn remove_unwelcome(&self) -> Result<()> {
+        let rooms: Vec<_> =
+            self.0.open().rooms.values().map(|handle| Arc::clone(&handle.room)).collect();
+        let reads = self.0.store.reads();
+        for room in rooms {
+            let guests: Vec<_> =
+                room.state().present.values().map(|it| Arc::clone(&it.guest)).collect();
+            let Some(row) = StoredRoom::find_by_id(reads, &room.project, &room.id).await? else {
+                continue;
+            };
+            for guest in guests {
+                if !guest.participant.may_stay(reads, &row).await? {
+                    guest.dismiss(CloseCode::Policy, "what let the participant in was taken back");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Lets a participant in. The first one starts the room, and after the last it has ended.
