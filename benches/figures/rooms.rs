@@ -230,14 +230,12 @@ async fn files(table: &mut Table) {
     let mut bytes = 0;
     while bytes < FILE {
         let message = wire.message().await;
-        match message.header["chunk"]["headers"]["kind"].as_str() {
-            Some("start" | "data") => {
-                bytes += message.bytes.len();
-                if bytes < FILE {
-                    wire.send(&pull).await;
-                }
+        let kind = message.header["chunk"]["headers"]["kind"].as_str();
+        if matches!(kind, Some("start" | "data")) {
+            bytes += message.bytes.len();
+            if bytes < FILE {
+                wire.send(&pull).await;
             }
-            _ => {}
         }
     }
     let down = start.elapsed();

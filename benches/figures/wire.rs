@@ -106,6 +106,7 @@ pub fn peer() {
             let all = all.clone();
             tokio::spawn(async move {
                 let mut path = String::new();
+                #[expect(clippy::result_large_err, reason = "the type is the library's")]
                 let seen =
                     |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
                      answer| {

@@ -403,3 +403,25 @@ async fn two_thousand_idle_participants_cost_little() {
     let told = ask(&mut first, invoke(1, "queues", "list", json!({}))).await;
     assert_eq!(told["json"], json!({"queues": []}));
 }
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let mut visitor = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    visitor.greeting().await;
+    for (status, size, is_there) in
+        [(1007, json!(null), false), (1000, json!(5), false), (1000, json!(null), true)]
+    {
+        ask(&mut visitor, opened(1, "u", "storage", "upload")).await;
+        let start = json!({"kind": "start", "path": "f", "overwrite": true, "size": size});
+        ask(&mut visitor, part(2, "u", start, Vec::new())).await;
+        ask(&mut visitor, part(3, "u", json!({"kind": "data"}), b"ab".to_vec())).await;
+        let mut close = closed(4, "u");
+        close.header["chunk"]["status_code"] = status.into();
+        visitor.send(&close).await;
+        while visitor.next().await.header["chunk"]["method"] != "close" {}
+        let told = ask(&mut visitor, invoke(5, "storage", "exists", json!({"path": "f"}))).await;
+        assert_eq!(told["json"], json!({"exists": is_there}), "{status} {size}");
+    }
+}

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::task::{Context as Turn, Poll};
 use std::time::Duration;
 
+use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
@@ -36,10 +37,10 @@ const BUFFER: usize = 256 * 1024;
 pub struct CopyArgs {
     /// What is copied: room://PATH in the room, or a path on this machine; *, ? and [] in its last
     /// part stand for several files
-    #[arg(value_name = "SOURCE_PATH")]
+    #[arg(value_name = "SOURCE_PATH", value_hint = ValueHint::AnyPath)]
     source: String,
     /// Where to: a file, or a folder that exists or ends with a slash
-    #[arg(value_name = "DEST_PATH")]
+    #[arg(value_name = "DEST_PATH", value_hint = ValueHint::AnyPath)]
     destination: String,
     /// Copy folders with everything in them
     #[arg(short, long)]

@@ -12,6 +12,7 @@ mod location;
 
 use std::process::ExitCode;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use self::copy::{CopyArgs, copy};
@@ -45,7 +46,7 @@ pub enum StorageCommand {
 #[derive(Debug, clap::Args)]
 pub struct OneArgs {
     /// The path in the room, with room:// before it or without
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     #[command(flatten)]
     at: RoomArgs,
@@ -55,7 +56,7 @@ pub struct OneArgs {
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// The path: room://PATH in the room, or one on this machine
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// How the text is encoded: utf-8, ascii, latin-1, utf-16, utf-16le or utf-16be
     #[arg(long, value_name = "NAME", default_value = "utf-8")]
@@ -72,7 +73,7 @@ pub struct ShowArgs {
 pub struct RemoveArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
     /// stand for several files
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// Remove a folder with everything in it
     #[arg(short, long)]
@@ -86,7 +87,7 @@ pub struct RemoveArgs {
 pub struct LsArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
     /// stand for several
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// List what is in folders, too
     #[arg(short, long)]
