@@ -61,6 +61,23 @@ pub fn programs(tested: &str, names: &[&str]) -> bool {
     met(names.iter().all(starts), tested, &names.join(" and "))
 }
 
+/// Whether there are Node and its installer of packages. The runner of tests is told how many files
+/// to run at once, which it understands since this version.
+pub fn node(tested: &str) -> bool {
+    const VERSION: (u32, u32) = (20, 10);
+    let said = |name: &str| {
+        let output = Command::new(name).arg("--version").stdin(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
+    let is_new = said("node").is_some_and(|version| {
+        let mut parts = version.trim_start_matches('v').split('.');
+        (number(parts.next()), number(parts.next())) >= (Some(VERSION.0), Some(VERSION.1))
+    });
+    let needed = format!("Node {}.{} or newer with npm", VERSION.0, VERSION.1);
+    met(is_new && said("npm").is_some(), tested, &needed)
+}
+
 /// The engine for containers that runs here and has this image or can get it. Few machines have
 /// one, those of CI included, so a test without it is skipped with `CI=true` too.
 pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {

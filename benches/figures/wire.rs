@@ -8,8 +8,8 @@ use meshagent::room::message::{Assembler, Message};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 
 /// The first argument of a process that is a bare peer.
 pub const PEER: &str = "--peer";
@@ -32,9 +32,9 @@ impl Wire {
     }
 
     /// Sends frames.
-    pub async fn send(&mut self, frames: &[Vec<u8>]) {
+    pub async fn send(&mut self, frames: &[Bytes]) {
         for frame in frames {
-            self.socket.feed(Frame::binary(frame.clone())).await.expect("a way out");
+            self.socket.feed(Frame::Binary(frame.clone())).await.expect("a way out");
         }
         self.socket.flush().await.expect("a way out");
     }
@@ -106,6 +106,7 @@ pub fn peer() {
             let all = all.clone();
             tokio::spawn(async move {
                 let mut path = String::new();
+                #[expect(clippy::result_large_err, reason = "the type is the library's")]
                 let seen =
                     |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
                      answer| {

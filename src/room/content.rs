@@ -12,7 +12,7 @@ pub const INVALID_REQUEST: i64 = 1002;
 pub const UNEXPECTED: i64 = 1100;
 
 /// The close status of a stream that ended well.
-const NORMAL: i64 = 1000;
+pub const NORMAL: i64 = 1000;
 
 /// The close status of a stream that ended before it was whole.
 pub const INVALID_DATA: i64 = 1007;

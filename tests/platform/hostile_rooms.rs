@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use meshagent::room::message::Message;
+use meshagent::room::message::{Message, SLICE};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -367,8 +367,8 @@ async fn garbage_before_and_after_the_greeting_ends_one_connection_alone() {
             let garbage: Vec<u8> = (0..seed * 7).map(|it| it.wrapping_mul(seed)).collect();
             let _ = wild.socket.send(Frame::binary(garbage)).await;
             // Half a message, and no more of it.
-            let half = Message::new(1, "set_attributes", json!({"a": "x".repeat(5000)})).packets();
-            for packet in half.into_iter().take(2) {
+            let half = Message::new(1, "set_attributes", json!({"a": "x".repeat(5000)}));
+            for packet in half.packets(SLICE).take(2) {
                 let _ = wild.socket.send(Frame::binary(packet)).await;
             }
         }
@@ -402,4 +402,26 @@ async fn two_thousand_idle_participants_cost_little() {
     assert!(each <= 64 * 1024, "{each} bytes for each participant");
     let told = ask(&mut first, invoke(1, "queues", "list", json!({}))).await;
     assert_eq!(told["json"], json!({"queues": []}));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let mut visitor = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    visitor.greeting().await;
+    for (status, size, is_there) in
+        [(1007, json!(null), false), (1000, json!(5), false), (1000, json!(null), true)]
+    {
+        ask(&mut visitor, opened(1, "u", "storage", "upload")).await;
+        let start = json!({"kind": "start", "path": "f", "overwrite": true, "size": size});
+        ask(&mut visitor, part(2, "u", start, Vec::new())).await;
+        ask(&mut visitor, part(3, "u", json!({"kind": "data"}), b"ab".to_vec())).await;
+        let mut close = closed(4, "u");
+        close.header["chunk"]["status_code"] = status.into();
+        visitor.send(&close).await;
+        while visitor.next().await.header["chunk"]["method"] != "close" {}
+        let told = ask(&mut visitor, invoke(5, "storage", "exists", json!({"path": "f"}))).await;
+        assert_eq!(told["json"], json!({"exists": is_there}), "{status} {size}");
+    }
 }

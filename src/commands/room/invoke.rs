@@ -132,7 +132,7 @@ pub async fn run(args: &InvokeToolArgs) -> Result<ExitCode> {
     let what = format!("{}.{}", args.toolkit, args.tool);
     let failed = |refused: Refused| not_done(&what, &refused);
     args.at
-        .with(async |room: &Room, _| {
+        .with(async |room: &Room| {
             args.listed(room).await?;
             match room.call(invocation.clone()).await.map_err(failed)? {
                 Answered::Content(content) => output::json(&shown(content)),

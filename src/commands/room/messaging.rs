@@ -90,7 +90,7 @@ async fn enabled(room: &Room, mut incoming: Incoming) -> Result<Vec<Participant>
 }
 
 async fn list(args: &MessagingListArgs) -> Result<ExitCode> {
-    let participants = args.at.with(enabled_in).await?;
+    let participants = args.at.hearing(enabled_in).await?;
     let listed = Listed {
         envelope: None,
         columns: &["id", "role", "attributes"],
@@ -109,7 +109,7 @@ async fn send(args: &SendArgs) -> Result<ExitCode> {
     let letter = letter(&args.kind, &args.data)?;
     let to = args.to_participant_id.clone();
     args.at
-        .with(async |room: &Room, incoming| {
+        .hearing(async |room: &Room, incoming| {
             let others = enabled(room, incoming).await?;
             if !others.iter().any(|other| other.id == to) {
                 let told = format!("no participant with the id {to:?} takes part in messaging");
@@ -128,7 +128,7 @@ async fn send(args: &SendArgs) -> Result<ExitCode> {
 async fn broadcast(args: &BroadcastArgs) -> Result<ExitCode> {
     let letter = letter(CHAT, &args.data)?;
     args.at
-        .with(async |room: &Room, incoming| {
+        .hearing(async |room: &Room, incoming| {
             enabled(room, incoming).await?;
             ask(room, &Broadcast { letter: letter.clone() }).await
         })

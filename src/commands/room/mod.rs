@@ -60,13 +60,26 @@ pub struct RoomArgs {
 }
 
 impl RoomArgs {
-    /// Enters the room, does the work, and leaves. Whoever does not want what the room tells
-    /// besides drops it.
+    /// Enters the room, does the work, and leaves.
     ///
     /// # Errors
     ///
     /// No room; one that does not let the participant in; errors of the work.
-    async fn with<T>(&self, work: impl AsyncFnOnce(&Room, Incoming) -> Result<T>) -> Result<T> {
+    async fn with<T>(&self, work: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
+        self.hearing(async |room: &Room, incoming| {
+            // Nobody listens to what the room tells besides, and it need not be kept.
+            drop(incoming);
+            work(room).await
+        })
+        .await
+    }
+
+    /// The same for work that listens to what the room tells besides.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with`].
+    async fn hearing<T>(&self, work: impl AsyncFnOnce(&Room, Incoming) -> Result<T>) -> Result<T> {
         let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
         let within = async |entering: Entering| {
             let (room, incoming) = entering.enter(&self.platform).await?;
@@ -155,7 +168,7 @@ trait InRoom: clap::Args {
 /// Runs a command that asks a room for one operation.
 async fn run_one(command: &impl InRoom) -> Result<ExitCode> {
     let asked = command.asked()?;
-    let answer = command.at().with(async |room: &Room, _| ask(room, &asked).await).await?;
+    let answer = command.at().with(async |room: &Room| ask(room, &asked).await).await?;
     command.show(answer)
 }
 

@@ -266,7 +266,7 @@ impl InRoom for SizeArgs {
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
     let mut signals = Signals::listen(&STOP)?;
     args.at
-        .with(async |room: &Room, _| {
+        .with(async |room: &Room| {
             let mut known: BTreeMap<String, u64> = BTreeMap::new();
             loop {
                 let queues = ask(room, &List {}).await?.queues;

@@ -115,7 +115,7 @@ async fn restart(args: &RestartArgs) -> Result<ExitCode> {
     let wanted = args.id.as_ref().or(args.name.as_ref()).map_or("", String::as_str);
     let (name, id) = args
         .at
-        .with(async |room: &Room, _| {
+        .with(async |room: &Room| {
             let rows = rows(&ask(room, &List {}).await?);
             let field = if args.id.is_some() { "id" } else { "name" };
             let text =

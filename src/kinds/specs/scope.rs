@@ -1,5 +1,8 @@
 //! API scopes: what a participant token may do in a room.
 //!
+//! Tokens that the npm package signs spell members in camel case, which is read as well: a
+//! restriction that was not understood would be none.
+//!
 //! An absent member grants nothing of that area; an empty one (`queues: {}`) grants all of
 //! it with the defaults below. Inside a member an absent list means "any", and an empty
 //! list means "none", so here, unlike in service fields, the two differ.
@@ -51,6 +54,7 @@ pub struct ApiScope {
 pub struct LivekitGrant {
     /// Breakout rooms by exact name; absent means any.
     #[schemars(extend("x-set" = true))]
+    #[serde(alias = "breakoutRooms")]
     pub breakout_rooms: Option<Vec<String>>,
 }
 
@@ -123,6 +127,7 @@ pub struct DatabaseGrant {
     #[schemars(extend("x-unique" = ["name", "namespace"]))]
     pub tables: Option<Vec<TableGrant>>,
     /// Whether tables may be listed.
+    #[serde(alias = "listTables")]
     pub list_tables: bool,
 }
 
@@ -210,6 +215,7 @@ pub struct PathGrant {
     pub path: String,
     /// Whether writing is refused.
     #[serde(default)]
+    #[serde(alias = "readOnly")]
     pub read_only: bool,
 }
 
@@ -247,6 +253,7 @@ pub struct ContainersGrant {
     #[schemars(extend("x-set" = true))]
     pub run: Option<Vec<String>>,
     /// Whether containers may be used at all.
+    #[serde(alias = "useContainers")]
     pub use_containers: bool,
 }
 
@@ -277,19 +284,25 @@ impl Default for DeveloperGrant {
 #[schemars(deny_unknown_fields)]
 pub struct AgentsGrant {
     /// Whether agents may be registered.
+    #[serde(alias = "registerAgent")]
     pub register_agent: bool,
     /// Whether toolkits for everybody may be registered.
+    #[serde(alias = "registerPublicToolkit")]
     pub register_public_toolkit: bool,
     /// Whether toolkits for oneself may be registered.
+    #[serde(alias = "registerPrivateToolkit")]
     pub register_private_toolkit: bool,
     /// Whether agents may be called.
     pub call: bool,
     /// Whether agents may be used.
+    #[serde(alias = "useAgents")]
     pub use_agents: bool,
     /// Whether tools may be used.
+    #[serde(alias = "useTools")]
     pub use_tools: bool,
     /// The toolkits that may be used; absent means any.
     #[schemars(extend("x-set" = true))]
+    #[serde(alias = "allowedToolkits")]
     pub allowed_toolkits: Option<Vec<String>>,
 }
 
@@ -329,6 +342,7 @@ pub struct OAuthTokenGrant {
     /// The endpoint, exact or with a trailing `*`.
     pub endpoint: String,
     /// The client id, exact.
+    #[serde(alias = "clientId")]
     pub client_id: String,
 }
 
@@ -339,6 +353,7 @@ pub struct OAuthTokenGrant {
 pub struct SecretsGrant {
     /// The clients whose tokens may be asked for; absent means any.
     #[schemars(extend("x-unique" = ["endpoint", "client_id"]))]
+    #[serde(alias = "requestOauthToken")]
     pub request_oauth_token: Option<Vec<OAuthTokenGrant>>,
 }
 

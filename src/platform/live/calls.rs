@@ -19,7 +19,7 @@ use super::operations::{self, Run};
 use super::outgoing::Sent;
 use super::room::{Room, part};
 use crate::kinds::specs::scope::ApiScope;
-use crate::room::content::{Content, Refused};
+use crate::room::content::{Content, NORMAL, Refused};
 use crate::room::message::Message;
 
 /// Numbers that rooms have for refusals.
@@ -106,6 +106,7 @@ pub struct Stream {
     call: String,
     input: mpsc::Receiver<Part>,
     is_over: bool,
+    is_given_up: bool,
 }
 
 impl Stream {
@@ -116,7 +117,10 @@ impl Stream {
         }
         // A caller that leaves without ending its stream ends this task, too.
         let Part { id, content, share } = self.input.recv().await?;
-        self.is_over = matches!(content, Content::Close { .. });
+        if let Content::Close { status, .. } = &content {
+            self.is_over = true;
+            self.is_given_up = *status != NORMAL;
+        }
         self.caller.guest.answer(id, Content::Empty);
         drop(share);
         (!self.is_over).then_some(content)
@@ -131,6 +135,11 @@ impl Stream {
         let letter = self.letter(content).into();
         let relayed = self.caller.guest.relay(&letter).await;
         relayed.map_err(|_| Refused::new("the caller does not read the answer"))
+    }
+
+    /// Whether the caller has ended its stream because something went wrong.
+    pub const fn is_given_up(&self) -> bool {
+        self.is_given_up
     }
 
     /// The id of the call, as the caller knows it.
@@ -244,7 +253,13 @@ impl Caller {
                 let call = invoke.tool_call_id.filter(|call| !call.is_empty());
                 let call = call.ok_or_else(|| Refused::invalid("a stream needs a tool_call_id"))?;
                 let input = self.guest.open(&call)?;
-                let mut stream = Stream { caller: self.clone(), call, input, is_over: false };
+                let mut stream = Stream {
+                    caller: self.clone(),
+                    call,
+                    input,
+                    is_over: false,
+                    is_given_up: false,
+                };
                 let gate = found.gate;
                 self.guest.answer(id, Content::Open);
                 self.guest.run(async move {

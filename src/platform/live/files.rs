@@ -58,7 +58,7 @@ impl FilePath {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    const fn is_root(&self) -> bool {
+    const fn is_top(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -109,7 +109,7 @@ impl Files {
         match fs::symlink_metadata(self.place(path)?) {
             Ok(about) => Ok(Some(entry(path.name().to_owned(), &about))),
             // The root is always there.
-            Err(error) if is_missing(&error) && path.is_root() => {
+            Err(error) if is_missing(&error) && path.is_top() => {
                 Ok(Some(Entry { is_folder: true, ..Entry::default() }))
             }
             Err(error) if is_missing(&error) => Ok(None),
@@ -154,7 +154,7 @@ impl Files {
     ///
     /// There is nothing; a folder that is not empty, unless that is wanted; the system's.
     pub fn delete(&self, path: &FilePath, recursive: bool) -> Result<Vec<String>, Refused> {
-        if path.is_root() {
+        if path.is_top() {
             return Err(refused(INVALID_PATH, "the root cannot be deleted"));
         }
         let place = self.place(path)?;
@@ -212,7 +212,7 @@ impl Files {
     ///
     /// Something is there that must not be replaced; the system's.
     pub fn begin(&self, path: FilePath, overwrite: bool) -> Result<Draft, Refused> {
-        if path.is_root() {
+        if path.is_top() {
             return Err(refused(INVALID_PATH, "a file needs a name"));
         }
         match self.stat(&path)? {

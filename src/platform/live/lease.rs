@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::platform::error::{Refusal, Result};
 
-/// The file, in the data folder.
-const NAME: &str = "rooms.lock";
+/// The file, in the data folder, beside the database and named after it.
+const NAME: &str = "platform.sqlite-rooms";
 
 /// The longest address that is read, in bytes.
 const ADDRESS: u64 = 1024;

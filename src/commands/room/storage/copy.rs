@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::task::{Context as Turn, Poll};
 use std::time::Duration;
 
+use clap::ValueHint;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
@@ -36,10 +37,10 @@ const BUFFER: usize = 256 * 1024;
 pub struct CopyArgs {
     /// What is copied: room://PATH in the room, or a path on this machine; *, ? and [] in its last
     /// part stand for several files
-    #[arg(value_name = "SOURCE_PATH")]
+    #[arg(value_name = "SOURCE_PATH", value_hint = ValueHint::AnyPath)]
     source: String,
     /// Where to: a file, or a folder that exists or ends with a slash
-    #[arg(value_name = "DEST_PATH")]
+    #[arg(value_name = "DEST_PATH", value_hint = ValueHint::AnyPath)]
     destination: String,
     /// Copy folders with everything in them
     #[arg(short, long)]
@@ -67,7 +68,7 @@ pub async fn copy(args: &CopyArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     args.at
-        .with(async |room: &Room, _| Copying { room: Some(room), args }.run(&from, &to).await)
+        .with(async |room: &Room| Copying { room: Some(room), args }.run(&from, &to).await)
         .await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,11 +80,20 @@ struct Copying<'a> {
 
 impl Copying<'_> {
     async fn run(&self, from: &Location, to: &Location) -> Result<()> {
-        let sources = match from {
+        let mut sources = match from {
             Location::Here(path) => self.here(path)?,
             Location::Room(path) => self.in_room(path).await?,
         };
         let is_folder = self.is_folder(to).await?;
+        let is_tree = sources.iter().any(|source| source.below.contains('/'));
+        if !is_folder && is_tree {
+            // The folder gets another name.
+            for source in &mut sources {
+                let (_, rest) = source.below.split_once('/').unwrap_or_default();
+                source.below = rest.to_owned();
+            }
+        }
+        let is_folder = is_folder || is_tree;
         if sources.len() != 1 && !is_folder {
             let told = format!("{} is not a folder, and several files are copied", shown(to));
             return Err(Error::failed(told).hint("end it with a slash to make it one"));

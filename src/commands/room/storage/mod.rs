@@ -12,6 +12,7 @@ mod location;
 
 use std::process::ExitCode;
 
+use clap::ValueHint;
 use serde_json::{Value, json};
 
 use self::copy::{CopyArgs, copy};
@@ -45,7 +46,7 @@ pub enum StorageCommand {
 #[derive(Debug, clap::Args)]
 pub struct OneArgs {
     /// The path in the room, with room:// before it or without
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     #[command(flatten)]
     at: RoomArgs,
@@ -55,7 +56,7 @@ pub struct OneArgs {
 #[derive(Debug, clap::Args)]
 pub struct ShowArgs {
     /// The path: room://PATH in the room, or one on this machine
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// How the text is encoded: utf-8, ascii, latin-1, utf-16, utf-16le or utf-16be
     #[arg(long, value_name = "NAME", default_value = "utf-8")]
@@ -72,7 +73,7 @@ pub struct ShowArgs {
 pub struct RemoveArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
     /// stand for several files
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// Remove a folder with everything in it
     #[arg(short, long)]
@@ -86,7 +87,7 @@ pub struct RemoveArgs {
 pub struct LsArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
     /// stand for several
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// List what is in folders, too
     #[arg(short, long)]
@@ -132,7 +133,7 @@ fn missing(path: &str) -> Error {
 
 async fn exists(args: &OneArgs) -> Result<ExitCode> {
     let path = args.path.strip_prefix(location::IN_ROOM).unwrap_or(&args.path).to_owned();
-    let exists = args.at.with(async |room: &Room, _| has(room, &path).await).await?;
+    let exists = args.at.with(async |room: &Room| has(room, &path).await).await?;
     output::data(if exists { "true\n" } else { "false\n" });
     Ok(ExitCode::SUCCESS)
 }
@@ -144,7 +145,7 @@ async fn show(args: &ShowArgs) -> Result<ExitCode> {
             .context(|| format!("failed to read {}", path.display()))?,
         Location::Room(path) => {
             args.at
-                .with(async |room: &Room, _| {
+                .with(async |room: &Room| {
                     match stat(room, &path).await? {
                         None => return Err(missing(&path)),
                         Some(entry) if entry.is_folder => {
@@ -202,7 +203,7 @@ async fn remove(args: &RemoveArgs) -> Result<ExitCode> {
         Location::Here(path) => location::remove_here(&path, args.recursive)?,
         Location::Room(path) => {
             args.at
-                .with(async |room: &Room, _| {
+                .with(async |room: &Room| {
                     let targets = if is_pattern(&path) {
                         let folder = parent_of(&path);
                         let all = entries(room, folder).await?;
@@ -261,7 +262,7 @@ async fn list(args: &LsArgs) -> Result<ExitCode> {
     let rows = match Location::of(&args.path) {
         Location::Here(path) => location::list_here(&path, args.recursive)?,
         Location::Room(path) => {
-            args.at.with(async |room: &Room, _| in_room(room, &path, args.recursive).await).await?
+            args.at.with(async |room: &Room| in_room(room, &path, args.recursive).await).await?
         }
     };
     args.show.print(listed, rows)

@@ -111,7 +111,7 @@ pub async fn upload(stream: &mut Stream, start: Value) -> Result<(), Refused> {
         file.write_all(&bytes).await.map_err(|error| failed(&error))?;
         stream.send(pull()).await?;
     }
-    if size.is_some_and(|size| count < size) {
+    if stream.is_given_up() || size.is_some_and(|size| count < size) {
         let text = format!("only {count} bytes of the file came, so it was not stored");
         return Err(Refused::invalid(text));
     }
