@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
+use super::option_values;
 use super::signals::{STOP, Signals};
 use crate::api::key::ApiKey;
 use crate::bounded;
@@ -113,6 +114,10 @@ impl RoomsArgs {
     /// The file cannot be read, or is empty.
     fn webhook_secret(&self) -> Result<Option<SecretString>> {
         let Some(path) = &self.webhook_secret_file else {
+            if self.webhook_secret.is_some() {
+                let instead = "give it in a file with --webhook-secret-file";
+                option_values::warn_of_secret("--webhook-secret", instead);
+            }
             let given = variable("MESHAGENT_WEBHOOK_SECRET").map(SecretString::from);
             return Ok(self.webhook_secret.clone().or(given));
         };
