@@ -36,7 +36,16 @@ for line in sys.stdin:
         os.chdir(asked["folder"])
         os.environ.update(asked["environment"])
         sys.argv = ["meshagent", *asked["words"]]
-        sys.exit(app())
+        try:
+            code = app()
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            code = 1
+        sys.stdout.flush()
+        # An end that clears everything away takes as long as the command.
+        os._exit(code or 0)
     print(json.dumps(child), flush=True)
     _, status = os.waitpid(child, 0)
     print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
