@@ -173,7 +173,7 @@ impl InRoom for SendMailArgs {
 impl SendMailArgs {
     /// The mail, as it travels.
     fn mail(&self) -> Result<Vec<u8>> {
-        let from = self.from.parse().map_err(|error| {
+        let from: lettre::message::Mailbox = self.from.parse().map_err(|error| {
             Error::usage(format!("--from {:?} is not an address: {error}", self.from))
                 .hint("write it as ada@example.com or Ada <ada@example.com>")
         })?;
@@ -187,7 +187,10 @@ impl SendMailArgs {
                 .context(|| format!("the media type of {name} is not known"))?;
             parts = parts.singlepart(Attachment::new(name).body(bytes, kind));
         }
+        // Answers refer to it.
+        let id = format!("<{}@{}>", uuid::Uuid::new_v4(), from.email.domain());
         let mail = lettre::Message::builder()
+            .message_id(Some(id))
             .from(from)
             .to(self.recipient()?)
             .subject(self.subject.clone())
@@ -196,12 +199,15 @@ impl SendMailArgs {
         Ok(mail.formatted())
     }
 
-    /// The queue as a recipient: the reference names it so, and readers do not look at it.
+    /// The queue as a recipient: a mailbox answers what is sent to its address, which is the name
+    /// of its queue by default. A queue that is no address gets one that nobody has.
     fn recipient(&self) -> Result<lettre::message::Mailbox> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let name: String = self.queue.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
-        let local = name.trim_matches('.').to_owned();
-        let address = lettre::Address::new(local, "queue.local")
+        if let Ok(mailbox) = self.queue.parse() {
+            return Ok(mailbox);
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        let local: String = self.queue.chars().map(|c| if is_plain(c) { c } else { '-' }).collect();
+        let address = lettre::Address::new(local, "queue.invalid")
             .map_err(|error| Error::usage(format!("the queue cannot be an address: {error}")))?;
         Ok(lettre::message::Mailbox::new(Some(self.queue.clone()), address))
     }

@@ -14,7 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use super::location::{
-    IN_ROOM, Location, entries_here, is_pattern, matching, matching_here, name_of, parent_of,
+    IN_ROOM, Location, entries_here, is_pattern, is_pattern_here, matching, matching_here, name_of,
+    parent_of,
 };
 use super::{RoomArgs, entries, has, joined, missing, not_moved, stat};
 use crate::error::{Context, Error, Result};
@@ -63,12 +64,24 @@ struct Source {
 /// There is nothing to copy; what cannot be read, written or sent.
 pub async fn copy(args: &CopyArgs) -> Result<ExitCode> {
     let (from, to) = (Location::of(&args.source), Location::of(&args.destination));
-    if let (Location::Here(_), Location::Here(_)) = (&from, &to) {
-        Copying { room: None, args }.run(&from, &to).await?;
+    // What is here is looked for before a room is entered.
+    let here = match &from {
+        Location::Here(path) => Some(Copying { room: None, args }.here(path)?),
+        Location::Room(_) => None,
+    };
+    if let (Some(sources), Location::Here(_)) = (&here, &to) {
+        Copying { room: None, args }.run(sources.clone(), &to).await?;
         return Ok(ExitCode::SUCCESS);
     }
     args.at
-        .with(async |room: &Room| Copying { room: Some(room), args }.run(&from, &to).await)
+        .with(async |room: &Room| {
+            let copying = Copying { room: Some(room), args };
+            let sources = match (&from, &here) {
+                (Location::Room(path), _) => copying.in_room(path).await?,
+                (_, here) => here.clone().unwrap_or_default(),
+            };
+            copying.run(sources, &to).await
+        })
         .await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,11 +92,7 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    async fn run(&self, from: &Location, to: &Location) -> Result<()> {
-        let mut sources = match from {
-            Location::Here(path) => self.here(path)?,
-            Location::Room(path) => self.in_room(path).await?,
-        };
+    async fn run(&self, mut sources: Vec<Source>, to: &Location) -> Result<()> {
         let is_folder = self.is_folder(to).await?;
         let is_tree = sources.iter().any(|source| source.below.contains('/'));
         if !is_folder && is_tree {
@@ -112,7 +121,7 @@ impl Copying<'_> {
 
     /// The files that a path here stands for.
     fn here(&self, path: &Path) -> Result<Vec<Source>> {
-        if is_pattern(&path.to_string_lossy()) {
+        if is_pattern_here(path) {
             let found = matching_here(path)?.into_iter().filter(|(_, entry)| !entry.is_folder);
             let sources: Vec<Source> = found
                 .map(|(path, entry)| Source { from: Location::Here(path), below: entry.name })

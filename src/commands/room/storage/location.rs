@@ -46,10 +46,35 @@ pub fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// The path of the folder around a path; empty for the root.
+/// The path of the folder around a path; empty for the root, or a slash if the path begins so.
 #[must_use]
 pub fn parent_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+    match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((parent, _)) => parent,
+        None => "",
+    }
+}
+
+/// A pattern of `fnmatch` as one of globs: only `*`, `?` and complete brackets mean something.
+fn as_glob(pattern: &str) -> String {
+    let mut glob = String::new();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        // A bracket that closes at once holds the closing sign itself.
+        let closes = rest[c.len_utf8()..].char_indices().skip(1).find(|(_, it)| *it == ']');
+        match (c, closes) {
+            ('[', Some((end, _))) => {
+                glob += &rest[..end + 2];
+                rest = &rest[end + 2..];
+                continue;
+            }
+            ('[' | ']' | '{' | '}', _) => glob += &format!("[{c}]"),
+            _ => glob.push(c),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    glob
 }
 
 /// Those whose names fit a pattern.
@@ -58,7 +83,7 @@ pub fn parent_of(path: &str) -> &str {
 ///
 /// The pattern is not valid.
 pub fn matching(pattern: &str, entries: Vec<Entry>) -> Result<Vec<Entry>> {
-    let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+    let glob = GlobBuilder::new(&as_glob(pattern)).backslash_escape(false).build();
     let glob =
         glob.map_err(|error| Error::usage(format!("{pattern:?} is not a pattern: {error}")))?;
     let glob = glob.compile_matcher();
@@ -97,16 +122,43 @@ fn entry(name: String, about: &fs::Metadata) -> Entry {
     }
 }
 
-/// The files here that a path with a pattern stands for.
+/// Whether any part of a path here stands for several.
+#[must_use]
+pub fn is_pattern_here(path: &Path) -> bool {
+    path.iter().any(|part| is_pattern(&part.to_string_lossy()))
+}
+
+/// What a path with patterns stands for here. As in a shell, what is hidden fits only a pattern
+/// that says so.
 ///
 /// # Errors
 ///
-/// The pattern is not valid; the system's.
+/// A pattern is not valid; the system's.
 pub fn matching_here(path: &Path) -> Result<Vec<(PathBuf, Entry)>> {
-    let pattern = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let found = matching(&pattern, entries_here(folder)?)?;
-    Ok(found.into_iter().map(|entry| (folder.join(&entry.name), entry)).collect())
+    let mut found = vec![PathBuf::new()];
+    for part in path.iter() {
+        let pattern = part.to_string_lossy();
+        if !is_pattern(&pattern) {
+            found.iter_mut().for_each(|path| path.push(part));
+            continue;
+        }
+        let mut next = Vec::new();
+        for folder in found {
+            if !folder.as_os_str().is_empty() && !folder.is_dir() {
+                continue;
+            }
+            let entries = matching(&pattern, entries_here(&folder)?)?.into_iter();
+            let is_shown = |it: &Entry| pattern.starts_with('.') || !it.name.starts_with('.');
+            next.extend(entries.filter(is_shown).map(|entry| folder.join(entry.name)));
+        }
+        found = next;
+    }
+    let known = |path: PathBuf| {
+        let about = fs::symlink_metadata(&path).ok()?;
+        let name = path.file_name()?.to_str()?.to_owned();
+        Some((path, entry(name, &about)))
+    };
+    Ok(found.into_iter().filter_map(known).collect())
 }
 
 /// Lists what is here.
@@ -116,7 +168,7 @@ pub fn matching_here(path: &Path) -> Result<Vec<(PathBuf, Entry)>> {
 /// There is nothing; the system's.
 pub fn list_here(path: &Path, recursive: bool) -> Result<Vec<Value>> {
     let shown = |path: &Path| path.display().to_string();
-    let found = if is_pattern(&path.to_string_lossy()) {
+    let found = if is_pattern_here(path) {
         matching_here(path)?
     } else {
         let about = fs::symlink_metadata(path)
@@ -127,7 +179,7 @@ pub fn list_here(path: &Path, recursive: bool) -> Result<Vec<Value>> {
         }
         entries_here(path)?.into_iter().map(|it| (path.join(&it.name), it)).collect()
     };
-    if found.is_empty() && is_pattern(&path.to_string_lossy()) {
+    if found.is_empty() && is_pattern_here(path) {
         return Err(Error::failed(format!("nothing fits {}", path.display())));
     }
     let mut rows = Vec::new();
@@ -146,7 +198,7 @@ pub fn list_here(path: &Path, recursive: bool) -> Result<Vec<Value>> {
 ///
 /// There is nothing; a folder that is not to be removed; the system's.
 pub fn remove_here(path: &Path, recursive: bool) -> Result<()> {
-    let targets = match is_pattern(&path.to_string_lossy()) {
+    let targets = match is_pattern_here(path) {
         true => {
             let found = matching_here(path)?.into_iter();
             found.filter(|(_, entry)| !entry.is_folder).map(|(path, _)| path).collect()
@@ -182,6 +234,7 @@ mod tests {
         assert_eq!(Location::of("room:///a"), Location::Room("/a".to_owned()));
         assert_eq!(Location::of("a/room://b"), Location::Here("a/room://b".into()));
         assert_eq!((name_of("a/b"), parent_of("a/b"), parent_of("b")), ("b", "a", ""));
+        assert_eq!((name_of("/b"), parent_of("/b")), ("b", "/"));
         assert!(is_pattern("a/*.txt") && is_pattern("?") && !is_pattern("a*/b"));
     }
 
@@ -197,6 +250,15 @@ mod tests {
         assert_eq!(fitting("?.md"), ["d.md"]);
         assert_eq!(fitting("[ab].txt"), ["a.txt", "b.txt"]);
         assert!(fitting("x*").is_empty());
-        assert!(matching("[", all.to_vec()).is_err());
+        assert!(fitting("[").is_empty() && fitting("{a,b}.txt").is_empty());
+        for (pattern, glob) in [
+            ("a{b}", "a[{]b[}]"),
+            ("[]a]", "[]a]"),
+            ("[!a]*", "[!a]*"),
+            ("[ab", "[[]ab"),
+            ("]", "[]]"),
+        ] {
+            assert_eq!(as_glob(pattern), glob);
+        }
     }
 }

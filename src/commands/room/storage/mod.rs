@@ -112,9 +112,11 @@ async fn entries(room: &Room, path: &str) -> Result<Vec<Entry>> {
 }
 
 fn joined(folder: &str, name: &str) -> String {
-    match folder.trim_end_matches('/') {
-        "" => name.to_owned(),
-        folder => format!("{folder}/{name}"),
+    match (folder, folder.trim_end_matches('/')) {
+        ("", _) => name.to_owned(),
+        // A slash at the beginning stays.
+        (_, "") => format!("/{name}"),
+        (_, folder) => format!("{folder}/{name}"),
     }
 }
 
@@ -275,7 +277,7 @@ async fn in_room(room: &Room, path: &str, recursive: bool) -> Result<Vec<Value>>
         below(room, "", recursive, &mut rows, 0).await?;
     } else if is_pattern(path) {
         let folder = parent_of(path);
-        if !folder.is_empty() && !has(room, folder).await? {
+        if !folder.trim_matches('/').is_empty() && !has(room, folder).await? {
             return Err(missing(folder));
         }
         let found = matching(name_of(path), entries(room, folder).await?)?;
@@ -285,8 +287,9 @@ async fn in_room(room: &Room, path: &str, recursive: bool) -> Result<Vec<Value>>
         for entry in found {
             let at = joined(folder, &entry.name);
             rows.push(row(&at, &entry));
-            if entry.is_folder && recursive {
-                below(room, &at, true, &mut rows, 0).await?;
+            // A folder that fits is listed, as one that is named.
+            if entry.is_folder {
+                below(room, &at, recursive, &mut rows, 0).await?;
             }
         }
     } else {
