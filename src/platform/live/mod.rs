@@ -424,7 +424,7 @@ impl Rooms {
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let ended = async { while tasks.join_next().await.is_some() {} };
         if timeout(FAREWELL, ended).await.is_err() {
-            tracing::warn!("participants were disconnected when their rooms closed");
+            tracing::warn!("rooms did not close in time: what still ran in them was cut off");
             tasks.shutdown().await;
         }
     }
