@@ -25,7 +25,7 @@ const PART: usize = 64 * 1024;
 
 /// How many enter, one after the other; and how many stay.
 const ENTER: usize = 300;
-const STAY: u64 = 1000;
+const STAY: u64 = 400;
 
 fn token(served: &Served) -> String {
     let key = ApiKey::parse(served.variable("MESHAGENT_API_KEY")).expect("a key");
