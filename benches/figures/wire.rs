@@ -94,7 +94,8 @@ impl Drop for Peer {
 }
 
 /// What a bare peer does: it sends each frame back; on the path `/all` to all others; and on
-/// `/N/M`, after every N frames, M frames of the size of an acknowledgement.
+/// `/N/M/BYTES`, after every N frames, M frames of the size of an acknowledgement, and one of so
+/// many bytes.
 pub fn peer() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -140,13 +141,16 @@ async fn serve(socket: WebSocketStream<TcpStream>, path: &str, all: broadcast::S
             continue;
         }
         let done = match numbers[..] {
-            [every, answers] => {
+            [every, answers, large] => {
                 count += 1;
                 if count % every > 0 {
                     continue;
                 }
                 for _ in 0..answers {
                     sink.feed(Frame::binary(vec![0; 64])).await.expect("a way out");
+                }
+                if large > 0 {
+                    sink.feed(Frame::binary(vec![0; large])).await.expect("a way out");
                 }
                 sink.flush().await
             }
