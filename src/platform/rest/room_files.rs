@@ -27,7 +27,10 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Sends a file. A browser only saves it: files of participants must not run as pages of the
 /// platform.
-async fn download(State(app): State<App>, query: Result<Query<Signed>, QueryRejection>) -> Result<Response> {
+async fn download(
+    State(app): State<App>,
+    query: Result<Query<Signed>, QueryRejection>,
+) -> Result<Response> {
     let unsigned = || Refusal::Forbidden("the address is not valid, or no longer".to_owned());
     let Query(signed) = query.map_err(|_| unsigned())?;
     let house = app.rooms().house();
