@@ -261,8 +261,7 @@ impl Caller {
                     is_given_up: false,
                 };
                 let gate = found.gate;
-                self.guest.answer(id, Content::Open);
-                self.guest.run(async move {
+                let mut task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
                     let outcome = async {
                         let start = if starts { started(&mut stream).await? } else { Value::Null };
                         let scope = stream.caller.guest.scope.as_ref().ok_or_else(denied)?;
@@ -273,7 +272,15 @@ impl Caller {
                     };
                     let outcome = outcome.await;
                     stream.end(outcome).await;
-                })
+                });
+                // It has its first turn before it is told to be open: who is told that a log is
+                // watched misses nothing from then on.
+                let first = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                self.guest.answer(id, Content::Open);
+                match first {
+                    Poll::Ready(()) => Ok(()),
+                    Poll::Pending => self.guest.run(task),
+                }
             }
             (Run::Stream { .. }, _) => {
                 Err(Refused::invalid(format!("{}.{} takes a stream", invoke.toolkit, invoke.tool)))
