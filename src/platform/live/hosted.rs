@@ -322,7 +322,6 @@ impl Caller {
         // What the caller could not read is an error for it.
         let header = match Content::of(&message.header, Vec::new()) {
             Ok(_) => message.header,
-            Err(_) if message.header["type"] == "raw" => message.header,
             Err(what) => {
                 let text = format!("the host's answer is not valid: {what}");
                 Content::Error(Refused::invalid(text)).into_parts().0

@@ -394,12 +394,9 @@ impl Rooms {
 
     /// Ends the room whose session this is, if it runs.
     pub fn end_session(&self, session: &str) {
-        let open = self.0.open();
-        let room = open.rooms.values().find(|handle| handle.room.session == session);
-        let room = room.map(|handle| handle.room.id.clone());
-        drop(open);
-        if let Some(room) = room {
-            self.end(&room);
+        let mut open = self.0.open();
+        for (_, handle) in open.rooms.extract_if(|_, handle| handle.room.session == session) {
+            handle.room.end();
         }
     }
 

@@ -118,9 +118,10 @@ pub async fn upload(stream: &mut Stream, start: Value) -> Result<(), Refused> {
     file.flush().await.map_err(|error| failed(&error))?;
     let name = path.name();
     let unusual = mime_type.filter(|given| given != mime::of_name(name));
+    blocking(&files, move |_| draft.publish(overwrite)).await?;
+    // Only now: an upload that fails here leaves the file that was there, and its media type.
     let noted = room_files::note(&room.house.store, (&room.id, path.text()), unusual.as_deref());
     noted.await.map_err(|refusal| refused(OPERATION_FAILED, refusal.to_string()))?;
-    blocking(&files, move |_| draft.publish(overwrite)).await?;
     tell(&room, UPDATED, path.text(), &stream.caller.guest.id);
     Ok(())
 }
