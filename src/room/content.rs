@@ -5,11 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// A wrong request, as rooms number it.
-pub const INVALID_REQUEST: i64 = 1002;
-
-/// An answer of another type than expected, as rooms number it.
-pub const UNEXPECTED: i64 = 1100;
+use super::codes;
 
 /// The close status of a stream that ended well.
 pub const NORMAL: i64 = 1000;
@@ -27,7 +23,7 @@ const TYPES: [&str; 9] =
 pub struct Refused {
     /// The reason.
     pub text: String,
-    /// The room's number for such reasons, such as 3001 for a file that does not exist.
+    /// The room's number for such reasons, one of [`codes`].
     pub code: Option<i64>,
 }
 
@@ -39,7 +35,7 @@ impl Refused {
 
     /// A reason that lies in the request.
     pub fn invalid(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: Some(INVALID_REQUEST) }
+        Self { text: text.into(), code: Some(codes::INVALID_REQUEST) }
     }
 
     /// An answer that does not fit the request to a toolkit.
@@ -47,7 +43,7 @@ impl Refused {
     pub fn unexpected(operation: &str) -> Self {
         Self {
             text: format!("the room's answer to {operation} makes no sense"),
-            code: Some(UNEXPECTED),
+            code: Some(codes::UNEXPECTED),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod agents;
 pub mod budget;
 pub mod call;
 pub mod client;
+pub mod codes;
 pub mod connection;
 pub mod content;
 pub mod developer;

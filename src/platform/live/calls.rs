@@ -19,15 +19,9 @@ use super::operations::{self, Run};
 use super::outgoing::Sent;
 use super::room::{Room, part};
 use crate::kinds::specs::scope::ApiScope;
+use crate::room::codes;
 use crate::room::content::{Content, NORMAL, Refused};
 use crate::room::message::Message;
-
-/// Numbers that rooms have for refusals.
-pub const PERMISSION_DENIED: i64 = 1001;
-/// There is no such thing.
-pub const NOT_FOUND: i64 = 1003;
-/// It failed.
-pub const OPERATION_FAILED: i64 = 1008;
 
 /// The text that the public SDK looks for if something is not allowed.
 const DENIED: &str = "you do not have permission to perform the requested action";
@@ -42,7 +36,7 @@ pub fn refused(code: i64, text: impl Into<String>) -> Refused {
 
 /// The refusal of something that the caller may not do.
 pub fn denied() -> Refused {
-    refused(PERMISSION_DENIED, DENIED)
+    refused(codes::PERMISSION_DENIED, DENIED)
 }
 
 /// A name as it is repeated in an answer.
@@ -344,7 +338,7 @@ impl Caller {
             Arrived::Unknown if is_end => Some(Content::Empty),
             Arrived::Unknown if self.guest.scope.is_none() => Some(Content::Error(denied())),
             Arrived::Unknown => {
-                Some(Content::Error(refused(NOT_FOUND, "there is no such tool call")))
+                Some(Content::Error(refused(codes::NOT_FOUND, "there is no such tool call")))
             }
             Arrived::TooMany => {
                 let text = "a part was sent before the last ones were acknowledged";

@@ -9,15 +9,10 @@ use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
-use super::calls::{OPERATION_FAILED, refused};
+use super::calls::refused;
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::storage::Entry;
-
-/// Numbers that rooms have for refusals.
-const MISSING: i64 = 3001;
-const NEEDS_RECURSIVE: i64 = 3002;
-const INVALID_PATH: i64 = 3004;
-const EXISTS: i64 = 3005;
 
 /// How long a path and a part of it may be, in bytes.
 const LENGTH: usize = 1024;
@@ -43,7 +38,7 @@ impl FilePath {
             let what = format!(
                 "a path has at most {LENGTH} bytes, no part of more than {PART}, no .. and no control characters"
             );
-            return Err(refused(INVALID_PATH, what));
+            return Err(refused(codes::INVALID_PATH, what));
         }
         Ok(Self(parts.join("/")))
     }
@@ -94,7 +89,7 @@ impl Files {
         for part in path.0.split('/').filter(|part| !part.is_empty()) {
             place.push(part);
             if place.is_symlink() {
-                return Err(refused(INVALID_PATH, "a link is on the way to the file"));
+                return Err(refused(codes::INVALID_PATH, "a link is on the way to the file"));
             }
         }
         Ok(place)
@@ -155,7 +150,7 @@ impl Files {
     /// There is nothing; a folder that is not empty, unless that is wanted; the system's.
     pub fn delete(&self, path: &FilePath, recursive: bool) -> Result<Vec<String>, Refused> {
         if path.is_top() {
-            return Err(refused(INVALID_PATH, "the root cannot be deleted"));
+            return Err(refused(codes::INVALID_PATH, "the root cannot be deleted"));
         }
         let place = self.place(path)?;
         let about = fs::symlink_metadata(&place).map_err(|error| not_there(path, &error))?;
@@ -173,7 +168,7 @@ impl Files {
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
                     let what =
                         format!("the folder {:?} is not empty; delete it recursively", path.0);
-                    Err(refused(NEEDS_RECURSIVE, what))
+                    Err(refused(codes::RECURSIVE_REQUIRED, what))
                 }
                 Err(error) => Err(not_there(path, &error)),
             };
@@ -199,7 +194,7 @@ impl Files {
         let place = self.place(path)?;
         let about = fs::symlink_metadata(&place).map_err(|error| not_there(path, &error))?;
         if !about.is_file() {
-            return Err(refused(INVALID_PATH, format!("{:?} is not a file", path.0)));
+            return Err(refused(codes::INVALID_PATH, format!("{:?} is not a file", path.0)));
         }
         let file = fs::File::open(&place).map_err(|error| not_there(path, &error))?;
         let size = file.metadata().map_err(|error| failed(&error))?.len();
@@ -213,11 +208,11 @@ impl Files {
     /// Something is there that must not be replaced; the system's.
     pub fn begin(&self, path: FilePath, overwrite: bool) -> Result<Draft, Refused> {
         if path.is_top() {
-            return Err(refused(INVALID_PATH, "a file needs a name"));
+            return Err(refused(codes::INVALID_PATH, "a file needs a name"));
         }
         match self.stat(&path)? {
             Some(found) if found.is_folder => {
-                return Err(refused(INVALID_PATH, format!("{:?} is a folder", path.0)));
+                return Err(refused(codes::INVALID_PATH, format!("{:?} is a folder", path.0)));
             }
             Some(_) if !overwrite => return Err(exists(&path)),
             _ => {}
@@ -315,12 +310,12 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn exists(path: &FilePath) -> Refused {
-    refused(EXISTS, format!("the file {:?} already exists", path.0))
+    refused(codes::FILE_EXISTS, format!("the file {:?} already exists", path.0))
 }
 
 fn not_there(path: &FilePath, error: &io::Error) -> Refused {
     match is_missing(error) {
-        true => refused(MISSING, format!("the file {:?} does not exist", path.0)),
+        true => refused(codes::FILE_NOT_FOUND, format!("the file {:?} does not exist", path.0)),
         false => failed(error),
     }
 }
@@ -328,7 +323,7 @@ fn not_there(path: &FilePath, error: &io::Error) -> Refused {
 fn in_the_way(path: &FilePath, error: &io::Error) -> Refused {
     match error.kind() {
         ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
-            refused(INVALID_PATH, format!("something is in the way of {:?}", path.0))
+            refused(codes::INVALID_PATH, format!("something is in the way of {:?}", path.0))
         }
         _ => failed(error),
     }
@@ -341,14 +336,14 @@ pub fn failed(error: &io::Error) -> Refused {
             "the platform's disk is full".to_owned()
         }
         ErrorKind::NotADirectory => {
-            return refused(INVALID_PATH, "a part of the path is a file");
+            return refused(codes::INVALID_PATH, "a part of the path is a file");
         }
         kind => {
             crate::notice::tell("a file of a room could not be used", error);
             format!("the platform could not use the file: {kind}")
         }
     };
-    refused(OPERATION_FAILED, what)
+    refused(codes::OPERATION_FAILED, what)
 }
 
 #[cfg(test)]
@@ -380,7 +375,11 @@ mod tests {
         assert_eq!((path("a/b").name(), path("").name()), ("b", ""));
         let (long, deep) = ("x".repeat(256), "x/".repeat(600));
         for odd in ["..", "a/../b", "../a", "a\0", "a\nb", &long, &deep] {
-            assert_eq!(FilePath::parse(odd).unwrap_err().code, Some(INVALID_PATH), "{odd:?}");
+            assert_eq!(
+                FilePath::parse(odd).unwrap_err().code,
+                Some(codes::INVALID_PATH),
+                "{odd:?}"
+            );
         }
     }
 
@@ -396,17 +395,23 @@ mod tests {
         put(&files, "a/b/c.txt", "whole", false).unwrap();
         let found = files.stat(&path("a/b/c.txt")).unwrap().unwrap();
         assert_eq!((found.name.as_str(), found.is_folder, found.size), ("c.txt", false, Some(5)));
-        assert_eq!(put(&files, "a/b/c.txt", "x", false).unwrap_err().code, Some(EXISTS));
+        assert_eq!(
+            put(&files, "a/b/c.txt", "x", false).unwrap_err().code,
+            Some(codes::FILE_EXISTS)
+        );
         put(&files, "a/b/c.txt", "again", true).unwrap();
         assert_eq!(files.open(&path("a/b/c.txt")).unwrap().1, 5);
         assert_eq!(names(&files, "a"), ["b"]);
         assert!(files.stat(&path("")).unwrap().unwrap().is_folder);
-        for (at, code) in [("a/b", INVALID_PATH), ("a/b/c.txt/d", INVALID_PATH), ("", INVALID_PATH)]
-        {
+        for (at, code) in [
+            ("a/b", codes::INVALID_PATH),
+            ("a/b/c.txt/d", codes::INVALID_PATH),
+            ("", codes::INVALID_PATH),
+        ] {
             assert_eq!(put(&files, at, "x", true).unwrap_err().code, Some(code), "{at}");
         }
-        assert_eq!(files.open(&path("a")).unwrap_err().code, Some(INVALID_PATH));
-        assert_eq!(files.open(&path("x")).unwrap_err().code, Some(MISSING));
+        assert_eq!(files.open(&path("a")).unwrap_err().code, Some(codes::INVALID_PATH));
+        assert_eq!(files.open(&path("x")).unwrap_err().code, Some(codes::FILE_NOT_FOUND));
         // Nothing is left where files arrive.
         assert_eq!(fs::read_dir(folder.path().join("r/incoming")).unwrap().count(), 0);
     }
@@ -419,10 +424,10 @@ mod tests {
             put(&files, at, "x", false).unwrap();
         }
         let delete = |at: &str, recursive| files.delete(&path(at), recursive);
-        assert_eq!(delete("a", false).unwrap_err().code, Some(NEEDS_RECURSIVE));
-        assert_eq!(delete("", true).unwrap_err().code, Some(INVALID_PATH));
+        assert_eq!(delete("a", false).unwrap_err().code, Some(codes::RECURSIVE_REQUIRED));
+        assert_eq!(delete("", true).unwrap_err().code, Some(codes::INVALID_PATH));
         assert_eq!(delete("c", false).unwrap(), ["c"]);
-        assert_eq!(delete("c", false).unwrap_err().code, Some(MISSING));
+        assert_eq!(delete("c", false).unwrap_err().code, Some(codes::FILE_NOT_FOUND));
         let mut gone = delete("a", true).unwrap();
         gone.sort();
         assert_eq!(gone, ["a", "a/1", "a/b/2"]);
@@ -439,9 +444,17 @@ mod tests {
         std::os::unix::fs::symlink("/etc", folder.path().join("r/files/out")).unwrap();
         assert_eq!(names(&files, ""), ["a"]);
         for at in ["out", "out/passwd"] {
-            assert_eq!(files.open(&path(at)).unwrap_err().code, Some(INVALID_PATH), "{at}");
-            assert_eq!(put(&files, at, "x", true).unwrap_err().code, Some(INVALID_PATH), "{at}");
-            assert_eq!(files.delete(&path(at), true).unwrap_err().code, Some(INVALID_PATH), "{at}");
+            assert_eq!(files.open(&path(at)).unwrap_err().code, Some(codes::INVALID_PATH), "{at}");
+            assert_eq!(
+                put(&files, at, "x", true).unwrap_err().code,
+                Some(codes::INVALID_PATH),
+                "{at}"
+            );
+            assert_eq!(
+                files.delete(&path(at), true).unwrap_err().code,
+                Some(codes::INVALID_PATH),
+                "{at}"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use url::{Host, Url};
 
-use super::calls::{Caller, OPERATION_FAILED, refused};
+use super::calls::{Caller, refused};
 use super::connection::{Comer, converse};
 use super::files::{FilePath, failed};
 use super::toolkits::storage;
@@ -19,6 +19,7 @@ use crate::agents::schema::{SCHEMAS, Schema};
 use crate::agents::storage::Storage;
 use crate::notice;
 use crate::room::client;
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::message::LARGE;
 use crate::room::storage::UPDATED;
@@ -76,7 +77,7 @@ async fn store(caller: &Caller, schema: &'static Schema) -> Result<(), Refused> 
         draft.file()?.write_all(schema.text.as_bytes()).map_err(|error| failed(&error))?;
         draft.publish(true)
     });
-    stored.await.map_err(|_| refused(OPERATION_FAILED, "the platform failed"))??;
+    stored.await.map_err(|_| refused(codes::OPERATION_FAILED, "the platform failed"))??;
     storage::tell(&caller.room, UPDATED, &path, &caller.guest.id);
     Ok(())
 }

@@ -9,19 +9,17 @@
 use indexmap::IndexMap;
 use serde_json::{Map, json};
 
-use super::calls::{Caller, Invoke, NOT_FOUND, OPERATION_FAILED, chunk, denied, refused, short};
+use super::calls::{Caller, Invoke, chunk, denied, refused, short};
 use super::gates;
 use super::guest::Guest;
 use super::operations::is_built_in;
 use super::room::{Room, State};
 use crate::kinds::specs::scope::ApiScope;
 use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
+use crate::room::codes;
 use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 use crate::room::toolkit::{Register, Registered, Unregister};
-
-/// The number for something that is there already.
-const EXISTS: i64 = 1004;
 
 /// How many toolkits a participant may offer.
 const TOOLKITS: usize = 64;
@@ -59,8 +57,10 @@ pub struct Forwarded {
 impl Forwarded {
     /// Ends it for the caller, because the host is gone.
     fn fail(self, room: &Room) {
-        let gone =
-            Content::Error(refused(OPERATION_FAILED, "the host of the toolkit left the room"));
+        let gone = Content::Error(refused(
+            codes::OPERATION_FAILED,
+            "the host of the toolkit left the room",
+        ));
         match (self.answers, &self.call) {
             (Some(id), _) => self.caller.guest.answer(id, gone),
             (None, Some(call)) => {
@@ -170,18 +170,21 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
     if let Some(tool) = tools.iter().find(|tool| is_built_in(&name, tool)) {
         let text =
             format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
-        return Err(refused(EXISTS, text));
+        return Err(refused(codes::ALREADY_EXISTS, text));
     }
     let toolkit: Toolkit = serde_json::from_value(header.clone())
         .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
     let host = caller.guest.id.clone();
     let mut state = caller.room.state();
     if !state.present.contains_key(&host) {
-        return Err(refused(OPERATION_FAILED, "the participant has left"));
+        return Err(refused(codes::OPERATION_FAILED, "the participant has left"));
     }
     let own: Vec<&Hosted> = state.hosted.iter().filter(|it| it.host == host).collect();
     if own.iter().any(|it| it.name == name) {
-        return Err(refused(EXISTS, format!("you already offer a toolkit {name:?}")));
+        return Err(refused(
+            codes::ALREADY_EXISTS,
+            format!("you already offer a toolkit {name:?}"),
+        ));
     }
     if own.len() >= TOOLKITS {
         return Err(Refused::invalid(format!("a participant offers {TOOLKITS} toolkits at most")));
@@ -202,7 +205,8 @@ pub async fn unregister(caller: &Caller, asked: Unregister) -> Result<(), Refuse
         .hosted
         .iter()
         .position(|it| it.host == caller.guest.id && Some(it.id.as_str()) == asked.id.as_str());
-    let place = place.ok_or_else(|| refused(NOT_FOUND, "you offer no toolkit with this id"))?;
+    let place =
+        place.ok_or_else(|| refused(codes::NOT_FOUND, "you offer no toolkit with this id"))?;
     let gone = state.hosted.remove(place);
     caller
         .room
@@ -227,12 +231,12 @@ impl Caller {
             let hosted = state.host_of(&self.guest.id, &invoke);
             let hosted = hosted.ok_or_else(|| {
                 let toolkit = short(&invoke.toolkit);
-                refused(NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
+                refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
             })?;
             if !hosted.toolkit.tools.contains_key(&invoke.tool) {
                 let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
                 return Err(refused(
-                    NOT_FOUND,
+                    codes::NOT_FOUND,
                     format!("the toolkit {toolkit:?} has no tool {tool:?}"),
                 ));
             }
@@ -241,7 +245,8 @@ impl Caller {
             }
             let host = hosted.host.clone();
             let guest = state.present.get(&host).map(|it| it.guest.clone());
-            let guest = guest.ok_or_else(|| refused(NOT_FOUND, "the host has left the room"))?;
+            let guest =
+                guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
             state.forwarded.insert(
                 number,
                 Forwarded {

@@ -4,11 +4,12 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::calls::{Caller, NOT_FOUND, Reply, Stream, refused, short};
+use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
 use super::toolkits::{agents, developer, messaging, queues, services, storage};
 use crate::room::agents::{CallAgent, ListToolkits};
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::operation::{At, Operation};
 use crate::room::toolkit::{Register, Unregister};
@@ -139,13 +140,11 @@ const ABSENT: [(&str, &str); 6] = [
     ("livekit", "audio and video"),
 ];
 
-/// The number for something that this platform lacks.
-const DEPENDENCY_MISSING: i64 = 1007;
-
 /// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
 /// could think of.
 pub fn is_built_in(toolkit: &str, tool: &str) -> bool {
-    of_tool(toolkit, tool).map_or_else(|refused| refused.code == Some(DEPENDENCY_MISSING), |_| true)
+    of_tool(toolkit, tool)
+        .map_or_else(|refused| refused.code == Some(codes::DEPENDENCY_MISSING), |_| true)
 }
 
 /// The operation with messages of a kind.
@@ -161,11 +160,11 @@ pub fn of_room(kind: &str) -> Option<&'static Served> {
 pub fn of_tool(toolkit: &str, tool: &str) -> Result<&'static Served, Refused> {
     if let Some((_, what)) = ABSENT.iter().find(|(name, _)| *name == toolkit) {
         let text = format!("the embedded platform has no {what} yet");
-        return Err(refused(DEPENDENCY_MISSING, text));
+        return Err(refused(codes::DEPENDENCY_MISSING, text));
     }
     let is_meant =
         |served: &&Served| matches!(served.at, At::Tool(of, name) if of == toolkit && name == tool);
     OPERATIONS.iter().find(is_meant).ok_or_else(|| {
-        refused(NOT_FOUND, format!("the toolkit {toolkit:?} has no tool {:?}", short(tool)))
+        refused(codes::NOT_FOUND, format!("the toolkit {toolkit:?} has no tool {:?}", short(tool)))
     })
 }

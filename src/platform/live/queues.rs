@@ -10,17 +10,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::calls::{OPERATION_FAILED, refused, short};
+use super::calls::{refused, short};
 use crate::notice;
 use crate::platform::error::{Refusal, Result as Stored};
 use crate::platform::store::{Change, Store};
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::queues::{Queue, Queues, Receive, Send};
-
-/// Numbers that rooms have for refusals.
-const MISSING: i64 = 5001;
-const EXISTS: i64 = 5002;
-const INVALID_STATE: i64 = 1006;
 
 /// How long the name of a queue may be, in bytes.
 const LENGTH: usize = 512;
@@ -97,7 +93,7 @@ impl RoomQueues {
 
     async fn ask<T>(&self, asked: impl FnOnce(Told<T>) -> Asked) -> Result<T, Refused> {
         let (tell, told) = oneshot::channel();
-        let gone = || refused(OPERATION_FAILED, "the room is closing");
+        let gone = || refused(codes::OPERATION_FAILED, "the room is closing");
         self.asked.send(asked(tell)).map_err(|_| gone())?;
         told.await.map_err(|_| gone())?
     }
@@ -322,7 +318,7 @@ impl Keeper {
         for (_, queue) in waiting {
             for waiter in queue.waiting {
                 let text = "the queue could not be written; try again";
-                let _ = waiter.tell.send(Err(refused(OPERATION_FAILED, text)));
+                let _ = waiter.tell.send(Err(refused(codes::OPERATION_FAILED, text)));
             }
         }
     }
@@ -333,7 +329,9 @@ impl Keeper {
             let read = self.read().await.map_err(|refusal| failed(&refusal))?;
             self.queues = Some(read);
         }
-        self.queues.as_mut().ok_or_else(|| refused(OPERATION_FAILED, "the queues are not there"))
+        self.queues
+            .as_mut()
+            .ok_or_else(|| refused(codes::OPERATION_FAILED, "the queues are not there"))
     }
 
     async fn read(&self) -> Stored<BTreeMap<String, State>> {
@@ -372,7 +370,7 @@ impl Keeper {
         match queues.get(name) {
             Some(queue) if queue.is_closed => {
                 let text = format!("the queue {:?} is closed; open it first", short(name));
-                return Err(refused(INVALID_STATE, text));
+                return Err(refused(codes::INVALID_STATE, text));
             }
             Some(_) => {}
             None if !create => return Err(missing(name)),
@@ -407,7 +405,10 @@ impl Keeper {
                 queue.is_closed = false;
                 Ok(())
             }
-            Some(_) => Err(refused(EXISTS, format!("the queue {:?} is already open", short(name)))),
+            Some(_) => Err(refused(
+                codes::QUEUE_EXISTS,
+                format!("the queue {:?} is already open", short(name)),
+            )),
             None => self.usable(name, true, batch).await.map(|_| ()),
         }
     }
@@ -423,7 +424,7 @@ impl Keeper {
         for waiter in waiting {
             let text = text.clone();
             batch.then.push(Box::new(move |_| {
-                let _ = waiter.tell.send(Err(refused(INVALID_STATE, text)));
+                let _ = waiter.tell.send(Err(refused(codes::INVALID_STATE, text)));
             }));
         }
         Ok(())
@@ -577,9 +578,9 @@ async fn set_closed(
 }
 
 fn missing(name: &str) -> Refused {
-    refused(MISSING, format!("there is no queue {:?}", short(name)))
+    refused(codes::QUEUE_NOT_FOUND, format!("there is no queue {:?}", short(name)))
 }
 
 fn failed(refusal: &Refusal) -> Refused {
-    refused(OPERATION_FAILED, refusal.to_string())
+    refused(codes::OPERATION_FAILED, refusal.to_string())
 }

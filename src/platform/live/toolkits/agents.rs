@@ -11,11 +11,12 @@ use crate::api::post::Webhook;
 use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{participant::Given, scope};
 use crate::platform::error::{Refusal, Result};
-use crate::platform::live::calls::{Caller, OPERATION_FAILED, denied, refused};
+use crate::platform::live::calls::{Caller, denied, refused};
 use crate::platform::live::helpers::Helper;
 use crate::platform::live::room::Room;
 use crate::platform::objects::keys;
 use crate::room::agents::CallAgent;
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::settings::is_insecure;
 
@@ -120,9 +121,9 @@ pub async fn invite(
     webhook
         .post()
         .await
-        .map_err(|error| refused(OPERATION_FAILED, crate::error::with_causes(&error)))
+        .map_err(|error| refused(codes::OPERATION_FAILED, crate::error::with_causes(&error)))
 }
 
 fn told(refusal: &Refusal) -> Refused {
-    refused(OPERATION_FAILED, refusal.to_string())
+    refused(codes::OPERATION_FAILED, refusal.to_string())
 }

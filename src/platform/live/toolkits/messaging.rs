@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::platform::live::calls::{Caller, NOT_FOUND, refused};
+use crate::platform::live::calls::{Caller, refused};
 use crate::platform::live::outgoing::Letter;
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::message::Message;
 use crate::room::messaging::{Broadcast, DELIVERED, Disable, Enable, Send};
@@ -25,7 +26,8 @@ pub async fn send(caller: &Caller, asked: Send) -> Result<(), Refused> {
     let letter = letter(caller, asked.letter.delivered(&caller.guest.id)?);
     let state = caller.room.state();
     let present = state.present.get(&asked.to_participant_id).filter(|it| it.is_enabled);
-    let present = present.ok_or_else(|| refused(NOT_FOUND, "the participant was not found"))?;
+    let present =
+        present.ok_or_else(|| refused(codes::NOT_FOUND, "the participant was not found"))?;
     present.guest.push(&letter);
     Ok(())
 }

@@ -1,22 +1,18 @@
 //! The services of a room and of its project.
 
-use crate::platform::live::calls::{Caller, OPERATION_FAILED, refused, short};
+use crate::platform::live::calls::{Caller, refused, short};
 use crate::platform::live::services::Restarted;
 use crate::platform::objects::services as stored;
+use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::services::{List, Restart, Services};
-
-/// The room's number for a service that does not exist.
-const MISSING: i64 = 7001;
-
-/// The room's number for a service that cannot be started again.
-const NOT_RESTARTED: i64 = 7002;
 
 /// Lists the services, and how they are.
 pub async fn list(caller: &Caller, _: List) -> Result<Services, Refused> {
     let room = &caller.room;
     let effective = stored::effective(&room.house.store, &room.project, &room.id).await;
-    let effective = effective.map_err(|refusal| refused(OPERATION_FAILED, refusal.to_string()))?;
+    let effective =
+        effective.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
     let service_states = room.services.states();
     let services_json = effective.into_iter().map(|service| service.document).collect();
     Ok(Services { services_json, service_states })
@@ -26,12 +22,16 @@ pub async fn list(caller: &Caller, _: List) -> Result<Services, Refused> {
 pub async fn restart(caller: &Caller, asked: Restart) -> Result<(), Refused> {
     match caller.room.services.restart(&asked.service_id) {
         Restarted::Yes => Ok(()),
-        Restarted::NotRun => {
-            Err(refused(NOT_RESTARTED, "the embedded platform runs no containers yet"))
-        }
+        Restarted::NotRun => Err(refused(
+            codes::SERVICE_RESTART_NOT_ALLOWED,
+            "the embedded platform runs no containers yet",
+        )),
         Restarted::Unknown => {
             let id = short(&asked.service_id);
-            Err(refused(MISSING, format!("there is no service {id:?} in the room")))
+            Err(refused(
+                codes::SERVICE_NOT_FOUND,
+                format!("there is no service {id:?} in the room"),
+            ))
         }
     }
 }

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::task::spawn_blocking;
 
-use crate::platform::live::calls::{Caller, OPERATION_FAILED, Stream, refused};
+use crate::platform::live::calls::{Caller, Stream, refused};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::platform::live::room::Room;
 use crate::platform::objects::room_files;
+use crate::room::codes;
 use crate::room::content::{Content, Refused};
 use crate::room::mime;
 use crate::room::storage::Files as Listed;
@@ -28,7 +29,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Refused> {
     let files = files.clone();
     let done = spawn_blocking(move || work(&files)).await;
-    done.map_err(|_| refused(OPERATION_FAILED, "the platform failed"))?
+    done.map_err(|_| refused(codes::OPERATION_FAILED, "the platform failed"))?
 }
 
 /// Whether there is a file or folder.
@@ -121,7 +122,7 @@ pub async fn upload(stream: &mut Stream, start: Value) -> Result<(), Refused> {
     blocking(&files, move |_| draft.publish(overwrite)).await?;
     // Only now: an upload that fails here leaves the file that was there, and its media type.
     let noted = room_files::note(&room.house.store, (&room.id, path.text()), unusual.as_deref());
-    noted.await.map_err(|refusal| refused(OPERATION_FAILED, refusal.to_string()))?;
+    noted.await.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
     tell(&room, UPDATED, path.text(), &stream.caller.guest.id);
     Ok(())
 }
@@ -135,7 +136,8 @@ pub async fn download(stream: &mut Stream, start: Value) -> Result<(), Refused> 
     let of = path.clone();
     let (file, size) = blocking(&room.files(), move |files| files.open(&of)).await?;
     let mime_type = room_files::mime_type(&room.house.store, (&room.id, path.text())).await;
-    let mime_type = mime_type.map_err(|refusal| refused(OPERATION_FAILED, refusal.to_string()))?;
+    let mime_type =
+        mime_type.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
     let mime_type = mime_type.unwrap_or_else(|| mime::of_name(path.name()).to_owned());
     let told = json!({"kind": "start", "name": path.name(), "mime_type": mime_type, "size": size});
     stream.send(Content::part(told, Vec::new())).await?;
