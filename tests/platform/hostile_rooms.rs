@@ -316,10 +316,20 @@ async fn calls_have_a_limit_and_parts_must_be_waited_for() {
     }
     let told = ask(&mut visitor, invoke(999, "queues", "receive", json!({"name": "q"}))).await;
     assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!(1002)), "{told}");
+    // What is refused has not begun, and a stream is not said to be open.
+    let message = json!({"name": "other", "message": {}});
+    assert_eq!(ask(&mut visitor, invoke(1000, "queues", "send", message)).await["code"], 1002);
+    let told = ask(&mut visitor, opened(1001, "c", "developer", "logs")).await;
+    assert_eq!(told["code"], 1002);
+    let told = ask(&mut visitor, part(1002, "c", json!({"kind": "start"}), Vec::new())).await;
+    assert_eq!(told["code"], 1003);
     visitor.leave().await;
 
     let mut visitor = Visitor::enter(&server, "demo", &token(&key, every())).await;
     visitor.greeting().await;
+    let told = ask(&mut visitor, invoke(0, "queues", "list", json!({}))).await;
+    let names: Vec<_> = told["json"]["queues"].as_array().expect("queues").iter().collect();
+    assert!(names.iter().all(|queue| queue["name"] != "other"), "{told}");
     // Parts of no call, of a call that is known already, and of what cannot be read.
     let told = ask(&mut visitor, part(1, "none", json!({"kind": "data"}), vec![0; 10])).await;
     assert_eq!(told["code"], 1003);
@@ -349,6 +359,58 @@ async fn calls_have_a_limit_and_parts_must_be_waited_for() {
         "empty"
     );
     assert_eq!(ask(&mut visitor, closed(9, "u")).await["type"], "empty");
+}
+
+/// Offers a toolkit `t` with a tool `f` to everybody.
+async fn offer(host: &mut Visitor) {
+    let offered = json!({"name": "t", "public": true, "tools": {"f": {"name": "f"}}});
+    let told = ask(host, Message::new(1, "room.register_toolkit", offered)).await;
+    assert_eq!(told["type"], "json", "{told}");
+}
+
+#[tokio::test]
+async fn calls_that_others_answer_have_a_limit_too_and_end_with_their_host() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let given = token(&key, every());
+    let mut host = Visitor::enter(&server, "demo", &given).await;
+    host.greeting().await;
+    offer(&mut host).await;
+    let mut caller = Visitor::enter(&server, "demo", &given).await;
+    caller.greeting().await;
+    caller.send(&opened(0, "c", "t", "f")).await;
+    // One id stands for one call.
+    assert_eq!(ask(&mut caller, opened(1, "c", "t", "f")).await["code"], 1002);
+    for id in 1..256 {
+        caller.send(&invoke(id, "t", "f", json!({}))).await;
+    }
+    assert_eq!(ask(&mut caller, invoke(256, "t", "f", json!({}))).await["code"], 1002);
+    assert_eq!(ask(&mut caller, invoke(257, "queues", "list", json!({}))).await["code"], 1002);
+    // What was answered makes place for another.
+    let mut numbers = Vec::new();
+    while numbers.len() < 256 {
+        let message = host.next().await;
+        assert_eq!(message.kind, "room.tool_call.t");
+        numbers.push(message.id);
+    }
+    let done = json!({"type": "empty"});
+    host.send(&Message::new(numbers[255], "room.tool_call_response", done)).await;
+    assert_eq!(answer(&mut caller, 255).await["type"], "empty");
+    let list = || invoke(257, "queues", "list", json!({}));
+    assert_eq!(ask(&mut caller, list()).await["type"], "json");
+    // A part after the end of a stream is one too many.
+    assert_eq!(ask(&mut caller, closed(258, "c")).await["type"], "empty");
+    assert_eq!(ask(&mut caller, part(259, "c", json!({}), Vec::new())).await["code"], 1002);
+    host.leave().await;
+    let mut failed = BTreeSet::new();
+    while failed.len() < 255 {
+        let message = caller.next().await;
+        assert_eq!(message.header["code"], 1008, "{message:?}");
+        failed.insert(message.id);
+    }
+    assert_eq!(ask(&mut caller, list()).await["type"], "json");
+    // Its id is free again.
+    assert_eq!(ask(&mut caller, opened(260, "c", "developer", "logs")).await["method"], "open");
 }
 
 #[tokio::test]

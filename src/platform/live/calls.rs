@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::guest::{Arrived, Guest, Part};
+use super::guest::{Arrived, Guest, Input, PARTS, Part, Running};
 use super::operations::{self, Run};
 use super::outgoing::Sent;
 use super::room::{Room, part};
@@ -25,6 +25,9 @@ use crate::room::message::Message;
 
 /// The text that the public SDK looks for if something is not allowed.
 const DENIED: &str = "you do not have permission to perform the requested action";
+
+/// Why a stream without an id is refused.
+pub const NEEDS_ID: &str = "a stream needs a tool_call_id";
 
 /// How much of a name is repeated in an answer, in characters.
 const NAME: usize = 100;
@@ -98,6 +101,7 @@ pub struct Stream {
     /// Who calls.
     pub caller: Caller,
     call: String,
+    running: Running,
     input: mpsc::Receiver<Part>,
     is_over: bool,
     is_given_up: bool,
@@ -126,7 +130,7 @@ impl Stream {
     ///
     /// The caller does not read, and is dismissed.
     pub async fn send(&self, content: Content) -> Result<(), Refused> {
-        let letter = self.letter(content).into();
+        let letter = chunk(&self.caller.room, &self.call, content).into();
         let relayed = self.caller.guest.relay(&letter).await;
         relayed.map_err(|_| Refused::new("the caller does not read the answer"))
     }
@@ -141,21 +145,20 @@ impl Stream {
         &self.call
     }
 
-    /// A part of the answer as a message.
-    fn letter(&self, content: Content) -> Message {
-        chunk(&self.caller.room, &self.call, content)
-    }
-
     /// Ends the stream. What went wrong is told before.
     async fn end(self, outcome: Result<(), Refused>) {
-        let guest = &self.caller.guest;
-        guest.ended(&self.call);
-        if let Err(refused) = outcome
-            && self.send(Content::Error(refused)).await.is_err()
-        {
-            return;
+        let Self { caller: Caller { room, guest }, call, running, mut input, .. } = self;
+        // From here on parts are late. Those that waited are acknowledged, too.
+        drop(running);
+        while let Ok(part) = input.try_recv() {
+            guest.answer(part.id, Content::Empty);
         }
-        let _ = self.send(Content::close()).await;
+        let wrong = outcome.err().map(Content::Error);
+        for content in wrong.into_iter().chain([Content::close()]) {
+            if guest.relay(&chunk(&room, &call, content).into()).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -245,11 +248,13 @@ impl Caller {
                     return Err(denied());
                 }
                 let call = invoke.tool_call_id.filter(|call| !call.is_empty());
-                let call = call.ok_or_else(|| Refused::invalid("a stream needs a tool_call_id"))?;
-                let input = self.guest.open(&call)?;
+                let call = call.ok_or_else(|| Refused::invalid(NEEDS_ID))?;
+                let (parts, input) = mpsc::channel(PARTS);
+                let running = self.guest.open(&call, Input::Tool(parts))?;
                 let mut stream = Stream {
                     caller: self.clone(),
                     call,
+                    running,
                     input,
                     is_over: false,
                     is_given_up: false,
@@ -271,10 +276,10 @@ impl Caller {
                 // watched misses nothing from then on.
                 let first = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                 self.guest.answer(id, Content::Open);
-                match first {
-                    Poll::Ready(()) => Ok(()),
-                    Poll::Pending => self.guest.run(task),
+                if first.is_pending() {
+                    self.guest.run(task);
                 }
+                Ok(())
             }
             (Run::Stream { .. }, _) => {
                 Err(Refused::invalid(format!("{}.{} takes a stream", invoke.toolkit, invoke.tool)))
@@ -292,13 +297,18 @@ impl Caller {
         id: u64,
         run: impl Future<Output = Result<Reply, Refused>> + Send + 'static,
     ) -> Result<(), Refused> {
+        let running = self.guest.place()?;
         let mut run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(run);
         if let Poll::Ready(done) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             self.finish(id, done);
             return Ok(());
         }
         let caller = self.clone();
-        self.guest.run(async move { caller.finish(id, run.await) })
+        self.guest.run(async move {
+            caller.finish(id, run.await);
+            drop(running);
+        });
+        Ok(())
     }
 
     fn finish(&self, id: u64, done: Result<Reply, Refused>) {
@@ -320,10 +330,9 @@ impl Caller {
                 ))));
             }
         };
-        let content = match self.forward_part(id, &call, content).await {
-            Ok(()) => return None,
-            Err(content) => content,
-        };
+        if let Some(number) = self.guest.forwarded(&call) {
+            return Some(self.forward_part(number, content).await);
+        }
         // What waits for a tool is no longer being parsed, and has a share of its own.
         drop(share);
         let size = content_size(&content);

@@ -1,13 +1,14 @@
 //! A participant in a room, as long as its connection lasts.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
@@ -18,12 +19,12 @@ use crate::platform::auth::participant::Participant;
 use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 
-/// How many calls of a participant may run at once.
+/// How many calls of a participant may run at once, here and at other participants.
 const CALLS: usize = 256;
 
 /// How many parts of a stream may wait for their tool. The public SDK sends one and waits until it
 /// is acknowledged.
-const PARTS: usize = 4;
+pub const PARTS: usize = 4;
 
 /// How many ended calls are remembered, for parts that come late.
 const ENDED: usize = 256;
@@ -51,16 +52,59 @@ pub struct Guest {
     /// Signals that it has to go.
     pub dismissed: CancellationToken,
     why: OnceLock<(CloseCode, &'static str)>,
+    /// With a permit for each call that may run.
+    places: Arc<Semaphore>,
+    tasks: Mutex<Tasks>,
     calls: Mutex<Calls>,
 }
 
 /// What a participant has running.
 #[derive(Debug, Default)]
-struct Calls {
-    tasks: JoinSet<()>,
-    inputs: HashMap<String, mpsc::Sender<Part>>,
-    ended: VecDeque<String>,
+struct Tasks {
+    running: JoinSet<()>,
     has_left: bool,
+}
+
+/// Which calls take parts.
+#[derive(Debug, Default)]
+struct Calls {
+    /// Where the parts go that it sends, by the ids of its calls.
+    inputs: HashMap<String, Input>,
+    /// Those that took parts, and have ended.
+    ended: VecDeque<String>,
+}
+
+/// Where the parts of a participant's stream go.
+#[derive(Debug)]
+pub enum Input {
+    /// To a tool of the room.
+    Tool(mpsc::Sender<Part>),
+    /// To the participant that answers the call with this number.
+    Host(u64),
+}
+
+/// A call that runs: it has a place among those that may, and its parts find it. Both end with
+/// this.
+#[derive(Debug)]
+pub struct Running {
+    guest: Arc<Guest>,
+    call: Option<String>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Running {
+    /// The id by which its parts find it, if it has one.
+    pub fn call(&self) -> Option<&str> {
+        self.call.as_deref()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.guest.ended(call);
+        }
+    }
 }
 
 /// A part of a stream that a participant sends.
@@ -112,8 +156,14 @@ impl Guest {
             outgoing,
             dismissed: CancellationToken::new(),
             why: OnceLock::new(),
+            places: Arc::new(Semaphore::new(CALLS)),
+            tasks: Mutex::default(),
             calls: Mutex::default(),
         }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -169,42 +219,58 @@ impl Guest {
         self.push_and(&message.into(), sent);
     }
 
-    /// Runs a call of this participant to its end, or until it leaves.
+    /// Gives a call its place, before it begins.
     ///
     /// # Errors
     ///
     /// Too many run already.
-    pub fn run(&self, call: impl Future<Output = ()> + Send + 'static) -> Result<(), Refused> {
-        let mut calls = self.calls();
-        while calls.tasks.try_join_next().is_some() {}
-        if calls.tasks.len() >= CALLS {
-            return Err(Refused::invalid(format!("more than {CALLS} calls would run at once")));
-        }
-        if !calls.has_left {
-            calls.tasks.spawn(call);
-        }
-        Ok(())
+    pub fn place(self: &Arc<Self>) -> Result<Running, Refused> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place
+            .map_err(|_| Refused::invalid(format!("more than {CALLS} calls would run at once")))?;
+        Ok(Running { guest: Arc::clone(self), call: None, _place: place })
     }
 
-    /// Lets a call take a stream of parts.
+    /// Gives a call whose parts go somewhere its place, before it begins.
     ///
     /// # Errors
     ///
-    /// Another call has this id.
-    pub fn open(&self, call: &str) -> Result<mpsc::Receiver<Part>, Refused> {
-        let mut calls = self.calls();
-        if calls.inputs.contains_key(call) {
-            return Err(Refused::invalid("another call with this id is running"));
+    /// Too many run already; one of them has this id.
+    pub fn open(self: &Arc<Self>, call: &str, input: Input) -> Result<Running, Refused> {
+        let mut running = self.place()?;
+        match self.calls().inputs.entry(call.to_owned()) {
+            Entry::Occupied(_) => {
+                Err(Refused::invalid("another call with this tool_call_id is running"))
+            }
+            Entry::Vacant(free) => {
+                free.insert(input);
+                running.call = Some(call.to_owned());
+                Ok(running)
+            }
         }
-        let (parts, taken) = mpsc::channel(PARTS);
-        calls.inputs.insert(call.to_owned(), parts);
-        Ok(taken)
+    }
+
+    /// Runs a call of this participant to its end, or until it leaves.
+    pub fn run(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.running.try_join_next().is_some() {}
+        if !tasks.has_left {
+            tasks.running.spawn(call);
+        }
+    }
+
+    /// The number of the call that another participant answers, if this id stands for one.
+    pub fn forwarded(&self, call: &str) -> Option<u64> {
+        match self.calls().inputs.get(call) {
+            Some(Input::Host(number)) => Some(*number),
+            _ => None,
+        }
     }
 
     /// Hands a part to the call that it is for.
     pub fn hand(&self, call: &str, part: Part) -> Arrived {
         let calls = self.calls();
-        let Some(input) = calls.inputs.get(call) else {
+        let Some(Input::Tool(input)) = calls.inputs.get(call) else {
             let is_late = calls.ended.iter().any(|ended| ended == call);
             return if is_late { Arrived::Late } else { Arrived::Unknown };
         };
@@ -216,21 +282,22 @@ impl Guest {
     }
 
     /// Notes that a call has ended; parts for it may still come.
-    pub fn ended(&self, call: &str) {
+    fn ended(&self, call: String) {
         let mut calls = self.calls();
-        calls.inputs.remove(call);
+        calls.inputs.remove(&call);
         if calls.ended.len() >= ENDED {
             calls.ended.pop_front();
         }
-        calls.ended.push_back(call.to_owned());
+        calls.ended.push_back(call);
     }
 
     /// Ends everything that it has running.
     pub fn leave(&self) {
-        let mut calls = self.calls();
-        calls.has_left = true;
-        calls.inputs.clear();
-        calls.tasks.abort_all();
+        let mut tasks = self.tasks();
+        tasks.has_left = true;
+        tasks.running.abort_all();
+        drop(tasks);
+        self.calls().inputs.clear();
     }
 }
 

@@ -7,11 +7,12 @@
 //! works for. A host that leaves ends its calls with an error.
 
 use indexmap::IndexMap;
+use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::calls::{Caller, Invoke, chunk, denied, refused, short};
+use super::calls::{Caller, Invoke, NEEDS_ID, chunk, denied, refused, short};
 use super::gates;
-use super::guest::Guest;
+use super::guest::{Guest, Input, Running};
 use super::operations::is_built_in;
 use super::room::{Room, State};
 use crate::kinds::specs::scope::ApiScope;
@@ -48,8 +49,8 @@ pub struct Forwarded {
     caller: Caller,
     /// The number of the caller's message, until it is answered.
     answers: Option<u64>,
-    /// The caller's own id of the call.
-    call: Option<String>,
+    /// Its place among the caller's calls, and the caller's own id of it.
+    running: Running,
     /// Whether parts of the caller's stream are still forwarded.
     takes_parts: bool,
 }
@@ -61,7 +62,7 @@ impl Forwarded {
             codes::OPERATION_FAILED,
             "the host of the toolkit left the room",
         ));
-        match (self.answers, &self.call) {
+        match (self.answers, self.running.call()) {
             (Some(id), _) => self.caller.guest.answer(id, gone),
             (None, Some(call)) => {
                 for content in [gone, Content::close()] {
@@ -70,26 +71,17 @@ impl Forwarded {
             }
             (None, None) => {}
         }
-        self.ended();
-    }
-
-    fn ended(&self) {
-        if let Some(call) = &self.call {
-            self.caller.guest.ended(call);
-        }
     }
 }
 
 impl State {
     fn host_of(&self, caller: &str, invoke: &Invoke) -> Option<&Hosted> {
-        let named = |it: &&Hosted| it.name == invoke.toolkit;
+        let mut named = self.hosted.iter().filter(|it| it.name == invoke.toolkit);
         match &invoke.participant_id {
-            Some(host) => {
-                self.hosted.iter().find(|it| it.name == invoke.toolkit && it.host == *host)
-            }
+            Some(host) => named.find(|it| it.host == *host),
             None => {
-                let own = self.hosted.iter().find(|it| named(it) && it.host == caller);
-                own.or_else(|| self.hosted.iter().find(|it| named(it) && it.is_public))
+                let own = named.clone().find(|it| it.host == caller);
+                own.or_else(|| named.find(|it| it.is_public))
             }
         }
     }
@@ -172,7 +164,7 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
             format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
         return Err(refused(codes::ALREADY_EXISTS, text));
     }
-    let toolkit: Toolkit = serde_json::from_value(header.clone())
+    let toolkit = Toolkit::deserialize(&header)
         .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
     let host = caller.guest.id.clone();
     let mut state = caller.room.state();
@@ -225,6 +217,9 @@ impl Caller {
     ) -> Result<(), Refused> {
         let has_stream = invoke.arguments["type"] == "control";
         let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
+        if has_stream && call.is_none() {
+            return Err(Refused::invalid(NEEDS_ID));
+        }
         let number = self.room.number();
         let guest = {
             let mut state = self.room.state();
@@ -247,17 +242,19 @@ impl Caller {
             let guest = state.present.get(&host).map(|it| it.guest.clone());
             let guest =
                 guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
-            state.forwarded.insert(
-                number,
-                Forwarded {
-                    host,
-                    toolkit: invoke.toolkit.clone(),
-                    caller: self.clone(),
-                    answers: Some(id),
-                    call,
-                    takes_parts: has_stream,
-                },
-            );
+            let running = match &call {
+                Some(call) => self.guest.open(call, Input::Host(number))?,
+                None => self.guest.place()?,
+            };
+            let forwarded = Forwarded {
+                host,
+                toolkit: invoke.toolkit.clone(),
+                caller: self.clone(),
+                answers: Some(id),
+                running,
+                takes_parts: has_stream,
+            };
+            state.forwarded.insert(number, forwarded);
             guest
         };
         let mut header = json!({
@@ -279,33 +276,31 @@ impl Caller {
         Ok(())
     }
 
-    /// Forwards a part of a stream if its call is a participant's, and acknowledges it once the
-    /// host can take it; otherwise gives it back.
-    pub(super) async fn forward_part(
-        &self,
-        id: u64,
-        call: &str,
-        content: Content,
-    ) -> Result<(), Content> {
-        let found = {
+    /// Forwards a part of a stream to the participant that answers the call; the answer to the
+    /// part, once the host can take it.
+    pub(super) async fn forward_part(&self, number: u64, content: Content) -> Content {
+        let is_end = matches!(content, Content::Close { .. });
+        let host = {
             let mut state = self.room.state();
-            let found = state.forwarded.iter_mut().find(|(_, it)| {
-                it.caller.guest.id == self.guest.id
-                    && it.takes_parts
-                    && it.call.as_deref() == Some(call)
-            });
-            let Some((number, forwarded)) = found else { return Err(content) };
-            forwarded.takes_parts = !matches!(content, Content::Close { .. });
-            let (number, toolkit) = (*number, forwarded.toolkit.clone());
-            let host = forwarded.host.clone();
-            state.present.get(&host).map(|it| (it.guest.clone(), number, toolkit))
+            let State { forwarded, present, .. } = &mut *state;
+            match forwarded.get_mut(&number) {
+                Some(call) if call.takes_parts => {
+                    call.takes_parts = !is_end;
+                    present.get(&call.host).map(|it| (it.guest.clone(), call.toolkit.clone()))
+                }
+                Some(_) if !is_end => {
+                    return Content::Error(Refused::invalid("the call takes no more parts"));
+                }
+                // It has just ended.
+                _ => None,
+            }
         };
-        if let Some((host, number, toolkit)) = found {
+        if let Some((host, toolkit)) = host {
             let message = forwarded_part(&self.room, &toolkit, number, content);
+            // A host that does not read is dismissed, which fails its calls.
             let _ = host.relay(&message.into()).await;
         }
-        self.guest.answer(id, Content::Empty);
-        Ok(())
+        Content::Empty
     }
 
     /// Relays the answer of a host to the caller.
@@ -319,8 +314,9 @@ impl Caller {
             }
             let Some(id) = call.answers.take() else { return };
             let guest = call.caller.guest.clone();
-            if !is_open && let Some(call) = state.forwarded.remove(&message.id) {
-                call.ended();
+            // Parts of an answer need an id to be matched by.
+            if !is_open || call.running.call().is_none() {
+                state.forwarded.remove(&message.id);
             }
             (guest, id)
         };
@@ -348,13 +344,10 @@ impl Caller {
             if call.host != self.guest.id {
                 return;
             }
-            let Some(id) = call.call.clone() else { return };
+            let Some(id) = call.running.call().map(str::to_owned) else { return };
             let guest = call.caller.guest.clone();
-            if is_end
-                && call.answers.is_none()
-                && let Some(call) = state.forwarded.remove(&number)
-            {
-                call.ended();
+            if is_end && call.answers.is_none() {
+                state.forwarded.remove(&number);
             }
             (guest, id)
         };

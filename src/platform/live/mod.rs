@@ -44,6 +44,7 @@ mod toolkits;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +83,9 @@ const HELD: usize = 64 * 1024 * 1024;
 
 /// The folder of the files of rooms, beside the store.
 const FOLDER: &str = "rooms";
+
+/// Somebody entered a room since who may be where was checked.
+const UNCHECKED: i64 = -1;
 
 /// An annotation of rooms: how many seconds a room goes on without participants.
 const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
@@ -129,6 +133,8 @@ pub struct House {
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
+    /// Up to which revision of the store it is known that everybody may be where they are.
+    checked: AtomicI64,
     /// Where this process is reached.
     url: String,
     /// The rooms of the folder, once this process has them.
@@ -196,6 +202,11 @@ impl House {
         }
     }
 
+    /// Notes that somebody has entered a room who was let in a moment ago.
+    fn entered(&self) {
+        self.checked.store(UNCHECKED, Ordering::SeqCst);
+    }
+
     /// The queues of a room.
     fn queues(&self, room: &str) -> RoomQueues {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,6 +272,7 @@ impl Rooms {
             folder,
             store,
             queues: Mutex::default(),
+            checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceLock::new(),
             open: Mutex::default(),
@@ -278,12 +290,26 @@ impl Rooms {
     }
 
     /// Removes participants who may no longer be where they are: something was taken back that let
-    /// them in. If that cannot be known, they stay.
+    /// them in. If that cannot be known, they stay. Nothing is asked for them as long as nobody
+    /// entered and nothing was committed.
     ///
     /// # Errors
     ///
     /// The store failed.
     pub async fn remove_unwelcome(&self) -> Result<()> {
+        let revision = self.0.store.revision().await?;
+        // Who enters from here on is seen below, or sets it back.
+        if self.0.checked.swap(revision, Ordering::SeqCst) == revision {
+            return Ok(());
+        }
+        let checked = self.check_all().await;
+        if checked.is_err() {
+            self.0.checked.store(UNCHECKED, Ordering::SeqCst);
+        }
+        checked
+    }
+
+    async fn check_all(&self) -> Result<()> {
         let rooms: Vec<_> =
             self.0.open().rooms.values().map(|handle| Arc::clone(&handle.room)).collect();
         let reads = self.0.store.reads();

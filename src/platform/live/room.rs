@@ -141,6 +141,7 @@ impl Room {
         guest.push(&self.letter("room_ready", ready));
         let present = Present { guest: Arc::clone(guest), attributes, is_enabled: false };
         state.present.insert(guest.id.clone(), present);
+        self.house.entered();
         self.record(
             "participant.joined",
             json!({"participant_id": guest.id, "name": guest.name, "role": guest.role}),

@@ -25,7 +25,7 @@ use self::files::Files;
 use self::migrations::MIGRATIONS;
 pub(crate) use self::statement::of_row;
 pub use self::statement::{OfRow, Reads, insert, insert_with, select};
-use self::transaction::Transaction;
+use self::transaction::{COUNT, Transaction};
 pub use self::vault::{Column, KEY_SECRET, SECRET_DATA, SETTINGS, Vault};
 use self::writer::Writer;
 pub use self::writer::{Change, Write};
@@ -210,6 +210,15 @@ impl Store {
     /// it.
     pub fn reads(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// How many commits there were. Each one that keeps anything raises it, in every process.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read.
+    pub async fn revision(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar(COUNT).fetch_one(self.reads()).await?)
     }
 
     /// Starts a write. Dropping it without [`Write::commit`] undoes everything in it.

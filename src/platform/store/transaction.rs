@@ -22,7 +22,7 @@ use crate::notice;
 use crate::platform::error::{Refusal, Result};
 
 /// Reads the last revision, which shows up to which commit the database goes.
-const COUNT: &str = "SELECT value FROM revisions WHERE id = 1";
+pub const COUNT: &str = "SELECT value FROM revisions WHERE id = 1";
 
 /// How the outcome of a write reaches the caller that waits for it.
 pub type Tell = oneshot::Sender<Result<()>>;
