@@ -324,7 +324,7 @@ impl Platform {
             std::future::pending().await
         };
         if keeps_rooms {
-            rooms.take_over();
+            rooms.take_over().await;
         }
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,

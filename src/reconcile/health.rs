@@ -310,8 +310,13 @@ pub fn verdict(outcomes: &[(String, Health)]) -> Result<()> {
     }
     let total = outcomes.len();
     let count = broken.len();
-    let do_not = if count == 1 { "does not" } else { "do not" };
-    let told = format!("everything was applied, but {count} of {total} services {do_not} work");
+    let what = match count {
+        1 if total == 1 => "the service does not work".to_owned(),
+        1 => format!("1 of {total} services does not work"),
+        _ if count == total => format!("none of the {total} services works"),
+        _ => format!("{count} of {total} services do not work"),
+    };
+    let told = format!("everything was applied, but {what}");
     Err(Error::new(Class::Unhealthy, told)
         .because(few(broken.iter().map(String::as_str)))
         .hint("`meshagent room service list` and `meshagent room developer watch` show more"))

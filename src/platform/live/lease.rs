@@ -29,7 +29,7 @@ impl Lease {
     /// # Errors
     ///
     /// Another process has them; the system's.
-    pub fn take(folder: &Path, url: &str) -> Result<Self> {
+    pub async fn take(folder: &Path, url: &str) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).read(true).write(true).mode(0o600);
         let mut file = options.open(folder.join(NAME)).map_err(Refusal::internal)?;
@@ -41,7 +41,7 @@ impl Lease {
                 TryLockError::WouldBlock => {}
             }
             tries -= 1;
-            std::thread::sleep(PAUSE);
+            tokio::time::sleep(PAUSE).await;
         }
         let written = file.set_len(0).and_then(|()| file.write_all(url.as_bytes()));
         written.map_err(Refusal::internal)?;
@@ -67,17 +67,17 @@ pub fn holder(folder: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_process_has_the_rooms_and_says_where_it_is() {
+    #[tokio::test]
+    async fn one_process_has_the_rooms_and_says_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(holder(folder.path()), None);
-        let lease = Lease::take(folder.path(), "http://127.0.0.1:8787").unwrap();
+        let lease = Lease::take(folder.path(), "http://127.0.0.1:8787").await.unwrap();
         assert_eq!(holder(folder.path()).as_deref(), Some("http://127.0.0.1:8787"));
-        let other = Lease::take(folder.path(), "http://127.0.0.1:1");
+        let other = Lease::take(folder.path(), "http://127.0.0.1:1").await;
         assert!(matches!(other, Err(Refusal::Elsewhere)));
         assert_eq!(holder(folder.path()).as_deref(), Some("http://127.0.0.1:8787"));
         drop(lease);
         assert_eq!(holder(folder.path()), None);
-        Lease::take(folder.path(), "http://127.0.0.1:1").unwrap();
+        Lease::take(folder.path(), "http://127.0.0.1:1").await.unwrap();
     }
 }

@@ -45,12 +45,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use secrecy::SecretString;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -138,7 +138,7 @@ pub struct House {
     /// Where this process is reached.
     url: String,
     /// The rooms of the folder, once this process has them.
-    lease: OnceLock<Lease>,
+    lease: OnceCell<Lease>,
     open: Mutex<Open>,
 }
 
@@ -231,21 +231,20 @@ impl House {
     }
 
     /// Takes the rooms of the folder for this process, if it has not got them yet.
-    fn hold(self: &Arc<Self>) -> Result<()> {
-        if self.lease.get().is_some() {
-            return Ok(());
-        }
-        let lease = Lease::take(self.store.folder(), &self.url)?;
-        // What an earlier process left is ended: nothing of it can still be going on.
-        Files::sweep(&self.folder);
-        let (house, now) = (Arc::clone(self), sessions::now());
-        self.run(async move {
-            if let Err(refusal) = sessions::end_all(&house.store, &now).await {
-                notice::tell("the sessions of an earlier process were not ended", &refusal);
-            }
-        });
-        let _ = self.lease.set(lease);
-        Ok(())
+    async fn hold(self: &Arc<Self>) -> Result<()> {
+        let take = async {
+            let lease = Lease::take(self.store.folder(), &self.url).await?;
+            // What an earlier process left is ended: nothing of it can still be going on.
+            Files::sweep(&self.folder);
+            let (house, now) = (Arc::clone(self), sessions::now());
+            self.run(async move {
+                if let Err(refusal) = sessions::end_all(&house.store, &now).await {
+                    notice::tell("the sessions of an earlier process were not ended", &refusal);
+                }
+            });
+            Ok(lease)
+        };
+        self.lease.get_or_try_init(|| take).await.map(drop)
     }
 }
 
@@ -274,7 +273,7 @@ impl Rooms {
             queues: Mutex::default(),
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
-            lease: OnceLock::new(),
+            lease: OnceCell::new(),
             open: Mutex::default(),
         })))
     }
@@ -334,9 +333,9 @@ impl Rooms {
     ///
     /// 503 while the platform closes, if there are too many participants or rooms, and if another
     /// process has the rooms of this folder.
-    pub fn enter(&self, arrival: Arrival) -> Result<()> {
+    pub async fn enter(&self, arrival: Arrival) -> Result<()> {
         let house = &self.0;
-        house.hold()?;
+        house.hold().await?;
         let mut open = house.open();
         let seats: usize = open.rooms.values().map(|handle| handle.seats).sum();
         let is_new = !open.rooms.contains_key(&arrival.entrant.room.id);
@@ -427,8 +426,8 @@ impl Rooms {
     }
 
     /// Takes the rooms of the folder for this process, if no other one has them.
-    pub fn take_over(&self) {
-        match self.0.hold() {
+    pub async fn take_over(&self) {
+        match self.0.hold().await {
             // They are taken when somebody wants to enter one.
             Ok(()) | Err(Refusal::Elsewhere) => {}
             Err(refusal) => notice::tell("the rooms of the data folder cannot be used", &refusal),

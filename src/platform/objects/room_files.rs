@@ -1,7 +1,7 @@
 //! What is stored of the files of rooms beside their contents: media types that do not follow from
 //! their names.
 
-use crate::platform::error::Result;
+use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{Store, select};
 
 /// The media type of a file, given as the room's id and the path, if it is an unusual one.
@@ -41,5 +41,33 @@ pub async fn note(store: &Store, file: (&str, &str), mime_type: Option<&str>) ->
             .bind(file.1),
     };
     statement.execute(change.on()).await?;
+    change.commit().await
+}
+
+/// Forgets what is noted of files that are gone.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn forget(store: &Store, room: &str, paths: &[String]) -> Result<()> {
+    let paths = serde_json::to_string(paths).map_err(Refusal::internal)?;
+    // Nearly all files have the type that their name says, and nothing is written for them.
+    let noted = select(
+        "SELECT 1 FROM room_files \
+         WHERE room_id = $1 AND path IN (SELECT value FROM json_each($2)) LIMIT 1",
+    );
+    let noted: Option<(i64,)> = noted.bind(room).bind(&paths).find(store.reads()).await?;
+    if noted.is_none() {
+        return Ok(());
+    }
+    let mut change = store.write().await?.without_condition();
+    sqlx::query(
+        "DELETE FROM room_files \
+         WHERE room_id = $1 AND path IN (SELECT value FROM json_each($2))",
+    )
+    .bind(room)
+    .bind(&paths)
+    .execute(change.on())
+    .await?;
     change.commit().await
 }

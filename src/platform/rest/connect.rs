@@ -154,13 +154,14 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
         .map_err(|message| Refusal::Invalid { field: None, message })?;
     let connection = request.extensions_mut().remove::<Connection>();
     let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
-    app.rooms().enter(Arrival {
+    let arrival = Arrival {
         url: room_url(&app, request.headers(), &entrant.room.name),
         entrant,
         lasting: connection.outlast(),
         slices: handshake::slices(request.headers()),
         upgrade: hyper::upgrade::on(&mut request),
-    })?;
+    };
+    app.rooms().enter(arrival).await?;
     let headers = [
         (header::CONNECTION, "Upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::task::spawn_blocking;
 
+use crate::notice;
 use crate::platform::live::calls::{Caller, Stream, refused};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::platform::live::room::Room;
@@ -63,6 +64,9 @@ pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
     let recursive = asked.recursive.unwrap_or_default();
     let room = &caller.room;
     let gone = blocking(&room.files(), move |files| files.delete(&path, recursive)).await?;
+    if let Err(refusal) = room_files::forget(&room.house.store, &room.id, &gone).await {
+        notice::tell("the media types of deleted files were not forgotten", &refusal);
+    }
     for path in gone {
         tell(room, DELETED, &path, &caller.guest.id);
     }
