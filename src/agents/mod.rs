@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `host` | the HTTP server: paths, webhooks, the rooms that were entered |
+//! | `mcp` | MCP servers, whose tools are offered as a toolkit |
 //! | `schema` | schemas of documents, which are stored in the rooms that call for them |
 //! | `storage` | the toolkit that reads and writes the files of a room |
 //! | `toolkit` | how any toolkit is offered to a room, and its calls are answered |
@@ -12,6 +13,7 @@
 //! (`commands`).
 
 pub mod host;
+pub mod mcp;
 pub mod schema;
 pub mod storage;
 pub mod toolkit;

@@ -55,7 +55,15 @@ impl Offer {
     ///
     /// What is wrong with the text, as a phrase.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let header: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Self::of(serde_json::from_str(text).map_err(|error| error.to_string())?)
+    }
+
+    /// The offer with this JSON.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as a phrase.
+    pub fn of(header: Value) -> Result<Self, String> {
         let name = header["name"].as_str().ok_or("a toolkit has no name")?.to_owned();
         let mut tools = HashMap::new();
         for (tool, told) in header["tools"].as_object().into_iter().flatten() {

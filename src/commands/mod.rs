@@ -262,7 +262,9 @@ fn init_log(level: &str) -> Result<()> {
         return Err(Error::usage(format!("--log {word:?} is not a log level"))
             .hint("use error, warn, info, debug or trace"));
     }
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(|error| {
+    // What the MCP client logs is what servers say, at their pace; failures are told by us.
+    let quiet = format!("rmcp=off,{level}");
+    let filter = tracing_subscriber::EnvFilter::try_new(quiet).map_err(|error| {
         Error::usage(format!("--log {level:?} is not a log level")).because(error)
     })?;
     let _ = tracing_subscriber::fmt()

@@ -117,8 +117,12 @@ impl Seen {
         };
         match state {
             Some(state) if state.state == UNAVAILABLE => {
-                let what = "the platform cannot run it: the embedded platform has no containers";
-                return Health::Broken(what.to_owned());
+                let why = match (&spec.container, spec.waits_for_approval()) {
+                    (Some(_), _) => ": the embedded platform has no containers",
+                    (None, true) => ": its MCP server waits for approvals, and nobody gives them",
+                    (None, false) => "",
+                };
+                return Health::Broken(format!("the platform cannot run it{why}"));
             }
             Some(state) if state.state != RUNNING => {
                 let again = match state.restart_count {

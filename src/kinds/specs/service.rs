@@ -51,6 +51,16 @@ pub struct ServiceSpec {
     pub external: Option<ExternalServiceSpec>,
 }
 
+impl ServiceSpec {
+    /// Whether somebody has to approve calls of the tools of one of its MCP servers.
+    #[must_use]
+    pub fn waits_for_approval(&self) -> bool {
+        let endpoints = self.ports.iter().flatten().flat_map(|port| &port.endpoints);
+        let mut servers = endpoints.filter_map(|endpoint| endpoint.mcp.as_ref());
+        servers.any(|server| server.require_approval == Some(RequireApproval::Always))
+    }
+}
+
 fn no_ports() -> Option<Vec<PortSpec>> {
     Some(Vec::new())
 }

@@ -6,29 +6,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::task::spawn_blocking;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use url::{Host, Url};
 
 use super::calls::{Caller, refused};
-use super::connection::{Comer, converse};
 use super::files::{FilePath, failed};
+use super::inside;
 use super::toolkits::storage;
-use crate::agents::host;
 use crate::agents::schema::{SCHEMAS, Schema};
 use crate::agents::storage::Storage;
 use crate::notice;
-use crate::room::client;
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::message::LARGE;
 use crate::room::storage::UPDATED;
 
 /// The port on which the room's machine would serve them.
 const PORT: u16 = 8080;
-
-/// How much may be on its way between the room and a helper, in bytes.
-const BUFFER: usize = 256 * 1024;
 
 /// A helper.
 #[derive(Debug, Clone, Copy)]
@@ -82,25 +74,14 @@ async fn store(caller: &Caller, schema: &'static Schema) -> Result<(), Refused> 
     Ok(())
 }
 
-/// Lets the toolkit enter as a participant, over a connection within this process. The room does
-/// not go on for it.
+/// Lets the toolkit enter as a participant.
 fn enter(caller: &Caller, api: Value) {
     let room = Arc::clone(&caller.room);
     let participant = caller.guest.participant.behind_helper("storage", api);
-    let (own, other) = tokio::io::duplex(BUFFER);
-    let comer = Comer { participant, room: caller.guest.room.clone(), slices: BUFFER };
-    let (house, stop) = (Arc::clone(&room.house), room.stop.clone());
-    house.run(converse(own, comer, room, None));
-    house.run(async move {
-        let socket = WebSocketStream::from_raw_socket(other, Role::Client, None).await;
-        let worked = match client::Room::over(socket, LARGE).await {
-            Ok((room, incoming)) => {
-                let worked = host::work(&Storage::hosted(), &room, incoming, &stop).await;
-                room.leave().await;
-                worked.map_err(|refused| refused.to_string())
-            }
-            Err(why) => Err(why),
-        };
+    let known = caller.guest.room.clone();
+    caller.room.house.run(async move {
+        let stop = room.stop.clone();
+        let worked = inside::work(&room, participant, known, &Storage::hosted(), &stop).await;
         if let Err(why) = worked
             && !stop.is_cancelled()
         {

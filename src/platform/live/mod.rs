@@ -6,16 +6,19 @@
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
 //! | `downloads` | addresses from which files can be downloaded for a while |
+//! | `external` | services that run elsewhere and work in a room |
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
 //! | `guest` | a participant, as long as its connection lasts |
 //! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
+//! | `inside` | participants of this process |
 //! | `lease` | which process has the rooms of a data folder |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
 //! | `queues` | the queues of rooms, in the store |
 //! | `room` | a room: who is in it, and what they are told |
+//! | `servers` | MCP servers of services, whose tools are toolkits of a room |
 //! | `services` | the services of a room while it runs |
 //! | `session` | the record of a room's run |
 //! | `toolkits` | one file for each toolkit that every room has |
@@ -27,16 +30,19 @@ mod calls;
 mod connection;
 pub mod deliveries;
 pub mod downloads;
+mod external;
 pub mod files;
 mod gates;
 mod guest;
 mod helpers;
 mod hosted;
+mod inside;
 pub mod lease;
 pub mod operations;
 mod outgoing;
 mod queues;
 mod room;
+mod servers;
 mod services;
 mod session;
 mod toolkits;
