@@ -82,7 +82,8 @@ fn size(bytes: usize) -> String {
 }
 
 /// What a path is, if it is neither a file nor a folder: opening it may block for ever.
-fn special(file_type: FileType) -> Option<&'static str> {
+#[must_use]
+pub fn special(file_type: FileType) -> Option<&'static str> {
     if file_type.is_fifo() {
         Some("a pipe")
     } else if file_type.is_socket() {

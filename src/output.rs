@@ -9,11 +9,15 @@
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,11 +28,14 @@ use crate::error::{Error, Problem, Result, with_causes};
 use crate::listed::summed_up;
 use crate::visible;
 
+pub use destination::Destination;
 pub use file::{write_credential, write_json};
 pub use log::{Log, never_wait, panicked, settle};
 
+mod destination;
 mod file;
 mod log;
+mod target;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -47,6 +54,12 @@ pub enum Format {
 /// Why standard output could not be written. After that nothing more is written to it.
 static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 
+/// Whether what is printed exists nowhere else.
+static IS_ONLY_COPY: AtomicBool = AtomicBool::new(false);
+
+/// How often it is looked whether somebody still reads standard output.
+const LOOKING: Duration = Duration::from_millis(500);
+
 /// Prints data for people: lines with the program's own styles.
 pub fn data(text: &str) {
     put(styled(&conceal::within(visible::lines(text))).as_bytes());
@@ -63,8 +76,9 @@ pub fn exactly(text: &str) {
     put(text.as_bytes());
 }
 
-/// Prints lines with a credential that the user asked for.
+/// Prints lines with a credential that the user asked for. It is shown once.
 pub fn credential(lines: &str) {
+    set_only_copy();
     put(styled(&visible::lines(lines)).as_bytes());
 }
 
@@ -92,24 +106,52 @@ fn put(bytes: &[u8]) {
     }
 }
 
-/// Keeps the reason why standard output could not be written. A reader that closed the pipe has
-/// seen what it wanted.
+/// Keeps the reason why standard output could not be written.
 pub fn unwritten(error: std::io::Error) {
-    if error.kind() != std::io::ErrorKind::BrokenPipe {
-        let _ = UNWRITTEN.set(error);
-    }
+    let _ = UNWRITTEN.set(error);
 }
 
-/// Whether all data was written.
+/// Says that what is printed exists nowhere else, so that it must be read.
+pub fn set_only_copy() {
+    IS_ONLY_COPY.store(true, Ordering::Relaxed);
+}
+
+/// Whether all data was written. A reader that closed the pipe has seen what it wanted, unless the
+/// data exists nowhere else.
 ///
 /// # Errors
 ///
 /// The first failure that the system reported.
 pub fn check() -> Result<()> {
     let Some(error) = UNWRITTEN.get() else { return Ok(()) };
+    if is_closed(error) && !IS_ONLY_COPY.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let cause =
         error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
     Err(Error::failed("failed to write to standard output").because(cause))
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Whether nobody reads standard output any more: the pipe is closed, or the terminal is gone.
+#[must_use]
+pub fn is_unread() -> bool {
+    let out = std::io::stdout();
+    let mut polled = [PollFd::new(out.as_fd(), PollFlags::empty())];
+    // What has no readers says so whether it is asked or not.
+    let is_gone = poll(&mut polled, PollTimeout::ZERO).is_ok()
+        && polled[0].revents().is_some_and(|it| it.intersects(PollFlags::POLLERR | PollFlags::POLLHUP));
+    is_gone || UNWRITTEN.get().is_some_and(is_closed)
+}
+
+/// Waits until nobody reads standard output any more.
+pub async fn unread() {
+    while !is_unread() {
+        tokio::time::sleep(LOOKING).await;
+    }
 }
 
 /// Prints data as JSON: indented on a terminal and elsewhere alike, valid everywhere.
@@ -175,6 +217,17 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
         column.set_padding((0, 2));
     }
     data(&table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>());
+}
+
+/// Prints data on standard error, whole: it has no other way out.
+///
+/// # Errors
+///
+/// A value that cannot be written as JSON.
+pub fn aside(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(no_json)?;
+    log::say(conceal::within(visible::json(&(text + "\n"))).into_owned());
+    Ok(())
 }
 
 /// Prints a line for people beside the data.

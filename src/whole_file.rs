@@ -2,9 +2,9 @@
 //! complete. A run that is killed before that leaves it behind, and the next run that writes into
 //! the same folder removes it.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, Result, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -60,6 +60,24 @@ impl Draft {
         Err(Error::other("other runs keep removing the file"))
     }
 
+    /// Begins a file for others to read. If it replaces one, it gets the mode of that one, and its
+    /// owner as far as the system allows; otherwise the umask takes away from its mode, as from that
+    /// of any other file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn like(path: &Path) -> Result<Self> {
+        match path.metadata() {
+            Ok(about) if about.is_file() => {
+                let draft = Self::of(path)?;
+                keep_rights(draft.file(), &about)?;
+                Ok(draft)
+            }
+            _ => Self::with_mode(path, 0o666),
+        }
+    }
+
     /// The file, to be written.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -99,17 +117,35 @@ impl Draft {
     }
 }
 
-/// Writes a file for others to read, and replaces what has its name; a link is replaced, not
-/// followed. It is on disk when this returns.
+/// Writes a file for others to read, and replaces what has its name, whose mode it keeps; a link is
+/// replaced, not followed. It is on disk when this returns.
 ///
 /// # Errors
 ///
 /// The system's.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    // The umask takes away from its mode, as from that of any other file.
-    let draft = Draft::with_mode(path, 0o666)?;
+    let draft = match path.is_symlink() {
+        true => Draft::with_mode(path, 0o666)?,
+        false => Draft::like(path)?,
+    };
     draft.file().write_all(content)?;
     draft.replace(path)
+}
+
+/// Gives a file the rights that another one has.
+fn keep_rights(file: &File, of: &Metadata) -> Result<()> {
+    let now = file.metadata()?;
+    let mut mode = of.mode() & 0o777;
+    if now.gid() != of.gid() && fchown(file, None, Some(of.gid())).is_err() {
+        // What its group may do is not for another group.
+        mode &= 0o707;
+    }
+    file.set_permissions(Permissions::from_mode(mode))?;
+    if now.uid() != of.uid() {
+        // Only root can give it away.
+        let _ = fchown(file, Some(of.uid()), None);
+    }
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -178,6 +214,14 @@ mod tests {
         found.sort();
         names.sort();
         assert_eq!(found, names);
+
+        let open = |mode| std::fs::set_permissions(at("room.yaml"), Permissions::from_mode(mode));
+        for mode in [0o600, 0o640, 0o444] {
+            open(mode).unwrap();
+            let draft = Draft::like(&at("room.yaml")).unwrap();
+            draft.replace(&at("room.yaml")).unwrap();
+            assert_eq!(at("room.yaml").metadata().unwrap().mode() & 0o777, mode);
+        }
 
         let second = Draft::of(&at("room.yaml")).unwrap().create(&at("room.yaml"));
         assert_eq!(second.unwrap_err().kind(), ErrorKind::AlreadyExists);

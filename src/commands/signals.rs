@@ -1,7 +1,9 @@
 //! The signals that a command listens for.
 
 use std::future::poll_fn;
+use std::process::ExitCode;
 use std::task::Poll;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
@@ -14,6 +16,9 @@ use crate::output;
 /// The signals with which a person or the system stops a program; SIGHUP means that the terminal is
 /// gone.
 pub const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+
+/// How long work that was told to stop may go on.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// Signals that the program listens for. From the start they do not end the program, and a signal
 /// that arrives before it is asked for is kept.
@@ -47,6 +52,55 @@ impl Signals {
         })
         .await
     }
+}
+
+/// A token that the first of these signals cancels.
+///
+/// # Errors
+///
+/// As [`Signals::listen`].
+pub fn cancelling(signals: &[Signal]) -> Result<CancellationToken> {
+    let mut signals = Signals::listen(signals)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        signals.received().await;
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+/// The exit code of a program that a signal ended, as shells have it.
+#[must_use]
+pub fn code(signal: Signal) -> u8 {
+    128 + u8::try_from(signal as i32).unwrap_or(0)
+}
+
+/// Does work that a signal ends. The work is told, gets a moment to leave everything as it should
+/// be, and is dropped then; the exit code is that of the signal.
+///
+/// # Errors
+///
+/// As [`Signals::listen`]; errors of the work.
+pub async fn until_signal(
+    work: impl AsyncFnOnce(CancellationToken) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let mut signals = Signals::listen(&STOP)?;
+    let stop = CancellationToken::new();
+    let received = {
+        let mut working = std::pin::pin!(work(stop.clone()));
+        tokio::select! {
+            done = &mut working => return done,
+            received = signals.received() => {
+                stop.cancel();
+                let _ = tokio::time::timeout(MOMENT, working).await;
+                received
+            }
+        }
+    };
+    output::settle();
+    // A thread that writes to a pipe, or reads from one, may never be done with that.
+    std::process::exit(i32::from(code(received)));
 }
 
 /// Whether this program was started with a signal ignored. Only Linux reports that.

@@ -2,28 +2,25 @@
 //! Something that is not a file is written into: a pipe, a device, the program's own standard
 //! output.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Result, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::target::Target;
 use crate::conceal;
 use crate::error::{self, Context};
 use crate::visible;
 use crate::whole_file::Draft;
 
 /// How long the reader of a pipe may keep the program waiting.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// How long to wait until a pipe is tried again.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// How many links are followed; Linux has the same limit.
-const LINKS: usize = 40;
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes a file for a credential: only its owner can read it, and it is written completely or not
 /// at all. A link stays a link: its target is written. A pipe or a device is written into.
@@ -70,7 +67,7 @@ fn into(out: impl Write, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> 
     out.flush()
 }
 
-fn is_pipe(path: &Path) -> bool {
+pub(super) fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|about| about.file_type().is_fifo())
 }
 
@@ -93,11 +90,16 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
             Some(done) => return Ok(done),
             None if begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
             None => {
-                let told = format!("nobody has read this pipe for {} s", PATIENCE.as_secs());
-                return Err(Error::new(ErrorKind::TimedOut, told));
+                return Err(unread());
             }
         }
     }
+}
+
+/// The error for a pipe that nobody reads.
+pub(super) fn unread() -> Error {
+    let told = format!("nobody has read this pipe for {} s", PATIENCE.as_secs());
+    Error::new(ErrorKind::TimedOut, told)
 }
 
 /// A pipe whose reader may take its time, but not for ever.
@@ -123,67 +125,6 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> R
     out.flush()?;
     drop(out);
     draft.replace(path)
-}
-
-/// The target of a path.
-enum Target {
-    /// A stream that this program has open.
-    Open(File),
-    /// Something to write into.
-    Node(PathBuf),
-    /// A file that is replaced in one step, or created.
-    File(PathBuf),
-}
-
-impl Target {
-    fn of(path: &Path) -> Result<Self> {
-        let is_link = path.symlink_metadata().is_ok_and(|about| about.is_symlink());
-        match path.metadata() {
-            Ok(about) if about.is_dir() => Err(ErrorKind::IsADirectory.into()),
-            Ok(about) if is_link || !about.is_file() => {
-                // A second look at what standard output is would begin at its start again.
-                match own_stream(&about)? {
-                    Some(stream) => Ok(Self::Open(stream)),
-                    None if about.is_file() => Self::behind_links(path),
-                    None => Ok(Self::Node(path.to_owned())),
-                }
-            }
-            Ok(_) => Ok(Self::File(path.to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::behind_links(path),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The file that a link points to, whether it exists or not.
-    fn behind_links(path: &Path) -> Result<Self> {
-        let mut path = path.to_owned();
-        for _ in 0..LINKS {
-            if !path.symlink_metadata().is_ok_and(|about| about.is_symlink()) {
-                return Ok(Self::File(path));
-            }
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
-            if folder.starts_with("/proc") {
-                // It stands for an open file, whatever that is called.
-                return Ok(Self::Node(path));
-            }
-            path = folder.join(path.read_link()?);
-        }
-        Err(Error::other("too many levels of symbolic links"))
-    }
-}
-
-/// Standard output or standard error, if the path names it.
-fn own_stream(about: &Metadata) -> Result<Option<File>> {
-    let same = |stream: BorrowedFd<'_>| -> Result<Option<File>> {
-        let file = File::from(stream.try_clone_to_owned()?);
-        let own = file.metadata()?;
-        Ok(((own.dev(), own.ino()) == (about.dev(), about.ino())).then_some(file))
-    };
-    match same(std::io::stdout().as_fd())? {
-        Some(file) => Ok(Some(file)),
-        None => same(std::io::stderr().as_fd()),
-    }
 }
 
 #[cfg(test)]

@@ -6,17 +6,15 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::RoomArgs;
-use crate::commands::signals::{STOP, Signals};
+use super::{RoomArgs, refused, tell};
+use crate::commands::signals::{self, STOP};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::room::client::Room;
 use crate::room::developer::{Event, LOGS};
 use crate::room::invocation::Invocation;
-use crate::room::lasting::News;
-use crate::room::operation::not_done;
+use crate::visible;
 
 /// Commands of `room developer`.
 #[derive(Debug, clap::Subcommand)]
@@ -28,7 +26,7 @@ pub enum DeveloperCommand {
 /// How events are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum WatchFormat {
-    /// A line for each record of a log; other events are left out.
+    /// A line for each record of a log, and for each other event its type and data.
     Plain,
     /// Every event as a JSON object on one line.
     Json,
@@ -37,7 +35,7 @@ pub enum WatchFormat {
 /// Arguments of `room developer watch`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room developer watch --room lobby\n  meshagent room developer watch --room lobby --format json | jq .type\n\nIt goes on after a lost connection, and ends with Ctrl-C."
+    after_help = "Examples:\n  meshagent room developer watch --room lobby\n  meshagent room developer watch --room lobby --format json | jq .type\n\nIt goes on after a lost connection, and ends with Ctrl-C, or when nobody reads its output."
 )]
 pub struct WatchArgs {
     /// How events are printed
@@ -48,34 +46,23 @@ pub struct WatchArgs {
 }
 
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
-    let mut signals = Signals::listen(&STOP)?;
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        signals.received().await;
-        told.cancel();
-    });
-    let format = args.format;
-    let tell = |news: News| {
-        output::note(&match news {
-            News::Lost { why, wait } => {
-                format!("note: {why}; entering the room again in {:.1} s", wait.as_secs_f64())
-            }
-            News::NotEntered { why, wait } => {
-                format!("note: {why}; trying again in {:.1} s", wait.as_secs_f64())
-            }
-            News::Returned => "note: in the room again; events in between are not seen".to_owned(),
-        });
+    let stop = signals::cancelling(&STOP)?;
+    let told = |news| tell(news, "; events in between are not seen");
+    let work = async |room: &Room| {
+        tokio::select! {
+            followed = follow(room, args.format) => followed,
+            // Whoever closes the pipe has seen enough.
+            () = output::unread() => Ok(()),
+        }
     };
-    let work = async |room: &Room| follow(room, format).await;
-    args.at.lasting(work, &stop, tell).await?;
+    args.at.lasting(work, &stop, told).await?;
     output::check()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints events until the room ends.
 async fn follow(room: &Room, format: WatchFormat) -> Result<()> {
-    let failed = |refused| not_done("developer.logs", &refused);
+    let failed = |why| refused(room, "developer.logs", &why);
     let mut call = room.open(Invocation::stream("developer", "logs")).await.map_err(failed)?;
     output::note("watching; Ctrl-C ends it");
     while let Some(part) = call.output.next().await.map_err(failed)? {
@@ -85,22 +72,25 @@ async fn follow(room: &Room, format: WatchFormat) -> Result<()> {
             WatchFormat::Json => {
                 output::json_line(&json!({"type": event.kind, "data": event.data}))?;
             }
-            WatchFormat::Plain if event.kind == LOGS => {
-                output::data(&lines(&Value::Object(event.data), &TimeZone::system()));
-            }
-            WatchFormat::Plain => {}
+            WatchFormat::Plain => output::data(&lines(event, &TimeZone::system())),
         }
-        // Whoever closes the pipe has seen enough.
         output::check()?;
+        if output::is_unread() {
+            break;
+        }
     }
     Ok(())
 }
 
-/// The records of a log, a line each.
-fn lines(log: &Value, zone: &TimeZone) -> String {
+/// An event as lines: one for each record of a log, one for any other event.
+fn lines(event: Event, zone: &TimeZone) -> String {
+    let (kind, data) = (event.kind, Value::Object(event.data));
+    if kind != LOGS {
+        return format!("- {} {}\n", visible::line(&kind), visible::line(&data.to_string()));
+    }
     let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
     let mut lines = String::new();
-    for resource in list(log, "resourceLogs") {
+    for resource in list(&data, "resourceLogs") {
         for scope in list(&resource, "scopeLogs") {
             for record in list(&scope, "logRecords") {
                 let severity = record["severityText"].as_str().unwrap_or("INFO");
@@ -108,8 +98,9 @@ fn lines(log: &Value, zone: &TimeZone) -> String {
                 let body =
                     body["stringValue"].as_str().map_or_else(|| body.to_string(), str::to_owned);
                 let body = body.replace(['\n', '\r'], " ");
-                let _ =
-                    writeln!(lines, "{} {severity:<7} {body}", time(&record["timeUnixNano"], zone));
+                let time = time(&record["timeUnixNano"], zone);
+                let (severity, body) = (visible::line(severity), visible::line(&body));
+                let _ = writeln!(lines, "{time} {severity:<7} {body}");
             }
         }
     }
@@ -150,14 +141,29 @@ mod tests {
             record(json!("x"), json!({"stringValue": "late"})),
             json!({"body": {"stringValue": "bare"}}),
         ];
+        let event = |kind: &str, data: Value| {
+            let Value::Object(data) = data else { panic!("an object") };
+            lines(Event { kind: kind.to_owned(), data }, &TimeZone::UTC)
+        };
         let log = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]});
         assert_eq!(
-            lines(&log, &TimeZone::UTC),
+            event(LOGS, log),
             "1970-01-01 00:00:01 WARN    one two\n\
              1970-01-01 00:00:00 WARN    {\"kvlistValue\":{}}\n\
              - WARN    late\n\
              - INFO    bare\n"
         );
-        assert_eq!(lines(&json!({}), &TimeZone::UTC), "");
+        assert_eq!(event(LOGS, json!({})), "");
+        // Nobody can print a line that was not logged, or a colour.
+        let forged = json!({
+            "severityText": "INFO\n1970 FAKE",
+            "body": {"stringValue": "\u{1b}[31mred\u{2028}"},
+        });
+        let log = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [forged]}]}]});
+        assert_eq!(event(LOGS, log), "- INFO\\n1970 FAKE \\u{1b}[31mred\\u{2028}\n");
+        assert_eq!(
+            event("my\n.type", json!({"a": "\u{1b}[1m"})),
+            "- my\\n.type {\"a\":\"\\u001b[1m\"}\n"
+        );
     }
 }

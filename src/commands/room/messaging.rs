@@ -76,7 +76,7 @@ fn letter(kind: &str, data: &str) -> Result<Letter> {
 
 /// Takes part in messaging; who else does.
 async fn enabled(room: &Room, mut incoming: Incoming) -> Result<Vec<Participant>> {
-    let listed = async {
+    let listing = async {
         while let Some(message) = incoming.next().await {
             if let Some(participants) = Participant::listed(&message) {
                 return participants;
@@ -84,9 +84,11 @@ async fn enabled(room: &Room, mut incoming: Incoming) -> Result<Vec<Participant>
         }
         Vec::new()
     };
-    let (enabled, listed) = tokio::join!(ask(room, &Enable {}), timeout(LISTING, listed));
-    enabled?;
-    listed.map_err(|_| Error::failed("the room did not say who takes part in messaging"))
+    let unsaid = |_| Error::failed("the room did not say who takes part in messaging");
+    let listing = async { timeout(LISTING, listing).await.map_err(unsaid) };
+    // What is refused is not waited for.
+    let ((), participants) = tokio::try_join!(ask(room, &Enable {}), listing)?;
+    Ok(participants)
 }
 
 async fn list(args: &MessagingListArgs) -> Result<ExitCode> {

@@ -12,7 +12,12 @@ use super::group::Lenient;
 use super::option_values;
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
+use crate::output;
+use crate::platform::{OperationSummary, Platform};
 use crate::room::client::{Incoming, Room};
+use crate::room::codes;
+use crate::room::connection::Ended;
+use crate::room::content::Refused;
 use crate::room::lasting::{self, News, NotEntered};
 use crate::room::operation::{Operation, not_done};
 use crate::settings::PlatformArgs;
@@ -25,6 +30,9 @@ mod messaging;
 mod queue;
 mod service;
 mod storage;
+
+/// The status with which a room closes a connection that brought a message that is too large.
+const TOO_LARGE: u16 = 1009;
 
 /// Commands of `room`.
 #[derive(Debug, clap::Subcommand)]
@@ -178,7 +186,44 @@ async fn run_one(command: &impl InRoom) -> Result<ExitCode> {
 ///
 /// What the room did not do, and why.
 pub async fn ask<O: Operation>(room: &Room, asked: &O) -> Result<O::Answer> {
-    room.perform(asked).await.map_err(|refused| not_done(O::AT, &refused))
+    let done = room.perform(asked).await;
+    done.map_err(|why| refused(room, &O::AT.to_string(), &why))
+}
+
+/// The error for what a room did not do, such as `queues.send`, with a way out as far as one is
+/// known.
+fn refused(room: &Room, what: &str, why: &Refused) -> Error {
+    let error = not_done(what, why);
+    if why.code == Some(codes::PERMISSION_DENIED) {
+        // Other platforms have the same grants.
+        let operations = Platform::operations();
+        return match operations.iter().find(|operation| operation.at == what) {
+            Some(OperationSummary { grant: "api", .. }) | None => error,
+            Some(OperationSummary { grant, .. }) => {
+                error.hint(format!("the token for the room must grant {grant}"))
+            }
+        };
+    }
+    match room.ended() {
+        Some(Ended::Closed { status: Some(TOO_LARGE), .. }) => error.hint(
+            "the embedded platform takes messages of 4 MiB; `meshagent server --max-message` allows more, and files may have any size",
+        ),
+        _ => error,
+    }
+}
+
+/// What a participant hears of a connection that is lost and made again; `missed` is what that
+/// means.
+fn tell(news: News, missed: &str) {
+    output::note(&match news {
+        News::Lost { why, wait } => {
+            format!("note: {why}; entering the room again in {:.1} s", wait.as_secs_f64())
+        }
+        News::NotEntered { why, wait } => {
+            format!("note: {why}; trying again in {:.1} s", wait.as_secs_f64())
+        }
+        News::Returned => format!("note: in the room again{missed}"),
+    });
 }
 
 /// Runs a command of `room`.

@@ -1,7 +1,9 @@
 //! `room queue`: messages that wait in a room until somebody receives them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,17 +12,25 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, MultiPart, SinglePart};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::{InRoom, RoomArgs, ask, run_one};
+use super::{InRoom, RoomArgs, ask, run_one, tell};
 use crate::bounded;
 use crate::commands::option_values;
-use crate::commands::signals::{STOP, Signals};
+use crate::commands::signals::{self, STOP};
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::client::Room;
 use crate::room::message::MAX_BYTES;
 use crate::room::mime;
 use crate::room::queues::{List, Queues, Receive, Send};
+
+/// How long after its time a wait ends that is not in the room.
+const LATE: Duration = Duration::from_secs(2);
+
+/// What stands for standard input.
+const STDIN: &str = "-";
 
 /// Commands of `room queue`.
 #[derive(Debug, clap::Subcommand)]
@@ -40,17 +50,18 @@ pub enum QueueCommand {
 /// Arguments of `room queue send`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room queue send --room lobby --queue jobs --json '{\"do\": \"this\"}'\n  meshagent room queue send --room lobby --queue jobs --file job.json"
+    after_help = "Examples:\n  meshagent room queue send --room lobby --queue jobs --json '{\"do\": \"this\"}'\n  meshagent room queue send --room lobby --queue jobs --file job.json",
+    group(clap::ArgGroup::new("message").required(true))
 )]
 pub struct SendArgs {
     /// The queue; it is created if it does not exist
     #[arg(long, value_name = "QUEUE")]
     queue: String,
     /// The message: any JSON
-    #[arg(long, value_name = "JSON", required_unless_present = "file")]
+    #[arg(long, value_name = "JSON", group = "message")]
     json: Option<String>,
     /// A file with the message as JSON, instead of --json; `-` is standard input
-    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+    #[arg(short, long, value_name = "FILE", group = "message")]
     file: Option<PathBuf>,
     #[command(flatten)]
     at: RoomArgs,
@@ -81,15 +92,21 @@ pub struct SendMailArgs {
 /// Arguments of `room queue receive`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room queue receive --room lobby --queue jobs\n  meshagent room queue receive --room lobby --queue jobs --wait | jq .do\n\nThe exit code is 1 if there is no message. With --wait it waits until there is one."
+    after_help = "Examples:\n  meshagent room queue receive --room lobby --queue jobs\n  meshagent room queue receive --room lobby --queue jobs --wait | jq .do\n  meshagent room queue receive --room lobby --queue jobs --wait=30s\n\nThe exit code is 1 if there is no message. A message that cannot be printed is sent to the queue\nagain. With --wait, it goes on after a lost connection, and ends when nobody reads its output."
 )]
 pub struct ReceiveArgs {
     /// The queue; it is created if it does not exist
     #[arg(long, value_name = "QUEUE")]
     queue: String,
-    /// Wait until there is a message
-    #[arg(long)]
-    wait: bool,
+    /// Wait until there is a message, at most this long if a time is given
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = crate::settings::duration
+    )]
+    wait: Option<Option<Duration>>,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -106,6 +123,9 @@ pub struct SizeArgs {
 
 /// Arguments of `room queue watch`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It goes on after a lost connection, and ends with Ctrl-C, or when nobody reads its output."
+)]
 pub struct WatchArgs {
     /// Only this queue
     #[arg(long, value_name = "QUEUE")]
@@ -128,7 +148,10 @@ impl InRoom for SendArgs {
         let message = match &self.file {
             Some(path) => {
                 let text = text_of(path)?;
-                let named = path.display().to_string();
+                let named = match path == Path::new(STDIN) {
+                    true => "standard input".to_owned(),
+                    false => path.display().to_string(),
+                };
                 option_values::json(&named, Some(&text), Class::Usage)?
             }
             None => option_values::json("--json", self.json.as_deref(), Class::Usage)?,
@@ -145,7 +168,7 @@ impl InRoom for SendArgs {
 
 fn text_of(path: &Path) -> Result<String> {
     let failed = || format!("failed to read {}", path.display());
-    if path == Path::new("-") {
+    if path == Path::new(STDIN) {
         let bytes = bounded::stdin(MAX_BYTES).context(failed)?;
         return String::from_utf8(bytes).context(|| "standard input is not UTF-8".to_owned());
     }
@@ -213,27 +236,110 @@ impl SendMailArgs {
     }
 }
 
-impl InRoom for ReceiveArgs {
-    type Asked = Receive;
+/// What came of waiting for a message.
+enum Received {
+    /// It was printed, or is in the queue again, or on standard error.
+    Message(Result<()>),
+    /// There is none.
+    Nothing,
+    /// Nobody reads standard output any more, so none was taken.
+    Unread,
+}
 
-    fn at(&self) -> &RoomArgs {
-        &self.at
-    }
-
-    fn asked(&self) -> Result<Receive> {
-        Ok(Receive { name: self.queue.clone(), create: true, wait: self.wait })
-    }
-
-    fn show(&self, message: Option<Value>) -> Result<ExitCode> {
-        match message {
-            Some(message) => {
-                output::json(&message)?;
-                Ok(ExitCode::SUCCESS)
+async fn receive(args: &ReceiveArgs) -> Result<ExitCode> {
+    // What was received exists nowhere else.
+    output::set_only_copy();
+    let asked = Receive { name: args.queue.clone(), create: true, wait: args.wait.is_some() };
+    let received = match args.wait {
+        None => args.at.with(async |room: &Room| receive_one(room, &asked, None).await).await?,
+        Some(most) => {
+            let end = most.map(|most| Instant::now() + most);
+            let result = RefCell::new(Received::Nothing);
+            let work = async |room: &Room| {
+                let received = receive_one(room, &asked, end).await?;
+                result.replace(received);
+                Ok(())
+            };
+            let stop = CancellationToken::new();
+            let late = stop.clone();
+            let waiting = args.at.lasting(work, &stop, |news| tell(news, ""));
+            let mut waiting = pin!(waiting);
+            // While the room is entered again, nothing else looks at the time.
+            let until_late = async {
+                match end {
+                    Some(end) => sleep_until(end + LATE).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                done = &mut waiting => done?,
+                () = until_late => {
+                    late.cancel();
+                    waiting.await?;
+                }
             }
-            None => {
-                output::note(&format!("there is no message in the queue {}", self.queue));
-                Ok(ExitCode::FAILURE)
-            }
+            result.replace(Received::Nothing)
+        }
+    };
+    match received {
+        Received::Message(printed) => printed.map(|()| ExitCode::SUCCESS),
+        Received::Nothing => {
+            output::note(&format!("there is no message in the queue {}", args.queue));
+            Ok(ExitCode::FAILURE)
+        }
+        Received::Unread => {
+            Err(Error::failed("nobody reads standard output, so no message was received"))
+        }
+    }
+}
+
+/// Receives a message and prints it while the room is still there: what cannot be printed goes back.
+async fn receive_one(room: &Room, asked: &Receive, end: Option<Instant>) -> Result<Received> {
+    if output::is_unread() {
+        return Ok(Received::Unread);
+    }
+    let mut receiving = pin!(ask(room, asked));
+    let late = async {
+        match end {
+            Some(end) => sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+    };
+    let given_up = tokio::select! {
+        biased;
+        message = &mut receiving => {
+            return Ok(match message? {
+                Some(message) => Received::Message(print(room, &asked.name, &message).await),
+                None => Received::Nothing,
+            });
+        }
+        () = output::unread(), if asked.wait => Received::Unread,
+        () = late => Received::Nothing,
+    };
+    // A message may be on its way, and would be lost. Whoever leaves is sent no other.
+    let ((), last) = tokio::join!(room.leave(), receiving);
+    Ok(match last {
+        Ok(Some(message)) => Received::Message(print(room, &asked.name, &message).await),
+        _ => given_up,
+    })
+}
+
+/// Prints a message; one that cannot be printed is sent to its queue again.
+///
+/// # Errors
+///
+/// What could not be printed, and where it is now.
+async fn print(room: &Room, queue: &str, message: &Value) -> Result<()> {
+    output::json(message)?;
+    let Err(unwritten) = output::check() else { return Ok(()) };
+    let again = Send { name: queue.to_owned(), create: true, message: message.clone() };
+    match ask(room, &again).await {
+        Ok(()) => Err(unwritten.hint(format!("the message is in the queue {queue} again, at its end"))),
+        Err(error) => {
+            output::error(&error);
+            output::note(&format!("the message could not be sent to the queue {queue} again:"));
+            output::aside(message)?;
+            Err(unwritten.hint("the message is on standard error"))
         }
     }
 }
@@ -268,36 +374,38 @@ impl InRoom for SizeArgs {
     }
 }
 
-/// Prints the sizes, until a signal comes.
+/// Prints the sizes, until a signal comes or nobody reads them.
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
-    let mut signals = Signals::listen(&STOP)?;
-    args.at
-        .with(async |room: &Room| {
-            let mut known: BTreeMap<String, u64> = BTreeMap::new();
-            loop {
-                let queues = ask(room, &List {}).await?.queues;
-                let is_meant = |name: &str| args.queue.as_deref().is_none_or(|only| only == name);
-                let now: BTreeMap<String, u64> = queues
-                    .into_iter()
-                    .filter(|queue| is_meant(&queue.name))
-                    .map(|queue| (queue.name, queue.size))
-                    .collect();
-                for (name, size) in &now {
-                    if known.get(name) != Some(size) {
-                        output::json_line(&json!({"queue": name, "size": size}))?;
-                    }
-                }
-                for name in known.keys().filter(|name| !now.contains_key(*name)) {
-                    output::json_line(&json!({"queue": name, "size": null}))?;
-                }
-                known = now;
-                tokio::select! {
-                    () = tokio::time::sleep(args.interval) => {}
-                    _ = signals.received() => return Ok(ExitCode::SUCCESS),
-                }
+    let stop = signals::cancelling(&STOP)?;
+    let known = RefCell::new(BTreeMap::new());
+    let work = async |room: &Room| {
+        while !output::is_unread() {
+            let queues = ask(room, &List {}).await?.queues;
+            let is_meant = |name: &str| args.queue.as_deref().is_none_or(|only| only == name);
+            let queues = queues.into_iter().filter(|queue| is_meant(&queue.name));
+            let now = queues.map(|queue| (queue.name, queue.size)).collect();
+            print_changes(&known.replace(now), &known.borrow())?;
+            output::check()?;
+            tokio::select! {
+                () = tokio::time::sleep(args.interval) => {}
+                () = output::unread() => {}
             }
-        })
-        .await
+        }
+        Ok(())
+    };
+    args.at.lasting(work, &stop, |news| tell(news, "")).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints which sizes changed.
+fn print_changes(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Result<()> {
+    for (name, size) in now.iter().filter(|(name, size)| before.get(*name) != Some(*size)) {
+        output::json_line(&json!({"queue": name, "size": size}))?;
+    }
+    for name in before.keys().filter(|name| !now.contains_key(*name)) {
+        output::json_line(&json!({"queue": name, "size": null}))?;
+    }
+    Ok(())
 }
 
 /// Runs a command of `room queue`.
@@ -309,7 +417,7 @@ pub async fn run(command: QueueCommand) -> Result<ExitCode> {
     match command {
         QueueCommand::Send(args) => run_one(&args).await,
         QueueCommand::SendMail(args) => run_one(&args).await,
-        QueueCommand::Receive(args) => run_one(&args).await,
+        QueueCommand::Receive(args) => receive(&args).await,
         QueueCommand::Size(args) => run_one(&args).await,
         QueueCommand::Watch(args) => watch(&args).await,
     }

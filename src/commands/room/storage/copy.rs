@@ -1,46 +1,33 @@
 //! `room storage cp`: files are copied one after the other, in parts, and are there when they are
 //! whole.
 
-use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::pin::Pin;
 use std::process::ExitCode;
-use std::task::{Context as Turn, Poll};
-use std::time::Duration;
 
 use clap::ValueHint;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
-use super::location::{
-    IN_ROOM, Location, entries_here, is_pattern, is_pattern_here, matching, matching_here, name_of,
-    parent_of,
-};
-use super::{RoomArgs, entries, has, joined, missing, not_moved, stat};
-use crate::error::{Context, Error, Result};
+use super::location::{IN_ROOM, INPUT, Location, OUTPUT};
+use super::sources::{Source, Sources};
+use super::transfer::{copy_here, download, upload, within};
+use super::{RoomArgs, joined, stat};
+use crate::bounded;
+use crate::commands::signals;
+use crate::error::{Error, Result};
 use crate::output;
 use crate::room::client::Room;
-use crate::room::files::Upload;
-use crate::whole_file::Draft;
-
-/// How deep folders are copied.
-const DEPTH: usize = 128;
-
-/// How much may be on its way between two files of the room, in bytes.
-const BUFFER: usize = 256 * 1024;
 
 /// Arguments of `room storage cp`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room storage cp --room lobby notes.txt room://notes.txt\n  meshagent room storage cp --room lobby 'room://logs/*.txt' logs/\n  meshagent room storage cp --room lobby -r site room://www/\n\nA file is there when all of it is; one that exists is replaced."
+    after_help = "Examples:\n  meshagent room storage cp --room lobby notes.txt room://notes.txt\n  meshagent room storage cp --room lobby 'room://logs/*.txt' logs/\n  meshagent room storage cp --room lobby -r site room://www/\n  meshagent room storage cp --room lobby room://site.tar - | tar t\n\nA file is there when all of it is. One that exists is replaced and keeps its mode; a device or a\npipe is written into. Of several files, those that can be copied are; the exit code is 1 if one\nwas not. Links are copied only if they are named, empty folders not at all."
 )]
 pub struct CopyArgs {
-    /// What is copied: room://PATH in the room, or a path on this machine; *, ? and [] in its last
-    /// part stand for several files
+    /// What is copied: room://PATH in the room, a path on this machine, or `-` for standard input; *,
+    /// ? and [] in its last part stand for several files, unless one is called so
     #[arg(value_name = "SOURCE_PATH", value_hint = ValueHint::AnyPath)]
     source: String,
-    /// Where to: a file, or a folder that exists or ends with a slash
+    /// Where to: a file, a folder that exists or ends with a slash, or `-` for standard output
     #[arg(value_name = "DEST_PATH", value_hint = ValueHint::AnyPath)]
     destination: String,
     /// Copy folders with everything in them
@@ -50,154 +37,142 @@ pub struct CopyArgs {
     at: RoomArgs,
 }
 
-/// A file to be copied, and its path below the destination if that is a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
-    from: Location,
-    below: String,
-}
-
 /// Runs `room storage cp`.
 ///
 /// # Errors
 ///
 /// There is nothing to copy; what cannot be read, written or sent.
 pub async fn copy(args: &CopyArgs) -> Result<ExitCode> {
-    let (from, to) = (Location::of(&args.source), Location::of(&args.destination));
+    signals::until_signal(async |stop| copying(args, &stop).await).await
+}
+
+async fn copying(args: &CopyArgs, stop: &CancellationToken) -> Result<ExitCode> {
+    let (from, to) = (located(&args.source, INPUT)?, located(&args.destination, OUTPUT)?);
     // What is here is looked for before a room is entered.
     let here = match &from {
-        Location::Here(path) => Some(Copying { room: None, args }.here(path)?),
+        Location::Here(path) => Some(Sources::here(path, args.recursive)?),
         Location::Room(_) => None,
     };
     if let (Some(sources), Location::Here(_)) = (&here, &to) {
-        Copying { room: None, args }.run(sources.clone(), &to).await?;
+        Copying { room: None, stop }.run(&from, sources, &to).await?;
         return Ok(ExitCode::SUCCESS);
     }
     args.at
         .with(async |room: &Room| {
-            let copying = Copying { room: Some(room), args };
-            let sources = match (&from, &here) {
-                (Location::Room(path), _) => copying.in_room(path).await?,
-                (_, here) => here.clone().unwrap_or_default(),
+            let sources = match (&from, here) {
+                (Location::Room(path), _) => Sources::in_room(room, path, args.recursive).await?,
+                (_, here) => here.unwrap_or_default(),
             };
-            copying.run(sources, &to).await
+            Copying { room: Some(room), stop }.run(&from, &sources, &to).await
         })
         .await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a path means; `-` means a stream.
+fn located(text: &str, stream: &str) -> Result<Location> {
+    if text == "-" { Ok(Location::Here(stream.into())) } else { Location::of(text) }
+}
+
+/// What there is at a destination.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum There {
+    Folder,
+    Something,
+    Nothing,
+}
+
 struct Copying<'a> {
     room: Option<&'a Room>,
-    args: &'a CopyArgs,
+    stop: &'a CancellationToken,
 }
 
 impl Copying<'_> {
-    async fn run(&self, mut sources: Vec<Source>, to: &Location) -> Result<()> {
-        let is_folder = self.is_folder(to).await?;
-        let is_tree = sources.iter().any(|source| source.below.contains('/'));
-        if !is_folder && is_tree {
-            // The folder gets another name.
-            for source in &mut sources {
-                let (_, rest) = source.below.split_once('/').unwrap_or_default();
-                source.below = rest.to_owned();
+    async fn run(&self, from: &Location, sources: &Sources, to: &Location) -> Result<()> {
+        let all = sources.files.len() + sources.failed;
+        if all == 0 {
+            return Err(Error::failed(format!("there is no file to copy in {}", shown(from))));
+        }
+        let targets = self.targets(sources, to).await?;
+        let mut copied = 0;
+        for (Source { from, .. }, to) in sources.files.iter().zip(&targets) {
+            let done = tokio::select! {
+                done = self.one(from, to) => done,
+                () = self.stop.cancelled() => {
+                    let told = format!("stopped: {copied} of {all} files were copied");
+                    output::warning(&told);
+                    return Err(Error::failed(told));
+                }
+            };
+            match done {
+                Ok(()) => {
+                    copied += 1;
+                    output::note(&format!("copied {} to {}", shown(from), shown(to)));
+                }
+                Err(error) if all == 1 => return Err(error),
+                Err(error) => output::error(&error),
+            }
+            // Nothing more comes from a room that is gone.
+            if self.room.is_some_and(|room| room.ended().is_some()) {
+                break;
             }
         }
-        let is_folder = is_folder || is_tree;
-        if sources.len() != 1 && !is_folder {
-            let told = format!("{} is not a folder, and several files are copied", shown(to));
-            return Err(Error::failed(told).hint("end it with a slash to make it one"));
+        match all - copied {
+            0 => Ok(()),
+            left => Err(Error::failed(format!("{left} of {all} files were not copied"))),
         }
-        for source in &sources {
-            let to = if is_folder { below(to, &source.below) } else { to.clone() };
-            self.one(&source.from, &to).await?;
-            output::note(&format!("copied {} to {}", shown(&source.from), shown(&to)));
+    }
+
+    /// Where each file goes.
+    async fn targets(&self, sources: &Sources, to: &Location) -> Result<Vec<Location>> {
+        let there = self.there(to).await?;
+        let into = match &sources.folder {
+            Some(_) if there == There::Something => {
+                let told = format!("{} is not a folder, and a folder is copied", shown(to));
+                return Err(Error::failed(told));
+            }
+            // The folder gets another name.
+            Some(_) if there == There::Nothing => to.clone(),
+            Some(name) => below(to, name),
+            None if there == There::Folder => to.clone(),
+            None => {
+                let [_] = &sources.files[..] else {
+                    let told = format!("{} is not a folder, and several files are copied", shown(to));
+                    return Err(Error::failed(told).hint("end it with a slash to make it one"));
+                };
+                return Ok(vec![to.clone()]);
+            }
+        };
+        let is_stream = |source: &Source| matches!(&source.from, Location::Here(path) if bounded::is_open(path));
+        if let Some(stream) = sources.files.iter().find(|source| is_stream(source)) {
+            let told = format!("{} has no name, and {} is a folder", shown(&stream.from), shown(to));
+            return Err(Error::usage(told).hint("name the file that it is copied to"));
         }
-        Ok(())
+        Ok(sources.files.iter().map(|source| below(&into, &source.below)).collect())
     }
 
     fn room(&self) -> Result<&Room> {
         self.room.ok_or_else(|| Error::failed("no room was entered"))
     }
 
-    /// The files that a path here stands for.
-    fn here(&self, path: &Path) -> Result<Vec<Source>> {
-        if is_pattern_here(path) {
-            let found = matching_here(path)?.into_iter().filter(|(_, entry)| !entry.is_folder);
-            let sources: Vec<Source> = found
-                .map(|(path, entry)| Source { from: Location::Here(path), below: entry.name })
-                .collect();
-            return match sources.is_empty() {
-                true => Err(Error::failed(format!("no file fits {}", path.display()))),
-                false => Ok(sources),
-            };
-        }
-        let about =
-            fs::metadata(path).context(|| format!("failed to look at {}", path.display()))?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        if !about.is_dir() {
-            let below = name.unwrap_or_default();
-            return Ok(vec![Source { from: Location::Here(path.to_owned()), below }]);
-        }
-        self.may_copy_folders(&path.display().to_string())?;
-        let mut sources = Vec::new();
-        folder_here(path, &name.unwrap_or_default(), &mut sources, 0)?;
-        Ok(sources)
-    }
-
-    fn may_copy_folders(&self, path: &str) -> Result<()> {
-        match self.args.recursive {
-            true => Ok(()),
-            false => Err(Error::failed(format!("{path} is a folder")).hint("add -r")),
-        }
-    }
-
-    /// The files that a path in the room stands for.
-    async fn in_room(&self, path: &str) -> Result<Vec<Source>> {
-        let room = self.room()?;
-        let source = |path: String, below: String| Source { from: Location::Room(path), below };
-        if is_pattern(path) {
-            let folder = parent_of(path);
-            let found = matching(name_of(path), entries(room, folder).await?)?;
-            let files = found.into_iter().filter(|entry| !entry.is_folder);
-            let sources: Vec<Source> =
-                files.map(|entry| source(joined(folder, &entry.name), entry.name)).collect();
-            return if sources.is_empty() { Err(missing(path)) } else { Ok(sources) };
-        }
-        if !has(room, path).await? {
-            return Err(missing(path));
-        }
-        let name = name_of(path.trim_end_matches('/')).to_owned();
-        if !self.args.recursive {
-            return Ok(vec![source(path.to_owned(), name)]);
-        }
-        match stat(room, path).await? {
-            Some(entry) if entry.is_folder => {
-                let mut sources = Vec::new();
-                folder_in_room(room, path, &name, &mut sources, 0).await?;
-                Ok(sources)
-            }
-            _ => Ok(vec![source(path.to_owned(), name)]),
-        }
-    }
-
-    /// Whether a destination is a folder, into which files go under their own names.
-    async fn is_folder(&self, to: &Location) -> Result<bool> {
-        Ok(match to {
-            Location::Here(path) => {
-                let text = path.to_string_lossy();
-                text.is_empty() || text.ends_with('/') || path.is_dir()
-            }
-            Location::Room(path) => {
-                path.is_empty()
-                    || path.ends_with('/')
-                    || stat(self.room()?, path).await?.is_some_and(|entry| entry.is_folder)
-            }
+    async fn there(&self, to: &Location) -> Result<There> {
+        let is_named_as_one = |path: &str| path.is_empty() || path.ends_with('/');
+        let is_folder = match to {
+            Location::Here(path) if is_named_as_one(&path.to_string_lossy()) => Some(true),
+            Location::Here(path) => path.metadata().ok().map(|about| about.is_dir()),
+            Location::Room(path) if is_named_as_one(path) => Some(true),
+            Location::Room(path) => stat(self.room()?, path).await?.map(|entry| entry.is_folder),
+        };
+        Ok(match is_folder {
+            Some(true) => There::Folder,
+            Some(false) => There::Something,
+            None => There::Nothing,
         })
     }
 
     async fn one(&self, from: &Location, to: &Location) -> Result<()> {
         match (from, to) {
-            (Location::Here(from), Location::Here(to)) => copy_here(from, to),
+            (Location::Here(from), Location::Here(to)) => copy_here(from, to).await,
             (Location::Here(from), Location::Room(to)) => upload(self.room()?, from, to).await,
             (Location::Room(from), Location::Here(to)) => download(self.room()?, from, to).await,
             (Location::Room(from), Location::Room(to)) => within(self.room()?, from, to).await,
@@ -207,6 +182,8 @@ impl Copying<'_> {
 
 fn shown(location: &Location) -> String {
     match location {
+        Location::Here(path) if path == Path::new(INPUT) => "standard input".to_owned(),
+        Location::Here(path) if path == Path::new(OUTPUT) => "standard output".to_owned(),
         Location::Here(path) => path.display().to_string(),
         Location::Room(path) => format!("{IN_ROOM}{path}"),
     }
@@ -217,148 +194,6 @@ fn below(folder: &Location, name: &str) -> Location {
         Location::Here(folder) => Location::Here(folder.join(name)),
         Location::Room(folder) => Location::Room(joined(folder, name)),
     }
-}
-
-/// The files in a folder here. Links are left out: what they lead to need not be in the folder.
-fn folder_here(path: &Path, below: &str, into: &mut Vec<Source>, depth: usize) -> Result<()> {
-    if depth > DEPTH {
-        return Err(Error::failed(format!("{} is too deep", path.display())));
-    }
-    for entry in entries_here(path)? {
-        let (path, below) = (path.join(&entry.name), joined(below, &entry.name));
-        if path.is_symlink() {
-            output::note(&format!("note: {} is a link and is not copied", path.display()));
-        } else if entry.is_folder {
-            folder_here(&path, &below, into, depth + 1)?;
-        } else {
-            into.push(Source { from: Location::Here(path), below });
-        }
-    }
-    Ok(())
-}
-
-async fn folder_in_room(
-    room: &Room,
-    path: &str,
-    below: &str,
-    into: &mut Vec<Source>,
-    depth: usize,
-) -> Result<()> {
-    if depth > DEPTH {
-        return Err(Error::failed(format!("{path:?} is too deep")));
-    }
-    for entry in entries(room, path).await? {
-        let (path, below) = (joined(path, &entry.name), joined(below, &entry.name));
-        if entry.is_folder {
-            Box::pin(folder_in_room(room, &path, &below, into, depth + 1)).await?;
-        } else {
-            into.push(Source { from: Location::Room(path), below });
-        }
-    }
-    Ok(())
-}
-
-/// A bar on a terminal, and nothing elsewhere.
-fn bar(size: u64, name: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(size);
-    let style = "{bar:30.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} {wide_msg}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar.set_message(name.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
-}
-
-/// A source whose bytes are counted on a bar.
-struct Counted<R>(R, ProgressBar);
-
-impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        turn: &mut Turn<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let polled = Pin::new(&mut self.0).poll_read(turn, into);
-        self.1.inc((into.filled().len() - before) as u64);
-        polled
-    }
-}
-
-async fn upload(room: &Room, from: &Path, to: &str) -> Result<()> {
-    let failed = || format!("failed to read {}", from.display());
-    let file = tokio::fs::File::open(from).await.context(failed)?;
-    let about = file.metadata().await.context(failed)?;
-    if !about.is_file() {
-        return Err(Error::failed(format!("{} is not a file", from.display())));
-    }
-    let size = about.len();
-    let bar = bar(size, &from.display().to_string());
-    let upload =
-        Upload { path: to, name: None, mime_type: None, overwrite: true, size: Some(size) };
-    let sent = room.upload_from(&upload, &mut Counted(file, bar.clone())).await;
-    bar.finish_and_clear();
-    sent.map(drop).map_err(|error| not_moved(&from.display().to_string(), error))
-}
-
-async fn download(room: &Room, from: &str, to: &Path) -> Result<()> {
-    let failed = || format!("failed to write {}", to.display());
-    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).context(failed)?;
-    }
-    let mut download =
-        room.begin_download(from).await.map_err(|refused| not_moved(from, refused))?;
-    let draft = Draft::with_mode(to, 0o666).context(failed)?;
-    let file = draft.file().try_clone().context(failed)?;
-    let mut file = tokio::fs::File::from_std(file);
-    let bar = bar(download.size, from);
-    let done = async {
-        while let Some(part) = download.next().await.map_err(|it| not_moved(from, it))? {
-            file.write_all(&part).await.context(failed)?;
-            bar.inc(part.len() as u64);
-        }
-        file.flush().await.context(failed)
-    };
-    let done = done.await;
-    bar.finish_and_clear();
-    done?;
-    draft.replace(to).context(failed)
-}
-
-/// Copies a file of the room to another place there, with its media type.
-async fn within(room: &Room, from: &str, to: &str) -> Result<()> {
-    let mut download =
-        room.begin_download(from).await.map_err(|refused| not_moved(from, refused))?;
-    let (mime_type, size) = (download.mime_type.clone(), Some(download.size));
-    let (mut reader, mut writer) = tokio::io::duplex(BUFFER);
-    let reading = async {
-        while let Some(part) = download.next().await.map_err(|it| not_moved(from, it))? {
-            writer.write_all(&part).await.context(|| format!("failed to copy {from}"))?;
-        }
-        drop(writer);
-        Ok(())
-    };
-    let mime_type = Some(mime_type.as_str());
-    let upload = Upload { path: to, name: None, mime_type, overwrite: true, size };
-    let writing = room.upload_from(&upload, &mut reader);
-    let (read, written) = tokio::join!(reading, writing);
-    written.map_err(|error| not_moved(from, error))?;
-    read
-}
-
-fn copy_here(from: &Path, to: &Path) -> Result<()> {
-    let failed = || format!("failed to copy {} to {}", from.display(), to.display());
-    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).context(failed)?;
-    }
-    let mut source = fs::File::open(from).context(failed)?;
-    let draft = Draft::with_mode(to, 0o666).context(failed)?;
-    io::copy(&mut source, &mut draft.file()).context(failed)?;
-    draft.replace(to).context(failed)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What is meant by a path: a file or folder here or in the room, or several by a pattern.
 
-use std::fs;
+use std::fs::{self, FileType};
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 use serde_json::Value;
 
 use super::row;
@@ -13,6 +13,12 @@ use crate::room::storage::Entry;
 
 /// What paths in the room begin with.
 pub const IN_ROOM: &str = "room://";
+
+/// Standard input, as a path.
+pub const INPUT: &str = "/dev/stdin";
+
+/// Standard output, as a path.
+pub const OUTPUT: &str = "/dev/stdout";
 
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +31,24 @@ pub enum Location {
 
 impl Location {
     /// What a path means.
-    #[must_use]
-    pub fn of(text: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn of(text: &str) -> Result<Self> {
         match text.strip_prefix(IN_ROOM) {
-            Some(path) => Self::Room(path.to_owned()),
-            None => Self::Here(text.into()),
+            Some(path) => Ok(Self::Room(path.to_owned())),
+            None if text.is_empty() => Err(Error::usage("a path is empty")
+                .hint("room:// is the folder with all files of the room, and . the one that you are in")),
+            None => Ok(Self::Here(text.into())),
         }
     }
+}
+
+/// Whether a path in the room is that of the folder around everything.
+#[must_use]
+pub fn is_root(path: &str) -> bool {
+    path.split('/').all(|part| matches!(part, "" | "."))
 }
 
 /// Whether the last part of a path stands for several.
@@ -77,36 +94,73 @@ fn as_glob(pattern: &str) -> String {
     glob
 }
 
-/// Those whose names fit a pattern.
+fn matcher(pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(&as_glob(pattern)).backslash_escape(false).build();
+    let glob =
+        glob.map_err(|error| Error::usage(format!("{pattern:?} is not a pattern: {error}")))?;
+    Ok(glob.compile_matcher())
+}
+
+/// Those whose names fit a pattern; only the one that is called like the pattern, if there is one.
 ///
 /// # Errors
 ///
 /// The pattern is not valid.
-pub fn matching(pattern: &str, entries: Vec<Entry>) -> Result<Vec<Entry>> {
-    let glob = GlobBuilder::new(&as_glob(pattern)).backslash_escape(false).build();
-    let glob =
-        glob.map_err(|error| Error::usage(format!("{pattern:?} is not a pattern: {error}")))?;
-    let glob = glob.compile_matcher();
-    Ok(entries.into_iter().filter(|entry| glob.is_match(&entry.name)).collect())
+pub fn matching(pattern: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    if let Some(at) = entries.iter().position(|entry| entry.name == pattern) {
+        return Ok(vec![entries.swap_remove(at)]);
+    }
+    let glob = matcher(pattern)?;
+    entries.retain(|entry| glob.is_match(&entry.name));
+    Ok(entries)
 }
 
-/// What is in a folder here, by name. Links are not followed.
+/// Something on this machine.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name and what is known of it. In a name that is not UTF-8, something stands for what is
+    /// not.
+    pub entry: Entry,
+    /// What it is; a link is one.
+    pub kind: FileType,
+}
+
+impl Here {
+    /// Looks at a path, and does not follow it if it is a link.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn at(path: PathBuf) -> Result<Self> {
+        let about = fs::symlink_metadata(&path)
+            .context(|| format!("failed to look at {}", path.display()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { entry: entry(name, &about), kind: about.file_type(), path })
+    }
+
+    /// Whether its name can be that of a file in a room, which is UTF-8.
+    #[must_use]
+    pub fn has_text_name(&self) -> bool {
+        self.path.file_name().is_some_and(|name| name.to_str().is_some())
+    }
+}
+
+/// What is in a folder here, by name; an error in place of what cannot be looked at.
 ///
 /// # Errors
 ///
-/// The system's.
-pub fn entries_here(folder: &Path) -> Result<Vec<Entry>> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+/// The system's, of the folder.
+pub fn entries_here(folder: &Path) -> Result<Vec<Result<Here>>> {
     let failed = || format!("failed to read the folder {}", folder.display());
-    let mut entries = Vec::new();
-    for found in fs::read_dir(folder).context(failed)? {
-        let found = found.context(failed)?;
-        if let (Ok(name), Ok(about)) = (found.file_name().into_string(), found.metadata()) {
-            entries.push(entry(name, &about));
-        }
+    let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut names = Vec::new();
+    for found in fs::read_dir(shown).context(failed)? {
+        names.push(found.context(failed)?.file_name());
     }
-    entries.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(entries)
+    names.sort();
+    Ok(names.into_iter().map(|name| Here::at(folder.join(name))).collect())
 }
 
 fn entry(name: String, about: &fs::Metadata) -> Entry {
@@ -122,10 +176,10 @@ fn entry(name: String, about: &fs::Metadata) -> Entry {
     }
 }
 
-/// Whether any part of a path here stands for several.
+/// Whether a path here stands for several: a part of it is a pattern, and nothing is called so.
 #[must_use]
 pub fn is_pattern_here(path: &Path) -> bool {
-    path.iter().any(|part| is_pattern(&part.to_string_lossy()))
+    path.iter().any(|part| is_pattern(&part.to_string_lossy())) && path.symlink_metadata().is_err()
 }
 
 /// What a path with patterns stands for here. As in a shell, what is hidden fits only a pattern
@@ -134,7 +188,7 @@ pub fn is_pattern_here(path: &Path) -> bool {
 /// # Errors
 ///
 /// A pattern is not valid; the system's.
-pub fn matching_here(path: &Path) -> Result<Vec<(PathBuf, Entry)>> {
+pub fn matching_here(path: &Path) -> Result<Vec<Here>> {
     let mut found = vec![PathBuf::new()];
     for part in path.iter() {
         let pattern = part.to_string_lossy();
@@ -142,23 +196,30 @@ pub fn matching_here(path: &Path) -> Result<Vec<(PathBuf, Entry)>> {
             found.iter_mut().for_each(|path| path.push(part));
             continue;
         }
+        let fitting = matcher(&pattern)?;
         let mut next = Vec::new();
         for folder in found {
             if !folder.as_os_str().is_empty() && !folder.is_dir() {
                 continue;
             }
-            let entries = matching(&pattern, entries_here(&folder)?)?.into_iter();
-            let is_shown = |it: &Entry| pattern.starts_with('.') || !it.name.starts_with('.');
-            next.extend(entries.filter(is_shown).map(|entry| folder.join(entry.name)));
+            let called_so = folder.join(part);
+            if called_so.symlink_metadata().is_ok() {
+                next.push(called_so);
+                continue;
+            }
+            for here in entries_here(&folder)? {
+                let here = here?;
+                let is_shown = pattern.starts_with('.') || !here.entry.name.starts_with('.');
+                if is_shown && fitting.is_match(&here.entry.name) {
+                    next.push(here.path);
+                }
+            }
         }
         found = next;
     }
-    let known = |path: PathBuf| {
-        let about = fs::symlink_metadata(&path).ok()?;
-        let name = path.file_name()?.to_str()?.to_owned();
-        Some((path, entry(name, &about)))
-    };
-    Ok(found.into_iter().filter_map(known).collect())
+    // What is behind a pattern need not be everywhere.
+    let there = found.into_iter().filter(|path| path.symlink_metadata().is_ok());
+    there.map(Here::at).collect()
 }
 
 /// Lists what is here.
@@ -167,26 +228,24 @@ pub fn matching_here(path: &Path) -> Result<Vec<(PathBuf, Entry)>> {
 ///
 /// There is nothing; the system's.
 pub fn list_here(path: &Path, recursive: bool) -> Result<Vec<Value>> {
-    let shown = |path: &Path| path.display().to_string();
-    let found = if is_pattern_here(path) {
+    let shown = |it: &Here| row(&it.path.display().to_string(), &it.entry);
+    let found: Vec<Here> = if is_pattern_here(path) {
         matching_here(path)?
     } else {
-        let about = fs::symlink_metadata(path)
-            .context(|| format!("failed to look at {}", path.display()))?;
-        if !about.is_dir() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Ok(vec![row(&shown(path), &entry(name, &about))]);
+        let here = Here::at(path.to_owned())?;
+        if !here.entry.is_folder {
+            return Ok(vec![shown(&here)]);
         }
-        entries_here(path)?.into_iter().map(|it| (path.join(&it.name), it)).collect()
+        entries_here(path)?.into_iter().collect::<Result<_>>()?
     };
     if found.is_empty() && is_pattern_here(path) {
         return Err(Error::failed(format!("nothing fits {}", path.display())));
     }
     let mut rows = Vec::new();
-    for (path, entry) in found {
-        rows.push(row(&shown(&path), &entry));
-        if entry.is_folder && recursive {
-            rows.extend(list_here(&path, true)?);
+    for here in found {
+        rows.push(shown(&here));
+        if here.entry.is_folder && recursive {
+            rows.extend(list_here(&here.path, true)?);
         }
     }
     Ok(rows)
@@ -201,7 +260,7 @@ pub fn remove_here(path: &Path, recursive: bool) -> Result<()> {
     let targets = match is_pattern_here(path) {
         true => {
             let found = matching_here(path)?.into_iter();
-            found.filter(|(_, entry)| !entry.is_folder).map(|(path, _)| path).collect()
+            found.filter(|here| !here.entry.is_folder).map(|here| here.path).collect()
         }
         false => vec![path.to_owned()],
     };
@@ -215,6 +274,11 @@ pub fn remove_here(path: &Path, recursive: bool) -> Result<()> {
             (true, false) => {
                 let told = format!("{} is a folder", target.display());
                 return Err(Error::failed(told).hint("add -r"));
+            }
+            // `/`, `.` and whatever ends with `..` are around the program itself.
+            (true, true) if target.file_name().is_none() => {
+                let told = format!("{} has no name, so it is not removed", target.display());
+                return Err(Error::usage(told).hint("name the folder"));
             }
             (true, true) => fs::remove_dir_all(&target).context(failed)?,
             (false, _) => fs::remove_file(&target).context(failed)?,
@@ -230,11 +294,13 @@ mod tests {
 
     #[test]
     fn paths_say_where_they_are() {
-        assert_eq!(Location::of("room://a/b"), Location::Room("a/b".to_owned()));
-        assert_eq!(Location::of("room:///a"), Location::Room("/a".to_owned()));
-        assert_eq!(Location::of("a/room://b"), Location::Here("a/room://b".into()));
+        assert_eq!(Location::of("room://a/b").unwrap(), Location::Room("a/b".to_owned()));
+        assert_eq!(Location::of("room:///a").unwrap(), Location::Room("/a".to_owned()));
+        assert_eq!(Location::of("a/room://b").unwrap(), Location::Here("a/room://b".into()));
         assert_eq!((name_of("a/b"), parent_of("a/b"), parent_of("b")), ("b", "a", ""));
         assert_eq!((name_of("/b"), parent_of("/b")), ("b", "/"));
+        assert!(Location::of("").is_err());
+        assert!(is_root("") && is_root("/") && is_root(".//") && !is_root("a") && !is_root(".a"));
         assert!(is_pattern("a/*.txt") && is_pattern("?") && !is_pattern("a*/b"));
     }
 
@@ -250,6 +316,9 @@ mod tests {
         assert_eq!(fitting("?.md"), ["d.md"]);
         assert_eq!(fitting("[ab].txt"), ["a.txt", "b.txt"]);
         assert!(fitting("x*").is_empty());
+        let called = ["x*", "xy"].map(|name| Entry { name: name.to_owned(), ..Entry::default() });
+        let found = matching("x*", called.to_vec()).unwrap();
+        assert_eq!(found.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["x*"]);
         assert!(fitting("[").is_empty() && fitting("{a,b}.txt").is_empty());
         for (pattern, glob) in [
             ("a{b}", "a[{]b[}]"),

@@ -3,12 +3,18 @@
 //! | module | holds |
 //! |---|---|
 //! | `copy` | `cp`: between this machine and the room, either way, file by file |
+//! | `encoding` | what a text is that is shown, byte for byte or on a terminal |
 //! | `location` | what is meant by a path: a file here or in the room, or several |
+//! | `sources` | the files that a path stands for, to be copied |
+//! | `transfer` | one file on its way |
 //!
 //! Paths that begin with `room://` are in the room, others on this machine.
 
 mod copy;
+mod encoding;
 mod location;
+mod sources;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -16,13 +22,17 @@ use clap::ValueHint;
 use serde_json::{Value, json};
 
 use self::copy::{CopyArgs, copy};
-use self::location::{Location, is_pattern, matching, name_of, parent_of};
-use super::{RoomArgs, ask};
+use self::encoding::Encoding;
+use self::location::{Location, is_pattern, is_root, matching, name_of, parent_of};
+use super::{RoomArgs, ask, refused};
 use crate::bounded;
 use crate::commands::show::{ListArgs as Show, Listed, quietly};
 use crate::error::{Context, Error, Result};
+use crate::listed::few;
 use crate::output;
 use crate::room::client::Room;
+use crate::room::codes;
+use crate::room::files::NotMoved;
 use crate::room::message::MAX_BYTES;
 use crate::room::storage::{Delete, Entry, Exists, Files, List, Stat};
 
@@ -72,7 +82,7 @@ pub struct ShowArgs {
 )]
 pub struct RemoveArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
-    /// stand for several files
+    /// stand for several files, unless one is called so
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// Remove a folder with everything in it
@@ -86,7 +96,7 @@ pub struct RemoveArgs {
 #[derive(Debug, clap::Args)]
 pub struct LsArgs {
     /// The path: room://PATH in the room, or one on this machine; *, ? and [] in its last part
-    /// stand for several
+    /// stand for several, unless one is called so
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: String,
     /// List what is in folders, too
@@ -101,13 +111,36 @@ pub struct LsArgs {
 /// How deep folders are listed. No room is so deep.
 const DEPTH: usize = 128;
 
-/// What is in a folder of a room. A name that is none is left out: what is copied here gets it.
-async fn entries(room: &Room, path: &str) -> Result<Vec<Entry>> {
+/// What is in a folder of a room.
+struct Contents {
+    /// Files and folders, by name.
+    entries: Vec<Entry>,
+    /// What the room lists, too, and cannot be the name of a file: what is copied here would get it.
+    odd: Vec<String>,
+}
+
+async fn contents(room: &Room, path: &str) -> Result<Contents> {
     let Files { files } = ask(room, &List { path: path.to_owned() }).await?;
-    let entries = files.into_iter().filter_map(|file| serde_json::from_value::<Entry>(file).ok());
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
-    let mut entries: Vec<Entry> = entries.filter(|entry| is_name(&entry.name)).collect();
+    let (mut entries, mut odd) = (Vec::new(), Vec::new());
+    for file in files {
+        match serde_json::from_value::<Entry>(file) {
+            Ok(entry) if is_name(&entry.name) => entries.push(entry),
+            Ok(entry) => odd.push(entry.name),
+            Err(_) => odd.push(String::new()),
+        }
+    }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Contents { entries, odd })
+}
+
+/// The same for commands that leave out what is odd, and say so.
+async fn entries(room: &Room, path: &str) -> Result<Vec<Entry>> {
+    let Contents { entries, odd } = contents(room, path).await?;
+    if !odd.is_empty() {
+        let names = few(odd.iter().map(|name| format!("{name:?}")));
+        output::note(&format!("note: room://{path} lists what is no name of a file: {names}"));
+    }
     Ok(entries)
 }
 
@@ -141,8 +174,8 @@ async fn exists(args: &OneArgs) -> Result<ExitCode> {
 }
 
 async fn show(args: &ShowArgs) -> Result<ExitCode> {
-    let decode = decoder(&args.encoding)?;
-    let bytes = match Location::of(&args.path) {
+    let encoding = Encoding::named(&args.encoding)?;
+    let bytes = match Location::of(&args.path)? {
         Location::Here(path) => bounded::bytes(&path, MAX_BYTES)
             .context(|| format!("failed to read {}", path.display()))?,
         Location::Room(path) => {
@@ -156,52 +189,55 @@ async fn show(args: &ShowArgs) -> Result<ExitCode> {
                         Some(_) => {}
                     }
                     let file = room.download(&path).await;
-                    Ok(file.map_err(|refused| not_moved(&path, &refused))?.bytes)
+                    Ok(file.map_err(|why| not_moved(room, Moved::Shown, &path, why.into()))?.bytes)
                 })
                 .await?
         }
     };
-    output::data(&decode(&bytes));
+    encoding.print(&bytes);
     Ok(ExitCode::SUCCESS)
 }
 
+/// What was to be done with a file.
+#[derive(Clone, Copy)]
+enum Moved {
+    /// It was to be copied into the room.
+    Up,
+    /// It was to be copied out of the room.
+    Down,
+    /// It was to be shown.
+    Shown,
+}
+
 /// The error for a file that was not sent or read.
-fn not_moved(path: &str, why: impl std::fmt::Display) -> Error {
-    Error::failed(format!("failed to copy {path}")).because(why.to_string())
-}
-
-/// A text of units of two bytes.
-fn wide(bytes: &[u8], of: fn([u8; 2]) -> u16) -> String {
-    let pair = |it: &[u8]| of([it[0], it.get(1).copied().unwrap_or_default()]);
-    let units: Vec<u16> = bytes.chunks(2).map(pair).collect();
-    String::from_utf16_lossy(&units)
-}
-
-/// What makes a text of bytes. What is not text is replaced by the sign for that.
-fn decoder(name: &str) -> Result<fn(&[u8]) -> String> {
-    Ok(match name.to_ascii_lowercase().replace('_', "-").as_str() {
-        "utf-8" | "utf8" | "ascii" | "us-ascii" => {
-            |bytes| String::from_utf8_lossy(bytes).into_owned()
+fn not_moved(room: &Room, moved: Moved, path: &str, why: NotMoved) -> Error {
+    let (verb, operation) = match moved {
+        Moved::Up => ("copy", "storage.upload"),
+        Moved::Down => ("copy", "storage.download"),
+        Moved::Shown => ("read", "storage.download"),
+    };
+    match why {
+        NotMoved::Here(error) => Error::failed(format!("failed to {verb} {path}")).because(error),
+        NotMoved::There(why) => {
+            let error = refused(room, operation, &why).saying(format!("failed to {verb} {path}"));
+            match (moved, why.code) {
+                (Moved::Down, Some(codes::INVALID_PATH)) => {
+                    error.hint("if it is a folder, add -r")
+                }
+                _ => error,
+            }
         }
-        "latin-1" | "latin1" | "iso-8859-1" => {
-            |bytes| bytes.iter().map(|byte| char::from(*byte)).collect()
-        }
-        "utf-16le" | "utf-16-le" => |bytes| wide(bytes, u16::from_le_bytes),
-        "utf-16be" | "utf-16-be" => |bytes| wide(bytes, u16::from_be_bytes),
-        "utf-16" | "utf16" => |bytes| match bytes {
-            [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-            [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
-            bytes => wide(bytes, u16::from_le_bytes),
-        },
-        _ => {
-            return Err(Error::usage(format!("--encoding {name:?} is not known"))
-                .hint("known are utf-8, ascii, latin-1, utf-16, utf-16le and utf-16be"));
-        }
-    })
+    }
 }
 
 async fn remove(args: &RemoveArgs) -> Result<ExitCode> {
-    match Location::of(&args.path) {
+    match Location::of(&args.path)? {
+        Location::Room(path) if is_root(&path) => {
+            let told = "room:// is the folder with all files of the room, and is not removed";
+            return Err(Error::usage(told).hint(
+                "name a file or a folder in it; `meshagent room storage ls room://` lists them",
+            ));
+        }
         Location::Here(path) => location::remove_here(&path, args.recursive)?,
         Location::Room(path) => {
             args.at
@@ -209,9 +245,11 @@ async fn remove(args: &RemoveArgs) -> Result<ExitCode> {
                     let targets = if is_pattern(&path) {
                         let folder = parent_of(&path);
                         let all = entries(room, folder).await?;
-                        let files = matching(name_of(&path), all)?;
-                        let files = files.into_iter().filter(|entry| !entry.is_folder);
-                        files.map(|entry| joined(folder, &entry.name)).collect()
+                        let found = matching(name_of(&path), all)?.into_iter();
+                        // A folder is removed if it is named.
+                        let is_meant =
+                            |entry: &Entry| !entry.is_folder || entry.name == name_of(&path);
+                        found.filter(is_meant).map(|entry| joined(folder, &entry.name)).collect()
                     } else if has(room, &path).await? {
                         vec![path.clone()]
                     } else {
@@ -261,7 +299,7 @@ async fn list(args: &LsArgs) -> Result<ExitCode> {
         name: "path",
         none: "there is nothing",
     };
-    let rows = match Location::of(&args.path) {
+    let rows = match Location::of(&args.path)? {
         Location::Here(path) => location::list_here(&path, args.recursive)?,
         Location::Room(path) => {
             args.at.with(async |room: &Room| in_room(room, &path, args.recursive).await).await?
@@ -346,22 +384,5 @@ pub async fn run(command: StorageCommand) -> Result<ExitCode> {
         StorageCommand::Show(args) => show(&args).await,
         StorageCommand::Rm(args) => remove(&args).await,
         StorageCommand::Ls(args) => list(&args).await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_read_as_they_are_encoded() {
-        let decoded = |name: &str, bytes: &[u8]| decoder(name).unwrap()(bytes);
-        assert_eq!(decoded("utf-8", "ü".as_bytes()), "ü");
-        assert_eq!(decoded("UTF_8", b"a\xff"), "a\u{fffd}");
-        assert_eq!(decoded("latin-1", b"\xfc"), "ü");
-        assert_eq!(decoded("utf-16", b"\xfe\xff\0a"), "a");
-        assert_eq!(decoded("utf-16", b"\xff\xfea\0"), "a");
-        assert_eq!(decoded("utf-16le", b"a\0\xfc"), "aü");
-        assert!(decoder("ebcdic").is_err());
     }
 }
