@@ -260,7 +260,7 @@ impl PlatformArgs {
         let place = place(data, None);
         let is_new = !place.has_database();
         if is_new {
-            refuse_foreign(data)?;
+            refuse_foreign(data, "--embedded=DIR")?;
         }
         let platform = Platform::open(place).await?;
         if is_new {
@@ -382,8 +382,12 @@ impl Connection {
 }
 
 /// Refuses to create a platform in a folder that holds something else, such as manifests: its keys
-/// would lie beside them, and could get into a repository.
-fn refuse_foreign(data: &Path) -> Result<()> {
+/// would lie beside them, and could get into a repository. `option` is how another folder is given.
+///
+/// # Errors
+///
+/// Such a folder.
+pub fn refuse_foreign(data: &Path, option: &str) -> Result<()> {
     let is_own = |name: &str| {
         name.starts_with('.') || name.starts_with("platform.") || name.ends_with(".lock")
     };
@@ -396,7 +400,12 @@ fn refuse_foreign(data: &Path) -> Result<()> {
             Err(Error::usage(format!(
                 "{folder} holds other files and no embedded platform, so none was created in it"
             ))
-            .hint("give a new folder with --embedded=DIR; manifests are given with -f"))
+            .hint(match option {
+                "--embedded=DIR" => {
+                    "give a new folder with --embedded=DIR; manifests are given with -f".to_owned()
+                }
+                option => format!("give a new folder with {option}"),
+            }))
         }
     }
 }

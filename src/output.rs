@@ -143,7 +143,9 @@ pub fn is_unread() -> bool {
     let mut polled = [PollFd::new(out.as_fd(), PollFlags::empty())];
     // What has no readers says so whether it is asked or not.
     let is_gone = poll(&mut polled, PollTimeout::ZERO).is_ok()
-        && polled[0].revents().is_some_and(|it| it.intersects(PollFlags::POLLERR | PollFlags::POLLHUP));
+        && polled[0]
+            .revents()
+            .is_some_and(|it| it.intersects(PollFlags::POLLERR | PollFlags::POLLHUP));
     is_gone || UNWRITTEN.get().is_some_and(is_closed)
 }
 

@@ -73,7 +73,8 @@ fn until_closed(mut stream: std::net::TcpStream) -> (String, Duration) {
 async fn who_asks_for_nothing_or_slowly_is_let_go() {
     let program = Program::start().await;
     let address = program.address.clone();
-    let head = format!("POST {STORAGE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+    let head =
+        format!("POST {STORAGE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
     let silent = begin(&address, "");
     let unfinished = begin(&address, &head);
     let bodiless = begin(&address, &format!("{head}content-length: 1000\r\n\r\n{{"));

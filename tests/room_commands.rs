@@ -1,5 +1,8 @@
 //! The commands that work in rooms, against the embedded platform.
 
+mod copying;
+mod queues;
+
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 

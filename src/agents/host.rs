@@ -29,7 +29,8 @@ use crate::room::client::{Incoming, Room};
 use crate::room::content::Refused;
 use crate::room::handshake;
 use crate::room::message::{LARGE, Message};
-use crate::serving::{self, Bounds, descriptors};
+use crate::serving::names::{Names, Unknown};
+use crate::serving::{self, Answer, Bounds, descriptors};
 use crate::settings;
 
 /// The largest webhook, in bytes.
@@ -65,6 +66,35 @@ pub struct Host {
     pub port: u16,
     /// The paths.
     pub endpoints: Vec<Endpoint>,
+    /// The names for requests over loopback, besides `localhost` and addresses.
+    pub names: Names,
+}
+
+/// Answers requests that are for this server: a web page can make a browser send requests to a
+/// server on the same machine, but not under the names of that.
+struct Answering {
+    router: Router,
+    names: Names,
+}
+
+impl Answer for Answering {
+    async fn answer(&self, request: Request, is_local: bool) -> Response {
+        if is_local && let Err(unknown) = self.names.check(request.uri(), request.headers()) {
+            return match unknown {
+                Unknown::Unclear => {
+                    refusal(StatusCode::BAD_REQUEST, "the request must name one host")
+                }
+                Unknown::Other(name) => refusal(
+                    StatusCode::MISDIRECTED_REQUEST,
+                    format!("this is not {name:?}; --allow-host lets it answer to that name"),
+                ),
+            };
+        }
+        if is_local && self.names.check_origin(request.headers()).is_err() {
+            return refusal(StatusCode::FORBIDDEN, "web pages of other sites may not call this");
+        }
+        self.router.answer(request, is_local).await
+    }
 }
 
 /// What requests share.
@@ -100,8 +130,10 @@ impl Host {
     ///
     /// The system's.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let names = self.names.clone();
         let shared = Arc::new(Shared { host: self, rooms: Mutex::default(), stop: stop.clone() });
-        let app = Arc::new(Router::new().fallback(dispatch).with_state(shared.clone()));
+        let router = Router::new().fallback(dispatch).with_state(shared.clone());
+        let app = Arc::new(Answering { router, names });
         descriptors::raise();
         let bounds = Bounds { connections: descriptors::connections()?, grace: ANSWERING };
         let served = serving::serve(listener, app, stop.clone(), bounds).await;

@@ -216,8 +216,9 @@ pub(super) fn unusable(request: &Request, what: String) -> ApiError {
     Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
 }
 
-/// What an error's body says, as one line.
-pub(super) fn explanation(body: &[u8]) -> String {
+/// What an error's body says, as one line after a colon; nothing if it says nothing.
+#[must_use]
+pub fn explanation(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let message = match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(fields)) => {

@@ -38,7 +38,7 @@ pub enum CallCommand {
 /// Arguments of `call`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions, the token in\nMESHAGENT_TOKEN is sent as it is, if there is one. Only URLs on this machine and in private\nnetworks can be called. A token is sent to another machine only over https, unless --insecure is given."
+    after_help = "The webhook is signed when MESHAGENT_WEBHOOK_SECRET is set. Without --permissions, the token in\nMESHAGENT_TOKEN is sent as it is, if there is one. Only URLs on this machine and in private\nnetworks can be called. A token is sent to another machine only over https, unless --insecure is given.\nA room that does not exist is created when the callee enters it."
 )]
 pub struct CallArgs {
     /// The room to enter [env: MESHAGENT_ROOM]
@@ -201,7 +201,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
     let Some(name) = &args.participant_name else {
         return Err(Error::failed("the callee has no name").hint("give --participant-name"));
     };
-    let arguments = option_values::json("--arguments", Some(&args.arguments), Class::Failed)?;
+    let arguments = option_values::json("--arguments", Some(&args.arguments), Class::Usage)?;
     let arguments = arguments.unwrap_or_default();
     let token = match (&args.permissions, variable("MESHAGENT_TOKEN")) {
         (Some(path), _) => {
@@ -228,6 +228,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
     if is_local {
         let invitation = Invitation { room: &room, token: &token, arguments: &arguments };
         post(&args.url, &invitation, insecure).await?;
+        output::note(&format!("{name} is called into the room {room}"));
         return Ok(ExitCode::SUCCESS);
     }
     output::note(&format!("entering the room {room}"));

@@ -4,15 +4,16 @@
 use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
-use tokio_util::sync::CancellationToken;
 
-use super::signals::{self, Signals};
+use super::server::host_name;
+use super::signals;
 use crate::agents::Callee;
 use crate::agents::host::{Endpoint, Host, listen};
 use crate::agents::schema::SCHEMAS;
 use crate::agents::storage::Storage;
 use crate::error::{Context, Result};
 use crate::output;
+use crate::serving::names::Names;
 use crate::settings::variable;
 
 /// Where rooms look for it.
@@ -30,7 +31,11 @@ pub enum HelperCommand {
 #[command(
     after_help = "It listens on port 9000 of the address in MESHAGENT_HOST, which is 0.0.0.0 if it is not set:\nanyone who can reach it can make it enter rooms, with their own tokens. POST a room.call to\n/schemas/NAME (document, superdoc, gallery, thread, widget, presentation, transcript) to store a\nschema in the room, or to /toolkits/storage to offer the toolkit there. It stops on SIGTERM, SIGINT,\nSIGHUP or SIGABRT, and leaves every room first."
 )]
-pub struct ServiceArgs {}
+pub struct ServiceArgs {
+    /// Also accept requests on this machine for this host name, besides localhost; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    allow_host: Vec<String>,
+}
 
 /// Runs `helper`.
 ///
@@ -38,15 +43,9 @@ pub struct ServiceArgs {}
 ///
 /// The port is in use.
 pub async fn run(command: HelperCommand) -> Result<ExitCode> {
-    let HelperCommand::Service(ServiceArgs {}) = command;
+    let HelperCommand::Service(args) = command;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
-    let mut signals = Signals::listen(&[&signals::STOP[..], &[Signal::SIGABRT]].concat())?;
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        signals.received().await;
-        told.cancel();
-    });
+    let stop = signals::cancelling(&[&signals::STOP[..], &[Signal::SIGABRT]].concat())?;
     let host = variable("MESHAGENT_HOST").unwrap_or_else(|| "0.0.0.0".to_owned());
     let listener = listen(&host, PORT).await?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
@@ -56,7 +55,8 @@ pub async fn run(command: HelperCommand) -> Result<ExitCode> {
         ));
     }
     output::note(&format!("serving helpers on http://{host}:{PORT}"));
-    Host { port: PORT, endpoints: endpoints() }.serve(listener, stop).await?;
+    let names = Names::new(args.allow_host);
+    Host { port: PORT, endpoints: endpoints(), names }.serve(listener, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -227,7 +227,8 @@ pub fn main() -> ExitCode {
             return ended(ExitCode::from(code));
         }
     };
-    if let Some(error) = usage::one_dash(std::env::args_os()) {
+    let words = std::env::args_os;
+    if let Some(error) = usage::one_dash(words()).or_else(|| usage::apart(words())) {
         output::error(&error);
         return ended(ExitCode::from(Class::Usage.exit_code()));
     }

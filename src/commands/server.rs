@@ -70,11 +70,11 @@ pub struct ServerArgs {
 #[command(next_help_heading = "Rooms")]
 pub struct RoomsArgs {
     /// How many participants may be in all rooms together [default: half of the connections]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub max_participants: Option<NonZeroUsize>,
 
     /// How many rooms may run at once [default: 1000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub max_rooms: Option<NonZeroUsize>,
 
     /// How large a message to a room may be, in MiB [default: 4]
@@ -111,10 +111,15 @@ impl RoomsArgs {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is empty.
+    /// The file cannot be read; the secret is empty.
     fn webhook_secret(&self) -> Result<Option<SecretString>> {
         let Some(path) = &self.webhook_secret_file else {
-            if self.webhook_secret.is_some() {
+            if let Some(secret) = &self.webhook_secret {
+                // Usually an unset variable of the shell; anybody could forge such a signature.
+                if secret.expose_secret().trim().is_empty() {
+                    return Err(Error::usage("--webhook-secret is empty")
+                        .hint("leave it out to send webhooks without a signature"));
+                }
                 let instead = "give it in a file with --webhook-secret-file";
                 option_values::warn_of_secret("--webhook-secret", instead);
             }
@@ -124,7 +129,9 @@ impl RoomsArgs {
         let failed = || format!("failed to read the secret of webhooks from {}", path.display());
         let text = bounded::text(path, SECRET).context(failed)?;
         match text.trim_end_matches(['\n', '\r']) {
-            "" => Err(Error::usage(format!("the file {} is empty", path.display()))),
+            blank if blank.trim().is_empty() => {
+                Err(Error::usage(format!("the file {} is empty", path.display())))
+            }
             secret => Ok(Some(secret.into())),
         }
     }
@@ -138,8 +145,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// How many there may be.
+fn number(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a number from 1, such as 100".to_owned())
+}
+
 /// The name of a host, as it appears in a request; IP addresses are always allowed.
-fn host_name(text: &str) -> Result<String, String> {
+pub(super) fn host_name(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => Ok(text.to_owned()),
@@ -241,6 +253,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         output::note("keep the key: it is not shown again");
         return Ok(());
     }
+    let secret = args.rooms.webhook_secret()?;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let mut signals = Signals::listen(&STOP)?;
     let participants = args.rooms.max_participants.map_or(0, NonZeroUsize::get);
@@ -255,7 +268,9 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         }
     })?;
     let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
-    let secret = args.rooms.webhook_secret()?;
+    if !place.has_database() {
+        connection::refuse_foreign(&args.data, "--data DIR")?;
+    }
     let platform = Platform::open(place).await?.known_as(args.allow_host);
     let platform = platform
         .limiting(|limits| args.rooms.change(limits))?
@@ -264,6 +279,12 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {
         output::warning(&few);
+    }
+    let fitting = platform.connections();
+    if args.rooms.max_participants.is_some_and(|most| most.get().saturating_mul(2) > fitting) {
+        output::warning(&format!(
+            "the limit of open files (ulimit -n) allows {fitting} connections in all, participants among them"
+        ));
     }
     if !address.ip().is_loopback() {
         output::warning(&format!(

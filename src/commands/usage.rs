@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ErrorKind};
 
-pub use self::glued::one_dash;
+pub use self::glued::{apart, one_dash};
 use crate::error::Error;
 use crate::listed::{nearest, word};
 use crate::manifest::own_files::OwnFiles;
@@ -280,6 +280,7 @@ fn beside(parser: &clap::Error, words: &[String]) -> Option<String> {
         // A folder of manifests is not one for the data of a platform.
         (_, "--embedded") if !has_files() && holds_manifests(Path::new(&argument)) => None,
         (_, "--embedded") => Some(format!("give its folder as `--embedded={shown}`")),
+        (_, "--wait") => Some(format!("give the time as `--wait={shown}`")),
         (Some(option @ ("-v" | "--value" | "--value-json")), name) if !name.contains('=') => Some(
             format!("write a name and its value as one word: `{option} {}=…`", visible::line(name)),
         ),

@@ -55,7 +55,6 @@ use self::error::Refusal;
 use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
-use self::host::Names;
 pub use self::host::reachable;
 pub use self::live::Limits;
 use self::live::Rooms;
@@ -65,6 +64,7 @@ pub use self::store::Place;
 use self::store::Store;
 use crate::error::{Context, Error};
 use crate::notice;
+use crate::serving::names::Names;
 use crate::serving::{Answer, Bounds, descriptors, serve};
 
 /// The largest form that is read, in bytes: its sender is not authenticated yet.
@@ -396,7 +396,7 @@ impl Answer for Served {
         let start = Instant::now();
         let known =
             if is_local { self.names.check(request.uri(), request.headers()) } else { Ok(()) };
-        let mut response = match known {
+        let mut response = match known.map_err(error::Refusal::from) {
             Ok(()) => match self.router.clone().call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},

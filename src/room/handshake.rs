@@ -1,5 +1,7 @@
 //! How a room is reached, and how a room that calls this program is answered.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
@@ -8,11 +10,13 @@ use reqwest::header::{
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::message::{LARGE, SLICE};
+use crate::api::failure::explanation;
 use crate::api::http;
 use crate::api::token::VERSION;
 use crate::error::{Error, causes, with_causes};
@@ -31,6 +35,12 @@ pub fn slices(headers: &HeaderMap) -> usize {
     let told = is_number.then(|| told.parse().unwrap_or(usize::MAX));
     told.unwrap_or(SLICE).clamp(SLICE, LARGE)
 }
+
+/// How long the reason may take why a room lets nobody in.
+const REASON: Duration = Duration::from_secs(5);
+
+/// The longest reason that is read, in bytes.
+const LONGEST_REASON: usize = 16 * 1024;
 
 /// Why there is no connection to a room.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +120,12 @@ pub(super) async fn connect(
     })?;
     if answer.status() != reqwest::StatusCode::SWITCHING_PROTOCOLS {
         let status = answer.status();
-        let failed = Unconnected::for_now(format!("it answered with {status}"));
+        // The status says enough if the reason does not come.
+        let why = match timeout(REASON, http::body(answer, LONGEST_REASON)).await {
+            Ok(Ok(body)) => explanation(&body),
+            _ => String::new(),
+        };
+        let failed = Unconnected::for_now(format!("it answered with {status}{why}"));
         return Err(Unconnected { status: Some(status.as_u16()), ..failed });
     }
     let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
@@ -197,8 +212,8 @@ mod tests {
         assert_eq!(slices(&HeaderMap::new()), SLICE);
     }
 
-    #[tokio::test]
-    async fn a_room_that_lets_nobody_in_says_so_by_a_status() {
+    /// Asks a room that answers so; why it lets nobody in, and what it was asked.
+    async fn refused(answer: &'static [u8]) -> (Unconnected, String) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("ws://{}/rooms/demo", listener.local_addr().unwrap());
         let answering = tokio::spawn(async move {
@@ -207,18 +222,40 @@ mod tests {
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(stream.read_u8().await.unwrap());
             }
-            let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(answer).await.unwrap();
             String::from_utf8(head).unwrap()
         });
         let refused = connect(&url, &SecretString::from("t"), true).await.map(drop).unwrap_err();
+        (refused, answering.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_room_that_lets_nobody_in_says_so_by_a_status() {
+        let answer = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+        let (refused, asked) = refused(answer).await;
         assert_eq!(refused.to_string(), "it answered with 403 Forbidden");
         let error = Error::failed("failed to enter").because(refused);
         let told = Unconnected::among_causes(&error).map(|it| (it.status, it.is_transient));
         assert_eq!(told, Some((Some(403), true)));
         assert!(Unconnected::among_causes(&Error::failed("x").because("y")).is_none());
-        let asked = answering.await.unwrap();
         assert!(asked.to_lowercase().contains("\r\nmeshagent-slice: 65536\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_room_that_says_why_it_lets_nobody_in_is_heard() {
+        for (answer, told) in [
+            (
+                &b"HTTP/1.1 503 X\r\ncontent-length: 24\r\n\r\n{\"error\": \"it is\\nfull\"}"[..],
+                "it answered with 503 Service Unavailable: it is\nfull",
+            ),
+            // A reason that is cut off is none.
+            (
+                b"HTTP/1.1 503 X\r\ncontent-length: 99\r\n\r\nonly the beginning",
+                "it answered with 503 Service Unavailable",
+            ),
+        ] {
+            assert_eq!(refused(answer).await.0.to_string(), told);
+        }
     }
 
     #[tokio::test]

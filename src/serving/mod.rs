@@ -18,6 +18,7 @@
 pub mod body;
 mod connections;
 pub mod descriptors;
+pub mod names;
 mod patience;
 mod socket;
 

@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::room::client::{Incoming, Room};
+use crate::room::handshake::Unconnected;
 use crate::settings::{PlatformArgs, is_insecure, variable};
 
 /// A way into a room.
@@ -65,7 +66,23 @@ impl Entering {
     ///
     /// As [`Room::enter`].
     pub async fn enter(self, platform: &PlatformArgs) -> Result<(Room, Incoming)> {
-        Room::enter(&self.url, &self.token, platform.insecure || is_insecure()).await
+        let insecure = platform.insecure || is_insecure();
+        Room::enter(&self.url, &self.token, insecure).await.map_err(with_way_out)
+    }
+}
+
+/// The error for a room that could not be entered, with what to do about it.
+fn with_way_out(error: Error) -> Error {
+    let status = Unconnected::among_causes(&error).and_then(|it| it.status);
+    match status {
+        _ if error.hint.is_some() => error,
+        Some(401 | 403) => error.hint(
+            "the token must be for this room, and its holder a developer of the project or somebody with a grant for the room",
+        ),
+        Some(503) => error.hint(
+            "if it is full, wait or raise --max-participants or --max-rooms of the server; if another process has the rooms, use its URL",
+        ),
+        _ => error,
     }
 }
 

@@ -334,7 +334,9 @@ async fn print(room: &Room, queue: &str, message: &Value) -> Result<()> {
     let Err(unwritten) = output::check() else { return Ok(()) };
     let again = Send { name: queue.to_owned(), create: true, message: message.clone() };
     match ask(room, &again).await {
-        Ok(()) => Err(unwritten.hint(format!("the message is in the queue {queue} again, at its end"))),
+        Ok(()) => {
+            Err(unwritten.hint(format!("the message is in the queue {queue} again, at its end")))
+        }
         Err(error) => {
             output::error(&error);
             output::note(&format!("the message could not be sent to the queue {queue} again:"));

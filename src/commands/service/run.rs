@@ -1,5 +1,6 @@
 //! `service run`: a command of this machine as a service of a room, for as long as it runs.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Arguments of `service run`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The command gets its port in MESHAGENT_PORT. Once it reports what it serves, each endpoint is\ncalled into the room; nothing is stored on the platform. Signals are passed on to the command and\nall processes that it started; those that are left at the end are killed. The exit code is 1 when\nthe command fails. A command that ends in .py is run by python3, one that ends in .dart by dart;\nno shell is involved."
+    after_help = "The command gets its port in MESHAGENT_PORT. Once it reports what it serves, each endpoint is\ncalled into the room, which is created if it does not exist; the service is not stored on the\nplatform. Signals are passed on to the command and\nthe processes that it started; those that are left at the end are killed. Processes that began a\nsession or a group of their own (setsid) are neither. The exit code is 1 when the command fails,\nand 128 plus the number of the signal when a signal ends it. A command that ends in .py is run by python3, one that ends in .dart by dart;\nno shell is involved."
 )]
 pub struct RunArgs {
     /// The command, as one argument
@@ -177,6 +178,11 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
         Some(port) => port,
         None => free_port()?,
     };
+    if args.port.is_some() && std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
+        output::warning(&format!(
+            "something listens on port {port} already, and may be called instead of the command"
+        ));
+    }
     let mut signals = Signals::listen(&signals::STOP)?;
     let mut group = Group::start(&args.command, port)?;
     let mut registration = Box::pin(register(&args, &project, &room, port));
@@ -192,7 +198,15 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
                 if status.success() {
                     return Ok(ExitCode::SUCCESS);
                 }
-                return Err(Error::failed(format!("the command ended with {status}")));
+                let failed = Error::failed(format!("the command ended with {status}"));
+                let signal = status.signal().and_then(|signal| Signal::try_from(signal).ok());
+                return match signal {
+                    Some(signal) => {
+                        output::error(&failed);
+                        Ok(ExitCode::from(signals::code(signal)))
+                    }
+                    None => Err(failed),
+                };
             }
             received = signals.received() => break received,
         }
@@ -201,7 +215,7 @@ pub async fn run(args: RunArgs) -> Result<ExitCode> {
     if tokio::time::timeout(GRACE, group.child.wait()).await.is_err() {
         output::warning("the command did not stop when asked to, so it is killed");
     }
-    Ok(ExitCode::from(128 + u8::try_from(received as i32).unwrap_or(0)))
+    Ok(ExitCode::from(signals::code(received)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
-//! Long options with one dash, as some programs take them. The parser reads `-format=svg` as
-//! `-f ormat=svg`, so it finds nothing wrong with it.
+//! What the parser finds nothing wrong with, and reads as something else than was meant.
+//!
+//! Long options with one dash, as some programs take them: the parser reads `-format=svg` as
+//! `-f ormat=svg`. A time apart from its option: it reads `--wait 5s` as a saved plan `5s`.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::error::Error;
+use crate::settings;
 use crate::visible;
 
 /// Such options, and what is meant here.
@@ -31,9 +35,37 @@ pub fn one_dash(words: impl IntoIterator<Item = OsString>) -> Option<Error> {
     })
 }
 
+/// What is wrong where a time stands apart from its option: the parser takes it for a saved plan.
+#[must_use]
+pub fn apart(words: impl IntoIterator<Item = OsString>) -> Option<Error> {
+    let words = words.into_iter().skip(1).take_while(|word| word != "--");
+    let words: Vec<String> = words.map_while(|word| word.into_string().ok()).collect();
+    words.windows(2).find_map(|pair| {
+        let [option, time] = pair else { return None };
+        let is_time = option == "--wait" && settings::duration(time).is_ok();
+        (is_time && !Path::new(time).exists()).then(|| {
+            Error::usage(format!(
+                "`{option} {time}` would be read as `{option}` and a plan `{time}`"
+            ))
+            .hint(format!("give the time as `{option}={time}`"))
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_stands_apart_is_not_taken_for_a_plan() {
+        let told = |line: &str| apart(line.split(' ').map(OsString::from));
+        let error = told("meshagent apply -f m --wait 5s").unwrap();
+        assert_eq!(error.hint.as_deref(), Some("give the time as `--wait=5s`"));
+        for fine in ["meshagent apply --wait=5s", "meshagent apply --wait plan", "meshagent --wait"]
+        {
+            assert!(told(fine).is_none(), "{fine}");
+        }
+    }
 
     #[test]
     fn a_long_option_with_one_dash_is_not_taken_for_a_short_one() {

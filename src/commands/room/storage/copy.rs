@@ -119,6 +119,7 @@ impl Copying<'_> {
         }
         match all - copied {
             0 => Ok(()),
+            1 => Err(Error::failed(format!("1 of {all} files was not copied"))),
             left => Err(Error::failed(format!("{left} of {all} files were not copied"))),
         }
     }
@@ -137,7 +138,8 @@ impl Copying<'_> {
             None if there == There::Folder => to.clone(),
             None => {
                 let [_] = &sources.files[..] else {
-                    let told = format!("{} is not a folder, and several files are copied", shown(to));
+                    let told =
+                        format!("{} is not a folder, and several files are copied", shown(to));
                     return Err(Error::failed(told).hint("end it with a slash to make it one"));
                 };
                 return Ok(vec![to.clone()]);
@@ -145,7 +147,8 @@ impl Copying<'_> {
         };
         let is_stream = |source: &Source| matches!(&source.from, Location::Here(path) if bounded::is_open(path));
         if let Some(stream) = sources.files.iter().find(|source| is_stream(source)) {
-            let told = format!("{} has no name, and {} is a folder", shown(&stream.from), shown(to));
+            let told =
+                format!("{} has no name, and {} is a folder", shown(&stream.from), shown(to));
             return Err(Error::usage(told).hint("name the file that it is copied to"));
         }
         Ok(sources.files.iter().map(|source| below(&into, &source.below)).collect())

@@ -38,8 +38,9 @@ impl Location {
     pub fn of(text: &str) -> Result<Self> {
         match text.strip_prefix(IN_ROOM) {
             Some(path) => Ok(Self::Room(path.to_owned())),
-            None if text.is_empty() => Err(Error::usage("a path is empty")
-                .hint("room:// is the folder with all files of the room, and . the one that you are in")),
+            None if text.is_empty() => Err(Error::usage("a path is empty").hint(
+                "room:// is the folder with all files of the room, and . the one that you are in",
+            )),
             None => Ok(Self::Here(text.into())),
         }
     }

@@ -221,9 +221,7 @@ fn not_moved(room: &Room, moved: Moved, path: &str, why: NotMoved) -> Error {
         NotMoved::There(why) => {
             let error = refused(room, operation, &why).saying(format!("failed to {verb} {path}"));
             match (moved, why.code) {
-                (Moved::Down, Some(codes::INVALID_PATH)) => {
-                    error.hint("if it is a folder, add -r")
-                }
+                (Moved::Down, Some(codes::INVALID_PATH)) => error.hint("if it is a folder, add -r"),
                 _ => error,
             }
         }

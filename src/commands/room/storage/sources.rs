@@ -116,8 +116,8 @@ impl Sources {
     ///
     /// The system's, of this folder; what is below it is only told.
     fn walk_here(&mut self, folder: &Path, below: &str, depth: usize) -> Result<()> {
-        let entries = too_deep(&folder.display().to_string(), depth)
-            .and_then(|()| entries_here(folder))?;
+        let entries =
+            too_deep(&folder.display().to_string(), depth).and_then(|()| entries_here(folder))?;
         if entries.is_empty() && depth > 0 {
             output::note(&format!("note: {} is empty and is not copied", folder.display()));
         }

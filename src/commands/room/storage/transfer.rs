@@ -60,7 +60,6 @@ impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
     }
 }
 
-
 /// What a stream brings that this program was given open. A thread of its own reads it: the stream
 /// may never end, and nobody waits for the thread.
 struct Stream {
