@@ -50,6 +50,28 @@ async fn what_is_wrong_with_a_webhook_is_told_by_name() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
+#[tokio::test]
+async fn web_pages_of_others_call_nothing() {
+    let program = Program::start().await;
+    for (name, value, status) in [
+        ("Host", "evil.example", 421),
+        ("Host", "localhost:9000", 200),
+        ("Origin", "http://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Origin", "http://localhost:3000", 200),
+    ] {
+        for path in ["/", "/.well-known/meshagent-service.json"] {
+            let answer = program.request("GET", path).header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{name}: {value}");
+        }
+        let call = program.request("POST", "/schemas/thread").header(name, value);
+        let call = call.header("Content-Type", "application/json").body("{\"event\": \"x\"}");
+        // What is called says itself what it lacks.
+        let expected = if status == 200 { 400 } else { status };
+        assert_eq!(call.send().await.unwrap().status(), expected, "{name}: {value}");
+    }
+}
+
 /// Connects and sends a part of a request.
 fn begin(address: &str, start: &str) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -283,7 +305,7 @@ async fn what_calls_is_understood_by_what_is_called() {
         ("MESHAGENT_PROJECT_ID", "11111111-1111-4111-8111-111111111111"),
     ]);
     let run = Run::of(command.output().unwrap());
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!((run.code, run.stderr.as_str()), (0, "bot is called into the room Good\n"));
     let mut session = rooms.entered().await;
     assert_eq!(session.query["token"], TOKEN);
     let heard = session.until(is_end).await;

@@ -84,6 +84,13 @@ async fn a_helper_is_called_to_a_room_that_is_recorded() {
     assert_eq!(called.code, 0, "{}", called.stderr);
     let list = ["room", "agent", "list-toolkits", "--room", "demo", "-q"];
     assert_eq!(place.until(&list, |listed| !listed.is_empty()), "storage\n");
+    // Who is in the room is listed without entering it.
+    let there = place.run(&["room", "list", "--room", "demo", "-o", "json"]).json();
+    assert_eq!((there.as_array().map(Vec::len), &there[0]["name"]), (Some(1), &"files".into()));
+    let named = there[0]["id"].as_str().expect("an id");
+    let quiet = place.run(&["room", "list", "--room", "demo", "-q"]);
+    assert_eq!(quiet.stdout, format!("{named}\n"));
+    assert_eq!(place.run(&["room", "list", "--room", "none"]).code, 1);
     // The room goes on for the helper, and what happened in it can be read.
     let sessions = place.run(&["session", "list", "-o", "json"]).json();
     let session =
@@ -98,6 +105,94 @@ async fn a_helper_is_called_to_a_room_that_is_recorded() {
     assert!(kinds.contains(&"toolkit.registered".into()), "{kinds:?}");
     assert_eq!(helper.end(Signal::SIGTERM).0, Some(0));
     place.until(&["session", "list", "-o", "json"], |listed| !listed.contains("true"));
+}
+
+#[test]
+fn a_command_that_a_signal_ends_gives_its_number() {
+    let place = Place::new();
+    for (signal, code) in [("KILL", 137), ("TERM", 143)] {
+        let command = format!("sh -c 'kill -{signal} $$'");
+        let run = place.run(&["service", "run", "--room", "demo", &command]);
+        assert_eq!(run.code, code, "{}", run.stderr);
+        assert!(run.stderr.contains("error: the command ended with signal"), "{}", run.stderr);
+    }
+    assert_eq!(place.run(&["service", "run", "--room", "demo", "false"]).code, 1);
+}
+
+/// A participant that may do little.
+const LITTLE: &str = "version: v1\nkind: ParticipantToken\nidentity: x\nroom: demo\n\
+                      api: {storage: {paths: [{path: data, read_only: true}]}}\n";
+
+#[test]
+fn what_a_token_does_not_grant_is_named_at_once() {
+    let place = Place::new();
+    place.sandbox.write("token.yaml", LITTLE);
+    place.sandbox.write("a.txt", "a");
+    let token = place.run(&["token", "generate", "-i", "token.yaml"]).stdout;
+    for (arguments, grant) in [
+        (&["messaging", "list"][..], "messaging"),
+        (&["messaging", "broadcast", "--data", "{}"], "messaging"),
+        (&["queue", "receive", "--queue", "q"], "queues.receive"),
+        (&["developer", "watch"], "developer.logs"),
+        (&["storage", "cp", "a.txt", "room://data/a.txt"], "storage.paths, not read_only"),
+    ] {
+        let words = [&["room"], arguments, &["--room", "demo"]].concat();
+        let mut command = place.command(&words);
+        command.env_remove("MESHAGENT_API_KEY").env_remove("MESHAGENT_PROJECT_ID");
+        command.env("MESHAGENT_ROOM", "demo").env("MESHAGENT_TOKEN", token.trim());
+        let begun = Instant::now();
+        let run = Run::of(command.output().expect("it runs"));
+        assert_eq!(run.code, 1, "{arguments:?}");
+        let hint = format!("(1001)\nhint: the token for the room must grant {grant}\n");
+        assert!(run.stderr.ends_with(&hint), "{}", run.stderr);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_room_says_why_it_cannot_be_entered() {
+    let place = Place::new();
+    let url = |process: &Process| process.reached.url.clone();
+    // A room that runs keeps its process from leaving it to another one.
+    let second = Process::start(&mut server(&place.sandbox.path("data"), ""));
+    let mut command = place.command(&["room", "queue", "size", "--room", "demo", "--queue", "q"]);
+    command.env("MESHAGENT_API_URL", url(&second));
+    let run = Run::of(command.output().expect("it runs"));
+    assert_eq!(run.code, 1);
+    let why = "it answered with 503 Service Unavailable: another process runs the rooms";
+    assert!(run.stderr.contains(why), "{}", run.stderr);
+    assert!(run.stderr.contains("\nhint: "), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_refuses_what_would_be_no_secret_and_no_folder_of_its_own() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("holds")).expect("a folder");
+    sandbox.write("holds/x", "x");
+    sandbox.write("blank", " \n");
+    let large = "100000000";
+    for (arguments, told) in [
+        (["--data", "holds"], "holds holds other files and no embedded platform"),
+        (["--webhook-secret", ""], "--webhook-secret is empty"),
+        (["--webhook-secret-file", "blank"], "the file blank is empty"),
+        (["--max-rooms", "0"], "write a number from 1"),
+        (["--max-participants", "0"], "write a number from 1"),
+    ] {
+        let run = sandbox.run(&[&["server", "--listen", "127.0.0.1:0"], &arguments[..]].concat());
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+    assert_eq!(std::fs::read_dir(sandbox.path("holds")).expect("a folder").count(), 1);
+    // A folder that holds a platform is one, whatever else is in it.
+    drop(Process::start(&mut server(&sandbox.path("data"), "")));
+    sandbox.write("data/x", "x");
+    let said = sandbox.path("said");
+    let mut command = server(&sandbox.path("data"), "ulimit -n 4096;");
+    command.args(["--max-participants", large]);
+    command.stderr(std::fs::File::create(&said).expect("a file"));
+    drop(Process::start(&mut command));
+    let said = std::fs::read_to_string(said).expect("a file");
+    assert!(said.contains("connections in all, participants among them"), "{said}");
 }
 
 /// A service of the public SDK with one toolkit.

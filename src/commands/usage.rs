@@ -241,7 +241,7 @@ fn elsewhere(
 }
 
 /// The command of this name in a group above, or in a group with nearly the same name:
-/// `rooms list` for `room list`.
+/// `rooms delete` for `room delete`.
 fn in_another_group(parser: &clap::Error, names: &str, tree: &clap::Command) -> Option<String> {
     if parser.kind() != ErrorKind::InvalidSubcommand || names.is_empty() {
         return None;

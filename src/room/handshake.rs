@@ -42,6 +42,9 @@ const REASON: Duration = Duration::from_secs(5);
 /// The longest reason that is read, in bytes.
 const LONGEST_REASON: usize = 16 * 1024;
 
+/// Parts of a token that are so long, in bytes, are secret; shorter ones are in any text.
+const TELLING: usize = 8;
+
 /// Why there is no connection to a room.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -122,7 +125,7 @@ pub(super) async fn connect(
         let status = answer.status();
         // The status says enough if the reason does not come.
         let why = match timeout(REASON, http::body(answer, LONGEST_REASON)).await {
-            Ok(Ok(body)) => explanation(&body),
+            Ok(Ok(body)) if !repeats(&body, token) => explanation(&body),
             _ => String::new(),
         };
         let failed = Unconnected::for_now(format!("it answered with {status}{why}"));
@@ -137,6 +140,13 @@ pub(super) async fn connect(
     let socket = answer.upgrade().await;
     let socket = socket.map_err(|error| Unconnected::for_now(with_causes(&error.without_url())))?;
     Ok((WebSocketStream::from_raw_socket(socket, Role::Client, None).await, slices))
+}
+
+/// Whether a text repeats a token, or a part of it: some servers quote the URL that they were asked.
+fn repeats(body: &[u8], token: &SecretString) -> bool {
+    let body = String::from_utf8_lossy(body);
+    let parts = token.expose_secret().split('.');
+    parts.filter(|part| part.len() >= TELLING).any(|part| body.contains(part))
 }
 
 /// An error as a phrase, with what to do about it.
@@ -225,7 +235,8 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8(head).unwrap()
         });
-        let refused = connect(&url, &SecretString::from("t"), true).await.map(drop).unwrap_err();
+        let token = SecretString::from("ab.cd-canary-secretive");
+        let refused = connect(&url, &token, true).await.map(drop).unwrap_err();
         (refused, answering.await.unwrap())
     }
 
@@ -247,6 +258,11 @@ mod tests {
             (
                 &b"HTTP/1.1 503 X\r\ncontent-length: 24\r\n\r\n{\"error\": \"it is\\nfull\"}"[..],
                 "it answered with 503 Service Unavailable: it is\nfull",
+            ),
+            // Nothing is shown of a page that quotes the token, or a part of it.
+            (
+                b"HTTP/1.1 503 X\r\ncontent-length: 26\r\n\r\nno /r?cd-canary-secretive!",
+                "it answered with 503 Service Unavailable",
             ),
             // A reason that is cut off is none.
             (

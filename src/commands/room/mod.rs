@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use self::entering::Entering;
 use super::group::Lenient;
 use super::option_values;
+use super::show::quietly;
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
 use crate::output;
@@ -27,6 +28,7 @@ mod developer;
 pub mod entering;
 mod invoke;
 mod messaging;
+mod participants;
 mod queue;
 mod service;
 mod storage;
@@ -37,6 +39,9 @@ const TOO_LARGE: u16 = 1009;
 /// Commands of `room`.
 #[derive(Debug, clap::Subcommand)]
 pub enum RoomCommand {
+    /// List who is in a room
+    #[command(mut_arg("quiet", quietly("ids")))]
+    List(participants::ListParticipantsArgs),
     /// See which agents and toolkits are in a room
     #[command(subcommand, alias = "agents")]
     Agent(Lenient<agent::AgentCommand>),
@@ -233,6 +238,7 @@ fn tell(news: News, missed: &str) {
 /// What the platform or the room refuses; invalid options.
 pub async fn run(command: RoomCommand) -> Result<ExitCode> {
     match command {
+        RoomCommand::List(args) => participants::list(args).await,
         RoomCommand::Agent(command) => agent::run(command.0).await,
         RoomCommand::Queue(command) => queue::run(command.0).await,
         RoomCommand::Messaging(command) => messaging::run(command.0).await,

@@ -159,9 +159,9 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "`meshagent token` has the commands: generate",
         ),
         (
-            "meshagent room list",
-            "unrecognized subcommand 'list'",
-            "`meshagent rooms list` is a command",
+            "meshagent room delete",
+            "unrecognized subcommand 'delete'",
+            "`meshagent rooms delete` is a command",
         ),
         (
             "meshagent rooms agent",
