@@ -62,13 +62,13 @@ impl Draft {
 
     /// Begins a file for others to read. If it replaces one, it gets the mode of that one, and its
     /// owner as far as the system allows; otherwise the umask takes away from its mode, as from that
-    /// of any other file.
+    /// of any other file. A link is not followed.
     ///
     /// # Errors
     ///
     /// The system's.
     pub fn like(path: &Path) -> Result<Self> {
-        match path.metadata() {
+        match path.symlink_metadata() {
             Ok(about) if about.is_file() => {
                 let draft = Self::of(path)?;
                 keep_rights(draft.file(), &about)?;
@@ -124,10 +124,7 @@ impl Draft {
 ///
 /// The system's.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let draft = match path.is_symlink() {
-        true => Draft::with_mode(path, 0o666)?,
-        false => Draft::like(path)?,
-    };
+    let draft = Draft::like(path)?;
     draft.file().write_all(content)?;
     draft.replace(path)
 }

@@ -238,8 +238,7 @@ fn write_file(folder: &Path, path: &Path, text: &str) -> Result<()> {
             format!("{} is a link, so nothing is written through it", parent.display()),
         ));
     }
-    // The umask takes away from it, as from any other file.
-    let draft = Draft::with_mode(&path, 0o666).context(failed)?;
+    let draft = Draft::like(&path).context(failed)?;
     draft.file().write_all(text.as_bytes()).context(failed)?;
     draft.rename(&path).map(drop).context(failed)
 }

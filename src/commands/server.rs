@@ -291,6 +291,11 @@ pub async fn run(args: ServerArgs) -> Result<()> {
             "{address} can be reached by other machines, and keys travel unencrypted"
         ));
     }
+    if let Some(url) = platform::holder_of_rooms(&args.data) {
+        output::warning(&format!(
+            "another process runs the rooms of this folder: until it ends, they are entered at {url}"
+        ));
+    }
     output::note(&format!(
         "the platform is ready on http://{address}, with its data in {}",
         args.data.display()

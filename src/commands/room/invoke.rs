@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{RoomArgs, ask};
+use super::{RoomArgs, ask, refused};
 use crate::commands::option_values;
 use crate::error::{Class, Error, Result};
 use crate::listed::few;
@@ -16,7 +16,6 @@ use crate::room::call::Answered;
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
 use crate::room::invocation::Invocation;
-use crate::room::operation::not_done;
 
 /// How long to wait before toolkits are listed again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -130,18 +129,21 @@ fn shown(content: Content) -> Value {
 pub async fn run(args: &InvokeToolArgs) -> Result<ExitCode> {
     let invocation = args.invocation()?;
     let what = format!("{}.{}", args.toolkit, args.tool);
-    let failed = |refused: Refused| not_done(&what, &refused);
     args.at
         .with(async |room: &Room| {
+            let failed = |why: Refused| refused(room, &what, &why);
             args.listed(room).await?;
             match room.call(invocation.clone()).await.map_err(failed)? {
                 Answered::Content(content) => output::json(&shown(content)),
-                Answered::Stream(mut stream) => {
-                    while let Some(part) = stream.next().await.map_err(failed)? {
-                        output::json_line(&shown(part))?;
-                    }
-                    Ok(())
-                }
+                Answered::Stream(mut stream) => loop {
+                    let part = tokio::select! {
+                        part = stream.next() => part.map_err(failed)?,
+                        () = output::unread() => None,
+                    };
+                    let Some(part) = part else { return Ok(()) };
+                    output::json_line(&shown(part))?;
+                    output::check()?;
+                },
             }
         })
         .await?;

@@ -202,12 +202,10 @@ fn refused(room: &Room, what: &str, why: &Refused) -> Error {
     if why.code == Some(codes::PERMISSION_DENIED) {
         // Other platforms have the same grants.
         let operations = Platform::operations();
-        return match operations.iter().find(|operation| operation.at == what) {
-            Some(OperationSummary { grant: "api", .. }) | None => error,
-            Some(OperationSummary { grant, .. }) => {
-                error.hint(format!("the token for the room must grant {grant}"))
-            }
-        };
+        let known = operations.iter().find(|operation| operation.at == what);
+        // What is not the room's own is a tool of a participant.
+        let grant = known.map_or("agents.use_tools", |OperationSummary { grant, .. }| *grant);
+        return error.hint(format!("the token for the room must grant {grant}"));
     }
     match room.ended() {
         Some(Ended::Closed { status: Some(TOO_LARGE), .. }) => error.hint(

@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Arguments of `service run`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The command gets its port in MESHAGENT_PORT. Once it reports what it serves, each endpoint is\ncalled into the room, which is created if it does not exist; the service is not stored on the\nplatform. Signals are passed on to the command and\nthe processes that it started; those that are left at the end are killed. Processes that began a\nsession or a group of their own (setsid) are neither. The exit code is 1 when the command fails,\nand 128 plus the number of the signal when a signal ends it. A command that ends in .py is run by python3, one that ends in .dart by dart;\nno shell is involved."
+    after_help = "The command gets its port in MESHAGENT_PORT. Once it reports what it serves, each endpoint is\ncalled into the room, which is created if it does not exist; the service is not stored on the\nplatform. Signals are passed on to the command and the processes that it started; those that are\nleft at the end are killed, except those that began a session of their own (setsid). The exit code\nis 1 when the command fails, and 128 plus the number of the signal when a signal ends it. A command\nthat ends in .py is run by python3, one that ends in .dart by dart; no shell is involved."
 )]
 pub struct RunArgs {
     /// The command, as one argument
