@@ -76,9 +76,8 @@ pub fn exactly(text: &str) {
     put(text.as_bytes());
 }
 
-/// Prints lines with a credential that the user asked for. It is shown once.
+/// Prints lines with a credential that the user asked for.
 pub fn credential(lines: &str) {
-    set_only_copy();
     put(styled(&visible::lines(lines)).as_bytes());
 }
 

@@ -145,6 +145,22 @@ fn the_table_of_exit_codes_is_the_only_one() {
     }
 }
 
+/// A list that nobody reads to its end is fine; a key that nobody has read is lost.
+#[test]
+fn what_is_shown_once_must_be_read() {
+    let sandbox = Sandbox::with_platform();
+    for (arguments, code) in [(&["rooms", "list"][..], 0), (&["api-key", "create", "ci"], 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let words = [arguments, &["--embedded"]].concat();
+        let output = sandbox.command(&words).stdout(writer).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let is_told = said.contains("failed to write to standard output");
+        assert_eq!(is_told, code == 1, "{said}");
+    }
+}
+
 #[test]
 fn a_wrong_manifest_means_no_plan_at_all() {
     let sandbox = Sandbox::new();

@@ -117,6 +117,10 @@ fn a_command_that_a_signal_ends_gives_its_number() {
         assert!(run.stderr.contains("error: the command ended with signal"), "{}", run.stderr);
     }
     assert_eq!(place.run(&["service", "run", "--room", "demo", "false"]).code, 1);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let run = place.run(&["service", "run", "--room", "demo", "--port", &port, "true"]);
+    assert!(run.stderr.contains(&format!("listens on port {port} already")), "{}", run.stderr);
 }
 
 /// A participant that may do little.

@@ -195,6 +195,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
             let key = make(connection, project, &args.name, &args.description).await?;
             // What cannot be asked for again is printed before anything else can fail.
             if !args.silent.is_on() {
+                output::set_only_copy();
                 output::credential(&format!("{}\n", key.expose_secret()));
             }
             if args.activate.is_on() {

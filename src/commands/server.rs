@@ -249,9 +249,10 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     }
     if let Some(user) = &args.key_for {
         let key = Platform::key_for(&place, user).await?;
+        output::set_only_copy();
         output::credential(&format!("{}\n", key.expose_secret()));
         output::note("keep the key: it is not shown again");
-        return Ok(());
+        return output::check();
     }
     let secret = args.rooms.webhook_secret()?;
     // Signals are caught from here on, so that one that arrives early also stops cleanly.

@@ -121,6 +121,11 @@ struct Contents {
 
 async fn contents(room: &Room, path: &str) -> Result<Contents> {
     let Files { files } = ask(room, &List { path: path.to_owned() }).await?;
+    Ok(sorted(files))
+}
+
+/// What a room lists, as files and folders by name, and what is odd.
+fn sorted(files: Vec<Value>) -> Contents {
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
     let (mut entries, mut odd) = (Vec::new(), Vec::new());
     for file in files {
@@ -131,7 +136,7 @@ async fn contents(room: &Room, path: &str) -> Result<Contents> {
         }
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Contents { entries, odd })
+    Contents { entries, odd }
 }
 
 /// The same for commands that leave out what is odd, and say so.
@@ -382,5 +387,20 @@ pub async fn run(command: StorageCommand) -> Result<ExitCode> {
         StorageCommand::Show(args) => show(&args).await,
         StorageCommand::Rm(args) => remove(&args).await,
         StorageCommand::Ls(args) => list(&args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_file_can_have_are_told_apart() {
+        let names = ["b", "../x", "/etc/x", "a", "", ".", "..", "x\0y", "a\\b"];
+        let files = names.iter().map(|name| json!({"name": name, "is_folder": false}));
+        let Contents { entries, odd } = sorted(files.chain([json!({"size": 1})]).collect());
+        let entries: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+        assert_eq!(entries, ["a", "a\\b", "b"]);
+        assert_eq!(odd, ["../x", "/etc/x", "", ".", "..", "x\0y", ""]);
     }
 }

@@ -227,3 +227,18 @@ fn too_deep(folder: &str, depth: usize) -> Result<()> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_that_is_left_out_counts_as_not_copied() {
+        let mut sources = Sources::default();
+        sources.tell_odd("folder", &[]);
+        assert_eq!(sources.failed, 0);
+        sources.tell_odd("folder", &["../x".to_owned(), String::new()]);
+        sources.tell(&Error::failed("one more"));
+        assert_eq!(sources.failed, 3);
+    }
+}
