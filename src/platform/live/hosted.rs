@@ -6,14 +6,18 @@
 //! for those who name that participant, which is how an agent uses the tools of the person it
 //! works for. A host that leaves ends its calls with an error.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::calls::{Caller, Invoke, NEEDS_ID, chunk, denied, refused, short};
 use super::gates;
 use super::guest::{Guest, Input, Running};
 use super::operations::is_built_in;
+use super::outgoing::Letter;
 use super::room::{Room, State};
 use crate::kinds::specs::scope::ApiScope;
 use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
@@ -58,14 +62,11 @@ pub struct Forwarded {
 impl Forwarded {
     /// Ends it for the caller, because the host is gone.
     fn fail(self, room: &Room) {
-        let gone = Content::Error(refused(
-            codes::OPERATION_FAILED,
-            "the host of the toolkit left the room",
-        ));
+        let gone = refused(codes::OPERATION_FAILED, "the host of the toolkit left the room");
         match (self.answers, self.running.call()) {
-            (Some(id), _) => self.caller.guest.answer(id, gone),
+            (Some(id), _) => self.caller.guest.fail(id, gone),
             (None, Some(call)) => {
-                for content in [gone, Content::close()] {
+                for content in [Content::Error(gone), Content::close()] {
                     self.caller.guest.push(&chunk(room, call, content).into());
                 }
             }
@@ -75,12 +76,12 @@ impl Forwarded {
 }
 
 impl State {
-    fn host_of(&self, caller: &str, invoke: &Invoke) -> Option<&Hosted> {
+    fn host_of(&self, caller: &Guest, invoke: &Invoke) -> Option<&Hosted> {
         let mut named = self.hosted.iter().filter(|it| it.name == invoke.toolkit);
         match &invoke.participant_id {
             Some(host) => named.find(|it| it.host == *host),
             None => {
-                let own = named.clone().find(|it| it.host == caller);
+                let own = named.clone().find(|it| it.host == caller.id);
                 own.or_else(|| named.find(|it| it.is_public))
             }
         }
@@ -206,56 +207,47 @@ pub async fn unregister(caller: &Caller, asked: Unregister) -> Result<(), Refuse
     Ok(())
 }
 
+/// A call on its way to the participant that hosts the toolkit.
+pub struct Elsewhere {
+    host: Arc<Guest>,
+    letter: Letter,
+}
+
 impl Caller {
-    /// Forwards a call to the participant that hosts the toolkit.
-    pub(super) async fn forward(
+    /// Notes a call that another participant has to answer.
+    pub(super) fn forwarding(
         &self,
         id: u64,
         scope: &ApiScope,
         invoke: Invoke,
         bytes: Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Elsewhere, Refused> {
         let has_stream = invoke.arguments["type"] == "control";
         let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
         if has_stream && call.is_none() {
             return Err(Refused::invalid(NEEDS_ID));
         }
         let number = self.room.number();
-        let guest = {
-            let mut state = self.room.state();
-            let hosted = state.host_of(&self.guest.id, &invoke);
-            let hosted = hosted.ok_or_else(|| {
-                let toolkit = short(&invoke.toolkit);
-                refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
-            })?;
-            if !hosted.toolkit.tools.contains_key(&invoke.tool) {
-                let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
-                return Err(refused(
-                    codes::NOT_FOUND,
-                    format!("the toolkit {toolkit:?} has no tool {tool:?}"),
-                ));
-            }
-            if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
-                return Err(denied());
-            }
-            let host = hosted.host.clone();
-            let guest = state.present.get(&host).map(|it| it.guest.clone());
-            let guest =
-                guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
-            let running = match &call {
-                Some(call) => self.guest.open(call, Input::Host(number))?,
-                None => self.guest.place()?,
-            };
-            let forwarded = Forwarded {
-                host,
-                toolkit: invoke.toolkit.clone(),
-                caller: self.clone(),
-                answers: Some(id),
-                running,
-                takes_parts: has_stream,
-            };
-            state.forwarded.insert(number, forwarded);
-            guest
+        let mut state = self.room.state();
+        let hosted = state.host_of(&self.guest, &invoke);
+        let hosted = hosted.ok_or_else(|| {
+            let toolkit = short(&invoke.toolkit);
+            refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
+        })?;
+        if !hosted.toolkit.tools.contains_key(&invoke.tool) {
+            let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
+            let text = format!("the toolkit {toolkit:?} has no tool {tool:?}");
+            return Err(refused(codes::NOT_FOUND, text));
+        }
+        if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
+            return Err(denied());
+        }
+        let host = hosted.host.clone();
+        let guest = state.present.get(&host).map(|it| it.guest.clone());
+        let guest = guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
+        let running = match &call {
+            Some(call) => self.guest.open(call, Input::Host(number))?,
+            None => self.guest.place()?,
         };
         let mut header = json!({
             "name": invoke.tool,
@@ -270,10 +262,21 @@ impl Caller {
             header["on_behalf_of_id"] = whom.into();
         }
         let kind = format!("room.tool_call.{}", invoke.toolkit);
-        let letter = Message { id: number, kind, header, bytes }.into();
-        // A host that does not read is dismissed, which fails its calls.
-        let _ = guest.relay(&letter).await;
-        Ok(())
+        let forwarded = Forwarded {
+            host,
+            toolkit: invoke.toolkit,
+            caller: self.clone(),
+            answers: Some(id),
+            running,
+            takes_parts: has_stream,
+        };
+        state.forwarded.insert(number, forwarded);
+        Ok(Elsewhere { host: guest, letter: Message { id: number, kind, header, bytes }.into() })
+    }
+
+    /// Sends a call to its host. A host that does not read is dismissed, which fails its calls.
+    pub(super) async fn forward(&self, Elsewhere { host, letter }: Elsewhere) {
+        let _ = host.relay(&letter, &self.room).await;
     }
 
     /// Forwards a part of a stream to the participant that answers the call; the answer to the
@@ -298,13 +301,13 @@ impl Caller {
         if let Some((host, toolkit)) = host {
             let message = forwarded_part(&self.room, &toolkit, number, content);
             // A host that does not read is dismissed, which fails its calls.
-            let _ = host.relay(&message.into()).await;
+            let _ = host.relay(&message.into(), &self.room).await;
         }
         Content::Empty
     }
 
     /// Relays the answer of a host to the caller.
-    pub(super) async fn host_answered(&self, message: Message) {
+    pub(super) async fn host_answered(&self, message: Message, share: OwnedSemaphorePermit) {
         let is_open = message.header["type"] == "control" && message.header["method"] == "open";
         let (guest, id) = {
             let mut state = self.room.state();
@@ -329,11 +332,13 @@ impl Caller {
             }
         };
         let kind = "__response__".to_owned();
-        let _ = guest.relay(&Message { id, kind, header, bytes: message.bytes }.into()).await;
+        let letter = Message { id, kind, header, bytes: message.bytes }.into();
+        drop(share);
+        let _ = guest.relay(&letter, &self.room).await;
     }
 
     /// Relays a part of a host's answer to the caller.
-    pub(super) async fn host_sent(&self, message: Message) {
+    pub(super) async fn host_sent(&self, message: Message, share: OwnedSemaphorePermit) {
         let Message { mut header, bytes, .. } = message;
         let Some(number) = header["tool_call_id"].as_str().and_then(number_of) else { return };
         let chunk = header["chunk"].take();
@@ -354,7 +359,9 @@ impl Caller {
         let header = json!({"tool_call_id": call, "chunk": chunk});
         let kind = "room.tool_call_response_chunk".to_owned();
         let id = self.room.number();
-        let _ = guest.relay(&Message { id, kind, header, bytes }.into()).await;
+        let letter = Message { id, kind, header, bytes }.into();
+        drop(share);
+        let _ = guest.relay(&letter, &self.room).await;
     }
 }
 

@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -80,12 +80,6 @@ use crate::serving::Lasting;
 
 /// How long participants have to disconnect when the platform closes.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// How many bytes of large messages may be arriving, in all rooms together.
-const ARRIVING: usize = 64 * 1024 * 1024;
-
-/// How many bytes may wait for the tools of rooms, in all rooms together.
-const HELD: usize = 64 * 1024 * 1024;
 
 /// The folder of the files of rooms, beside the store.
 const FOLDER: &str = "rooms";
@@ -132,10 +126,6 @@ pub struct House {
     /// What may be parsed at once, with a permit for each byte. Parsed, a message may take many
     /// times as much memory.
     reading: Arc<Semaphore>,
-    /// What large messages may have arriving, with a permit for each byte.
-    arriving: Arc<Semaphore>,
-    /// What may wait for tools.
-    held: Arc<Semaphore>,
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
@@ -230,12 +220,6 @@ impl House {
         Files::of(&self.folder, room)
     }
 
-    /// A share of what may wait for tools; none if too much waits.
-    fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let weight = u32::try_from(bytes.min(HELD)).unwrap_or(u32::MAX);
-        Arc::clone(&self.held).try_acquire_many_owned(weight).ok()
-    }
-
     /// Takes the rooms of the folder for this process, if it has not got them yet.
     async fn hold(self: &Arc<Self>) -> Result<()> {
         let take = async {
@@ -272,8 +256,6 @@ impl Rooms {
             deliveries: Deliveries::new(Arc::clone(&store), secret),
             limits,
             reading: Arc::new(Semaphore::new(limits.message * 2)),
-            arriving: Arc::new(Semaphore::new(ARRIVING.max(limits.message * 2))),
-            held: Arc::new(Semaphore::new(HELD)),
             folder,
             store,
             queues: Mutex::default(),

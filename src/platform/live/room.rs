@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,6 +31,12 @@ use crate::room::messaging::{DELIVERED, news};
 /// How large the attributes of a participant may be, as JSON, in bytes.
 const ATTRIBUTES: usize = 64 * 1024;
 
+/// How much may wait for those who are slow to read, in bytes.
+const HELD: usize = 64 * 1024 * 1024;
+
+/// How much may be arriving, and wait for the room's tools, in bytes. Other rooms have their own.
+const ARRIVING: usize = 16 * 1024 * 1024;
+
 /// A room that runs.
 #[derive(Debug)]
 pub struct Room {
@@ -49,6 +56,12 @@ pub struct Room {
     pub services: Services,
     /// Signals that it ends.
     pub stop: CancellationToken,
+    /// What may wait for participants that are slow to read, with a permit for each byte.
+    pub held: Arc<Semaphore>,
+    /// What may wait for its tools, with a permit for each byte.
+    taken: Arc<Semaphore>,
+    /// What its participants may have arriving, with a permit for each byte.
+    pub arriving: Arc<Semaphore>,
     /// What happens in it, for its session.
     records: mpsc::UnboundedSender<Record>,
     numbers: AtomicU64,
@@ -101,10 +114,13 @@ impl Room {
             url,
             services: Services::default(),
             session: Uuid::new_v4().to_string(),
-            house,
             stop: CancellationToken::new(),
+            held: Arc::new(Semaphore::new(HELD)),
+            taken: Arc::new(Semaphore::new(ARRIVING)),
+            arriving: Arc::new(Semaphore::new(ARRIVING.max(house.limits.message * 2))),
             records,
             numbers: AtomicU64::new(0),
+            house,
             state: Mutex::default(),
         }
     }
@@ -216,6 +232,14 @@ impl Room {
         others.filter(|it| it.hears_of_others()).for_each(|it| it.guest.push(&letter));
     }
 
+    /// Sends a message of a participant to others. Those who are slow to read are waited for, once
+    /// the others have it.
+    pub async fn tell(&self, others: &[Arc<Guest>], letter: &Letter) {
+        // Who has just left needs nothing any more.
+        let slow = others.iter().filter(|guest| guest.outgoing.relay_at_once(letter).is_none());
+        join_all(slow.map(|guest| guest.relay(letter, self))).await;
+    }
+
     /// Sends a message to everybody in the room.
     pub fn tell_all(&self, kind: &str, header: Value) {
         let letter = self.letter(kind, header);
@@ -235,6 +259,14 @@ impl Room {
     /// Ends the room: its participants have to go.
     pub fn end(&self) {
         self.stop.cancel();
+    }
+}
+
+impl Room {
+    /// A share of what may wait for its tools; none if too much waits.
+    pub fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let weight = u32::try_from(bytes.min(ARRIVING)).unwrap_or(u32::MAX);
+        Arc::clone(&self.taken).try_acquire_many_owned(weight).ok()
     }
 }
 
