@@ -344,6 +344,16 @@ async fn calls_have_a_limit_and_parts_must_be_waited_for() {
         let told = ask(&mut visitor, Message::new(5, "room.invoke_tool", header)).await;
         assert_eq!(told["type"], "error", "{told}");
     }
+    // What is no JSON to us is refused, and the connection goes on: half of a pair is none.
+    let half = br#"{"toolkit": "\ud800"}"#;
+    let payload = [&(half.len() as u64).to_be_bytes()[..], half].concat();
+    for packet in [
+        &b"\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01room.invoke_tool"[..],
+        &[&b"\0\0\0\0\0\0\0\x05\0\0\0\x01"[..], &payload].concat(),
+    ] {
+        visitor.socket.send(Frame::Binary(packet.to_vec().into())).await.expect("sent");
+    }
+    assert_eq!(answer(&mut visitor, 5).await["code"], 1002);
     // A stream that does not begin as it must.
     ask(&mut visitor, opened(6, "u", "storage", "upload")).await;
     visitor.send(&part(7, "u", json!({"kind": "data"}), vec![1])).await;
@@ -426,6 +436,107 @@ async fn news_of_the_room_comes_from_the_room_alone() {
             assert_eq!(told["code"], 1002, "{tool} {kind}");
         }
     }
+}
+
+/// Calls a helper of the room's machine.
+fn helper(id: u64, path: &str, api: Value) -> Message {
+    let url = format!("http://localhost:8080/{path}");
+    Message::new(
+        id,
+        "room.call",
+        json!({"name": "helper", "url": url, "arguments": {}, "api": api}),
+    )
+}
+
+#[tokio::test]
+async fn helpers_do_nothing_that_their_caller_may_not() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let mut owner = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    owner.greeting().await;
+    assert!(store(&mut owner, ".schemas/thread.json", &[b"mine".to_vec()]).await);
+    assert!(store(&mut owner, "secret.txt", &[b"secret".to_vec()]).await);
+    let read_only = json!({"paths": [{"path": "", "read_only": true}]});
+    for api in [json!({"agents": {}}), json!({"agents": {}, "storage": read_only})] {
+        let mut guest = Visitor::enter(&server, "demo", &token(&key, api)).await;
+        guest.greeting().await;
+        let told = ask(&mut guest, helper(1, "schemas/transcript", Value::Null)).await;
+        assert_eq!(told["code"], 1001, "{told}");
+    }
+    // A schema that somebody has put there stays.
+    assert_eq!(ask(&mut owner, helper(1, "schemas/thread", Value::Null)).await["type"], "empty");
+    assert_eq!(load(&mut owner, ".schemas/thread.json").await.as_deref(), Some(&b"mine"[..]));
+    assert_eq!(
+        ask(&mut owner, helper(1, "schemas/transcript", Value::Null)).await["type"],
+        "empty"
+    );
+    assert!(load(&mut owner, ".schemas/transcript.json").await.is_some());
+
+    // The toolkit for files is there once, and works for those who have its rights.
+    for id in 1..100 {
+        let told = ask(&mut owner, helper(id, "toolkits/storage", every())).await;
+        assert_eq!(told["type"], "empty", "{told}");
+    }
+    let list = Message::new(1, "room.list_toolkits", json!({}));
+    while ask(&mut owner, list.clone()).await["json"]["tools"]["storage"].is_null() {}
+    let read = invoke(2, "storage", "read_file", json!({"path": "secret.txt"}));
+    let told = ask(&mut owner, read.clone()).await;
+    assert_eq!(told["text"], "secret", "{told}");
+    let mut guest = Visitor::enter(&server, "demo", &token(&key, json!({"agents": {}}))).await;
+    guest.greeting().await;
+    assert_eq!(ask(&mut guest, read).await["code"], 1001);
+    let active = server.read("/sessions/active").await.json();
+    let tools = active["sessions"][0]["participants"]["tool"].clone();
+    assert_eq!(tools, 1, "{active}");
+}
+
+#[tokio::test]
+async fn a_folder_is_deleted_only_with_the_right_to_all_of_it() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let mut owner = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    owner.greeting().await;
+    assert!(store(&mut owner, "keep/secret/x", &[b"x".to_vec()]).await);
+    let paths = json!([{"path": "keep/secret/", "read_only": true}, {"path": "keep"}]);
+    let api = json!({"storage": {"paths": paths}});
+    let mut guest = Visitor::enter(&server, "demo", &token(&key, api)).await;
+    guest.greeting().await;
+    for path in ["keep/secret/x", "keep/secret", "keep"] {
+        let asked = json!({"path": path, "recursive": true});
+        let told = ask(&mut guest, invoke(1, "storage", "delete", asked)).await;
+        assert_eq!(told["code"], 1001, "{path}: {told}");
+    }
+    assert_eq!(load(&mut owner, "keep/secret/x").await.as_deref(), Some(&b"x"[..]));
+}
+
+/// What is done is told, even if who did it leaves at once.
+#[tokio::test]
+async fn who_leaves_at_once_has_told_what_it_did() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let given = token(&key, every());
+    let mut other = Visitor::enter(&server, "demo", &given).await;
+    other.greeting().await;
+    for number in 0..20 {
+        assert!(store(&mut other, &format!("f{number}"), &[b"x".to_vec()]).await);
+    }
+    for number in 0..20 {
+        let mut visitor = Visitor::enter(&server, "demo", &given).await;
+        visitor.greeting().await;
+        let asked = json!({"path": format!("f{number}")});
+        visitor.send(&invoke(1, "storage", "delete", asked)).await;
+        drop(visitor);
+    }
+    // What arrived at all is done by the time at which nothing more is told.
+    let mut deleted = BTreeSet::new();
+    while let Ok(told) = timeout(Duration::from_secs(1), other.next()).await {
+        if told.kind == "storage.file.deleted" {
+            deleted.insert(told.header["path"].as_str().expect("a path").to_owned());
+        }
+    }
+    let list = ask(&mut other, invoke(1, "storage", "list", json!({"path": ""}))).await;
+    let there = list["json"]["files"].as_array().expect("files").len();
+    assert_eq!(there + deleted.len(), 20, "{deleted:?} {list}");
 }
 
 /// Sends a message but for the last packets, as far as it is taken.

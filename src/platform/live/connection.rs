@@ -25,6 +25,7 @@ use super::outgoing::{Outgoing, Parcel};
 use super::room::Room;
 use super::{Arrival, Seat};
 use crate::platform::auth::participant::Participant;
+use crate::room::content::{Content, Refused};
 use crate::room::message::{Assembler, LARGE, SLICE};
 
 /// How long a connection may take to become a websocket.
@@ -57,7 +58,7 @@ const READING: Duration = Duration::from_secs(10);
 
 /// Runs a participant's connection from its beginning to its end.
 pub async fn attend(arrival: Arrival, seat: Seat) {
-    let Arrival { entrant, url, upgrade, lasting, slices } = arrival;
+    let Arrival { participant, room: row, url, upgrade, lasting, slices } = arrival;
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADING, upgrade) => upgraded,
         () = seat.room.stop.cancelled() => return,
@@ -66,7 +67,7 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     // What a participant is told of the session can be looked up.
     seat.begun.cancelled().await;
     let room = Arc::clone(&seat.room);
-    let comer = Comer { participant: entrant.participant, room: (entrant.room.name, url), slices };
+    let comer = Comer { participant, room: (row.name, url), slices };
     converse(TokioIo::new(upgraded), comer, room, Some(seat)).await;
     drop(lasting);
 }
@@ -166,7 +167,14 @@ async fn read(
                 coming = Coming::default();
                 caller.take(message, share).await;
             }
-            Err(_) => return Some((CloseCode::Protocol, "this is not a message")),
+            Err(what) => {
+                let Some(id) = assembler.unreadable() else {
+                    return Some((CloseCode::Protocol, "this is not a message"));
+                };
+                coming = Coming::default();
+                drop(share);
+                caller.answer(id, Content::Error(Refused::invalid(what))).await;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Toolkits that participants offer, and the calls that are forwarded to them.
 //!
-//! A toolkit may have the name of one of the room's own, as long as it has none of its tools.
+//! A toolkit has none of the names of the room's own ones, but for `storage`: helpers add tools to
+//! that one, though none that it has.
 //!
 //! A public toolkit is listed to everybody. A private one is there for its own participant, and
 //! for those who name that participant, which is how an agent uses the tools of the person it
@@ -16,9 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::calls::{Caller, Invoke, NEEDS_ID, chunk, denied, refused, short};
 use super::gates;
 use super::guest::{Guest, Input, Running};
-use super::operations::is_built_in;
+use super::operations::{is_built_in, is_reserved};
 use super::outgoing::Letter;
-use super::room::{Room, State};
+use super::room::{Present, Room, State};
 use crate::kinds::specs::scope::ApiScope;
 use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
 use crate::room::codes;
@@ -28,6 +29,12 @@ use crate::room::toolkit::{Register, Registered, Unregister};
 
 /// How many toolkits a participant may offer.
 const TOOLKITS: usize = 64;
+
+/// How large the descriptions of a participant's toolkits may be, as JSON, in bytes.
+const OWN: usize = 1024 * 1024;
+
+/// How large those of all toolkits in a room may be, so that a message can list them.
+const ALL: usize = 3 * 1024 * 1024;
 
 /// How long the name of a toolkit may be, in bytes.
 const LENGTH: usize = 128;
@@ -43,6 +50,8 @@ pub struct Hosted {
     is_public: bool,
     /// As it is listed.
     toolkit: Toolkit,
+    /// How large its description is, as JSON, in bytes.
+    size: usize,
 }
 
 /// A call that a participant is answering.
@@ -76,8 +85,20 @@ impl Forwarded {
 }
 
 impl State {
+    /// Whether there is a toolkit of this name that lends its rights.
+    fn lends(&self, toolkit: &str) -> bool {
+        let lends = |host: &Present| host.guest.participant.lends();
+        let mut named = self.hosted.iter().filter(|it| it.name == toolkit);
+        named.any(|it| self.present.get(&it.host).is_some_and(lends))
+    }
+
+    /// The toolkit that is called: the caller's own one or the first that it may use.
     fn host_of(&self, caller: &Guest, invoke: &Invoke) -> Option<&Hosted> {
-        let mut named = self.hosted.iter().filter(|it| it.name == invoke.toolkit);
+        let may_use = |host: &Guest| host.participant.serves(&caller.participant);
+        let mut named = self.hosted.iter().filter(|it| {
+            it.name == invoke.toolkit
+                && self.present.get(&it.host).is_some_and(|host| may_use(&host.guest))
+        });
         match &invoke.participant_id {
             Some(host) => named.find(|it| it.host == *host),
             None => {
@@ -159,12 +180,15 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
         return Err(Refused::invalid(format!("a toolkit needs a name of at most {LENGTH} bytes")));
     }
     let tools: Vec<&String> = header["tools"].as_object().into_iter().flat_map(Map::keys).collect();
-    // A helper adds tools of its own to `storage`. Nobody takes the place of the room's tools.
+    if is_reserved(&name) {
+        return Err(refused(codes::ALREADY_EXISTS, format!("the room has a toolkit {name:?}")));
+    }
     if let Some(tool) = tools.iter().find(|tool| is_built_in(&name, tool)) {
         let text =
             format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
         return Err(refused(codes::ALREADY_EXISTS, text));
     }
+    let size = header.to_string().len();
     let toolkit = Toolkit::deserialize(&header)
         .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
     let host = caller.guest.id.clone();
@@ -182,11 +206,19 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
     if own.len() >= TOOLKITS {
         return Err(Refused::invalid(format!("a participant offers {TOOLKITS} toolkits at most")));
     }
+    let others: usize = own.iter().map(|it| it.size).sum();
+    let all: usize = state.hosted.iter().map(|it| it.size).sum();
+    if others + size > OWN || all + size > ALL {
+        let text = format!(
+            "the descriptions of toolkits would be larger than {OWN} bytes for a participant, or {ALL} for a room"
+        );
+        return Err(Refused::invalid(text));
+    }
     let id = uuid::Uuid::new_v4().to_string();
     let toolkit = Toolkit { participant_id: Some(host.clone()), ..toolkit };
     let is_public = header["public"] == true;
     let told = json!({"name": name, "participant_id": host, "public": is_public, "tools": tools});
-    state.hosted.push(Hosted { id: id.clone(), name, host, is_public, toolkit });
+    state.hosted.push(Hosted { id: id.clone(), name, host, is_public, toolkit, size });
     caller.room.record("toolkit.registered", told);
     Ok(Registered { id: id.into() })
 }
@@ -230,9 +262,12 @@ impl Caller {
         let number = self.room.number();
         let mut state = self.room.state();
         let hosted = state.host_of(&self.guest, &invoke);
-        let hosted = hosted.ok_or_else(|| {
-            let toolkit = short(&invoke.toolkit);
-            refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
+        let hosted = hosted.ok_or_else(|| match state.lends(&invoke.toolkit) {
+            true => denied(),
+            false => {
+                let toolkit = short(&invoke.toolkit);
+                refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
+            }
         })?;
         if !hosted.toolkit.tools.contains_key(&invoke.tool) {
             let (toolkit, tool) = (&hosted.name, short(&invoke.tool));

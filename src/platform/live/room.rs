@@ -3,19 +3,21 @@
 //! Its state is behind a lock that is never held while anything waits. What is sent under the
 //! lock only joins a queue ([`super::outgoing`]), so all participants see the same order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::House;
+use super::calls::refused;
 use super::files::Files;
 use super::guest::{Guest, seen};
 use super::hosted::{Forwarded, Hosted};
@@ -24,7 +26,8 @@ use super::queues::RoomQueues;
 use super::services::Services;
 use super::session::Record;
 use super::toolkits::developer::Watcher;
-use crate::room::content::Content;
+use crate::room::codes;
+use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 use crate::room::messaging::{DELIVERED, news};
 
@@ -77,6 +80,8 @@ pub struct State {
     pub hosted: Vec<Hosted>,
     /// The calls that participants are answering, by the numbers under which they were forwarded.
     pub forwarded: HashMap<u64, Forwarded>,
+    /// The scopes with which the toolkit for files is there.
+    pub lent: BTreeSet<String>,
     /// Who watches the log.
     pub watchers: Vec<Watcher>,
 }
@@ -246,6 +251,24 @@ impl Room {
         self.state().present.values().for_each(|it| it.guest.push(&letter));
     }
 
+    /// Does something to its end, even if the participant who wants it leaves meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work; the platform closes.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (tell, told) = oneshot::channel();
+        self.house.run(async move {
+            // Nobody may wait for it any more.
+            let _ = tell.send(work.await);
+        });
+        let closes = |_| refused(codes::OPERATION_FAILED, "the room is closing");
+        told.await.map_err(closes)?
+    }
+
     /// Its queues, which outlive it.
     pub fn queues(&self) -> RoomQueues {
         self.house.queues(&self.id)
@@ -274,4 +297,9 @@ impl Room {
 pub fn part(call: &str, content: Content) -> (Value, Vec<u8>) {
     let (chunk, bytes) = content.into_parts();
     (json!({"tool_call_id": call, "chunk": chunk}), bytes)
+}
+
+/// The time since 1970.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 //! What is logged in a room, for those who watch.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
@@ -9,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::platform::live::calls::{Caller, Stream, chunk};
 use crate::platform::live::guest::Guest;
 use crate::platform::live::outgoing::Letter;
-use crate::platform::live::room::Room;
+use crate::platform::live::room::{Room, since_1970};
 use crate::room::content::Refused;
 use crate::room::developer::{Error, Event, Info, Log, Warning};
 
@@ -47,7 +46,6 @@ pub async fn error(caller: &Caller, asked: Error) -> Result<(), Refused> {
 }
 
 async fn line(caller: &Caller, severity: &str, body: &str, extra: Option<Map<String, Value>>) {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let about = [
         ("service.name", caller.guest.name.as_str()),
         ("meshagent.room", caller.room.name.as_str()),
@@ -55,7 +53,7 @@ async fn line(caller: &Caller, severity: &str, body: &str, extra: Option<Map<Str
         ("meshagent.participant", caller.guest.id.as_str()),
     ];
     let extra = extra.unwrap_or_default();
-    let event = Event::logged(since.as_nanos(), severity, body, &extra, &about);
+    let event = Event::logged(since_1970().as_nanos(), severity, body, &extra, &about);
     caller.room.log_and_wait(&event).await;
 }
 
