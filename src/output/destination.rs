@@ -44,7 +44,7 @@ impl Destination {
             Target::Node(path) if is_pipe(&path) => {
                 Self { out: Out::Pipe(open_pipe(&path).await?), draft: None }
             }
-            Target::Node(path) => into(OpenOptions::new().write(true).open(path)?),
+            Target::Node(path) => into(OpenOptions::new().write(true).truncate(true).open(path)?),
             Target::File(path) => {
                 let draft = Draft::like(&path)?;
                 let file = File::from_std(draft.file().try_clone()?);

@@ -94,6 +94,13 @@ fn who_watches_ends_when_nobody_reads() {
     std::thread::sleep(Duration::from_millis(500));
     drop(child.stdout.take());
     assert_eq!(ends(child), Some(1));
+    // What may be mistyped is told.
+    let mut child = room.spawned(&["queue", "watch", "--queue", "none"]).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "note: there is no queue none yet\n");
+    drop(child.stdout.take());
+    assert_eq!(ends(child), Some(0));
     // What cannot be written is a failure.
     room.run(0, &["queue", "send", "--queue", "q", "--json", "1"]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

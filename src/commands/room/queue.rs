@@ -1,6 +1,6 @@
 //! `room queue`: messages that wait in a room until somebody receives them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -26,8 +26,8 @@ use crate::room::message::MAX_BYTES;
 use crate::room::mime;
 use crate::room::queues::{List, Queues, Receive, Send};
 
-/// How long after its time a wait ends that is not in the room.
-const LATE: Duration = Duration::from_secs(2);
+/// How often it is looked whether a room was left.
+const LOOKING: Duration = Duration::from_millis(20);
 
 /// What stands for standard input.
 const STDIN: &str = "-";
@@ -252,34 +252,7 @@ async fn receive(args: &ReceiveArgs) -> Result<ExitCode> {
     let asked = Receive { name: args.queue.clone(), create: true, wait: args.wait.is_some() };
     let received = match args.wait {
         None => args.at.with(async |room: &Room| receive_one(room, &asked, None).await).await?,
-        Some(most) => {
-            let end = most.map(|most| Instant::now() + most);
-            let result = RefCell::new(Received::Nothing);
-            let work = async |room: &Room| {
-                let received = receive_one(room, &asked, end).await?;
-                result.replace(received);
-                Ok(())
-            };
-            let stop = CancellationToken::new();
-            let late = stop.clone();
-            let waiting = args.at.lasting(work, &stop, |news| tell(news, ""));
-            let mut waiting = pin!(waiting);
-            // While the room is entered again, nothing else looks at the time.
-            let until_late = async {
-                match end {
-                    Some(end) => sleep_until(end + LATE).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                done = &mut waiting => done?,
-                () = until_late => {
-                    late.cancel();
-                    waiting.await?;
-                }
-            }
-            result.replace(Received::Nothing)
-        }
+        Some(most) => wait(args, &asked, most.map(|most| Instant::now() + most)).await?,
     };
     match received {
         Received::Message(printed) => printed.map(|()| ExitCode::SUCCESS),
@@ -293,18 +266,49 @@ async fn receive(args: &ReceiveArgs) -> Result<ExitCode> {
     }
 }
 
+/// Waits for a message until a time, if there is one, also after a lost connection.
+async fn wait(args: &ReceiveArgs, asked: &Receive, end: Option<Instant>) -> Result<Received> {
+    let (received, is_inside) = (RefCell::new(None), Cell::new(false));
+    let work = async |room: &Room| {
+        is_inside.set(true);
+        let done = receive_one(room, asked, end).await;
+        is_inside.set(false);
+        received.replace(Some(done?));
+        Ok(())
+    };
+    let stop = CancellationToken::new();
+    let late = async {
+        until(end).await;
+        // Whoever is in the room looks at the time, and may have a message.
+        while is_inside.get() {
+            tokio::time::sleep(LOOKING).await;
+        }
+        stop.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        waited = args.at.lasting(work, &stop, |news| tell(news, "")) => waited?,
+        () = late => {}
+    }
+    received.take().ok_or_else(|| {
+        Error::failed("the time was over before the room could be entered, so nothing was received")
+    })
+}
+
+/// Waits until a time; for ever if there is none.
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Receives a message and prints it while the room is still there: what cannot be printed goes back.
 async fn receive_one(room: &Room, asked: &Receive, end: Option<Instant>) -> Result<Received> {
     if output::is_unread() {
         return Ok(Received::Unread);
     }
     let mut receiving = pin!(ask(room, asked));
-    let late = async {
-        match end {
-            Some(end) => sleep_until(end).await,
-            None => std::future::pending().await,
-        }
-    };
     let given_up = tokio::select! {
         biased;
         message = &mut receiving => {
@@ -314,7 +318,7 @@ async fn receive_one(room: &Room, asked: &Receive, end: Option<Instant>) -> Resu
             });
         }
         () = output::unread(), if asked.wait => Received::Unread,
-        () = late => Received::Nothing,
+        () = until(end) => Received::Nothing,
     };
     // A message may be on its way, and would be lost. Whoever leaves is sent no other.
     let ((), last) = tokio::join!(room.leave(), receiving);
@@ -380,12 +384,18 @@ impl InRoom for SizeArgs {
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
     let stop = signals::cancelling(&STOP)?;
     let known = RefCell::new(BTreeMap::new());
+    let is_told = Cell::new(false);
     let work = async |room: &Room| {
         while !output::is_unread() {
             let queues = ask(room, &List {}).await?.queues;
             let is_meant = |name: &str| args.queue.as_deref().is_none_or(|only| only == name);
             let queues = queues.into_iter().filter(|queue| is_meant(&queue.name));
-            let now = queues.map(|queue| (queue.name, queue.size)).collect();
+            let now: BTreeMap<_, _> = queues.map(|queue| (queue.name, queue.size)).collect();
+            if let Some(queue) = args.queue.as_ref().filter(|_| now.is_empty())
+                && !is_told.replace(true)
+            {
+                output::note(&format!("note: there is no queue {queue} yet"));
+            }
             print_changes(&known.replace(now), &known.borrow())?;
             output::check()?;
             tokio::select! {
