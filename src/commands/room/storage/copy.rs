@@ -1,13 +1,12 @@
 //! `room storage cp`: files are copied one after the other, in parts, and are there when they are
 //! whole.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueHint;
 use tokio_util::sync::CancellationToken;
 
-use super::location::{IN_ROOM, INPUT, Location, OUTPUT};
+use super::location::{IN_ROOM, INPUT, Location, OUTPUT, shown_here};
 use super::sources::{Source, Sources};
 use super::transfer::{copy_here, download, upload, within};
 use super::{RoomArgs, joined, stat};
@@ -185,9 +184,7 @@ impl Copying<'_> {
 
 fn shown(location: &Location) -> String {
     match location {
-        Location::Here(path) if path == Path::new(INPUT) => "standard input".to_owned(),
-        Location::Here(path) if path == Path::new(OUTPUT) => "standard output".to_owned(),
-        Location::Here(path) => path.display().to_string(),
+        Location::Here(path) => shown_here(path),
         Location::Room(path) => format!("{IN_ROOM}{path}"),
     }
 }

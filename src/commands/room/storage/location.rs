@@ -52,6 +52,16 @@ pub fn is_root(path: &str) -> bool {
     path.split('/').all(|part| matches!(part, "" | "."))
 }
 
+/// A path here as it is shown.
+#[must_use]
+pub fn shown_here(path: &Path) -> String {
+    match path.to_str() {
+        Some(INPUT) => "standard input".to_owned(),
+        Some(OUTPUT) => "standard output".to_owned(),
+        _ => path.display().to_string(),
+    }
+}
+
 /// Whether the last part of a path stands for several.
 #[must_use]
 pub fn is_pattern(path: &str) -> bool {

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 
+use super::location::{INPUT, shown_here};
 use super::{Moved, not_moved};
 use crate::bounded;
 use crate::error::{Context, Error, Result};
@@ -109,9 +110,9 @@ type Opened = (Box<dyn AsyncRead + Send + Unpin>, Option<u64>);
 
 /// Opens a file here. A pipe that has its place in the meantime is not waited for.
 fn open(path: &Path) -> Result<Opened> {
-    let failed = || format!("failed to read {}", path.display());
+    let failed = || format!("failed to read {}", shown_here(path));
     if bounded::is_open(path) {
-        let stream = match path == Path::new(super::location::INPUT) {
+        let stream = match path == Path::new(INPUT) {
             true => Stream::of(io::stdin()),
             false => fs::File::open(path).and_then(Stream::of),
         };
@@ -129,11 +130,12 @@ fn open(path: &Path) -> Result<Opened> {
 /// Copies a file here into the room.
 pub async fn upload(room: &Room, from: &Path, to: &str) -> Result<()> {
     let (file, size) = open(from)?;
-    let bar = bar(size, &from.display().to_string());
+    let shown = shown_here(from);
+    let bar = bar(size, &shown);
     let upload = Upload { path: to, name: None, mime_type: None, overwrite: true, size };
     let sent = room.upload_from(&upload, &mut Counted(file, bar.clone())).await;
     bar.finish_and_clear();
-    sent.map(drop).map_err(|error| not_moved(room, Moved::Up, &from.display().to_string(), error))
+    sent.map(drop).map_err(|error| not_moved(room, Moved::Up, &shown, error))
 }
 
 fn make_folder_of(path: &Path) -> io::Result<()> {
@@ -145,7 +147,7 @@ fn make_folder_of(path: &Path) -> io::Result<()> {
 
 /// Copies a file of the room here.
 pub async fn download(room: &Room, from: &str, to: &Path) -> Result<()> {
-    let failed = || format!("failed to write {}", to.display());
+    let failed = || format!("failed to write {}", shown_here(to));
     make_folder_of(to).context(failed)?;
     let refused = |error| not_moved(room, Moved::Down, from, error);
     let mut download = room.begin_download(from).await.map_err(|it| refused(it.into()))?;
@@ -186,7 +188,7 @@ pub async fn within(room: &Room, from: &str, to: &str) -> Result<()> {
 
 /// Copies a file here to another place here.
 pub async fn copy_here(from: &Path, to: &Path) -> Result<()> {
-    let failed = || format!("failed to copy {} to {}", from.display(), to.display());
+    let failed = || format!("failed to copy {} to {}", shown_here(from), shown_here(to));
     make_folder_of(to).context(failed)?;
     let (mut source, _) = open(from)?;
     let mut file = Destination::open(to).await.context(failed)?;
