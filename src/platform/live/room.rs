@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,7 +20,7 @@ use super::hosted::{Forwarded, Hosted};
 use super::outgoing::Letter;
 use super::queues::RoomQueues;
 use super::services::Services;
-use super::session::Record;
+use super::session::Records;
 use super::toolkits::developer::Watcher;
 use crate::room::content::Content;
 use crate::room::message::Message;
@@ -50,7 +49,7 @@ pub struct Room {
     /// Signals that it ends.
     pub stop: CancellationToken,
     /// What happens in it, for its session.
-    records: mpsc::UnboundedSender<Record>,
+    records: Records,
     numbers: AtomicU64,
     state: Mutex<State>,
 }
@@ -92,7 +91,7 @@ impl Room {
     pub fn new(
         (id, project, name, url): (String, String, String, String),
         house: Arc<House>,
-        records: mpsc::UnboundedSender<Record>,
+        records: Records,
     ) -> Self {
         Self {
             id,
@@ -126,8 +125,7 @@ impl Room {
 
     /// Notes something in the session of the room.
     pub fn record(&self, kind: &'static str, data: Value) {
-        // A room that has ended records nothing more.
-        let _ = self.records.send(Record { kind, data });
+        self.records.note(kind, data);
     }
 
     /// Lets a participant in: tells it who it is and that the room is ready, each once.
