@@ -315,7 +315,7 @@ async fn inventories_are_for_those_who_may_build() {
     for file in [".meshagent/sets/s.json", "/.meshagent/sets.json", "notes/.meshagent/x", "a.txt"] {
         server.ask("POST", &path("upload", file)).bearer(&key).text("{}").send().await.expect(201);
     }
-    let member = token(&key, json!({}));
+    let member = join(&server, "ada", json!({})).await;
     let developer = token(&key, json!({"admin": {}}));
     for (file, status) in [
         (".meshagent/sets/s.json", 403),

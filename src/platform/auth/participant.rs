@@ -182,7 +182,7 @@ impl Participant {
         claims.sub = project;
         let builds = role >= Role::Developer;
         let participant = Self { claims, holder, given, role, builds };
-        let granted = participant.scope().map_or(Role::Member, role_of);
+        let granted = participant.scope().map_or(Role::Participant, role_of);
         Ok(Self { role: role.min(granted), ..participant })
     }
 
@@ -270,11 +270,12 @@ impl Participant {
     }
 }
 
-/// The highest role that a scope gives in a project: never admin, because a token that expires
+/// The highest role that a scope gives in a project. What else it grants is for rooms, and nobody who
+/// was handed a token for a room reads the project with it. It is never admin, because a token that expires
 /// must not create keys that do not.
 fn role_of(scope: &Value) -> Role {
     match scope.get("admin") {
         Some(Value::Object(_)) => Role::Developer,
-        _ => Role::Member,
+        _ => Role::Participant,
     }
 }

@@ -222,7 +222,7 @@ async fn visible(reads: impl Reads, principal: &Principal, user: &str) -> Result
     )
     .bind(user)
     .bind(principal.user())
-    .bind(principal.project())
+    .bind(principal.project().filter(|_| principal.reads()))
     .find(reads)
     .await
 }
