@@ -73,7 +73,6 @@ use super::error::{Refusal, Result};
 use super::host::reachable;
 use super::objects::rooms::Room as StoredRoom;
 use super::objects::sessions::{self, Session};
-use super::objects::stored;
 use super::store::Store;
 use crate::listed::{counted, few};
 use crate::notice;
@@ -93,12 +92,6 @@ const FOLDER: &str = "rooms";
 
 /// Somebody entered a room since who may be where was checked.
 const UNCHECKED: i64 = -1;
-
-/// An annotation of rooms: how many seconds a room goes on without participants.
-const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
-
-/// An annotation of rooms: how many seconds a room runs at most.
-const MAX_RUNTIME: &str = "meshagent.room.max-runtime-seconds";
 
 /// What rooms may use.
 #[derive(Debug, Clone, Copy)]
@@ -388,11 +381,11 @@ impl Rooms {
             services::refresh(&of).await;
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
-        let seconds = |name: &str| {
-            let annotations = stored(&entrant.room.annotations).ok()?;
-            annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)
-        };
-        if let Some(most) = seconds(MAX_RUNTIME) {
+        let (runtime, unread) = entrant.room.runtime();
+        for problem in unread {
+            notice::tell(&format!("an annotation of the room {:?} is ignored", room.name), problem);
+        }
+        if let Some(most) = runtime.most {
             let (house, id, stop) = (Arc::downgrade(&self.0), room.id.clone(), room.stop.clone());
             tasks.spawn(async move {
                 if stop.run_until_cancelled(tokio::time::sleep(most)).await.is_some()
@@ -402,8 +395,7 @@ impl Rooms {
                 }
             });
         }
-        let lingers = seconds(EMPTY_TIMEOUT).unwrap_or_default();
-        Handle { room, begun, seats: 0, lingers, emptied: 0 }
+        Handle { room, begun, seats: 0, lingers: runtime.lingers, emptied: 0 }
     }
 
     /// Brings the services of the running rooms of a project in line with what is stored. Callers
