@@ -172,6 +172,12 @@ struct State {
     waiting: VecDeque<Waiter>,
 }
 
+impl State {
+    fn is_unused(&self) -> bool {
+        !self.is_closed && self.messages.is_empty() && self.waiting.is_empty()
+    }
+}
+
 /// Somebody who wants a message.
 #[derive(Debug)]
 struct Waiter {
@@ -366,6 +372,7 @@ impl Keeper {
     ) -> Result<&mut State, Refused> {
         let store = Arc::clone(&self.store);
         let room = self.room.clone();
+        let is_quiet = self.out.is_empty();
         let queues = self.loaded().await?;
         match queues.get(name) {
             Some(queue) if queue.is_closed => {
@@ -375,12 +382,19 @@ impl Keeper {
             Some(_) => {}
             None if !create => return Err(missing(name)),
             None => {
-                if queues.len() >= QUEUES {
-                    let text = format!("a room has {QUEUES} queues at most");
-                    return Err(Refused::invalid(text));
-                }
+                let unused = match queues.len() < QUEUES {
+                    true => None,
+                    false => Some(place(queues, is_quiet)?),
+                };
                 let created = async {
                     let change = batch.write(&store).await?;
+                    if let Some(unused) = &unused {
+                        sqlx::query("DELETE FROM queues WHERE room_id = $1 AND name = $2")
+                            .bind(&room)
+                            .bind(unused)
+                            .execute(change.on())
+                            .await?;
+                    }
                     sqlx::query(
                         "INSERT INTO queues (room_id, name, is_closed) VALUES ($1, $2, FALSE)",
                     )
@@ -391,6 +405,9 @@ impl Keeper {
                     Ok(())
                 };
                 created.await.map_err(|refusal: Refusal| failed(&refusal))?;
+                if let Some(unused) = unused {
+                    queues.remove(&unused);
+                }
             }
         }
         Ok(queues.entry(name.to_owned()).or_default())
@@ -432,15 +449,21 @@ impl Keeper {
 
     async fn drain(&mut self, name: &str, batch: &mut Batch) -> Result<(), Refused> {
         let (store, room) = (Arc::clone(&self.store), self.room.clone());
+        let out = serde_json::to_string(&self.out).map_err(|error| failed(&error.into()))?;
         let queues = self.loaded().await?;
         let queue = queues.get_mut(name).ok_or_else(|| missing(name))?;
         let drained = async {
             let change = batch.write(&store).await?;
-            for seq in &queue.messages {
-                let sql =
-                    "DELETE FROM queue_messages WHERE room_id = $1 AND queue = $2 AND seq = $3";
-                sqlx::query(sql).bind(&room).bind(name).bind(seq).execute(change.on()).await?;
-            }
+            // What was handed out is on its way.
+            sqlx::query(
+                "DELETE FROM queue_messages WHERE room_id = $1 AND queue = $2 \
+                 AND seq NOT IN (SELECT value FROM json_each($3))",
+            )
+            .bind(&room)
+            .bind(name)
+            .bind(out)
+            .execute(change.on())
+            .await?;
             Ok(())
         };
         drained.await.map_err(|refusal: Refusal| failed(&refusal))?;
@@ -559,6 +582,19 @@ impl Batch {
             Err(refused) => drop(tell.send(Err(refused))),
         }
     }
+}
+
+/// The queue that makes place for another one: it holds nothing, nobody waits for it, and nothing of
+/// it is on its way. It is as good as none.
+///
+/// # Errors
+///
+/// All are in use.
+fn place(queues: &BTreeMap<String, State>, is_quiet: bool) -> Result<String, Refused> {
+    let unused = queues.iter().find(|(_, queue)| is_quiet && queue.is_unused());
+    unused
+        .map(|(name, _)| name.clone())
+        .ok_or_else(|| Refused::invalid(format!("a room has {QUEUES} queues at most")))
 }
 
 async fn set_closed(
