@@ -12,11 +12,12 @@
 //! | `guest` | a participant, as long as its connection lasts |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
 //! | `inside` | participants of this process |
+//! | `keeper` | looks after the queues of a room, in the store |
 //! | `lease` | which process has the rooms of a data folder |
 //! | `localhost` | what agents call to a room by URLs of the room's machine |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
-//! | `queues` | the queues of rooms, in the store |
+//! | `queues` | the queues of rooms, as operations use them |
 //! | `room` | a room: who is in it, and what they are told |
 //! | `servers` | MCP servers of services, whose tools are toolkits of a room |
 //! | `services` | the services of a room while it runs |
@@ -36,6 +37,7 @@ mod gates;
 mod guest;
 mod hosted;
 mod inside;
+mod keeper;
 pub mod lease;
 mod localhost;
 pub mod operations;
