@@ -39,7 +39,7 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// How a service is that was created or changed, when that is waited for.
+    /// How a service is, when it is waited for. The last one of each service is not `waiting`.
     Health {
         /// The object, as it is shown.
         address: String,
@@ -138,6 +138,21 @@ pub enum HealthWord {
     Waiting,
     /// It cannot work.
     Broken,
+    /// It did not work in time, or until the wait was stopped.
+    Unhealthy,
+}
+
+impl HealthDocument {
+    /// How something is that is not waited for any longer.
+    #[must_use]
+    pub fn last(health: &Health) -> Self {
+        match Self::from(health) {
+            Self { health: HealthWord::Waiting, message } => {
+                Self { health: HealthWord::Unhealthy, message }
+            }
+            settled => settled,
+        }
+    }
 }
 
 impl From<&Health> for HealthDocument {
@@ -179,6 +194,9 @@ pub struct Summary {
     pub not_started: usize,
     /// Whether every operation was done and recorded.
     pub complete: bool,
+    /// Whether every service that was waited for works; left out if none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
     /// Why what was done could not be recorded, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory_error: Option<String>,
@@ -211,6 +229,7 @@ impl Summary {
             skipped: report.count(|outcome| matches!(outcome, Outcome::Skipped { .. })),
             not_started: report.count(|outcome| *outcome == Outcome::NotStarted),
             complete: report.is_complete(),
+            healthy: None,
             inventory_error: report.inventory_error.as_ref().map(ToString::to_string),
             lost_lease: report.lost_lease.clone(),
         }
