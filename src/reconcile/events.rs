@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use super::restarts::{Restart, Restarted};
 use crate::apply::execute::{Outcome, Progress, Report};
 use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
@@ -39,6 +40,8 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
+    /// What became of a service that was to be started again.
+    Restarted(Restart),
     /// How a service is, when it is waited for. The last one of each service is not `waiting`.
     Health {
         /// The object, as it is shown.
@@ -194,6 +197,9 @@ pub struct Summary {
     pub not_started: usize,
     /// Whether every operation was done and recorded.
     pub complete: bool,
+    /// How many services were to be started again and were not; left out if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub restarts_failed: usize,
     /// Whether every service that was waited for works; left out if none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
@@ -221,8 +227,10 @@ impl Subject {
 impl Summary {
     /// Counts the outcomes of a report.
     #[must_use]
-    pub fn of(report: &Report) -> Self {
+    pub fn of(report: &Report, restarts: &[Restart]) -> Self {
+        let is_failed = |it: &&Restart| it.restart == Restarted::Failed;
         Self {
+            restarts_failed: restarts.iter().filter(is_failed).count(),
             done: report.count(|outcome| *outcome == Outcome::Done),
             failed: report.count(|outcome| matches!(outcome, Outcome::Failed { .. })),
             stale: report.count(|outcome| matches!(outcome, Outcome::Stale { .. })),

@@ -17,6 +17,7 @@ use self::wait::Waiting;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
+use super::room::entering::Entering;
 use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
 use super::signals::{PERFORMING, Stopping, WAITING};
@@ -31,6 +32,7 @@ use crate::plan::{Action, Plan};
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
+use crate::reconcile::restarts::{self, Restart, Restarting};
 use crate::reconcile::{self, Decision, Performed, Performing, health, left_over};
 use crate::settings::{self, PlatformArgs};
 
@@ -173,7 +175,8 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
         is_only_shown: false,
-        wait: args.wait.map(|most| (most, &platform)),
+        wait: args.wait,
+        platform: &platform,
         args: &args.perform,
     };
     let done = match set {
@@ -215,6 +218,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         saved: None,
         is_only_shown: args.dry_run,
         wait: None,
+        platform: &args.platform,
         args: &args.perform,
     };
     let done = match set {
@@ -238,6 +242,8 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
+    /// What became of the services that were to be started again.
+    restarts: Vec<Restart>,
     /// Why it was not performed, if a rule or the user decided so.
     refused: Option<Error>,
     /// Whether what was applied works, if that was waited for.
@@ -250,7 +256,7 @@ struct Ran {
 /// file. A plan that was only shown ends when it was.
 fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, refused, health, _stopping }) => {
+        Ok(Ran { plan, performed, restarts, refused, health, _stopping }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
@@ -258,18 +264,24 @@ fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<Ex
                 }
             } else if args.output == ApplyFormat::Json {
                 let healthy = health.as_ref().map(Result::is_ok);
-                print_event(&Event::Summary(Summary { healthy, ..Summary::of(report) }));
+                print_event(&Event::Summary(Summary { healthy, ..Summary::of(report, &restarts) }));
             } else if !plan.is_empty() && !is_only_shown {
                 output::data(&summary(&plan, report));
             }
             let ledger = match &args.report {
-                Some(_) => ReportDocument::of(&plan, report),
+                Some(_) => ReportDocument {
+                    restarts: restarts.clone(),
+                    ..ReportDocument::of(&plan, report)
+                },
                 None => ReportDocument::default(),
             };
             drop_in_background(plan);
             let verdict = || match is_only_shown {
                 true => Ok(()),
-                false => performed.verdict().and(health.unwrap_or(Ok(()))),
+                false => performed
+                    .verdict()
+                    .and(restarts::verdict(&restarts))
+                    .and(health.unwrap_or(Ok(()))),
             };
             (ledger, refused.map_or_else(verdict, Err))
         }
@@ -302,8 +314,10 @@ struct Run<'a> {
     saved: Option<&'a Saved>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
-    /// How long it is waited at most until everything works, and how rooms are reached for that.
-    wait: Option<(Duration, &'a PlatformArgs)>,
+    /// How long it is waited at most until everything works.
+    wait: Option<Duration>,
+    /// How rooms are reached.
+    platform: &'a PlatformArgs,
     args: &'a PerformArgs,
 }
 
@@ -339,13 +353,16 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
-        let (mut health, mut stopping) = (None, None);
+        let (mut restarts, mut health, mut stopping) = (Vec::new(), None, None);
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
-                let performed = self.execute(connection, &decision, folder).await?;
+                let performed;
+                (performed, restarts) = self.execute(connection, &decision, folder).await?;
                 self.end_left_over(connection, &decision).await?;
-                if let Some(awaited) = awaited.filter(|_| performed.report.is_complete()) {
+                let is_done =
+                    performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
+                if let Some(awaited) = awaited.filter(|_| is_done) {
                     let stop = CancellationToken::new();
                     if performed.is_stopped {
                         stop.cancel();
@@ -358,7 +375,8 @@ impl Run<'_> {
             }
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
-        Ok(Ran { plan: decision.plan, performed, refused, health, _stopping: stopping })
+        let plan = decision.plan;
+        Ok(Ran { plan, performed, restarts, refused, health, _stopping: stopping })
     }
 
     /// Waits until services work, if that is wanted. Nothing comes of it where none is looked at.
@@ -369,9 +387,9 @@ impl Run<'_> {
         awaited: &[Awaited],
         stop: &CancellationToken,
     ) -> Option<Result<()>> {
-        let (most, platform) = self.wait?;
-        let waiting = Waiting { connection, platform, plan, format: self.args.output, stop };
-        let outcomes = waiting.wait(awaited, most).await;
+        let (platform, format) = (self.platform, self.args.output);
+        let waiting = Waiting { connection, platform, plan, format, stop };
+        let outcomes = waiting.wait(awaited, self.wait?).await;
         (!outcomes.is_empty()).then(|| health::verdict(&outcomes, stop.is_cancelled()))
     }
 
@@ -451,13 +469,14 @@ impl Run<'_> {
         }
     }
 
-    /// Performs the plan, until a signal stops it.
+    /// Performs the plan, and starts services again that it changes the variables of, until a signal
+    /// stops it.
     async fn execute(
         &self,
         connection: &Connection,
         decision: &Decision,
         folder: &Path,
-    ) -> Result<Performed> {
+    ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
@@ -467,9 +486,26 @@ impl Run<'_> {
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;
+        let stop = performing.stop;
         drop(progress);
+        let performed = performed?;
+        let restarting = Restarting {
+            plan: &decision.plan,
+            report: &performed.report,
+            reader: &connection.client.reader(),
+            enter: async |project: &str, room: &str| {
+                let entering = Entering::ask_in(connection, project, room).await?;
+                entering.enter(self.platform).await
+            },
+            stop: &stop,
+        };
+        let tell = |restart: &Restart| match self.args.output {
+            ApplyFormat::Text => output::note(&restart.line()),
+            ApplyFormat::Json => print_event(&Event::Restarted(restart.clone())),
+        };
+        let restarts = restarting.perform(tell).await;
         drop(stopping);
-        performed
+        Ok((performed, restarts))
     }
 }
 

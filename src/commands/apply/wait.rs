@@ -9,15 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::ApplyFormat;
 use super::progress::print as print_event;
-use crate::api::project;
 use crate::commands::room::entering::Entering;
 use crate::connection::Connection;
-use crate::dialect::Speaks;
 use crate::error::{Result, with_causes};
 use crate::output;
 use crate::plan::Plan;
 use crate::reconcile::events::{Event, HealthDocument};
 use crate::reconcile::health::{Awaited, Health, Patience, watch};
+use crate::reconcile::running::{self, project_id};
 use crate::settings::PlatformArgs;
 
 /// In how many rooms it is waited at once.
@@ -110,7 +109,8 @@ impl Waiting<'_> {
         most: Duration,
     ) -> Vec<(Awaited, String, Health)> {
         let enter = async || {
-            let id = self.id_of(project).await?;
+            let reader = self.connection.client.reader();
+            let id = project_id(self.plan, &reader, project).await?;
             let entering = Entering::ask_in(self.connection, &id, room).await?;
             Ok(entering.enter(self.platform).await?)
         };
@@ -127,25 +127,9 @@ impl Waiting<'_> {
         named.map(|(awaited, health)| (awaited.clone(), shown(awaited), health)).collect()
     }
 
-    async fn id_of(&self, project: &str) -> Result<String> {
-        let known = self.plan.projects.get(project).and_then(|it| it.id.clone());
-        match known {
-            Some(id) => Ok(id),
-            None => project::id_of(&self.connection.client.reader(), project).await,
-        }
-    }
-
     /// The rooms of a project that run.
     async fn running(&self, project: &str) -> Result<Vec<String>> {
-        let reader = self.connection.client.reader();
-        let listing = reader.dialect().sessions(&self.id_of(project).await?);
-        let sessions = reader.items(&listing.request, listing.envelope).await?;
-        let active = sessions.iter().filter(|session| session["is_active"] == true);
-        let names = active.filter_map(|session| session["room_name"].as_str().map(str::to_owned));
-        let mut names: Vec<String> = names.collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
+        running::rooms(self.plan, &self.connection.client.reader(), project).await
     }
 
     fn note(&self, message: String) {
