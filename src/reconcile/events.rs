@@ -198,7 +198,7 @@ pub struct Summary {
     /// Whether every operation was done and recorded.
     pub complete: bool,
     /// How many services were to be started again and were not; left out if there are none.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub restarts_failed: usize,
     /// Whether every service that was waited for works; left out if none was.
     #[serde(skip_serializing_if = "Option::is_none")]
