@@ -10,6 +10,7 @@ mod limits;
 mod lists;
 mod matrix;
 mod members;
+mod neighbours;
 pub(crate) mod opened;
 mod operations;
 mod people;

@@ -72,6 +72,7 @@ pub struct Assembler {
     /// How many bytes a message may have, with its kind.
     limit: usize,
     largest: usize,
+    unreadable: Option<u64>,
 }
 
 impl Default for Assembler {
@@ -99,7 +100,7 @@ impl Assembler {
     /// Accepts messages of up to so many bytes: those of the kind and of the payload.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { begun: None, limit, largest: 0 }
+        Self { begun: None, limit, largest: 0, unreadable: None }
     }
 
     /// How many bytes the largest slice had that came so far. Somebody who sends larger ones than
@@ -119,8 +120,10 @@ impl Assembler {
     ///
     /// # Errors
     ///
-    /// What is wrong with the packet, as a phrase. The connection cannot be used any more then.
+    /// What is wrong with the packet, as a phrase. The connection cannot be used any more then,
+    /// unless only a message was [`Self::unreadable`].
     pub fn take(&mut self, packet: &[u8]) -> Result<Option<Message>, String> {
+        self.unreadable = None;
         let (head, rest) = packet.split_at_checked(12).ok_or("a packet is too short")?;
         let (id, number) = head.split_at(8);
         let id = u64::from_be_bytes(id.try_into().unwrap_or_default());
@@ -146,8 +149,17 @@ impl Assembler {
             self.begun = Some(begun);
             return Ok(None);
         }
+        // From here on the packets are in order again, whatever the message says.
+        self.unreadable = Some(begun.id);
         let (header, bytes) = unpack(&begun.payload)?;
+        self.unreadable = None;
         Ok(Some(Message { id: begun.id, kind: begun.kind, header, bytes }))
+    }
+
+    /// The id of the message that could not be read, if the packets themselves were right.
+    #[must_use]
+    pub const fn unreadable(&self) -> Option<u64> {
+        self.unreadable
     }
 
     fn check(&self, length: usize) -> Result<(), String> {

@@ -23,6 +23,8 @@ pub mod news {
     pub const DISABLED: &str = "participant.disabled";
     /// To the others: attributes of a participant changed.
     pub const ATTRIBUTES: &str = "participant.attributes";
+    /// All of them.
+    pub const ALL: [&str; 4] = [EVERYBODY, ENABLED, DISABLED, ATTRIBUTES];
 }
 
 /// Enables messaging for the caller.

@@ -15,11 +15,11 @@ use super::process::{Process, server};
 use super::rooms::Visitor;
 
 /// Everything that a participant may have.
-fn every() -> Value {
+pub fn every() -> Value {
     json!({"queues": {}, "storage": {}, "messaging": {}, "agents": {}, "developer": {}})
 }
 
-fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
+pub fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
     let arguments = json!({"type": "json", "json": arguments});
     let header = json!({"toolkit": toolkit, "tool": tool, "arguments": arguments});
     Message::new(id, "room.invoke_tool", header)
@@ -46,7 +46,7 @@ fn opened(id: u64, call: &str, toolkit: &str, tool: &str) -> Message {
 }
 
 /// The answer to a request; whatever else comes before is left out.
-async fn answer(visitor: &mut Visitor, id: u64) -> Value {
+pub async fn answer(visitor: &mut Visitor, id: u64) -> Value {
     loop {
         let message = visitor.next().await;
         if message.kind == "__response__" && message.id == id {
@@ -69,24 +69,25 @@ async fn acknowledged(visitor: &mut Visitor, message: Message) -> bool {
     }
 }
 
-async fn ask(visitor: &mut Visitor, message: Message) -> Value {
+pub async fn ask(visitor: &mut Visitor, message: Message) -> Value {
     visitor.send(&message).await;
     answer(visitor, message.id).await
 }
 
 /// Stores a file in parts; whether the room has closed the stream without an error.
-async fn store(visitor: &mut Visitor, path: &str, parts: &[Vec<u8>]) -> bool {
+pub async fn store(visitor: &mut Visitor, path: &str, parts: &[Vec<u8>]) -> bool {
     let size: usize = parts.iter().map(Vec::len).sum();
-    ask(visitor, opened(1, path, "storage", "upload")).await;
+    let call = "upload";
+    ask(visitor, opened(1, call, "storage", "upload")).await;
     let start = json!({"kind": "start", "path": path, "overwrite": true, "size": size});
-    ask(visitor, part(2, path, start, Vec::new())).await;
+    ask(visitor, part(2, call, start, Vec::new())).await;
     for (id, bytes) in (3..).zip(parts) {
-        let data = part(id, path, json!({"kind": "data"}), bytes.clone());
+        let data = part(id, call, json!({"kind": "data"}), bytes.clone());
         if acknowledged(visitor, data).await {
             return false;
         }
     }
-    visitor.send(&closed(1000, path)).await;
+    visitor.send(&closed(1000, call)).await;
     loop {
         let message = visitor.next().await;
         let chunk = &message.header["chunk"];
@@ -100,7 +101,7 @@ async fn store(visitor: &mut Visitor, path: &str, parts: &[Vec<u8>]) -> bool {
 }
 
 /// The whole text of a file, if there is one.
-async fn load(visitor: &mut Visitor, path: &str) -> Option<Vec<u8>> {
+pub async fn load(visitor: &mut Visitor, path: &str) -> Option<Vec<u8>> {
     ask(visitor, opened(1, "load", "storage", "download")).await;
     let start = json!({"kind": "start", "path": path, "chunk_size": 65536});
     ask(visitor, part(2, "load", start, Vec::new())).await;
@@ -343,6 +344,16 @@ async fn calls_have_a_limit_and_parts_must_be_waited_for() {
         let told = ask(&mut visitor, Message::new(5, "room.invoke_tool", header)).await;
         assert_eq!(told["type"], "error", "{told}");
     }
+    // What is no JSON to us is refused, and the connection goes on: half of a pair is none.
+    let half = br#"{"toolkit": "\ud800"}"#;
+    let payload = [&(half.len() as u64).to_be_bytes()[..], half].concat();
+    for packet in [
+        &b"\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01room.invoke_tool"[..],
+        &[&b"\0\0\0\0\0\0\0\x05\0\0\0\x01"[..], &payload].concat(),
+    ] {
+        visitor.socket.send(Frame::Binary(packet.to_vec().into())).await.expect("sent");
+    }
+    assert_eq!(answer(&mut visitor, 5).await["code"], 1002);
     // A stream that does not begin as it must.
     ask(&mut visitor, opened(6, "u", "storage", "upload")).await;
     visitor.send(&part(7, "u", json!({"kind": "data"}), vec![1])).await;
@@ -362,7 +373,7 @@ async fn calls_have_a_limit_and_parts_must_be_waited_for() {
 }
 
 /// Offers a toolkit `t` with a tool `f` to everybody.
-async fn offer(host: &mut Visitor) {
+pub async fn offer(host: &mut Visitor) {
     let offered = json!({"name": "t", "public": true, "tools": {"f": {"name": "f"}}});
     let told = ask(host, Message::new(1, "room.register_toolkit", offered)).await;
     assert_eq!(told["type"], "json", "{told}");
@@ -379,6 +390,8 @@ async fn calls_that_others_answer_have_a_limit_too_and_end_with_their_host() {
     let mut caller = Visitor::enter(&server, "demo", &given).await;
     caller.greeting().await;
     caller.send(&opened(0, "c", "t", "f")).await;
+    let long = opened(1, &"c".repeat(257), "t", "f");
+    assert_eq!(ask(&mut caller, long).await["code"], 1002);
     // One id stands for one call.
     assert_eq!(ask(&mut caller, opened(1, "c", "t", "f")).await["code"], 1002);
     for id in 1..256 {

@@ -110,3 +110,53 @@ async fn an_operation_needs_its_grant_and_nothing_else() {
         assert_eq!(tried(&nothing).await, DENIED, "{} without an api grant", row.at);
     }
 }
+
+#[tokio::test]
+async fn tools_of_participants_need_their_grant() {
+    let server = Server::start().await;
+    server.room("demo").await;
+    let key = server.key_of(&server.project).await;
+    let enter = async |scope: Value| {
+        let mut visitor = Visitor::enter(&server, "demo", &token_for(&key, "demo", scope)).await;
+        visitor.greeting().await;
+        visitor
+    };
+    let mut host = enter(json!({"agents": {}})).await;
+    let mut offer = async |name: &str, tools: Value| {
+        let offered = json!({"name": name, "public": true, "tools": tools});
+        host.send(&Message::new(1, "room.register_toolkit", offered)).await;
+        loop {
+            let message = host.next().await;
+            if message.kind == "__response__" {
+                return message.header;
+            }
+        }
+    };
+    for name in ["t", "u"] {
+        assert_eq!(offer(name, json!({"f": {}})).await["type"], "json");
+    }
+    // Names of the room's own toolkits are taken, whether it has them or not.
+    for name in ["queues", "messaging", "agents", "sync", "containers"] {
+        let told = offer(name, json!({})).await;
+        assert_eq!(told["code"].as_i64(), (name != "agents").then_some(1004), "{name}: {told}");
+    }
+    // What lists toolkits has an end.
+    let large = json!({"f": {"description": "x".repeat(600_000)}});
+    assert_eq!(offer("v", large.clone()).await["type"], "json");
+    assert_eq!(offer("w", large).await["code"], 1002);
+    for (scope, is_denied) in [
+        (json!({"agents": {}}), false),
+        (json!({"agents": {"allowed_toolkits": ["t"]}}), false),
+        (json!({"agents": {"allowed_toolkits": ["u"]}}), true),
+        (json!({"agents": {"use_tools": false}}), true),
+        (json!({"queues": {}}), true),
+    ] {
+        let mut caller = enter(scope.clone()).await;
+        let call = json!({"toolkit": "t", "tool": "f", "arguments": {"type": "empty"}});
+        caller.send(&Message::new(1, "room.invoke_tool", call)).await;
+        caller.send(&Message::new(2, "room.list_toolkits", json!({}))).await;
+        let first = caller.next().await;
+        assert_eq!(first.header["code"] == 1001, is_denied, "{scope}: {first:?}");
+        assert_eq!(first.id == 1, is_denied, "{scope}: {first:?}");
+    }
+}

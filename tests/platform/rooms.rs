@@ -262,6 +262,49 @@ async fn who_enters_a_room_under_its_new_name_is_told_that_name() {
     let (_, ready) = second.greeting().await;
     assert_eq!(ready["room_name"], "hall");
     assert!(ready["room_url"].as_str().is_some_and(|url| url.ends_with("/rooms/hall")), "{ready}");
+    // Who is called to the room by somebody who entered it as `demo` can enter it, too.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let call = json!({"name": "bot", "url": url, "arguments": {}});
+    first.send(&Message::new(7, "room.call", call)).await;
+    let (mut stream, _) = listener.accept().await.expect("a call");
+    let mut told = Vec::new();
+    let called: Value = loop {
+        assert_ne!(stream.read_buf(&mut told).await.expect("a request"), 0);
+        let text = String::from_utf8_lossy(&told);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| serde_json::from_str(body));
+        if let Some(Ok(body)) = body {
+            break body;
+        }
+    };
+    let called = &called["data"];
+    assert_eq!(called["room_name"], "hall");
+    assert!(
+        called["room_url"].as_str().is_some_and(|url| url.ends_with("/rooms/hall")),
+        "{called}"
+    );
+    let token = called["token"].as_str().expect("a token");
+    Visitor::enter(&server, "hall", token).await.greeting().await;
+}
+
+#[tokio::test]
+async fn the_files_of_a_room_that_was_deleted_are_gone_after_a_start_at_the_latest() {
+    let server = Server::start().await;
+    let room = server.room("demo").await;
+    let rooms = server.folder().join("rooms");
+    let (stays, goes) = (rooms.join(&room), rooms.join("413e7d0c-3b0e-4a0e-9a3a-1f1b0c8b7a55"));
+    let other = rooms.join("mine");
+    for folder in [&stays, &goes, &other] {
+        std::fs::create_dir_all(folder.join("files")).expect("a folder");
+    }
+    // The first participant has this process take the rooms.
+    let given = server.connect(&server.owner, "demo").await;
+    let mut visitor = Visitor::enter(&server, "demo", &given).await;
+    visitor.greeting().await;
+    while goes.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(stays.exists() && other.exists());
 }
 
 /// Another process of the same store deletes it: nothing of that is heard, so it is looked for.
@@ -307,6 +350,13 @@ async fn what_asks_for_no_websocket_gets_none() {
     ] {
         assert_eq!(upgraded(&server, line, key, &given).await, status, "{line} {key}");
     }
+    // Who is not let in creates no room either.
+    let own = server.key_of(&server.project).await;
+    let given = token_for(&own, "new", json!({}));
+    let asked = upgraded(&server, "GET /rooms/new HTTP/1.1", "X: y", &given).await;
+    assert_eq!(asked, "400");
+    let rooms = server.read("/rooms").await.json();
+    assert_eq!(rooms["rooms"].as_array().map(Vec::len), Some(1), "{rooms}");
 }
 
 /// How much memory this process holds, in bytes.

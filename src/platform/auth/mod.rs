@@ -215,8 +215,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub struct Entrant {
     /// The participant.
     pub participant: Participant,
-    /// The room, which exists.
-    pub room: Room,
+    /// The room; none if it does not exist yet, and the participant may create it.
+    pub room: Option<Room>,
 }
 
 impl Entrant {
@@ -237,12 +237,12 @@ impl Entrant {
             return Err(Refusal::Forbidden("the token is not for this room".into()));
         }
         let project = &participant.claims.sub;
-        let room = match Room::find(store.reads(), project, name).await? {
-            Some(room) => room,
-            None if participant.may_create_rooms() => Room::ensure(store, project, name).await?,
+        let room = Room::find(store.reads(), project, name).await?;
+        match &room {
+            Some(room) => participant.may_enter(store.reads(), room).await?,
+            None if participant.may_create_rooms() => {}
             None => return Err(Refusal::missing("room", name)),
-        };
-        participant.may_enter(store.reads(), &room).await?;
+        }
         Ok(Self { participant, room })
     }
 }

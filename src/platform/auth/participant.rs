@@ -31,6 +31,8 @@ pub struct Participant {
     pub role: Role,
     /// Whether the holder of the token may build in the project, whatever the token says.
     builds: bool,
+    /// Whether it lends its rights: it works for anybody in the room.
+    lends: bool,
 }
 
 /// What the platform writes into a token that it signs, in the claim `principal`.
@@ -173,7 +175,7 @@ impl Participant {
         };
         claims.sub = project;
         let builds = role >= Role::Developer;
-        let participant = Self { claims, holder, given, role, builds };
+        let participant = Self { claims, holder, given, role, builds, lends: false };
         let granted = participant.scope().map_or(Role::Member, role_of);
         Ok(Self { role: role.min(granted), ..participant })
     }
@@ -211,12 +213,24 @@ impl Participant {
 
     /// The same participant under another name, as a tool with a scope that is within its own.
     pub fn behind_helper(&self, name: &str, api: Value) -> Self {
-        let mut helper = self.clone();
+        let mut helper = Self { lends: true, ..self.clone() };
         let grant = |name: &str, scope: Value| Grant { name: name.to_owned(), scope };
         helper.claims.name = name.to_owned();
         helper.claims.grants.retain(|grant| grant.name == "room");
         helper.claims.grants.extend([grant("role", "tool".into()), grant("api", api)]);
         helper
+    }
+
+    /// Whether it lends its rights to those who use what it offers.
+    pub const fn lends(&self) -> bool {
+        self.lends
+    }
+
+    /// Whether somebody may use what it offers: nobody does through others what is not allowed.
+    pub fn serves(&self, caller: &Self) -> bool {
+        let Some(own) = self.scope().filter(|_| self.lends) else { return true };
+        let needed = serde_json::json!({ "storage": own["storage"] });
+        caller.scope().is_some_and(|of| matches!(scope::excess(&needed, of.clone()), Ok(None)))
     }
 
     /// Whether it creates the room that it enters, if there is none: a key signed its token, whose

@@ -6,15 +6,16 @@
 //! which it was asked; what has to wait goes on as a task of its participant.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::guest::{Arrived, Guest, Input, PARTS, Part, Running};
+use super::hosted::Elsewhere;
 use super::operations::{self, Run};
 use super::outgoing::Sent;
 use super::room::{Room, part};
@@ -82,6 +83,21 @@ pub struct Caller {
     pub guest: Arc<Guest>,
 }
 
+/// How long the id of a call may be, in bytes.
+const CALL_ID: usize = 256;
+
+/// What became of a request.
+enum Asked {
+    /// It is done, and this is the answer.
+    Done(Reply),
+    /// It goes on by itself, and is answered then.
+    Going,
+    /// It is a stream; what goes on with it runs once it is said to be open.
+    Opened(Option<BoxFuture<'static, ()>>),
+    /// Another participant has to answer it.
+    Elsewhere(Elsewhere),
+}
+
 /// An answer, and what follows once it was handed to the system.
 pub struct Reply {
     /// The answer.
@@ -119,8 +135,8 @@ impl Stream {
             self.is_over = true;
             self.is_given_up = *status != NORMAL;
         }
-        self.caller.guest.answer(id, Content::Empty);
         drop(share);
+        self.caller.answer(id, Content::Empty).await;
         (!self.is_over).then_some(content)
     }
 
@@ -130,9 +146,9 @@ impl Stream {
     ///
     /// The caller does not read, and is dismissed.
     pub async fn send(&self, content: Content) -> Result<(), Refused> {
-        let letter = chunk(&self.caller.room, &self.call, content).into();
-        let relayed = self.caller.guest.relay(&letter).await;
-        relayed.map_err(|_| Refused::new("the caller does not read the answer"))
+        let Caller { room, guest } = &self.caller;
+        let sent = guest.reply(chunk(room, &self.call, content).into(), None, room).await;
+        sent.map_err(|_| Refused::new("the caller does not read the answer"))
     }
 
     /// Whether the caller has ended its stream because something went wrong.
@@ -147,15 +163,17 @@ impl Stream {
 
     /// Ends the stream. What went wrong is told before.
     async fn end(self, outcome: Result<(), Refused>) {
-        let Self { caller: Caller { room, guest }, call, running, mut input, .. } = self;
+        let Self { caller, call, running, mut input, .. } = self;
         // From here on parts are late. Those that waited are acknowledged, too.
         drop(running);
         while let Ok(part) = input.try_recv() {
-            guest.answer(part.id, Content::Empty);
+            caller.answer(part.id, Content::Empty).await;
         }
+        let Caller { room, guest } = &caller;
         let wrong = outcome.err().map(Content::Error);
         for content in wrong.into_iter().chain([Content::close()]) {
-            if guest.relay(&chunk(&room, &call, content).into()).await.is_err() {
+            let letter = chunk(room, &call, content).into();
+            if guest.reply(letter, None, room).await.is_err() {
                 return;
             }
         }
@@ -170,7 +188,8 @@ pub fn chunk(room: &Room, call: &str, content: Content) -> Message {
 }
 
 impl Caller {
-    /// Does what a message asks for. Returns once it is done, or goes on by itself.
+    /// Does what a message asks for. Returns once it is done, or goes on by itself. The share of
+    /// what may be parsed at once is not held while anything waits.
     pub async fn take(&self, message: Message, share: OwnedSemaphorePermit) {
         let id = message.id;
         let kind = message.kind.as_str();
@@ -178,23 +197,44 @@ impl Caller {
             "set_attributes" => return self.room.set_attributes(&self.guest, message.header),
             // Answers to requests that this room never sends.
             "__response__" => return,
-            "room.tool_call_response" => return self.host_answered(message).await,
-            "room.tool_call_response_chunk" => return self.host_sent(message).await,
+            "room.tool_call_response" => return self.host_answered(message, share).await,
+            "room.tool_call_response_chunk" => return self.host_sent(message, share).await,
             "room.tool_call_request_chunk" => {
                 if let Some(answer) = self.part(message, share).await {
-                    self.guest.answer(id, answer);
+                    self.answer(id, answer).await;
                 }
                 return;
             }
             _ => {}
         }
-        if let Err(refused) = self.asked(message).await {
-            self.guest.answer(id, Content::Error(refused));
-        }
+        let done = match self.asked(message) {
+            Ok(Asked::Going) => return,
+            Ok(Asked::Done(reply)) => reply,
+            Ok(Asked::Opened(task)) => {
+                drop(share);
+                self.answer(id, Content::Open).await;
+                if let Some(task) = task {
+                    self.guest.run(task);
+                }
+                return;
+            }
+            Ok(Asked::Elsewhere(letter)) => {
+                drop(share);
+                return self.forward(letter).await;
+            }
+            Err(refused) => Content::Error(refused).into(),
+        };
         drop(share);
+        self.finish(id, Ok(done)).await;
     }
 
-    async fn asked(&self, message: Message) -> Result<(), Refused> {
+    /// Answers a request.
+    pub async fn answer(&self, id: u64, answer: Content) {
+        self.guest.answer(id, answer, None, &self.room).await;
+    }
+
+    /// Begins what a message asks for.
+    fn asked(&self, message: Message) -> Result<Asked, Refused> {
         let scope = self.guest.scope.as_ref().ok_or_else(denied)?;
         let Message { id, kind, header, bytes } = message;
         if kind != "room.invoke_tool" {
@@ -211,9 +251,14 @@ impl Caller {
         }
         let invoke = Invoke::deserialize(&header)
             .map_err(|error| Refused::invalid(format!("the call cannot be read: {error}")))?;
+        drop(header);
+        if invoke.tool_call_id.as_ref().is_some_and(|call| call.len() > CALL_ID) {
+            let text = format!("a tool_call_id has at most {CALL_ID} bytes");
+            return Err(Refused::invalid(text));
+        }
         match operations::is_built_in(&invoke.toolkit, &invoke.tool) {
             true if invoke.participant_id.is_none() => self.built_in(id, scope, invoke, bytes),
-            _ => self.forward(id, scope, invoke, bytes).await,
+            _ => self.forwarding(id, scope, invoke, bytes).map(Asked::Elsewhere),
         }
     }
 
@@ -224,7 +269,7 @@ impl Caller {
         scope: &ApiScope,
         invoke: Invoke,
         bytes: Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Asked, Refused> {
         let found = operations::of_tool(&invoke.toolkit, &invoke.tool)?;
         let arguments = Content::of(&invoke.arguments, bytes);
         let arguments = arguments
@@ -260,7 +305,7 @@ impl Caller {
                     is_given_up: false,
                 };
                 let gate = found.gate;
-                let mut task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+                let mut task: BoxFuture<'static, ()> = Box::pin(async move {
                     let outcome = async {
                         let start = if starts { started(&mut stream).await? } else { Value::Null };
                         let scope = stream.caller.guest.scope.as_ref().ok_or_else(denied)?;
@@ -275,11 +320,7 @@ impl Caller {
                 // It has its first turn before it is told to be open: who is told that a log is
                 // watched misses nothing from then on.
                 let first = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                self.guest.answer(id, Content::Open);
-                if first.is_pending() {
-                    self.guest.run(task);
-                }
-                Ok(())
+                Ok(Asked::Opened(first.is_pending().then_some(task)))
             }
             (Run::Stream { .. }, _) => {
                 Err(Refused::invalid(format!("{}.{} takes a stream", invoke.toolkit, invoke.tool)))
@@ -296,24 +337,23 @@ impl Caller {
         &self,
         id: u64,
         run: impl Future<Output = Result<Reply, Refused>> + Send + 'static,
-    ) -> Result<(), Refused> {
+    ) -> Result<Asked, Refused> {
         let running = self.guest.place()?;
-        let mut run: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(run);
+        let mut run: BoxFuture<'static, _> = Box::pin(run);
         if let Poll::Ready(done) = run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            self.finish(id, done);
-            return Ok(());
+            return done.map(Asked::Done);
         }
         let caller = self.clone();
         self.guest.run(async move {
-            caller.finish(id, run.await);
+            caller.finish(id, run.await).await;
             drop(running);
         });
-        Ok(())
+        Ok(Asked::Going)
     }
 
-    fn finish(&self, id: u64, done: Result<Reply, Refused>) {
+    async fn finish(&self, id: u64, done: Result<Reply, Refused>) {
         let Reply { content, sent } = done.unwrap_or_else(|refused| Content::Error(refused).into());
-        self.guest.answer_and(id, content, sent);
+        self.guest.answer(id, content, sent, &self.room).await;
     }
 
     /// Hands a part of a stream to the tool that it is for; the answer, unless the tool gives it.
@@ -330,13 +370,13 @@ impl Caller {
                 ))));
             }
         };
+        // What waits is no longer being parsed, and has a share of its own.
+        drop(share);
         if let Some(number) = self.guest.forwarded(&call) {
             return Some(self.forward_part(number, content).await);
         }
-        // What waits for a tool is no longer being parsed, and has a share of its own.
-        drop(share);
         let size = content_size(&content);
-        let Some(share) = self.room.house.waiting(size) else {
+        let Some(share) = self.room.waiting(size) else {
             return Some(Content::Error(Refused::invalid("too many parts wait for their tools")));
         };
         match self.guest.hand(&call, Part { id, content, share }) {

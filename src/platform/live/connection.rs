@@ -20,11 +20,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
 use super::calls::Caller;
-use super::guest::{End, Guest};
+use super::guest::{End, Guest, UNREAD};
 use super::outgoing::{Outgoing, Parcel};
 use super::room::Room;
-use super::{Arrival, House, Seat};
+use super::{Arrival, Seat};
 use crate::platform::auth::participant::Participant;
+use crate::room::content::{Content, Refused};
 use crate::room::message::{Assembler, LARGE, SLICE};
 
 /// How long a connection may take to become a websocket.
@@ -52,9 +53,12 @@ const FREE: usize = 64 * 1024;
 /// How much is written before it is handed to the system.
 const WRITTEN: usize = 256 * 1024;
 
+/// How long a participant may take to read that much.
+const READING: Duration = Duration::from_secs(10);
+
 /// Runs a participant's connection from its beginning to its end.
 pub async fn attend(arrival: Arrival, seat: Seat) {
-    let Arrival { entrant, url, upgrade, lasting, slices } = arrival;
+    let Arrival { participant, room: row, url, upgrade, lasting, slices } = arrival;
     let upgraded = tokio::select! {
         upgraded = timeout(UPGRADING, upgrade) => upgraded,
         () = seat.room.stop.cancelled() => return,
@@ -63,7 +67,7 @@ pub async fn attend(arrival: Arrival, seat: Seat) {
     // What a participant is told of the session can be looked up.
     seat.begun.cancelled().await;
     let room = Arc::clone(&seat.room);
-    let comer = Comer { participant: entrant.participant, room: (entrant.room.name, url), slices };
+    let comer = Comer { participant, room: (row.name, url), slices };
     converse(TokioIo::new(upgraded), comer, room, Some(seat)).await;
     drop(lasting);
 }
@@ -149,8 +153,8 @@ async fn read(
         if packet.len() > SLICE * 2 {
             caller.guest.outgoing.takes_slices(LARGE);
         }
-        if !coming.has_room(house, packet.len()).await {
-            return Some(TOO_SLOW);
+        if !coming.has_room(&caller.room, packet.len()).await {
+            return Some((CloseCode::Again, "too many large messages are arriving"));
         }
         // Parsed, it may take many times as much memory, and all rooms share that.
         let weight = u32::try_from(coming.length).unwrap_or(u32::MAX);
@@ -163,7 +167,14 @@ async fn read(
                 coming = Coming::default();
                 caller.take(message, share).await;
             }
-            Err(_) => return Some((CloseCode::Protocol, "this is not a message")),
+            Err(what) => {
+                let Some(id) = assembler.unreadable() else {
+                    return Some((CloseCode::Protocol, "this is not a message"));
+                };
+                coming = Coming::default();
+                drop(share);
+                caller.answer(id, Content::Error(Refused::invalid(what))).await;
+            }
         }
     }
 }
@@ -182,15 +193,19 @@ struct Coming {
 }
 
 impl Coming {
-    /// Waits until there is room for a further packet; false if there is none in time.
-    async fn has_room(&mut self, house: &House, packet: usize) -> bool {
+    /// Waits until there is room for a further packet; false if there is none in time. The message
+    /// has that much more time to arrive.
+    async fn has_room(&mut self, room: &Room, packet: usize) -> bool {
         if self.length <= FREE {
             return true;
         }
         let weight = u32::try_from(packet).unwrap_or(u32::MAX);
-        let due = self.due.unwrap_or_else(|| Instant::now() + COMING);
-        let share = Arc::clone(&house.arriving).acquire_many_owned(weight);
-        let Ok(Ok(share)) = timeout_at(due, share).await else { return false };
+        let begun = Instant::now();
+        let share = Arc::clone(&room.arriving).acquire_many_owned(weight);
+        let Ok(Ok(share)) = timeout(COMING, share).await else { return false };
+        if let Some(due) = &mut self.due {
+            *due += begun.elapsed();
+        }
         match &mut self.share {
             Some(all) => all.merge(share),
             None => self.share = Some(share),
@@ -214,10 +229,10 @@ where
                 Some(parcel) => send(sink, parcel, &mut parcels).await,
                 None => return Some((CloseCode::Away, "the room is closing")),
             },
-            _ = beat.tick() => sink.send(Frame::Ping(Vec::new().into())).await,
+            _ = beat.tick() => in_time(sink.send(Frame::Ping(Vec::new().into()))).await,
         };
-        if done.is_err() {
-            return None;
+        if let Err(end) = done {
+            return end;
         }
     }
 }
@@ -227,27 +242,46 @@ async fn send<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Frame>,
     first: Parcel,
     parcels: &mut mpsc::UnboundedReceiver<Parcel>,
-) -> Result<(), Error>
+) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut sent, mut bytes) = (Vec::new(), 0);
+    let (mut sent, mut bytes, mut total) = (Vec::new(), 0, 0);
     let mut next = Some(first);
     while let Some(parcel) = next {
-        for packet in parcel.packets.iter() {
-            bytes += packet.len();
-            sink.feed(Frame::Binary(packet.clone())).await?;
+        let mut packets = parcel.packets.iter();
+        while packets.len() > 0 {
+            let written = async {
+                for packet in packets.by_ref() {
+                    bytes += packet.len();
+                    sink.feed(Frame::Binary(packet.clone())).await?;
+                    if bytes >= WRITTEN {
+                        total += std::mem::take(&mut bytes);
+                        return sink.flush().await;
+                    }
+                }
+                Ok(())
+            };
+            in_time(written).await?;
         }
         sent.push(parcel);
-        next = if bytes < WRITTEN { parcels.try_recv().ok() } else { None };
+        next = if total + bytes < WRITTEN { parcels.try_recv().ok() } else { None };
     }
-    sink.flush().await?;
+    in_time(sink.flush()).await?;
     for parcel in sent {
         if let Some(then) = parcel.sent {
             then();
         }
     }
     Ok(())
+}
+
+/// Waits for a piece to be written; a participant that does not read it has to go.
+async fn in_time(written: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    match timeout(READING, written).await {
+        Ok(written) => written.map_err(|_| None),
+        Err(_) => Err(Some((CloseCode::Policy, UNREAD))),
+    }
 }
 
 /// Says why the connection ends, and waits until the other side has read it.

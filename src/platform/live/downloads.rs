@@ -1,8 +1,6 @@
 //! Addresses from which a file of a room can be downloaded for a while, by whoever has them. They
 //! are signed with a key of this process, so they end with it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -11,7 +9,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::files::FilePath;
-use super::room::Room;
+use super::room::{Room, since_1970};
 use crate::platform::error::{Refusal, Result};
 
 /// How long an address can be used, in seconds.
@@ -41,7 +39,7 @@ pub struct Signed {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    since_1970().as_secs()
 }
 
 impl Downloads {

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::room::Room;
+use super::room::{Room, since_1970};
 use super::servers::Offered;
 use super::services::states;
 use super::toolkits::agents::{admit, invite};
@@ -183,8 +183,7 @@ impl External {
             admit(room, given, who, scope::present(api)).await
         };
         let token = signed.await.map_err(|refusal| refusal.to_string())?;
-        let known = (room.name.clone(), room.url.clone());
-        let invited = invite(room, &known, &token, (&self.at(path), json!({}))).await;
+        let invited = invite(room, &room.url, &token, (&self.at(path), json!({}))).await;
         invited.map_err(|refused| refused.text)
     }
 }
@@ -202,7 +201,7 @@ fn brief(why: &str) -> String {
 
 /// Seconds since 1970.
 fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    since_1970().as_secs_f64()
 }
 
 /// What a service logs in its room.
@@ -216,7 +215,7 @@ struct Journal {
 impl Journal {
     /// Logs a line for those who watch the room.
     fn log(&self, severity: &str, body: &str) {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let nanos = since_1970().as_nanos();
         let about = [
             ("service.name", self.name.as_str()),
             ("meshagent.room", self.room.name.as_str()),

@@ -148,7 +148,12 @@ impl Files {
     /// # Errors
     ///
     /// There is nothing; a folder that is not empty, unless that is wanted; the system's.
-    pub fn delete(&self, path: &FilePath, recursive: bool) -> Result<Vec<String>, Refused> {
+    pub fn delete(
+        &self,
+        path: &FilePath,
+        recursive: bool,
+        gone: &mut Vec<String>,
+    ) -> Result<(), Refused> {
         if path.is_top() {
             return Err(refused(codes::INVALID_PATH, "the root cannot be deleted"));
         }
@@ -157,13 +162,15 @@ impl Files {
         if !about.is_dir() {
             fs::remove_file(&place).map_err(|error| not_there(path, &error))?;
             sync_folder(place.parent());
-            return Ok(vec![path.0.clone()]);
+            gone.push(path.0.clone());
+            return Ok(());
         }
         if !recursive {
             return match fs::remove_dir(&place) {
                 Ok(()) => {
                     sync_folder(place.parent());
-                    Ok(vec![path.0.clone()])
+                    gone.push(path.0.clone());
+                    Ok(())
                 }
                 Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
                     let what =
@@ -174,15 +181,28 @@ impl Files {
             };
         }
         let root = self.root();
-        let below = walkdir::WalkDir::new(&place).into_iter().flatten();
-        let below = below.filter(|it| it.file_type().is_file());
-        let named =
-            |it: walkdir::DirEntry| it.path().strip_prefix(&root).ok()?.to_str().map(str::to_owned);
-        let mut gone: Vec<String> = below.filter_map(named).collect();
-        fs::remove_dir_all(&place).map_err(|error| failed(&error))?;
+        let mut below = Vec::new();
+        for found in walkdir::WalkDir::new(&place) {
+            let found = found.map_err(|error| failed(&error.into()))?;
+            let name = found.path().strip_prefix(&root).ok().and_then(Path::to_str);
+            if let Some(name) = name.filter(|_| found.file_type().is_file()) {
+                below.push(name.to_owned());
+            }
+        }
+        let removed = fs::remove_dir_all(&place);
         sync_folder(place.parent());
-        gone.push(path.0.clone());
-        Ok(gone)
+        match removed {
+            Ok(()) => {
+                gone.append(&mut below);
+                gone.push(path.0.clone());
+                Ok(())
+            }
+            // Some of it may be gone.
+            Err(error) => {
+                gone.extend(below.into_iter().filter(|name| !root.join(name).exists()));
+                Err(failed(&error))
+            }
+        }
     }
 
     /// Opens a file to be read; what is read is the file as it is now.
@@ -235,8 +255,23 @@ impl Files {
     }
 
     /// Removes everything, because the room is gone.
-    pub fn remove(&self) {
-        let _ = fs::remove_dir_all(&self.folder);
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The ids of the rooms that have files.
+    pub fn rooms(rooms: &Path) -> Vec<String> {
+        let folders = fs::read_dir(rooms).into_iter().flatten().flatten();
+        let name = |folder: fs::DirEntry| folder.file_name().into_string().ok();
+        // What is not named like a room was put there by somebody else.
+        folders.filter_map(name).filter(|name| uuid::Uuid::parse_str(name).is_ok()).collect()
     }
 }
 
@@ -423,7 +458,10 @@ mod tests {
         for at in ["a/1", "a/b/2", "c"] {
             put(&files, at, "x", false).unwrap();
         }
-        let delete = |at: &str, recursive| files.delete(&path(at), recursive);
+        let delete = |at: &str, recursive| {
+            let mut gone = Vec::new();
+            files.delete(&path(at), recursive, &mut gone).map(|()| gone)
+        };
         assert_eq!(delete("a", false).unwrap_err().code, Some(codes::RECURSIVE_REQUIRED));
         assert_eq!(delete("", true).unwrap_err().code, Some(codes::INVALID_PATH));
         assert_eq!(delete("c", false).unwrap(), ["c"]);
@@ -451,7 +489,7 @@ mod tests {
                 "{at}"
             );
             assert_eq!(
-                files.delete(&path(at), true).unwrap_err().code,
+                files.delete(&path(at), true, &mut Vec::new()).unwrap_err().code,
                 Some(codes::INVALID_PATH),
                 "{at}"
             );

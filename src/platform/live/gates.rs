@@ -82,9 +82,12 @@ pub const MESSAGING_BROADCAST: Gate =
 
 /// The file may be read.
 pub const STORAGE_READ: Gate = path("storage.paths", |it, path| right(it, path).is_some());
-/// The file may be written or deleted.
+/// The file may be written.
 pub const STORAGE_WRITE: Gate =
     path("storage.paths, not read_only", |it, path| right(it, path) == Some(Right::Write));
+
+/// The file may be deleted, or the folder with everything in it.
+pub const STORAGE_DELETE: Gate = path("storage.paths, with nothing read_only below", may_delete);
 
 /// Logs may be written and watched.
 pub const DEVELOPER_LOGS: Gate =
@@ -143,6 +146,26 @@ fn agents(scope: &ApiScope, check: impl FnOnce(&AgentsGrant) -> bool) -> bool {
 enum Right {
     Read,
     Write,
+}
+
+/// Whether a file may be deleted, or a folder with everything in it: no entry makes something below
+/// it `read_only` before another one decides about all of it.
+fn may_delete(scope: &ApiScope, path: &FilePath) -> bool {
+    if right(scope, path) != Some(Right::Write) {
+        return false;
+    }
+    let Some(paths) = scope.storage.as_ref().and_then(|it| it.paths.as_ref()) else { return true };
+    let folder = format!("{}/", path.text());
+    for entry in paths {
+        let text = entry.path.trim_start_matches('/');
+        if folder.starts_with(text) {
+            return !entry.read_only;
+        }
+        if text.starts_with(&folder) && entry.read_only {
+            return false;
+        }
+    }
+    false
 }
 
 /// The right to a file, if there is one: the first entry decides that is the beginning of its
@@ -263,6 +286,28 @@ mod tests {
 
     fn read(scope: &Value) -> ApiScope {
         serde_json::from_value(scope.clone()).expect("a scope")
+    }
+
+    #[test]
+    fn a_folder_is_deleted_only_if_everything_below_it_may_be() {
+        let may = |paths: Value, path: &str| {
+            let scope = json!({"storage": {"paths": paths}});
+            let scope: ApiScope = serde_json::from_value(scope).unwrap();
+            STORAGE_DELETE.admits(&scope, &json!({"path": path, "recursive": true}))
+        };
+        let read_only = |path: &str| json!({"path": path, "read_only": true});
+        let all = |path: &str| json!({ "path": path });
+        let mixed = json!([read_only("keep/secret/"), all("keep")]);
+        assert!(may(mixed.clone(), "keep/pub"));
+        for path in ["keep", "keep/secret", "keep/secret/x", "/keep/secret/", "", "other"] {
+            assert!(!may(mixed.clone(), path), "{path}");
+        }
+        // The first entry decides: what stands behind it changes nothing.
+        assert!(may(json!([all("keep"), read_only("keep/secret")]), "keep"));
+        // An entry for a part of a folder is none for all of it.
+        assert!(!may(json!([all("keep/a")]), "keep"));
+        assert!(may(json!([all("kee")]), "keep"));
+        assert!(may(Value::Null, "keep"));
     }
 
     #[test]

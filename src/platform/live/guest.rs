@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::{Letter, NotTaken, Outgoing, Sent};
+use super::room::Room;
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::auth::participant::Participant;
 use crate::room::content::{Content, Refused};
@@ -28,6 +29,9 @@ pub const PARTS: usize = 4;
 
 /// How many ended calls are remembered, for parts that come late.
 const ENDED: usize = 256;
+
+/// Why a participant is dismissed that does not read.
+pub const UNREAD: &str = "the participant does not read what it is sent";
 
 /// Why a connection ends, for the other side; `None` if that is gone.
 pub type End = Option<(CloseCode, &'static str)>;
@@ -183,40 +187,58 @@ impl Guest {
 
     /// Sends it a message without waiting. A participant that does not read is dismissed.
     pub fn push(&self, letter: &Letter) {
-        self.push_and(letter, None);
-    }
-
-    /// The same; what is given is called once the message has been handed to the system.
-    pub fn push_and(&self, letter: &Letter, sent: Option<Sent>) {
-        if self.outgoing.push(letter, sent) == Err(NotTaken) {
-            self.dismiss(CloseCode::Policy, "the participant does not read what it is sent");
+        if self.outgoing.push(letter) == Err(NotTaken) {
+            self.dismiss(CloseCode::Policy, UNREAD);
         }
     }
 
-    /// Sends it a message when there is room for that. A participant that does not read for too
-    /// long is dismissed.
+    /// Sends it a message of another participant when there is room for that; meanwhile it counts
+    /// towards what may wait in the room. A participant that does not read for too long is
+    /// dismissed.
     ///
     /// # Errors
     ///
     /// It is, or was gone.
-    pub async fn relay(&self, letter: &Letter) -> Result<(), NotTaken> {
-        let relayed = self.outgoing.relay(letter).await;
+    pub async fn relay(&self, letter: &Letter, room: &Room) -> Result<(), NotTaken> {
+        let relayed = self.outgoing.relay(letter, &room.held).await;
         if relayed.is_err() {
-            self.dismiss(CloseCode::Policy, "the participant does not read what it is sent");
+            self.dismiss(CloseCode::Policy, UNREAD);
         }
         relayed
     }
 
-    /// Answers a request.
-    pub fn answer(&self, id: u64, answer: Content) {
-        self.answer_and(id, answer, None);
+    /// Sends it what it asked for, once it has read enough of what it was sent before. What is
+    /// given is called once that was handed to the system.
+    ///
+    /// # Errors
+    ///
+    /// It is, or was gone.
+    pub async fn reply(
+        &self,
+        letter: Letter,
+        sent: Option<Sent>,
+        room: &Room,
+    ) -> Result<(), NotTaken> {
+        let replied = self.outgoing.reply(letter, sent, &room.held).await;
+        if replied.is_err() {
+            self.dismiss(CloseCode::Policy, UNREAD);
+        }
+        replied
     }
 
-    /// The same; what is given is called once the answer has been handed to the system.
-    pub fn answer_and(&self, id: u64, answer: Content, sent: Option<Sent>) {
+    /// Answers a request like that.
+    pub async fn answer(&self, id: u64, answer: Content, sent: Option<Sent>, room: &Room) {
         let (header, bytes) = answer.into_parts();
         let message = Message { id, kind: "__response__".to_owned(), header, bytes };
-        self.push_and(&message.into(), sent);
+        // Nobody hears an answer once the participant is gone.
+        let _ = self.reply(message.into(), sent, room).await;
+    }
+
+    /// Tells it that a call failed, without waiting.
+    pub fn fail(&self, id: u64, why: Refused) {
+        let (header, bytes) = Content::Error(why).into_parts();
+        let message = Message { id, kind: "__response__".to_owned(), header, bytes };
+        self.push(&message.into());
     }
 
     /// Gives a call its place, before it begins.

@@ -1,20 +1,25 @@
 //! Toolkits that participants offer, and the calls that are forwarded to them.
 //!
-//! A toolkit may have the name of one of the room's own, as long as it has none of its tools.
+//! A toolkit has none of the names of the room's own ones, but for `storage`: helpers add tools to
+//! that one, though none that it has.
 //!
 //! A public toolkit is listed to everybody. A private one is there for its own participant, and
 //! for those who name that participant, which is how an agent uses the tools of the person it
 //! works for. A host that leaves ends its calls with an error.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::calls::{Caller, Invoke, NEEDS_ID, chunk, denied, refused, short};
 use super::gates;
 use super::guest::{Guest, Input, Running};
-use super::operations::is_built_in;
-use super::room::{Room, State};
+use super::operations::{is_built_in, is_reserved};
+use super::outgoing::Letter;
+use super::room::{Present, Room, State};
 use crate::kinds::specs::scope::ApiScope;
 use crate::room::agents::{ListToolkits, Toolkit, Toolkits};
 use crate::room::codes;
@@ -24,6 +29,12 @@ use crate::room::toolkit::{Register, Registered, Unregister};
 
 /// How many toolkits a participant may offer.
 const TOOLKITS: usize = 64;
+
+/// How large the descriptions of a participant's toolkits may be, as JSON, in bytes.
+const OWN: usize = 1024 * 1024;
+
+/// How large those of all toolkits in a room may be, so that a message can list them.
+const ALL: usize = 3 * 1024 * 1024;
 
 /// How long the name of a toolkit may be, in bytes.
 const LENGTH: usize = 128;
@@ -39,6 +50,8 @@ pub struct Hosted {
     is_public: bool,
     /// As it is listed.
     toolkit: Toolkit,
+    /// How large its description is, as JSON, in bytes.
+    size: usize,
 }
 
 /// A call that a participant is answering.
@@ -58,14 +71,11 @@ pub struct Forwarded {
 impl Forwarded {
     /// Ends it for the caller, because the host is gone.
     fn fail(self, room: &Room) {
-        let gone = Content::Error(refused(
-            codes::OPERATION_FAILED,
-            "the host of the toolkit left the room",
-        ));
+        let gone = refused(codes::OPERATION_FAILED, "the host of the toolkit left the room");
         match (self.answers, self.running.call()) {
-            (Some(id), _) => self.caller.guest.answer(id, gone),
+            (Some(id), _) => self.caller.guest.fail(id, gone),
             (None, Some(call)) => {
-                for content in [gone, Content::close()] {
+                for content in [Content::Error(gone), Content::close()] {
                     self.caller.guest.push(&chunk(room, call, content).into());
                 }
             }
@@ -75,12 +85,24 @@ impl Forwarded {
 }
 
 impl State {
-    fn host_of(&self, caller: &str, invoke: &Invoke) -> Option<&Hosted> {
-        let mut named = self.hosted.iter().filter(|it| it.name == invoke.toolkit);
+    /// Whether there is a toolkit of this name that lends its rights.
+    fn lends(&self, toolkit: &str) -> bool {
+        let lends = |host: &Present| host.guest.participant.lends();
+        let mut named = self.hosted.iter().filter(|it| it.name == toolkit);
+        named.any(|it| self.present.get(&it.host).is_some_and(lends))
+    }
+
+    /// The toolkit that is called: the caller's own one or the first that it may use.
+    fn host_of(&self, caller: &Guest, invoke: &Invoke) -> Option<&Hosted> {
+        let may_use = |host: &Guest| host.participant.serves(&caller.participant);
+        let mut named = self.hosted.iter().filter(|it| {
+            it.name == invoke.toolkit
+                && self.present.get(&it.host).is_some_and(|host| may_use(&host.guest))
+        });
         match &invoke.participant_id {
             Some(host) => named.find(|it| it.host == *host),
             None => {
-                let own = named.clone().find(|it| it.host == caller);
+                let own = named.clone().find(|it| it.host == caller.id);
                 own.or_else(|| named.find(|it| it.is_public))
             }
         }
@@ -158,12 +180,15 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
         return Err(Refused::invalid(format!("a toolkit needs a name of at most {LENGTH} bytes")));
     }
     let tools: Vec<&String> = header["tools"].as_object().into_iter().flat_map(Map::keys).collect();
-    // A helper adds tools of its own to `storage`. Nobody takes the place of the room's tools.
+    if is_reserved(&name) {
+        return Err(refused(codes::ALREADY_EXISTS, format!("the room has a toolkit {name:?}")));
+    }
     if let Some(tool) = tools.iter().find(|tool| is_built_in(&name, tool)) {
         let text =
             format!("the room has a tool {:?} in a toolkit {name:?} of its own", short(tool));
         return Err(refused(codes::ALREADY_EXISTS, text));
     }
+    let size = header.to_string().len();
     let toolkit = Toolkit::deserialize(&header)
         .map_err(|error| Refused::invalid(format!("the toolkit cannot be read: {error}")))?;
     let host = caller.guest.id.clone();
@@ -181,11 +206,19 @@ pub async fn register(caller: &Caller, asked: Register) -> Result<Registered, Re
     if own.len() >= TOOLKITS {
         return Err(Refused::invalid(format!("a participant offers {TOOLKITS} toolkits at most")));
     }
+    let others: usize = own.iter().map(|it| it.size).sum();
+    let all: usize = state.hosted.iter().map(|it| it.size).sum();
+    if others + size > OWN || all + size > ALL {
+        let text = format!(
+            "the descriptions of toolkits would be larger than {OWN} bytes for a participant, or {ALL} for a room"
+        );
+        return Err(Refused::invalid(text));
+    }
     let id = uuid::Uuid::new_v4().to_string();
     let toolkit = Toolkit { participant_id: Some(host.clone()), ..toolkit };
     let is_public = header["public"] == true;
     let told = json!({"name": name, "participant_id": host, "public": is_public, "tools": tools});
-    state.hosted.push(Hosted { id: id.clone(), name, host, is_public, toolkit });
+    state.hosted.push(Hosted { id: id.clone(), name, host, is_public, toolkit, size });
     caller.room.record("toolkit.registered", told);
     Ok(Registered { id: id.into() })
 }
@@ -206,56 +239,50 @@ pub async fn unregister(caller: &Caller, asked: Unregister) -> Result<(), Refuse
     Ok(())
 }
 
+/// A call on its way to the participant that hosts the toolkit.
+pub struct Elsewhere {
+    host: Arc<Guest>,
+    letter: Letter,
+}
+
 impl Caller {
-    /// Forwards a call to the participant that hosts the toolkit.
-    pub(super) async fn forward(
+    /// Notes a call that another participant has to answer.
+    pub(super) fn forwarding(
         &self,
         id: u64,
         scope: &ApiScope,
         invoke: Invoke,
         bytes: Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Elsewhere, Refused> {
         let has_stream = invoke.arguments["type"] == "control";
         let call = invoke.tool_call_id.clone().filter(|call| !call.is_empty());
         if has_stream && call.is_none() {
             return Err(Refused::invalid(NEEDS_ID));
         }
         let number = self.room.number();
-        let guest = {
-            let mut state = self.room.state();
-            let hosted = state.host_of(&self.guest.id, &invoke);
-            let hosted = hosted.ok_or_else(|| {
+        let mut state = self.room.state();
+        let hosted = state.host_of(&self.guest, &invoke);
+        let hosted = hosted.ok_or_else(|| match state.lends(&invoke.toolkit) {
+            true => denied(),
+            false => {
                 let toolkit = short(&invoke.toolkit);
                 refused(codes::NOT_FOUND, format!("the room has no toolkit {toolkit:?}"))
-            })?;
-            if !hosted.toolkit.tools.contains_key(&invoke.tool) {
-                let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
-                return Err(refused(
-                    codes::NOT_FOUND,
-                    format!("the toolkit {toolkit:?} has no tool {tool:?}"),
-                ));
             }
-            if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
-                return Err(denied());
-            }
-            let host = hosted.host.clone();
-            let guest = state.present.get(&host).map(|it| it.guest.clone());
-            let guest =
-                guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
-            let running = match &call {
-                Some(call) => self.guest.open(call, Input::Host(number))?,
-                None => self.guest.place()?,
-            };
-            let forwarded = Forwarded {
-                host,
-                toolkit: invoke.toolkit.clone(),
-                caller: self.clone(),
-                answers: Some(id),
-                running,
-                takes_parts: has_stream,
-            };
-            state.forwarded.insert(number, forwarded);
-            guest
+        })?;
+        if !hosted.toolkit.tools.contains_key(&invoke.tool) {
+            let (toolkit, tool) = (&hosted.name, short(&invoke.tool));
+            let text = format!("the toolkit {toolkit:?} has no tool {tool:?}");
+            return Err(refused(codes::NOT_FOUND, text));
+        }
+        if !gates::AGENTS_USE.admits(scope, &json!({ "name": invoke.toolkit })) {
+            return Err(denied());
+        }
+        let host = hosted.host.clone();
+        let guest = state.present.get(&host).map(|it| it.guest.clone());
+        let guest = guest.ok_or_else(|| refused(codes::NOT_FOUND, "the host has left the room"))?;
+        let running = match &call {
+            Some(call) => self.guest.open(call, Input::Host(number))?,
+            None => self.guest.place()?,
         };
         let mut header = json!({
             "name": invoke.tool,
@@ -270,10 +297,21 @@ impl Caller {
             header["on_behalf_of_id"] = whom.into();
         }
         let kind = format!("room.tool_call.{}", invoke.toolkit);
-        let letter = Message { id: number, kind, header, bytes }.into();
-        // A host that does not read is dismissed, which fails its calls.
-        let _ = guest.relay(&letter).await;
-        Ok(())
+        let forwarded = Forwarded {
+            host,
+            toolkit: invoke.toolkit,
+            caller: self.clone(),
+            answers: Some(id),
+            running,
+            takes_parts: has_stream,
+        };
+        state.forwarded.insert(number, forwarded);
+        Ok(Elsewhere { host: guest, letter: Message { id: number, kind, header, bytes }.into() })
+    }
+
+    /// Sends a call to its host. A host that does not read is dismissed, which fails its calls.
+    pub(super) async fn forward(&self, Elsewhere { host, letter }: Elsewhere) {
+        let _ = host.relay(&letter, &self.room).await;
     }
 
     /// Forwards a part of a stream to the participant that answers the call; the answer to the
@@ -298,13 +336,13 @@ impl Caller {
         if let Some((host, toolkit)) = host {
             let message = forwarded_part(&self.room, &toolkit, number, content);
             // A host that does not read is dismissed, which fails its calls.
-            let _ = host.relay(&message.into()).await;
+            let _ = host.relay(&message.into(), &self.room).await;
         }
         Content::Empty
     }
 
     /// Relays the answer of a host to the caller.
-    pub(super) async fn host_answered(&self, message: Message) {
+    pub(super) async fn host_answered(&self, message: Message, share: OwnedSemaphorePermit) {
         let is_open = message.header["type"] == "control" && message.header["method"] == "open";
         let (guest, id) = {
             let mut state = self.room.state();
@@ -329,11 +367,13 @@ impl Caller {
             }
         };
         let kind = "__response__".to_owned();
-        let _ = guest.relay(&Message { id, kind, header, bytes: message.bytes }.into()).await;
+        let letter = Message { id, kind, header, bytes: message.bytes }.into();
+        drop(share);
+        let _ = guest.relay(&letter, &self.room).await;
     }
 
     /// Relays a part of a host's answer to the caller.
-    pub(super) async fn host_sent(&self, message: Message) {
+    pub(super) async fn host_sent(&self, message: Message, share: OwnedSemaphorePermit) {
         let Message { mut header, bytes, .. } = message;
         let Some(number) = header["tool_call_id"].as_str().and_then(number_of) else { return };
         let chunk = header["chunk"].take();
@@ -354,7 +394,9 @@ impl Caller {
         let header = json!({"tool_call_id": call, "chunk": chunk});
         let kind = "room.tool_call_response_chunk".to_owned();
         let id = self.room.number();
-        let _ = guest.relay(&Message { id, kind, header, bytes }.into()).await;
+        let letter = Message { id, kind, header, bytes }.into();
+        drop(share);
+        let _ = guest.relay(&letter, &self.room).await;
     }
 }
 

@@ -10,13 +10,14 @@
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
 //! | `guest` | a participant, as long as its connection lasts |
-//! | `helpers` | the room's own helpers, which agents call by URLs of its machine |
 //! | `hosted` | toolkits that participants offer, and the calls that are forwarded to them |
 //! | `inside` | participants of this process |
+//! | `keeper` | looks after the queues of a room, in the store |
 //! | `lease` | which process has the rooms of a data folder |
+//! | `localhost` | what agents call to a room by URLs of the room's machine |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
-//! | `queues` | the queues of rooms, in the store |
+//! | `queues` | the queues of rooms, as operations use them |
 //! | `room` | a room: who is in it, and what they are told |
 //! | `servers` | MCP servers of services, whose tools are toolkits of a room |
 //! | `services` | the services of a room while it runs |
@@ -34,10 +35,11 @@ mod external;
 pub mod files;
 mod gates;
 mod guest;
-mod helpers;
 mod hosted;
 mod inside;
+mod keeper;
 pub mod lease;
+mod localhost;
 pub mod operations;
 mod outgoing;
 mod queues;
@@ -56,7 +58,7 @@ use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -68,7 +70,7 @@ use self::files::Files;
 use self::lease::Lease;
 use self::queues::RoomQueues;
 use self::room::Room;
-use super::auth::Entrant;
+use super::auth::participant::Participant;
 use super::error::{Refusal, Result};
 use super::host::reachable;
 use super::objects::rooms::Room as StoredRoom;
@@ -80,12 +82,6 @@ use crate::serving::Lasting;
 
 /// How long participants have to disconnect when the platform closes.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// How many bytes of large messages may be arriving, in all rooms together.
-const ARRIVING: usize = 64 * 1024 * 1024;
-
-/// How many bytes may wait for the tools of rooms, in all rooms together.
-const HELD: usize = 64 * 1024 * 1024;
 
 /// The folder of the files of rooms, beside the store.
 const FOLDER: &str = "rooms";
@@ -132,10 +128,6 @@ pub struct House {
     /// What may be parsed at once, with a permit for each byte. Parsed, a message may take many
     /// times as much memory.
     reading: Arc<Semaphore>,
-    /// What large messages may have arriving, with a permit for each byte.
-    arriving: Arc<Semaphore>,
-    /// What may wait for tools.
-    held: Arc<Semaphore>,
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
@@ -161,6 +153,18 @@ struct Open {
     is_closed: bool,
 }
 
+impl Open {
+    /// Whether a participant may enter a room, given by its id if it has one yet.
+    fn has_place(&self, limits: &Limits, room: Option<&str>) -> bool {
+        let seats: usize = self.rooms.values().map(|handle| handle.seats).sum();
+        let has_room = match room.and_then(|room| self.rooms.get(room)) {
+            Some(_) => true,
+            None => self.rooms.len() < limits.rooms,
+        };
+        !self.is_closed && seats < limits.participants && has_room
+    }
+}
+
 /// A room that runs, and how many are in it.
 #[derive(Debug)]
 struct Handle {
@@ -183,8 +187,10 @@ struct Seat {
 
 /// A participant that arrives.
 pub struct Arrival {
-    /// Who, and where.
-    pub entrant: Entrant,
+    /// Who.
+    pub participant: Participant,
+    /// Where.
+    pub room: StoredRoom,
     /// The room's URL as it was reached.
     pub url: String,
     /// The connection, once it is a websocket.
@@ -203,6 +209,7 @@ impl House {
     /// Runs something for a room, until the platform closes.
     fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut open = self.open();
+        while open.tasks.try_join_next().is_some() {}
         if !open.is_closed {
             open.tasks.spawn(task);
         }
@@ -230,10 +237,17 @@ impl House {
         Files::of(&self.folder, room)
     }
 
-    /// A share of what may wait for tools; none if too much waits.
-    fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let weight = u32::try_from(bytes.min(HELD)).unwrap_or(u32::MAX);
-        Arc::clone(&self.held).try_acquire_many_owned(weight).ok()
+    /// Removes the files of rooms that were deleted while nobody could remove them.
+    async fn remove_deleted(&self) -> Result<()> {
+        for room in Files::rooms(&self.folder) {
+            // A room has a row before it has files.
+            if !StoredRoom::is_there(self.store.reads(), &room).await? {
+                let files = self.files(&room);
+                let removed = tokio::task::spawn_blocking(move || files.remove()).await;
+                removed.map_err(Refusal::internal)?.map_err(Refusal::internal)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes the rooms of the folder for this process, if it has not got them yet.
@@ -246,6 +260,9 @@ impl House {
             self.run(async move {
                 if let Err(refusal) = sessions::end_all(&house.store, &now).await {
                     notice::tell("the sessions of an earlier process were not ended", &refusal);
+                }
+                if let Err(refusal) = house.remove_deleted().await {
+                    notice::tell("files of deleted rooms were not removed", &refusal);
                 }
             });
             Ok(lease)
@@ -272,8 +289,6 @@ impl Rooms {
             deliveries: Deliveries::new(Arc::clone(&store), secret),
             limits,
             reading: Arc::new(Semaphore::new(limits.message * 2)),
-            arriving: Arc::new(Semaphore::new(ARRIVING.max(limits.message * 2))),
-            held: Arc::new(Semaphore::new(HELD)),
             folder,
             store,
             queues: Mutex::default(),
@@ -333,6 +348,11 @@ impl Rooms {
         Ok(())
     }
 
+    /// Whether a participant could enter a room that does not run now.
+    pub fn has_place(&self) -> bool {
+        self.0.open().has_place(&self.0.limits, None)
+    }
+
     /// Lets a participant in. The first one starts the room, and after the last it has ended.
     ///
     /// # Errors
@@ -343,15 +363,11 @@ impl Rooms {
         let house = &self.0;
         house.hold().await?;
         let mut open = house.open();
-        let seats: usize = open.rooms.values().map(|handle| handle.seats).sum();
-        let is_new = !open.rooms.contains_key(&arrival.entrant.room.id);
-        let is_full = is_new && open.rooms.len() >= house.limits.rooms;
-        if open.is_closed || seats >= house.limits.participants || is_full {
+        if !open.has_place(&house.limits, Some(&arrival.room.id)) {
             return Err(Refusal::Busy);
         }
-        while open.tasks.try_join_next().is_some() {}
         let Open { rooms, tasks, .. } = &mut *open;
-        let id = arrival.entrant.room.id.clone();
+        let id = arrival.room.id.clone();
         let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival, tasks));
         handle.seats += 1;
         let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone() };
@@ -361,10 +377,10 @@ impl Rooms {
 
     /// Starts a room, and what belongs to it.
     fn begin(&self, arrival: &Arrival, tasks: &mut JoinSet<()>) -> Handle {
-        let (entrant, url) = (&arrival.entrant, arrival.url.clone());
+        let (row, url) = (&arrival.room, arrival.url.clone());
         let (records, recorded) = mpsc::unbounded_channel();
-        let project = entrant.participant.claims.sub.clone();
-        let (id, name) = (entrant.room.id.clone(), entrant.room.name.clone());
+        let project = arrival.participant.claims.sub.clone();
+        let (id, name) = (row.id.clone(), row.name.clone());
         let about = (id.clone(), project.clone(), name.clone(), url.clone());
         let room = Arc::new(Room::new(about, Arc::clone(&self.0), records));
         let session = Session { id: room.session.clone(), project, room_id: id, room_name: name };
@@ -379,7 +395,7 @@ impl Rooms {
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
         let seconds = |name: &str| {
-            let annotations = stored(&entrant.room.annotations).ok()?;
+            let annotations = stored(&row.annotations).ok()?;
             annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)
         };
         if let Some(most) = seconds(MAX_RUNTIME) {
@@ -420,7 +436,12 @@ impl Rooms {
         self.end(room);
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
         let files = self.0.files(room);
-        tokio::task::spawn_blocking(move || files.remove());
+        tokio::task::spawn_blocking(move || {
+            // What stays is removed when a process starts.
+            if let Err(error) = files.remove() {
+                notice::tell("files of a deleted room were not removed", &error);
+            }
+        });
     }
 
     /// Ends the room whose session this is, if it runs.

@@ -96,7 +96,7 @@ pub static OPERATIONS: [Served; 28] = [
     once!(files::Exists, OPEN, storage::exists),
     once!(files::Stat, OPEN, storage::stat),
     once!(files::List, OPEN, storage::list),
-    once!(files::Delete, STORAGE_WRITE, storage::delete),
+    once!(files::Delete, STORAGE_DELETE, storage::delete),
     once!(files::DownloadUrl, STORAGE_READ, storage::download_url),
     stream!("storage", "upload", STORAGE_WRITE, true, storage::upload),
     stream!("storage", "download", STORAGE_READ, true, storage::download),
@@ -145,6 +145,14 @@ const ABSENT: [(&str, &str); 6] = [
 pub fn is_built_in(toolkit: &str, tool: &str) -> bool {
     of_tool(toolkit, tool)
         .map_or_else(|refused| refused.code == Some(codes::DEPENDENCY_MISSING), |_| true)
+}
+
+/// Whether participants cannot offer a toolkit of this name, because the room has one. What reads
+/// files for agents is called `storage` by the reference, too.
+pub fn is_reserved(toolkit: &str) -> bool {
+    let is_own = |served: &Served| matches!(served.at, At::Tool(of, _) if of == toolkit);
+    let is_absent = |(name, _): &(&str, &str)| *name == toolkit;
+    toolkit != "storage" && (OPERATIONS.iter().any(is_own) || ABSENT.iter().any(is_absent))
 }
 
 /// The operation with messages of a kind.

@@ -3,18 +3,21 @@
 //! Its state is behind a lock that is never held while anything waits. What is sent under the
 //! lock only joins a queue ([`super::outgoing`]), so all participants see the same order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::House;
+use super::calls::refused;
 use super::files::Files;
 use super::guest::{Guest, seen};
 use super::hosted::{Forwarded, Hosted};
@@ -23,12 +26,19 @@ use super::queues::RoomQueues;
 use super::services::Services;
 use super::session::Record;
 use super::toolkits::developer::Watcher;
-use crate::room::content::Content;
+use crate::room::codes;
+use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 use crate::room::messaging::{DELIVERED, news};
 
 /// How large the attributes of a participant may be, as JSON, in bytes.
 const ATTRIBUTES: usize = 64 * 1024;
+
+/// How much may wait for those who are slow to read, in bytes.
+const HELD: usize = 64 * 1024 * 1024;
+
+/// How much may be arriving, and wait for the room's tools, in bytes. Other rooms have their own.
+const ARRIVING: usize = 16 * 1024 * 1024;
 
 /// A room that runs.
 #[derive(Debug)]
@@ -49,6 +59,12 @@ pub struct Room {
     pub services: Services,
     /// Signals that it ends.
     pub stop: CancellationToken,
+    /// What may wait for participants that are slow to read, with a permit for each byte.
+    pub held: Arc<Semaphore>,
+    /// What may wait for its tools, with a permit for each byte.
+    taken: Arc<Semaphore>,
+    /// What its participants may have arriving, with a permit for each byte.
+    pub arriving: Arc<Semaphore>,
     /// What happens in it, for its session.
     records: mpsc::UnboundedSender<Record>,
     numbers: AtomicU64,
@@ -64,6 +80,8 @@ pub struct State {
     pub hosted: Vec<Hosted>,
     /// The calls that participants are answering, by the numbers under which they were forwarded.
     pub forwarded: HashMap<u64, Forwarded>,
+    /// The scopes with which the toolkit for files is there.
+    pub lent: BTreeSet<String>,
     /// Who watches the log.
     pub watchers: Vec<Watcher>,
 }
@@ -101,10 +119,13 @@ impl Room {
             url,
             services: Services::default(),
             session: Uuid::new_v4().to_string(),
-            house,
             stop: CancellationToken::new(),
+            held: Arc::new(Semaphore::new(HELD)),
+            taken: Arc::new(Semaphore::new(ARRIVING)),
+            arriving: Arc::new(Semaphore::new(ARRIVING.max(house.limits.message * 2))),
             records,
             numbers: AtomicU64::new(0),
+            house,
             state: Mutex::default(),
         }
     }
@@ -216,10 +237,36 @@ impl Room {
         others.filter(|it| it.hears_of_others()).for_each(|it| it.guest.push(&letter));
     }
 
+    /// Sends a message of a participant to others. Those who are slow to read are waited for, once
+    /// the others have it.
+    pub async fn tell(&self, others: &[Arc<Guest>], letter: &Letter) {
+        // Who has just left needs nothing any more.
+        let slow = others.iter().filter(|guest| guest.outgoing.relay_at_once(letter).is_none());
+        join_all(slow.map(|guest| guest.relay(letter, self))).await;
+    }
+
     /// Sends a message to everybody in the room.
     pub fn tell_all(&self, kind: &str, header: Value) {
         let letter = self.letter(kind, header);
         self.state().present.values().for_each(|it| it.guest.push(&letter));
+    }
+
+    /// Does something to its end, even if the participant who wants it leaves meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work; the platform closes.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refused>> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (tell, told) = oneshot::channel();
+        self.house.run(async move {
+            // Nobody may wait for it any more.
+            let _ = tell.send(work.await);
+        });
+        let closes = |_| refused(codes::OPERATION_FAILED, "the room is closing");
+        told.await.map_err(closes)?
     }
 
     /// Its queues, which outlive it.
@@ -238,8 +285,21 @@ impl Room {
     }
 }
 
+impl Room {
+    /// A share of what may wait for its tools; none if too much waits.
+    pub fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let weight = u32::try_from(bytes.min(ARRIVING)).unwrap_or(u32::MAX);
+        Arc::clone(&self.taken).try_acquire_many_owned(weight).ok()
+    }
+}
+
 /// A part of an answer, as its caller gets it.
 pub fn part(call: &str, content: Content) -> (Value, Vec<u8>) {
     let (chunk, bytes) = content.into_parts();
     (json!({"tool_call_id": call, "chunk": chunk}), bytes)
+}
+
+/// The time since 1970.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

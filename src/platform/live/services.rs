@@ -110,7 +110,13 @@ fn align(room: &Arc<Room>, services: Vec<Effective>) {
         if running.contains_key(&service.id) {
             continue;
         }
-        let Ok(spec) = serde_json::from_str::<ServiceSpec>(&service.document) else { continue };
+        let spec = match serde_json::from_str::<ServiceSpec>(&service.document) {
+            Ok(spec) => spec,
+            Err(error) => {
+                notice::tell("a stored service cannot be read", &error);
+                continue;
+            }
+        };
         let participants = spec.participants().into_iter().map(str::to_owned).collect();
         let stop = room.stop.child_token();
         let again = Arc::new(Notify::new());

@@ -107,6 +107,17 @@ impl Room {
         .await
     }
 
+    /// Whether a room with this id exists, in any project.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn is_there(reads: impl Reads, id: &str) -> Result<bool> {
+        let found: Option<(i64,)> =
+            select("SELECT 1 FROM rooms WHERE id = $1").bind(id).find(reads).await?;
+        Ok(found.is_some())
+    }
+
     /// Adds the room to a project.
     ///
     /// # Errors

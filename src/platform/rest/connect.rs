@@ -141,7 +141,12 @@ fn room_url(app: &App, headers: &HeaderMap, room: &str) -> String {
 }
 
 /// Lets a participant into a room, over a websocket.
-async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -> Result<Response> {
+async fn enter(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    entrant: Entrant,
+    mut request: Request,
+) -> Result<Response> {
     // A HEAD request gets no websocket.
     if request.method() != Method::GET {
         return Err(Refusal::MethodNotAllowed);
@@ -154,9 +159,17 @@ async fn enter(State(app): State<App>, entrant: Entrant, mut request: Request) -
         .map_err(|message| Refusal::Invalid { field: None, message })?;
     let connection = request.extensions_mut().remove::<Connection>();
     let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
+    let Entrant { participant, room } = entrant;
+    let room = match room {
+        Some(room) => room,
+        // Who is not let in creates no room.
+        None if !app.rooms().has_place() => return Err(Refusal::Busy),
+        None => Room::ensure(app.store(), &participant.claims.sub, &name).await?,
+    };
     let arrival = Arrival {
-        url: room_url(&app, request.headers(), &entrant.room.name),
-        entrant,
+        url: room_url(&app, request.headers(), &room.name),
+        participant,
+        room,
         lasting: connection.outlast(),
         slices: handshake::slices(request.headers()),
         upgrade: hyper::upgrade::on(&mut request),

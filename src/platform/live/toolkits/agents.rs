@@ -12,9 +12,10 @@ use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{participant::Given, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::live::calls::{Caller, denied, refused};
-use crate::platform::live::helpers::Helper;
+use crate::platform::live::localhost::Helper;
 use crate::platform::live::room::Room;
 use crate::platform::objects::keys;
+use crate::platform::objects::rooms::Room as StoredRoom;
 use crate::room::agents::CallAgent;
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -51,7 +52,17 @@ pub async fn call(caller: &Caller, asked: CallAgent) -> std::result::Result<(), 
         admit(&caller.room, given, (&asked.name, "agent"), api).await
     };
     let token = signed.await.map_err(|refusal| told(&refusal))?;
-    invite(&caller.room, &guest.room, &token, (&asked.url, asked.arguments)).await
+    invite(&caller.room, &guest.room.1, &token, (&asked.url, asked.arguments)).await
+}
+
+/// The name of a room now: it may have been renamed since it began.
+///
+/// # Errors
+///
+/// The store failed.
+async fn name_of(room: &Room) -> Result<String> {
+    let row = StoredRoom::find_by_id(room.house.store.reads(), &room.project, &room.id).await?;
+    Ok(row.map_or_else(|| room.name.clone(), |row| row.name))
 }
 
 /// A token by which another participant enters the room. It ends with what it is given for.
@@ -72,7 +83,7 @@ pub async fn admit(
         exp: Some(jsonwebtoken::get_current_timestamp() + SECONDS),
         name: name.to_owned(),
         grants: vec![
-            grant("room", json!(room.name)),
+            grant("room", json!(name_of(room).await?)),
             grant("role", json!(role)),
             grant("api", api),
         ],
@@ -84,14 +95,14 @@ pub async fn admit(
     token::sign(&claims, &secret).map(SecretString::from)
 }
 
-/// Posts a call to an agent.
+/// Posts a call to an agent, with the room's URL as it was reached, under the room's name of now.
 ///
 /// # Errors
 ///
 /// A URL to which a token may not be sent; no answer, or a refusal.
 pub async fn invite(
     room: &Room,
-    (name, room_url): &(String, String),
+    reached: &str,
     token: &SecretString,
     (url, arguments): (&str, Value),
 ) -> std::result::Result<(), Refused> {
@@ -103,6 +114,11 @@ pub async fn invite(
     if !is_insecure() {
         http::refuse_plain(url).map_err(|error| Refused::invalid(error.to_string()))?;
     }
+    let name = name_of(room).await.map_err(|refusal| told(&refusal))?;
+    let mut room_url = url::Url::parse(reached).map_err(|error| Refused::new(error.to_string()))?;
+    if let Ok(mut path) = room_url.path_segments_mut() {
+        path.pop().push(&name);
+    }
     let arguments = match arguments {
         Value::Object(arguments) => arguments,
         _ => Map::new(),
@@ -110,7 +126,7 @@ pub async fn invite(
     let body = json!({
         "event": "room.call",
         "data": {
-            "room_url": room_url,
+            "room_url": room_url.as_str(),
             "room_name": name,
             "token": token.expose_secret(),
             "arguments": arguments,

@@ -1,5 +1,7 @@
 //! The files of a room. What a file is replaced by is seen by nobody before it is complete.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::task::spawn_blocking;
@@ -24,7 +26,7 @@ const PART: usize = 64 * 1024;
 const BUFFER: usize = 256 * 1024;
 
 /// Runs what blocks.
-async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     files: &Files,
     work: impl FnOnce(&Files) -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Refused> {
@@ -62,15 +64,23 @@ pub async fn list(caller: &Caller, asked: List) -> Result<Listed, Refused> {
 pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
     let path = FilePath::parse(&asked.path)?;
     let recursive = asked.recursive.unwrap_or_default();
-    let room = &caller.room;
-    let gone = blocking(&room.files(), move |files| files.delete(&path, recursive)).await?;
-    if let Err(refusal) = room_files::forget(&room.house.store, &room.id, &gone).await {
-        notice::tell("the media types of deleted files were not forgotten", &refusal);
-    }
-    for path in gone {
-        tell(room, DELETED, &path, &caller.guest.id);
-    }
-    Ok(())
+    let (room, who) = (Arc::clone(&caller.room), caller.guest.id.clone());
+    let work = async move {
+        let (gone, done) = blocking(&room.files(), move |files| {
+            let mut gone = Vec::new();
+            let done = files.delete(&path, recursive, &mut gone);
+            Ok((gone, done))
+        })
+        .await?;
+        if let Err(refusal) = room_files::forget(&room.house.store, &room.id, &gone).await {
+            notice::tell("the media types of deleted files were not forgotten", &refusal);
+        }
+        for path in gone {
+            tell(&room, DELETED, &path, &who);
+        }
+        done
+    };
+    caller.room.to_the_end(work).await
 }
 
 /// Tells everybody in a room that a file changed.
@@ -95,7 +105,7 @@ pub async fn upload(stream: &mut Stream, start: Value) -> Result<(), Refused> {
     let overwrite = start["overwrite"] == true;
     let size = start["size"].as_u64();
     let mime_type = start["mime_type"].as_str().map(str::to_owned);
-    let room = std::sync::Arc::clone(&stream.caller.room);
+    let room = Arc::clone(&stream.caller.room);
     let files = room.files();
     let of = path.clone();
     let draft = blocking(&files, move |files| files.begin(of, overwrite)).await?;
@@ -121,13 +131,26 @@ pub async fn upload(stream: &mut Stream, start: Value) -> Result<(), Refused> {
         return Err(Refused::invalid(text));
     }
     file.flush().await.map_err(|error| failed(&error))?;
-    let name = path.name();
-    let unusual = mime_type.filter(|given| given != mime::of_name(name));
-    blocking(&files, move |_| draft.publish(overwrite)).await?;
+    let who = stream.caller.guest.id.clone();
+    let publish = move |_: &Files| draft.publish(overwrite);
+    stream.caller.room.to_the_end(published(room, (path, mime_type), who, publish)).await
+}
+
+/// Puts a file in its place, and tells everybody.
+async fn published(
+    room: Arc<Room>,
+    (path, mime_type): (FilePath, Option<String>),
+    who: String,
+    publish: impl FnOnce(&Files) -> Result<(), Refused> + Send + 'static,
+) -> Result<(), Refused> {
+    blocking(&room.files(), publish).await?;
     // Only now: an upload that fails here leaves the file that was there, and its media type.
+    let unusual = mime_type.filter(|given| given != mime::of_name(path.name()));
     let noted = room_files::note(&room.house.store, (&room.id, path.text()), unusual.as_deref());
-    noted.await.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
-    tell(&room, UPDATED, path.text(), &stream.caller.guest.id);
+    if let Err(refusal) = noted.await {
+        notice::tell("the media type of a file was not noted", &refusal);
+    }
+    tell(&room, UPDATED, path.text(), &who);
     Ok(())
 }
 
@@ -136,7 +159,7 @@ pub async fn download(stream: &mut Stream, start: Value) -> Result<(), Refused> 
     let path = FilePath::parse(start["path"].as_str().unwrap_or_default())?;
     let asked = start["chunk_size"].as_u64().and_then(|size| usize::try_from(size).ok());
     let part = asked.filter(|size| *size > 0).unwrap_or(PART).min(PART);
-    let room = std::sync::Arc::clone(&stream.caller.room);
+    let room = Arc::clone(&stream.caller.room);
     let of = path.clone();
     let (file, size) = blocking(&room.files(), move |files| files.open(&of)).await?;
     let mime_type = room_files::mime_type(&room.house.store, (&room.id, path.text())).await;

@@ -4,20 +4,24 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use serde_json::Value;
-use tokio::task::spawn_blocking;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use url::{Host, Url};
 
-use super::calls::{Caller, refused};
+use super::calls::{Caller, denied};
 use super::files::{FilePath, failed};
-use super::inside;
 use super::toolkits::storage;
+use super::{gates, inside};
 use crate::agents::schema::{SCHEMAS, Schema};
 use crate::agents::storage::Storage;
+use crate::kinds::specs::scope::ApiScope;
 use crate::notice;
 use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::storage::UPDATED;
+
+/// With how many scopes the toolkit for files may be in a room.
+const TOOLKITS: usize = 16;
 
 /// The port on which the room's machine would serve them.
 const PORT: u16 = 8080;
@@ -49,45 +53,74 @@ impl Helper {
     ///
     /// # Errors
     ///
-    /// The schema could not be stored.
+    /// The scope does not allow it; the schema could not be stored; there are too many toolkits.
     pub async fn call(self, caller: &Caller, api: Value) -> Result<(), Refused> {
         match self {
-            Self::Schema(schema) => store(caller, schema).await,
-            Self::Storage => {
-                enter(caller, api);
-                Ok(())
-            }
+            Self::Schema(schema) => store(caller, schema, &api).await,
+            Self::Storage => enter(caller, api),
         }
     }
 }
 
-async fn store(caller: &Caller, schema: &'static Schema) -> Result<(), Refused> {
+/// Stores a schema, unless there is one already.
+async fn store(caller: &Caller, schema: &'static Schema, api: &Value) -> Result<(), Refused> {
     let path = format!(".schemas/{}.json", schema.name);
-    let (files, of) = (caller.room.files(), FilePath::parse(&path)?);
-    let stored = spawn_blocking(move || {
-        let draft = files.begin(of, true)?;
-        draft.file()?.write_all(schema.text.as_bytes()).map_err(|error| failed(&error))?;
-        draft.publish(true)
-    });
-    stored.await.map_err(|_| refused(codes::OPERATION_FAILED, "the platform failed"))??;
-    storage::tell(&caller.room, UPDATED, &path, &caller.guest.id);
-    Ok(())
+    let scope = ApiScope::deserialize(api).unwrap_or_default();
+    if !gates::STORAGE_WRITE.admits(&scope, &json!({ "path": path })) {
+        return Err(denied());
+    }
+    let (room, of) = (Arc::clone(&caller.room), FilePath::parse(&path)?);
+    let who = caller.guest.id.clone();
+    let work = async move {
+        let files = room.files();
+        let is_new = storage::blocking(&files, move |files| {
+            if files.stat(&of)?.is_some() {
+                return Ok(false);
+            }
+            let draft = files.begin(of, false)?;
+            draft.file()?.write_all(schema.text.as_bytes()).map_err(|error| failed(&error))?;
+            match draft.publish(false) {
+                // Somebody else was faster.
+                Err(Refused { code: Some(codes::FILE_EXISTS), .. }) => Ok(false),
+                published => published.map(|()| true),
+            }
+        });
+        if is_new.await? {
+            storage::tell(&room, UPDATED, &path, &who);
+        }
+        Ok(())
+    };
+    caller.room.to_the_end(work).await
 }
 
-/// Lets the toolkit enter as a participant.
-fn enter(caller: &Caller, api: Value) {
+/// Lets the toolkit enter as a participant, once for each scope. It stays as long as the room.
+fn enter(caller: &Caller, api: Value) -> Result<(), Refused> {
+    let lent = api.to_string();
+    {
+        let mut state = caller.room.state();
+        if state.lent.contains(&lent) {
+            return Ok(());
+        }
+        if state.lent.len() >= TOOLKITS {
+            let text = format!("the toolkit is in the room with {TOOLKITS} scopes already");
+            return Err(Refused::invalid(text));
+        }
+        state.lent.insert(lent.clone());
+    }
     let room = Arc::clone(&caller.room);
     let participant = caller.guest.participant.behind_helper("storage", api);
     let known = caller.guest.room.clone();
     caller.room.house.run(async move {
         let stop = room.stop.clone();
         let worked = inside::work(&room, participant, known, &Storage::hosted(), &stop).await;
+        room.state().lent.remove(&lent);
         if let Err(why) = worked
             && !stop.is_cancelled()
         {
             notice::tell("the toolkit for files left a room", why);
         }
     });
+    Ok(())
 }
 
 #[cfg(test)]
