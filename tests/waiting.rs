@@ -21,7 +21,7 @@ fn service(failures: usize) -> (String, Arc<AtomicUsize>) {
     service_that(failures, true)
 }
 
-/// A service that may not enter.
+/// A service that answers so and enters only if that is wanted.
 fn service_that(failures: usize, enters: bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -262,7 +262,7 @@ fn a_platform_that_is_gone_meanwhile_is_told_at_once_and_tried_again() {
 #[test]
 fn what_does_not_work_in_time_is_named_and_has_a_code_of_its_own() {
     let sandbox = Sandbox::new();
-    let (url, _) = service(0);
+    let (url, _) = service_that(0, false);
     // Its agent never joins.
     sandbox.write("m.yaml", &external(&url, "agents: [{name: calculator}]\n"));
     let failed = sandbox.embedded(7, &["apply", "-f", "m.yaml", "--yes", "--wait=2s"]);

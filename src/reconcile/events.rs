@@ -1,8 +1,9 @@
 //! What happens while a plan is performed, as data. `apply -o json` prints it as lines of JSON:
 //! one object a line, each with `event`, with a published schema (`schemas/events.json`). The
 //! order is `planned`, then
-//! `started` and `finished` of each operation as they happen, `note` at any time, and at the
-//! end `summary`, or `error` where nothing was performed.
+//! `started` and `finished` of each operation as they happen, `restarted` and `health` of
+//! services after that, `note` at any time, and at the end `summary`, or `error` where nothing was
+//! performed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
