@@ -107,7 +107,8 @@ pub fn verdict(outcomes: &[(String, Health)], is_stopped: bool) -> Result<()> {
             "the wait was stopped before the service was seen to work".to_owned()
         }
         (_, true) => {
-            format!("the wait was stopped before {count} of {total} services were seen to work")
+            let were = if count == 1 { "was" } else { "were" };
+            format!("the wait was stopped before {count} of {total} services {were} seen to work")
         }
         (1, _) if total == 1 => "the service does not work".to_owned(),
         (1, _) => format!("1 of {total} services does not work"),
@@ -137,6 +138,13 @@ mod tests {
     fn awaited(agents: &[&str]) -> Awaited {
         let key = Key::new(KindName::Service, "p", Some("r".to_owned()), "s");
         Awaited { key, agents: agents.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
+    impl Seen {
+        /// Changes what the room tells of the service.
+        fn tell(&mut self, change: impl FnOnce(&mut State)) {
+            change(self.services.get_mut("s").unwrap().1.as_mut().unwrap());
+        }
     }
 
     fn seen(of: &str, state: Option<(&str, u64)>, present: &[&str]) -> Seen {
@@ -175,6 +183,50 @@ mod tests {
         assert!(matches!(broken, Health::Broken(_)));
         let failing = seen("external", Some(("failing", 2)), &[]).health(&awaited(&[]));
         assert_eq!(failing, Health::Waits("it is failing, started again 2 times".to_owned()));
+    }
+
+    #[test]
+    fn what_the_platform_tells_of_participants_counts_more_than_what_is_seen() {
+        let told = |absent: &[&str]| {
+            let mut seen = seen("external", Some(("running", 0)), &["seen"]);
+            seen.tell(|state| {
+                state.absent = Some(absent.iter().map(ToString::to_string).collect())
+            });
+            seen
+        };
+        assert_eq!(told(&[]).health(&awaited(&["bot"])), Health::Works);
+        let absent = told(&["seen"]).health(&awaited(&["seen"]));
+        assert_eq!(absent, Health::Waits("its agent \"seen\" has not joined the room".to_owned()));
+        let mut failing = seen("external", Some(("failing", 1)), &[]);
+        failing.tell(|state| state.message = Some("it is full".to_owned()));
+        let why = "it is failing, started again once: it is full".to_owned();
+        assert_eq!(failing.health(&awaited(&[])), Health::Waits(why));
+    }
+
+    #[test]
+    fn what_starts_when_it_is_asked_for_only_has_to_be_listed() {
+        let spec = json!({
+            "version": "v1", "kind": "Service", "id": "i", "metadata": {"name": "s"},
+            "container": {"image": "x", "on_demand": true},
+        });
+        let told = Services { services_json: vec![spec.to_string()], service_states: Vec::new() };
+        let seen = Seen::of(told, std::collections::BTreeSet::new());
+        assert_eq!(seen.health(&awaited(&["bot"])), Health::Works);
+        assert_ne!(Seen::default().health(&awaited(&[])), Health::Works);
+    }
+
+    #[test]
+    fn a_wait_that_was_stopped_says_so() {
+        let waits = ("Service/b".to_owned(), Health::Waits("it is starting".to_owned()));
+        let works = ("Service/a".to_owned(), Health::Works);
+        let told = |outcomes: &[(String, Health)]| verdict(outcomes, true).unwrap_err().message;
+        let one =
+            "everything was applied, but the wait was stopped before the service was seen to work";
+        assert_eq!(told(std::slice::from_ref(&waits)), one);
+        let more = "everything was applied, but the wait was stopped before 1 of 2 services was seen to work";
+        assert_eq!(told(&[works.clone(), waits]), more);
+        // There was nothing left to wait for.
+        assert!(verdict(&[works], true).is_ok());
     }
 
     #[test]

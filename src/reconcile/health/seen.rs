@@ -26,7 +26,7 @@ const WORDS: usize = 500;
 /// What is seen in a room.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    services: BTreeMap<String, (ServiceSpec, Option<State>)>,
+    pub(super) services: BTreeMap<String, (ServiceSpec, Option<State>)>,
     /// The names of the participants that are seen, and of those that host toolkits.
     present: BTreeSet<String>,
 }
