@@ -60,6 +60,11 @@ impl Dialect for V0_31 {
         Listing { request, envelope: "sessions", page: None }
     }
 
+    fn active_sessions(&self, project: &str) -> Listing {
+        let request = Request::get(&["accounts", "projects", project, "sessions", "active"]);
+        Listing { request, ..self.sessions(project) }
+    }
+
     fn events(&self, project: &str, session: &str) -> Listing {
         let path = ["accounts", "projects", project, "sessions", session, "events"];
         Listing { request: Request::get(&path), envelope: "events", page: None }
