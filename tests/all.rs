@@ -51,6 +51,7 @@ mod reconcile;
 mod reconciler;
 mod registry;
 mod renames;
+mod restarts;
 mod rewritten;
 mod room;
 mod room_commands;

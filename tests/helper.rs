@@ -2,7 +2,7 @@
 
 mod comparison;
 pub(crate) mod program;
-mod room;
+pub mod room;
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};

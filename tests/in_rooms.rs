@@ -12,21 +12,26 @@ use crate::needs;
 use crate::platform::process::{Process, Reached, server};
 
 /// A platform, and a folder for the commands that use it.
-struct Place {
-    sandbox: Sandbox,
-    process: Process,
+pub struct Place {
+    pub sandbox: Sandbox,
+    pub process: Process,
 }
 
 impl Place {
     fn new() -> Self {
-        let sandbox = Sandbox::new();
-        let process = Process::start(&mut server(&sandbox.path("data"), ""));
-        let place = Self { sandbox, process };
+        let place = Self::with(&[]);
         assert_eq!(place.run(&["rooms", "create", "--name", "demo"]).code, 0);
         place
     }
 
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
+    /// A platform without rooms, whose server has these options.
+    pub fn with(options: &[&str]) -> Self {
+        let sandbox = Sandbox::new();
+        let process = Process::start(server(&sandbox.path("data"), "").args(options));
+        Self { sandbox, process }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let Reached { url, key, project, .. } = &self.process.reached;
         let mut command = self.sandbox.command(arguments);
         command
@@ -36,7 +41,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).output().expect("it runs"))
     }
 

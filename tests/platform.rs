@@ -18,6 +18,8 @@ pub(crate) mod process;
 mod promises;
 mod revocation;
 mod rooms;
+mod runtime;
 pub(crate) mod sign_in;
 mod surface;
 mod tampered;
+mod webhooks;

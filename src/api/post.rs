@@ -14,6 +14,18 @@ use crate::visible;
 /// The header of the signature.
 const SIGNATURE: &str = "Meshagent-Signature";
 
+/// The header of what a receiver recognizes an event by that it gets twice. It is an extension: the
+/// public SDK reads the body alone.
+const ID: &str = "Meshagent-Event-Id";
+
+/// How long a connection waits for the next webhook. Receivers close theirs after five seconds or
+/// later.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// How much of an answer is read so that its connection can be used again, in bytes, and how long
+/// that may take. Nothing in it matters.
+const REST: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
+
 /// A webhook to be posted.
 #[derive(Debug, Clone)]
 pub struct Webhook<'a> {
@@ -21,6 +33,8 @@ pub struct Webhook<'a> {
     pub url: &'a str,
     /// What happened.
     pub body: &'a Value,
+    /// What the event is recognized by, if it may be posted again.
+    pub id: Option<&'a str>,
     /// The secret that it is signed with.
     pub secret: Option<&'a SecretString>,
     /// How long its receiver may take to answer.
@@ -34,6 +48,15 @@ fn signature(body: &str, secret: &SecretString) -> String {
     token::sign(&json!({ "sha256": digest }), secret)
 }
 
+/// A client for webhooks that go to one URL.
+///
+/// # Errors
+///
+/// The system's.
+pub fn client(url: &str) -> Result<reqwest::Client> {
+    http::build(http::of_platform(url).pool_idle_timeout(IDLE))
+}
+
 impl Webhook<'_> {
     /// Posts it.
     ///
@@ -41,11 +64,22 @@ impl Webhook<'_> {
     ///
     /// No answer in time, or one that is not a success.
     pub async fn post(&self) -> Result<()> {
+        self.post_with(&client(self.url)?).await
+    }
+
+    /// The same with the client of its URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::post`].
+    pub async fn post_with(&self, client: &reqwest::Client) -> Result<()> {
         let shown = visible::url(self.url);
         // Receivers hash what they read as Python writes it, so that is what is sent.
         let body = python_json::dumps(self.body);
-        let client = http::build(http::of_platform(self.url))?;
         let mut request = client.post(self.url).header("Content-Type", "application/json");
+        if let Some(id) = self.id {
+            request = request.header(ID, id);
+        }
         if let Some(secret) = self.secret {
             request = request.header(SIGNATURE, format!("Bearer {}", signature(&body, secret)));
         }
@@ -60,6 +94,8 @@ impl Webhook<'_> {
                 }))
             })?;
         let status = answer.status();
+        let (rest, time) = REST;
+        let _ = tokio::time::timeout(time, http::body(answer, rest)).await;
         let refused = || Error::failed(format!("{shown} answered with {status}"));
         match status.as_u16() {
             404 => Err(refused().hint(

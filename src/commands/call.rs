@@ -185,7 +185,7 @@ pub async fn post(url: &str, invitation: &Invitation<'_>, insecure: bool) -> Res
         },
     });
     let secret = variable("MESHAGENT_WEBHOOK_SECRET").map(SecretString::from);
-    Webhook { url, body: &body, secret: secret.as_ref(), patience: PATIENCE }.post().await
+    Webhook { url, body: &body, id: None, secret: secret.as_ref(), patience: PATIENCE }.post().await
 }
 
 /// Runs `call`.

@@ -12,7 +12,7 @@ use super::apply::report::summary;
 use super::apply::{ApplyFormat, confirm, objects};
 use super::plan::print;
 use super::show::{AllArgs, Listed, quietly};
-use super::signals::Stopping;
+use super::signals::{PERFORMING, Stopping};
 use crate::apply::{inventory, sets, survey};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -271,7 +271,7 @@ async fn relocate(
             break_lock: args.break_lock,
             ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
-        let stopping = Stopping::new(performing.stop.clone())?;
+        let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
         let report = relocation.perform(target, &performing).await?;
         drop(progress);
         drop(stopping);

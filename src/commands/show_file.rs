@@ -82,7 +82,7 @@ fn show_plan(plan: &Plan, format: Format) -> Result<()> {
 
 /// Shows the plan of a report, the outcome of each operation, and why the run failed, if it did.
 fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Result<()> {
-    let ReportDocument { plan, outcomes, error } = report;
+    let ReportDocument { plan, outcomes, restarts, error } = report;
     if let Some(document) = plan {
         tell_origin(&document);
         let plan = document.restored().map_err(&broken)?;
@@ -96,6 +96,7 @@ fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Resu
         told.for_each(|(operation, outcome)| {
             output::value(&report::line(&plan, operation, outcome));
         });
+        restarts.iter().for_each(|restart| output::value(&restart.line()));
         if !plan.is_empty() {
             let report = Report { outcomes, inventory_error: None, lost_lease: None };
             output::data(&report::summary(&plan, &report));

@@ -114,6 +114,27 @@ fn is_ignored(signal: Signal) -> bool {
 /// Listens for signals while work is in progress, until it is dropped.
 pub struct Stopping(JoinHandle<()>);
 
+/// What is said when signals stop something.
+#[derive(Debug, Clone, Copy)]
+pub struct Said {
+    /// At the first one.
+    pub first: &'static str,
+    /// At the one that ends the program at once.
+    pub second: &'static str,
+}
+
+/// What is said while a plan is performed.
+pub const PERFORMING: Said = Said {
+    first: "stopping: running operations are finished, new ones are not started",
+    second: "stopped at once: it is unknown whether the running operations were done; run the same command again to check and to continue",
+};
+
+/// What is said while it is waited until services work.
+pub const WAITING: Said = Said {
+    first: "the wait is stopped; what was applied stays applied",
+    second: "stopped at once; what was applied stays applied",
+};
+
 impl Stopping {
     /// The first signal stops new work; a second one ends the program. SIGHUP may arrive more than
     /// once, from the system and from the shell, so a second one does not end the program.
@@ -121,16 +142,14 @@ impl Stopping {
     /// # Errors
     ///
     /// As [`Signals::listen`].
-    pub fn new(stop: CancellationToken) -> Result<Self> {
+    pub fn new(stop: CancellationToken, said: Said) -> Result<Self> {
         let mut signals = Signals::listen(&STOP)?;
         Ok(Self(tokio::spawn(async move {
             signals.received().await;
-            output::warning("stopping: running operations are finished, new ones are not started");
+            output::warning(said.first);
             stop.cancel();
             while signals.received().await == Signal::SIGHUP {}
-            output::warning(
-                "stopped at once: it is unknown whether the running operations were done; run the same command again to check and to continue",
-            );
+            output::warning(said.second);
             output::settle();
             std::process::exit(130);
         })))

@@ -42,7 +42,7 @@ pub trait Dialect: Sync {
     /// The request that lists the sessions of a project.
     fn sessions(&self, project: &str) -> Listing;
 
-    /// The request that lists the sessions of a project that run.
+    /// The request that lists those sessions of a project that have not ended.
     fn active_sessions(&self, project: &str) -> Listing;
 
     /// The request that lists what happened in a session.

@@ -161,6 +161,9 @@ pub struct OperationDocument {
     pub changes: Vec<ChangeDocument>,
     /// The positions of the operations that must be done before.
     pub waits_for: Vec<usize>,
+    /// The objects that are started again after it, where they run; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Key>,
     /// Where the object is declared.
     pub place: Option<Place>,
     /// What a placed template made it from.
@@ -291,6 +294,7 @@ fn document_of(
             })
             .collect(),
         waits_for: operation.waits_for.clone(),
+        restarts: operation.restarts.clone(),
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: match (&salted, operation.observed()) {
@@ -395,6 +399,10 @@ impl OperationDocument {
             .map(|change| change.path.as_str())
             .collect();
         paths.dedup();
+        if paths.is_empty() && self.restarts != now.restarts {
+            let told = "what is started again after it changed since the plan was made";
+            return Some(format!("{}: {told}", self.address));
+        }
         if paths.is_empty() && self.fingerprint == now.fingerprint {
             return None;
         }

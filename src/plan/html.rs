@@ -71,6 +71,7 @@ struct Shown {
     remarks: String,
     waits_for: Vec<Link>,
     changes: Vec<Change>,
+    restarts: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -212,6 +213,7 @@ fn operation(plan: &Plan, at: usize, operation: &Operation) -> Shown {
         remarks: line(&remarks.join("; ")),
         waits_for: waits_for.collect(),
         changes: operation.changes.iter().filter_map(change).collect(),
+        restarts: text::restarts(plan, operation).map(|told| line(&told)).collect(),
     }
 }
 

@@ -184,10 +184,14 @@ fn title(plan: &Plan, operation: &Operation) -> String {
 /// An operation with just the number of its changes.
 fn short(plan: &Plan, operation: &Operation) -> String {
     let title = title(plan, operation);
+    let restarts = match operation.restarts.len() {
+        0 => String::new(),
+        count => format!("  - restarts {}, where they run\n", counted(count, "object")),
+    };
     match operation.changes.len() {
-        0 => title,
+        0 => title + &restarts,
         changes if operation.is_new() => format!("{title}  - … {}\n", counted(changes, "field")),
-        changes => format!("{title}  - … {}\n", counted(changes, "changed field")),
+        changes => format!("{title}  - … {}\n{restarts}", counted(changes, "changed field")),
     }
 }
 
@@ -203,6 +207,7 @@ fn whole(plan: &Plan, operation: &Operation) -> String {
     for change in &operation.changes {
         change_lines(change, &mut out);
     }
+    text::restarts(plan, operation).for_each(|told| out += &format!("  - {}\n", words(&told)));
     if is_folded {
         out += "\n  </details>\n\n";
     }

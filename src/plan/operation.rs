@@ -128,6 +128,9 @@ pub struct Operation {
     pub entry: Option<Entry>,
     /// What follows from the operations before it.
     pub sequel: Sequel,
+    /// The objects that are started again after it, in the rooms that run then: they read what it
+    /// changes only when they start.
+    pub restarts: Vec<Key>,
 }
 
 /// What is done to an object.
@@ -388,6 +391,7 @@ impl Operation {
             before: None,
             entry: None,
             sequel: Sequel::default(),
+            restarts: Vec::new(),
         }
     }
 

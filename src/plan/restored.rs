@@ -95,6 +95,7 @@ fn operation(document: OperationDocument) -> Result<Operation, String> {
     Ok(Operation {
         changes: changes.collect::<Result<_, _>>()?,
         waits_for: document.waits_for,
+        restarts: document.restarts,
         place: document.place,
         derived_from: document.derived_from,
         fingerprint: document.fingerprint,

@@ -44,6 +44,12 @@ pub fn verb(operation: &Operation) -> String {
     }
 }
 
+/// What an operation has started again, a line each.
+pub fn restarts(plan: &Plan, operation: &Operation) -> impl Iterator<Item = String> {
+    let verb = if operation.is_uncertain() { "may restart" } else { "restarts" };
+    operation.restarts.iter().map(move |key| format!("{verb} {}, where it runs", plan.address(key)))
+}
+
 /// How much a plan tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Detail {
@@ -105,6 +111,9 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
             {
                 out += &format!("      {DIM}{}{DIM:#}\n", suggestion::line(&rule));
             }
+        }
+        for restarted in restarts(plan, operation) {
+            let _ = writeln!(out, "    {YELLOW}↻{YELLOW:#} {restarted}");
         }
     }
     if !plan.is_empty() {

@@ -1,13 +1,15 @@
 //! What happens while a plan is performed, as data. `apply -o json` prints it as lines of JSON:
 //! one object a line, each with `event`, with a published schema (`schemas/events.json`). The
 //! order is `planned`, then
-//! `started` and `finished` of each operation as they happen, `note` at any time, and at the
-//! end `summary`, or `error` where nothing was performed.
+//! `started` and `finished` of each operation as they happen, `restarted` and `health` of
+//! services after that, `note` at any time, and at the end `summary`, or `error` where nothing was
+//! performed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health::Health;
+use super::restarts::{Restart, Restarted};
 use crate::apply::execute::{Outcome, Progress, Report};
 use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
@@ -39,7 +41,9 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// How a service is that was created or changed, when that is waited for.
+    /// What became of a service that was to be started again.
+    Restarted(Restart),
+    /// How a service is, when it is waited for. The last one of each service is not `waiting`.
     Health {
         /// The object, as it is shown.
         address: String,
@@ -138,6 +142,21 @@ pub enum HealthWord {
     Waiting,
     /// It cannot work.
     Broken,
+    /// It did not work in time, or until the wait was stopped.
+    Unhealthy,
+}
+
+impl HealthDocument {
+    /// How something is that is not waited for any longer.
+    #[must_use]
+    pub fn last(health: &Health) -> Self {
+        match Self::from(health) {
+            Self { health: HealthWord::Waiting, message } => {
+                Self { health: HealthWord::Unhealthy, message }
+            }
+            settled => settled,
+        }
+    }
 }
 
 impl From<&Health> for HealthDocument {
@@ -179,6 +198,12 @@ pub struct Summary {
     pub not_started: usize,
     /// Whether every operation was done and recorded.
     pub complete: bool,
+    /// How many services were to be started again and were not; left out if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts_failed: usize,
+    /// Whether every service that was waited for works; left out if none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
     /// Why what was done could not be recorded, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory_error: Option<String>,
@@ -203,14 +228,17 @@ impl Subject {
 impl Summary {
     /// Counts the outcomes of a report.
     #[must_use]
-    pub fn of(report: &Report) -> Self {
+    pub fn of(report: &Report, restarts: &[Restart]) -> Self {
+        let is_failed = |it: &&Restart| it.restart == Restarted::Failed;
         Self {
+            restarts_failed: restarts.iter().filter(is_failed).count(),
             done: report.count(|outcome| *outcome == Outcome::Done),
             failed: report.count(|outcome| matches!(outcome, Outcome::Failed { .. })),
             stale: report.count(|outcome| matches!(outcome, Outcome::Stale { .. })),
             skipped: report.count(|outcome| matches!(outcome, Outcome::Skipped { .. })),
             not_started: report.count(|outcome| *outcome == Outcome::NotStarted),
             complete: report.is_complete(),
+            healthy: None,
             inventory_error: report.inventory_error.as_ref().map(ToString::to_string),
             lost_lease: report.lost_lease.clone(),
         }

@@ -18,7 +18,9 @@ pub mod left_over;
 pub mod perform;
 pub mod relocate;
 pub mod report;
+pub mod restarts;
 pub mod rules;
+pub mod running;
 pub mod target;
 
 pub use decide::{Basis, Decision, Guards, decide};

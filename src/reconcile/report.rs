@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::events::Failure;
+use super::restarts::Restart;
 use crate::apply::execute::{Outcome, Report};
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Plan};
@@ -17,6 +18,10 @@ pub struct ReportDocument {
     pub plan: Option<PlanDocument>,
     /// What became of the plan's operations, in their order.
     pub outcomes: Vec<OutcomeDocument>,
+    /// What became of the services that were to be started again, in each room; left out if there
+    /// are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Restart>,
     /// Why not everything was done, if so.
     pub error: Option<Failure>,
 }
@@ -44,7 +49,8 @@ impl ReportDocument {
                 outcome: outcome.clone(),
             }
         });
-        Self { outcomes: outcomes.collect(), plan: Some(PlanDocument::of(plan)), error: None }
+        let plan = Some(PlanDocument::of(plan));
+        Self { plan, outcomes: outcomes.collect(), ..Self::default() }
     }
 
     /// The same, with the reason why not all was done.

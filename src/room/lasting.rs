@@ -36,6 +36,12 @@ pub struct NotEntered {
     pub is_for_good: bool,
 }
 
+impl From<NotEntered> for Error {
+    fn from(refused: NotEntered) -> Self {
+        refused.error
+    }
+}
+
 fn is_for_good(status: Option<u16>) -> bool {
     status.is_some_and(|status| FOR_GOOD.contains(&status))
 }

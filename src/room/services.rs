@@ -38,6 +38,14 @@ pub struct State {
     pub restart_count: u64,
     /// The code with which it last ended.
     pub last_exit_code: Option<i64>,
+    /// Why it does not run, in words. This field is the embedded platform's own; other clients
+    /// ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The names of its agents that are not in the room. This field is the embedded platform's
+    /// own, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Vec<String>>,
 }
 
 /// Starts a service again.

@@ -174,7 +174,8 @@ async fn answer(mut request: Request, enter: UnboundedSender<Session>) -> Respon
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
     let manner = path.rsplit('/').next().unwrap();
-    let manner = *Manner::ALL.iter().find(|known| format!("{known:?}") == manner).unwrap();
+    let is_known = |known: &&Manner| format!("{known:?}").eq_ignore_ascii_case(manner);
+    let manner = *Manner::ALL.iter().find(is_known).unwrap();
     if manner == Manner::Refuses {
         return (StatusCode::UNAUTHORIZED, query["token"].clone()).into_response();
     }

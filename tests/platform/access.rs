@@ -143,10 +143,36 @@ async fn the_role_is_the_callers() {
 }
 
 #[tokio::test]
+async fn a_token_for_a_room_tells_which_project_it_is_in_and_nothing_else_of_it() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    server.send("POST", "/users", json!({"user_id": "ada@example.com"})).await.expect(201);
+    let all = json!({
+        "agents": {}, "developer": {}, "services": {}, "storage": {}, "secrets": {}, "queues": {},
+    });
+    let [narrow, wide, admin] =
+        [json!({}), all, json!({"admin": {}})].map(|scope| token(&key, scope));
+    let profile = "/accounts/profiles/ada@example.com";
+    for token in [&narrow, &wide] {
+        let project = format!("/accounts/projects/{}", server.project);
+        let seen = server.ask("GET", &project).bearer(token).send().await.expect(200).json();
+        assert!(seen.get("settings").is_none(), "{seen}");
+        let refused = server.ask("GET", &format!("{project}/users")).bearer(token).send().await;
+        let told = refused.expect(403).text;
+        assert!(told.contains("the token is for rooms"), "{told}");
+        server.ask("GET", profile).bearer(token).send().await.expect(404);
+        let listed = server.ask("GET", "/accounts/projects").bearer(token).send().await;
+        let listed = listed.expect(200).json();
+        assert_eq!(listed["projects"].as_array().map(Vec::len), Some(1), "{listed}");
+    }
+    server.ask("GET", profile).bearer(&admin).send().await.expect(200);
+}
+
+#[tokio::test]
 async fn a_deleted_key_ends_itself_and_its_tokens() {
     let server = Server::start().await;
     let key = server.key_of(&server.project).await;
-    let token = token(&key, json!({}));
+    let token = token(&key, json!({"admin": {}}));
     let (id, ..) = parts(&key);
     let read = |credential: &str| {
         let path = format!("/accounts/projects/{}/rooms", server.project);
@@ -190,11 +216,11 @@ async fn members_do_what_their_flags_allow() {
     let server = Server::start().await;
     server.room("demo").await;
     let (project, _) = server.other_project("other").await;
-    let reach = [Access::Read, Access::CreateRoom, Access::Write];
+    let reach = [Access::Belong, Access::Read, Access::CreateRoom, Access::Write];
     for (user, is_developer, can_create_rooms, reach) in [
-        ("member", false, false, &reach[..1]),
-        ("creator", false, true, &reach[..2]),
-        ("developer", true, false, &reach[..3]),
+        ("member", false, false, &reach[..2]),
+        ("creator", false, true, &reach[..3]),
+        ("developer", true, false, &reach[..4]),
     ] {
         let flags = json!({
             "user_id": user, "is_developer": is_developer, "can_create_rooms": can_create_rooms,

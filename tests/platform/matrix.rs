@@ -36,6 +36,7 @@ enum Asks {
     Person,
     Owner,
     Participant,
+    Belong,
     Read,
     CreateRoom,
     Write,
@@ -51,6 +52,8 @@ enum Worth {
     Rooms,
     /// It is of another project.
     Elsewhere,
+    /// It is for rooms, and tells which project they are in.
+    Participant,
     Member,
     RoomCreator,
     Developer,
@@ -81,6 +84,7 @@ fn listed(table: &str) -> Vec<Row> {
             "person" => Asks::Person,
             "owner" => Asks::Owner,
             "participant" => Asks::Participant,
+            "belong" => Asks::Belong,
             "read" => Asks::Read,
             "create-room" => Asks::CreateRoom,
             "write" => Asks::Write,
@@ -147,6 +151,7 @@ impl Row {
             Asks::Owner => credential.worth >= Worth::Owner,
             // No token is for the room that is asked for.
             Asks::Participant => false,
+            Asks::Belong => credential.worth >= Worth::Participant,
             Asks::Read => credential.worth >= Worth::Member,
             Asks::CreateRoom => credential.worth >= Worth::RoomCreator,
             Asks::Write => credential.worth >= Worth::Developer,
@@ -280,7 +285,7 @@ impl Credentials {
         scopes.extend([json!({}), json!({"admin": null}), json!({"admin": true})]);
         scopes.extend([json!({"Admin": {}}), json!({"admin": []}), json!(all)]);
         for scope in scopes {
-            self.add(&format!("a token with {scope}"), token(&key, scope), Worth::Member);
+            self.add(&format!("a token with {scope}"), token(&key, scope), Worth::Participant);
         }
         all.insert("admin".to_owned(), json!({}));
         for scope in [json!({"admin": {}}), json!({"admin": {"config": false}}), json!(all)] {
@@ -290,7 +295,7 @@ impl Credentials {
         let mut named = claims(&key, Some(json!({"queues": {}})));
         named["principal"] = json!({"key": parts(&self.server.owner).0, "role": "admin"});
         let named = signed(Algorithm::HS256, &named, &key);
-        self.add("a token that calls itself the owner's", named, Worth::Member);
+        self.add("a token that calls itself the owner's", named, Worth::Participant);
     }
 
     /// People with each role, what they sign, sign in with, and get for a room.
@@ -311,7 +316,7 @@ impl Credentials {
             let full = token(&key, json!({"admin": {}, "queues": {}}));
             self.add(&format!("the {user}'s token with admin"), full, most);
             let plain = token(&key, json!({"queues": {}}));
-            self.add(&format!("the {user}'s token"), plain, Worth::Member);
+            self.add(&format!("the {user}'s token"), plain, Worth::Participant);
             if worth < Worth::Developer {
                 grant(&self.server, &office, user, json!({"admin": {}, "queues": {}})).await;
             }

@@ -80,6 +80,29 @@ async fn whoever_leaves_and_comes_back_brings_no_old_token_back() {
 }
 
 #[tokio::test]
+async fn whoever_may_build_again_brings_no_old_token_back() {
+    let server = Server::start().await;
+    let room = server.room("hall").await;
+    let key = join(&server, "ada", json!({})).await;
+    let grant = json!({"room_id": room, "user_id": "ada", "permissions": {"queues": {}}});
+    server.send("POST", "/room-grants", grant).await.expect(201);
+    let of_member = server.connect(&key, "hall").await;
+    flags(&server, "ada", (true, false)).await;
+    let before = server.connect(&key, "hall").await;
+    let admin = json!({"is_admin": true, "is_developer": false, "can_create_rooms": false});
+    server.send("PUT", "/users/ada", admin).await.expect(200);
+    // From one role that builds to another, nothing was taken back.
+    assert_eq!(role(&server, &before).await, "developer");
+    flags(&server, "ada", (false, true)).await;
+    assert_eq!(role(&server, &before).await, "401");
+    flags(&server, "ada", (true, false)).await;
+    assert_eq!(role(&server, &before).await, "401");
+    assert_eq!(role(&server, &server.connect(&key, "hall").await).await, "developer");
+    // What was given for a grant ends with the grant alone.
+    assert_eq!(role(&server, &of_member).await, "member");
+}
+
+#[tokio::test]
 async fn what_is_given_for_a_room_names_who_stands_behind_it() {
     let server = Server::start().await;
     let room = server.room("hall").await;
@@ -292,7 +315,7 @@ async fn inventories_are_for_those_who_may_build() {
     for file in [".meshagent/sets/s.json", "/.meshagent/sets.json", "notes/.meshagent/x", "a.txt"] {
         server.ask("POST", &path("upload", file)).bearer(&key).text("{}").send().await.expect(201);
     }
-    let member = token(&key, json!({}));
+    let member = join(&server, "ada", json!({})).await;
     let developer = token(&key, json!({"admin": {}}));
     for (file, status) in [
         (".meshagent/sets/s.json", 403),

@@ -81,7 +81,7 @@ impl Visitor {
     }
 
     /// The code with which the platform closes, after whatever else comes.
-    async fn end(&mut self) -> Option<u16> {
+    pub async fn end(&mut self) -> Option<u16> {
         while let Some(Ok(frame)) = self.socket.next().await {
             if let Frame::Close(close) = frame {
                 return close.map(|close| close.code.into());

@@ -9,15 +9,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
+use super::room::entering::Entering;
 use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
-use super::signals::Stopping;
+use super::signals::{PERFORMING, Stopping, WAITING};
 use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -27,7 +30,9 @@ use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
 use crate::reconcile::events::{Event, Failure, Summary};
+use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
+use crate::reconcile::restarts::{self, Restart, Restarting};
 use crate::reconcile::{self, Decision, Performed, Performing, health, left_over};
 use crate::settings::{self, PlatformArgs};
 
@@ -87,8 +92,8 @@ pub struct ApplyArgs {
     policy: PolicyArgs,
     #[command(flatten)]
     perform: PerformArgs,
-    /// Wait until the services that were created or changed work, at most 5m or this long; their
-    /// rooms are entered for that. Exit code 7 if they do not
+    /// Wait until the services that the manifests declare work, at most 5m or this long; their rooms
+    /// are entered for that. Exit code 7 if they do not
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "5m", value_parser = settings::duration)]
     wait: Option<Duration>,
     #[command(flatten)]
@@ -170,7 +175,8 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
         is_only_shown: false,
-        wait: args.wait.map(|most| (most, &platform)),
+        wait: args.wait,
+        platform: &platform,
         args: &args.perform,
     };
     let done = match set {
@@ -212,6 +218,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         saved: None,
         is_only_shown: args.dry_run,
         wait: None,
+        platform: &args.platform,
         args: &args.perform,
     };
     let done = match set {
@@ -235,35 +242,46 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
+    /// What became of the services that were to be started again.
+    restarts: Vec<Restart>,
     /// Why it was not performed, if a rule or the user decided so.
     refused: Option<Error>,
-    /// Whether what was applied works, as far as that was waited for.
-    health: Result<()>,
+    /// Whether what was applied works, if that was waited for.
+    health: Option<Result<()>>,
+    /// What listens for signals until the program ends, if it was waited.
+    _stopping: Option<Stopping>,
 }
 
 /// Reports how a run ended, even one without a plan: as text or as an event, and in the requested
 /// file. A plan that was only shown ends when it was.
 fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, refused, health }) => {
+        Ok(Ran { plan, performed, restarts, refused, health, _stopping }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
                     print_event(&Event::Error(Failure::of(error)));
                 }
             } else if args.output == ApplyFormat::Json {
-                print_event(&Event::Summary(Summary::of(report)));
+                let healthy = health.as_ref().map(Result::is_ok);
+                print_event(&Event::Summary(Summary { healthy, ..Summary::of(report, &restarts) }));
             } else if !plan.is_empty() && !is_only_shown {
                 output::data(&summary(&plan, report));
             }
             let ledger = match &args.report {
-                Some(_) => ReportDocument::of(&plan, report),
+                Some(_) => ReportDocument {
+                    restarts: restarts.clone(),
+                    ..ReportDocument::of(&plan, report)
+                },
                 None => ReportDocument::default(),
             };
             drop_in_background(plan);
             let verdict = || match is_only_shown {
                 true => Ok(()),
-                false => performed.verdict().and(health),
+                false => performed
+                    .verdict()
+                    .and(restarts::verdict(&restarts))
+                    .and(health.unwrap_or(Ok(()))),
             };
             (ledger, refused.map_or_else(verdict, Err))
         }
@@ -296,8 +314,10 @@ struct Run<'a> {
     saved: Option<&'a Saved>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
-    /// How long it is waited at most until everything works, and how rooms are reached for that.
-    wait: Option<(Duration, &'a PlatformArgs)>,
+    /// How long it is waited at most until everything works.
+    wait: Option<Duration>,
+    /// How rooms are reached.
+    platform: &'a PlatformArgs,
     args: &'a PerformArgs,
 }
 
@@ -318,6 +338,7 @@ impl Run<'_> {
             }
             None => decision?,
         };
+        let awaited = self.wait.map(|_| health::awaited(&decision, self.policy));
         drop_in_background(std::mem::take(&mut decision.basis));
         let plan = &decision.plan;
         if let Some(findings) = leftover.and_then(|leftover| leftover.findings(plan)) {
@@ -332,32 +353,44 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
-        let mut health = Ok(());
+        let (mut restarts, mut health, mut stopping) = (Vec::new(), None, None);
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
-                let performed = self.execute(connection, &decision, folder).await?;
+                let performed;
+                (performed, restarts) = self.execute(connection, &decision, folder).await?;
                 self.end_left_over(connection, &decision).await?;
-                health = self.wait(connection, plan, &performed).await;
+                let is_done =
+                    performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
+                if let Some(awaited) = awaited.filter(|_| is_done) {
+                    let stop = CancellationToken::new();
+                    if performed.is_stopped {
+                        stop.cancel();
+                    }
+                    // The system has allowed it once.
+                    stopping = Stopping::new(stop.clone(), WAITING).ok();
+                    health = self.wait(connection, plan, &awaited, &stop).await;
+                }
                 (performed, None)
             }
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
-        Ok(Ran { plan: decision.plan, performed, refused, health })
+        let plan = decision.plan;
+        Ok(Ran { plan, performed, restarts, refused, health, _stopping: stopping })
     }
 
-    /// Waits until what was applied works, if that is wanted and all of it was done.
+    /// Waits until services work, if that is wanted. Nothing comes of it where none is looked at.
     async fn wait(
         &self,
         connection: &Connection,
         plan: &Plan,
-        performed: &Performed,
-    ) -> Result<()> {
-        let Some((most, platform)) = self.wait.filter(|_| performed.report.is_complete()) else {
-            return Ok(());
-        };
-        let waiting = Waiting { connection, platform, plan, format: self.args.output };
-        health::verdict(&waiting.wait(performed, most).await?)
+        awaited: &[Awaited],
+        stop: &CancellationToken,
+    ) -> Option<Result<()>> {
+        let (platform, format) = (self.platform, self.args.output);
+        let waiting = Waiting { connection, platform, plan, format, stop };
+        let outcomes = waiting.wait(awaited, self.wait?).await;
+        (!outcomes.is_empty()).then(|| health::verdict(&outcomes, stop.is_cancelled()))
     }
 
     /// Whether something is to be destroyed of which the set owns nothing where it was looked for.
@@ -436,13 +469,14 @@ impl Run<'_> {
         }
     }
 
-    /// Performs the plan, until a signal stops it.
+    /// Performs the plan, and starts services again that it changes the variables of, until a signal
+    /// stops it.
     async fn execute(
         &self,
         connection: &Connection,
         decision: &Decision,
         folder: &Path,
-    ) -> Result<Performed> {
+    ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
@@ -450,11 +484,28 @@ impl Run<'_> {
             break_lock: self.args.break_lock,
             ..Performing::in_folder(folder, progress.as_ref())
         };
-        let stopping = Stopping::new(performing.stop.clone())?;
+        let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;
+        let stop = performing.stop;
         drop(progress);
+        let performed = performed?;
+        let restarting = Restarting {
+            plan: &decision.plan,
+            report: &performed.report,
+            reader: &connection.client.reader(),
+            enter: async |project: &str, room: &str| {
+                let entering = Entering::ask_in(connection, project, room).await?;
+                entering.enter(self.platform).await
+            },
+            stop: &stop,
+        };
+        let tell = |restart: &Restart| match self.args.output {
+            ApplyFormat::Text => output::note(&restart.line()),
+            ApplyFormat::Json => print_event(&Event::Restarted(restart.clone())),
+        };
+        let restarts = restarting.perform(tell).await;
         drop(stopping);
-        performed
+        Ok((performed, restarts))
     }
 }
 

@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio_util::sync::CancellationToken;
 
 use super::ApplyFormat;
 use super::progress::print as print_event;
-use crate::api::project;
 use crate::commands::room::entering::Entering;
 use crate::connection::Connection;
-use crate::dialect::Speaks;
-use crate::error::Result;
+use crate::error::{Result, with_causes};
 use crate::output;
 use crate::plan::Plan;
-use crate::reconcile::Performed;
-use crate::reconcile::events::Event;
-use crate::reconcile::health::{Awaited, Health, Patience, awaited, watch};
+use crate::reconcile::events::{Event, HealthDocument};
+use crate::reconcile::health::{Awaited, Health, Patience, watch};
+use crate::reconcile::running::{self, project_id};
 use crate::settings::PlatformArgs;
 
 /// In how many rooms it is waited at once.
@@ -33,43 +32,74 @@ pub struct Waiting<'a> {
     pub plan: &'a Plan,
     /// How it is told.
     pub format: ApplyFormat,
+    /// Cancelled when it is not waited any longer.
+    pub stop: &'a CancellationToken,
+}
+
+/// A service in a room, or one of which it is not known in which rooms it is.
+struct Place {
+    awaited: Awaited,
+    /// The project and the room.
+    room: Result<(String, String), Health>,
 }
 
 impl Waiting<'_> {
-    /// Waits until the services that were created or changed work; how they are then, by the names
-    /// under which they are shown.
-    ///
-    /// # Errors
-    ///
-    /// A room cannot be entered; the platform cannot be asked which rooms run.
-    pub async fn wait(
-        &self,
-        performed: &Performed,
-        most: Duration,
-    ) -> Result<Vec<(String, Health)>> {
+    /// Waits until the services work; how they are then, by the names under which they are shown.
+    pub async fn wait(&self, services: &[Awaited], most: Duration) -> Vec<(String, Health)> {
+        if services.is_empty() {
+            self.note("there is no service to wait for".to_owned());
+        }
+        let mut outcomes: Vec<(Awaited, String, Health)> = Vec::new();
         let mut rooms: BTreeMap<(String, String), Vec<Awaited>> = BTreeMap::new();
-        for awaited in awaited(self.plan, performed) {
-            let project = awaited.key.project.clone();
-            let names = match &awaited.key.room {
-                Some(room) => vec![room.clone()],
-                None => self.running(&project).await?,
-            };
-            if names.is_empty() {
-                let address = self.plan.address(&awaited.key);
-                self.note(format!("{address} is not checked: no room of the project runs"));
-            }
-            for name in names {
-                rooms.entry((project.clone(), name)).or_default().push(awaited.clone());
+        for awaited in services {
+            for Place { awaited, room } in self.places(awaited).await {
+                match room {
+                    Ok(room) => rooms.entry(room).or_default().push(awaited),
+                    Err(health) => {
+                        let address = self.plan.address(&awaited.key);
+                        self.tell(&address, &awaited, &health);
+                        outcomes.push((awaited, address, health));
+                    }
+                }
             }
         }
         let watching = rooms.iter().map(|(room, services)| self.in_room(room, services, most));
         let mut watching = stream::iter(watching).buffer_unordered(ROOMS);
-        let mut outcomes = Vec::new();
-        while let Some(outcome) = watching.next().await {
-            outcomes.extend(outcome?);
+        while let Some(seen) = watching.next().await {
+            outcomes.extend(seen);
         }
-        outcomes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(outcomes)
+        outcomes.sort_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        let told = outcomes.into_iter().map(|(awaited, address, health)| {
+            self.tell_last(&address, &awaited, &health);
+            (address, health)
+        });
+        told.collect()
+    }
+
+    /// Where a service is looked at.
+    async fn places(&self, awaited: &Awaited) -> Vec<Place> {
+        let key = &awaited.key;
+        let place = |room| Place { awaited: awaited.clone(), room };
+        let rooms = match &key.room {
+            Some(room) => Ok(vec![room.clone()]),
+            None => match self.stop.run_until_cancelled(self.running(&key.project)).await {
+                Some(running) => running.map_err(|error| with_causes(&error)),
+                None => Err("stopped".to_owned()),
+            },
+        };
+        match rooms {
+            Ok(rooms) => {
+                if rooms.is_empty() {
+                    let address = self.plan.address(key);
+                    self.note(format!("{address} is not checked: no room of the project runs"));
+                }
+                rooms.into_iter().map(|room| place(Ok((key.project.clone(), room)))).collect()
+            }
+            Err(why) => {
+                let told = format!("it is not known which rooms of the project run: {why}");
+                vec![place(Err(Health::Waits(told)))]
+            }
+        }
     }
 
     async fn in_room(
@@ -77,11 +107,12 @@ impl Waiting<'_> {
         (project, room): &(String, String),
         services: &[Awaited],
         most: Duration,
-    ) -> Result<Vec<(String, Health)>> {
-        let id = self.id_of(project).await?;
+    ) -> Vec<(Awaited, String, Health)> {
         let enter = async || {
+            let reader = self.connection.client.reader();
+            let id = project_id(self.plan, &reader, project).await?;
             let entering = Entering::ask_in(self.connection, &id, room).await?;
-            entering.enter(self.platform).await
+            Ok(entering.enter(self.platform).await?)
         };
         let shown = |awaited: &Awaited| {
             let address = self.plan.address(&awaited.key);
@@ -90,31 +121,15 @@ impl Waiting<'_> {
                 None => format!("{address} in room {room}"),
             }
         };
-        let tell = |awaited: &Awaited, health: &Health| self.tell(shown(awaited), awaited, health);
-        let outcomes = watch(services, Patience::of(most), enter, tell).await?;
-        let named = services.iter().map(shown).zip(outcomes);
-        Ok(named.map(|(address, (_, health))| (address, health)).collect())
-    }
-
-    async fn id_of(&self, project: &str) -> Result<String> {
-        let known = self.plan.projects.get(project).and_then(|it| it.id.clone());
-        match known {
-            Some(id) => Ok(id),
-            None => project::id_of(&self.connection.client.reader(), project).await,
-        }
+        let tell = |awaited: &Awaited, health: &Health| self.tell(&shown(awaited), awaited, health);
+        let seen = watch(services, Patience::of(most), enter, self.stop, tell).await;
+        let named = services.iter().zip(seen);
+        named.map(|(awaited, health)| (awaited.clone(), shown(awaited), health)).collect()
     }
 
     /// The rooms of a project that run.
     async fn running(&self, project: &str) -> Result<Vec<String>> {
-        let reader = self.connection.client.reader();
-        let listing = reader.dialect().sessions(&self.id_of(project).await?);
-        let sessions = reader.items(&listing.request, listing.envelope).await?;
-        let active = sessions.iter().filter(|session| session["is_active"] == true);
-        let names = active.filter_map(|session| session["room_name"].as_str().map(str::to_owned));
-        let mut names: Vec<String> = names.collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
+        running::rooms(self.plan, &self.connection.client.reader(), project).await
     }
 
     fn note(&self, message: String) {
@@ -124,17 +139,27 @@ impl Waiting<'_> {
         }
     }
 
-    fn tell(&self, address: String, awaited: &Awaited, health: &Health) {
+    fn tell(&self, address: &str, awaited: &Awaited, health: &Health) {
         match self.format {
-            ApplyFormat::Json => {
-                let key = awaited.key.clone();
-                print_event(&Event::Health { address, key, health: health.into() });
-            }
+            ApplyFormat::Json => self.tell_event(address, awaited, health.into()),
             ApplyFormat::Text => output::note(&match health {
                 Health::Works => format!("{address} works"),
                 Health::Waits(what) => format!("{address}: {what}"),
                 Health::Broken(what) => format!("{address} cannot work: {what}"),
             }),
         }
+    }
+
+    /// Tells programs of a service that does not work and is not waited for any longer; people
+    /// read it in the error.
+    fn tell_last(&self, address: &str, awaited: &Awaited, health: &Health) {
+        if self.format == ApplyFormat::Json && matches!(health, Health::Waits(_)) {
+            self.tell_event(address, awaited, HealthDocument::last(health));
+        }
+    }
+
+    fn tell_event(&self, address: &str, awaited: &Awaited, health: HealthDocument) {
+        let (address, key) = (address.to_owned(), awaited.key.clone());
+        print_event(&Event::Health { address, key, health });
     }
 }

@@ -12,6 +12,7 @@ use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::room::client::{Incoming, Room};
 use crate::room::handshake::Unconnected;
+use crate::room::lasting::NotEntered;
 use crate::settings::{PlatformArgs, is_insecure, variable};
 
 /// A way into a room.
@@ -39,7 +40,7 @@ impl Entering {
     ///
     /// # Errors
     /// Errors of the platform.
-    pub async fn ask(connection: &Connection, room: &str) -> Result<Self> {
+    pub async fn ask(connection: &Connection, room: &str) -> Result<Self, NotEntered> {
         Self::ask_in(connection, connection.project_id().await?, room).await
     }
 
@@ -48,7 +49,11 @@ impl Entering {
     /// # Errors
     ///
     /// As [`Self::ask`].
-    pub async fn ask_in(connection: &Connection, project: &str, room: &str) -> Result<Self> {
+    pub async fn ask_in(
+        connection: &Connection,
+        project: &str,
+        room: &str,
+    ) -> Result<Self, NotEntered> {
         let client = &connection.client;
         let request = client.dialect().connect(project, room);
         let answer = client.send_json(&request).await?;

@@ -126,19 +126,20 @@ impl RoomArgs {
             let enter = async || {
                 let entering = match connection {
                     Some(connection) => Entering::ask(connection, &room).await,
-                    None => Entering::invited(&room, &self.platform)
-                        .ok_or_else(|| Error::failed("there is no token for the room any more")),
+                    None => Entering::invited(&room, &self.platform).ok_or_else(|| {
+                        Error::failed("there is no token for the room any more").into()
+                    }),
                 };
                 let entered = match entering {
-                    Ok(entering) => entering.enter(&self.platform).await,
-                    Err(error) => Err(error),
+                    Ok(entering) => entering.enter(&self.platform).await.map_err(NotEntered::from),
+                    Err(refused) => Err(refused),
                 };
                 // A room that cannot be entered at first is not waited for.
                 let is_first = !was_there;
                 was_there |= entered.is_ok();
-                entered.map_err(|error| {
-                    let known = NotEntered::from(error);
-                    NotEntered { is_for_good: known.is_for_good || is_first, ..known }
+                entered.map_err(|known| NotEntered {
+                    is_for_good: known.is_for_good || is_first,
+                    ..known
                 })
             };
             let work = async |room: &Room, incoming: Incoming| {

@@ -66,6 +66,7 @@ fn rows(told: &Services) -> Vec<Value> {
             row.insert(name.to_owned(), value);
         }
         row.insert("last_exit_code".to_owned(), state["last_exit_code"].clone());
+        row.insert("message".to_owned(), state["message"].clone());
         row.insert("service".to_owned(), service);
         Value::Object(row)
     };
@@ -103,6 +104,7 @@ impl InRoom for ServiceListArgs {
                 "restart_scheduled_at",
                 "restart_count",
                 "last_exit_code",
+                "message",
             ],
             name: "name",
             none: "the room has no services",
@@ -172,6 +174,7 @@ mod tests {
             state: "running".to_owned(),
             started_at: Some(1.5),
             restart_count: 2,
+            message: Some("it was full".to_owned()),
             ..State::default()
         };
         let other = json!({"id": "j", "metadata": {"name": "m"}});
@@ -182,6 +185,10 @@ mod tests {
         let rows = rows(&told);
         assert_eq!(rows[0]["started_at"], "1970-01-01T00:00:01Z");
         assert_eq!((&rows[0]["state"], &rows[0]["restart_count"]), (&json!("running"), &json!(2)));
+        assert_eq!(
+            (&rows[0]["message"], &rows[1]["message"]),
+            (&json!("it was full"), &Value::Null)
+        );
         assert_eq!((&rows[1]["state"], &rows[1]["image"]), (&Value::Null, &Value::Null));
     }
 }

@@ -62,7 +62,7 @@ impl Dialect for V0_31 {
 
     fn active_sessions(&self, project: &str) -> Listing {
         let request = Request::get(&["accounts", "projects", project, "sessions", "active"]);
-        Listing { request, envelope: "sessions", page: None }
+        Listing { request, ..self.sessions(project) }
     }
 
     fn events(&self, project: &str, session: &str) -> Listing {

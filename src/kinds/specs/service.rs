@@ -1,6 +1,6 @@
 //! `kind: Service`: what runs in a room or in every room of a project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -58,6 +58,22 @@ impl ServiceSpec {
         let endpoints = self.ports.iter().flatten().flat_map(|port| &port.endpoints);
         let mut servers = endpoints.filter_map(|endpoint| endpoint.mcp.as_ref());
         servers.any(|server| server.require_approval == Some(RequireApproval::Always))
+    }
+
+    /// The names of the participants that it brings into a room: its agents, and whom its
+    /// endpoints call.
+    #[must_use]
+    pub fn participants(&self) -> BTreeSet<&str> {
+        let agents = self.agents.iter().flatten().map(|agent| agent.name.as_str());
+        let endpoints = self.ports.iter().flatten().flat_map(|port| &port.endpoints);
+        let called = endpoints.filter_map(|endpoint| endpoint.meshagent.as_ref());
+        agents.chain(called.map(|called| called.identity.as_str())).collect()
+    }
+
+    /// Whether it starts only when it is asked for.
+    #[must_use]
+    pub fn is_on_demand(&self) -> bool {
+        self.container.as_ref().is_some_and(|container| container.on_demand == Some(true))
     }
 }
 

@@ -3,7 +3,8 @@
 //! objects that do not, and `leavers` about objects that are not declared any more. `claims` judges
 //! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
 //! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
-//! that something refers to. `kept_back` handles fields that are left to others, and writes that
+//! that something refers to. `restarts` finds what reads a changed value only when it starts.
+//! `kept_back` handles fields that are left to others, and writes that
 //! are impossible because of that.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ mod names;
 mod owned;
 mod present;
 mod remembered;
+mod restarts;
 mod unread;
 
 pub use asked::{Adopt, Policy, Prune};
@@ -147,6 +149,7 @@ pub fn plan(
     planner.hint_at_renames();
     planner.hint_at_unsaid_renames();
     planner.tell_others_of_renames();
+    planner.decide_restarts();
     let edges = planner.edges();
     for operation in &mut planner.operations {
         operation.before = state

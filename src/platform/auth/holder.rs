@@ -125,12 +125,14 @@ struct Membership {
     /// When the user joined it, as a place in the order of all revisions; `None` if the user is
     /// not a member.
     joined: Option<i64>,
+    /// Since when the user may build in it, in the same order.
+    builds_since: Option<i64>,
     is_admin: Option<bool>,
     is_developer: Option<bool>,
     can_create_rooms: Option<bool>,
 }
 
-of_row!(Membership { owns, joined, is_admin, is_developer, can_create_rooms });
+of_row!(Membership { owns, joined, builds_since, is_admin, is_developer, can_create_rooms });
 
 impl Membership {
     fn role(&self) -> Option<Role> {
@@ -188,7 +190,7 @@ impl Standing {
         let standing = sqlx::query_as(
             "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest, k.secret, \
              p.id AS project, COALESCE(p.owner_user_id = k.user_id, FALSE) AS owns, \
-             m.seq AS joined, m.is_admin, m.is_developer, m.can_create_rooms, \
+             m.seq AS joined, m.builds_since, m.is_admin, m.is_developer, m.can_create_rooms, \
              ($3 IS NULL OR EXISTS (SELECT 1 FROM sign_ins WHERE id = $3 AND key_id = k.id)) \
              AS goes_on, \
              ($4 IS NULL OR EXISTS (SELECT 1 FROM room_grants g JOIN rooms r ON r.id = g.room_id \
@@ -216,6 +218,12 @@ impl Standing {
     /// When the key's user joined the project; `None` without a user.
     pub const fn joined(&self) -> Option<i64> {
         self.membership.joined
+    }
+
+    /// Since when the key's user may build in the project; `None` without a user, and for one who
+    /// could before this was noted.
+    pub const fn builds_since(&self) -> Option<i64> {
+        self.membership.builds_since
     }
 
     /// The holder's role in the project: a person's own role, or admin of the key's project.

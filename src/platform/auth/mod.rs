@@ -11,7 +11,7 @@
 //! | API key of a project | admin of that project, nothing elsewhere |
 //! | access token of a sign-in, `oa-…` | what the key that it was proven with is; ends with that key |
 //! | participant token without an `api` grant | none: it is for rooms |
-//! | participant token with an `api` grant | member of the project it is signed for |
+//! | participant token with an `api` grant | participant in the project it is signed for: it sees which project that is, and works in rooms |
 //! | participant token whose `api` grant has `admin` | developer there; never admin, because a token that ends must not make keys that do not |
 //!
 //! A participant token never allows more than its holder may do at that moment (see
@@ -58,6 +58,8 @@ pub enum Access {
     Owner,
     /// To enter a room, with a participant token for it.
     Participant,
+    /// To belong to a project: what tells somebody where they are.
+    Belong,
     /// To read in a project.
     Read,
     /// To create rooms in a project.
@@ -71,6 +73,9 @@ pub enum Access {
 /// The role of a caller in a project; each includes all roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Works in rooms, and reads nothing of the project: a token that was handed to somebody with
+    /// a scope for rooms.
+    Participant,
     /// Reads.
     Member,
     /// Reads and creates rooms.
@@ -82,10 +87,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word for it in the API; room creators are members there.
+    /// The word for it in the API; room creators and participants are members there.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Member | Self::RoomCreator => "member",
+            Self::Participant | Self::Member | Self::RoomCreator => "member",
             Self::Developer => "developer",
             Self::Admin => "admin",
         }
@@ -95,7 +100,8 @@ impl Role {
     pub fn reaches(self, access: Access) -> bool {
         match access {
             Access::Open | Access::Signed | Access::Owner | Access::Participant => true,
-            Access::Read => true,
+            Access::Belong => true,
+            Access::Read => self >= Self::Member,
             Access::CreateRoom => self >= Self::RoomCreator,
             Access::Write => self >= Self::Developer,
             Access::Admin => self >= Self::Admin,
@@ -148,6 +154,14 @@ impl Principal {
             Self::Holder(Holder { person: Some(_), .. }) => None,
             Self::Holder(Holder { project, .. }) => Some(project),
             Self::Participant(participant) => Some(&participant.claims.sub),
+        }
+    }
+
+    /// Whether it reads in its project. A participant does if its token has `admin`.
+    pub fn reads(&self) -> bool {
+        match self {
+            Self::Holder(_) => true,
+            Self::Participant(participant) => participant.role.reaches(Access::Read),
         }
     }
 
@@ -304,8 +318,13 @@ pub async fn admit(
     if let Some(project) = project {
         let caller = caller(principal.clone(), project, role)?;
         if !caller.role.reaches(access) {
-            let message = format!("the role {:?} does not allow this", caller.role.word());
-            return Err(Refusal::Forbidden(message));
+            return Err(Refusal::Forbidden(match caller.role {
+                Role::Participant => {
+                    "the token is for rooms: its api grant has no \"admin\", which this needs"
+                        .into()
+                }
+                role => format!("the role {:?} does not allow this", role.word()),
+            }));
         }
         parts.extensions.insert(caller);
     }
@@ -380,12 +399,14 @@ mod tests {
 
     #[test]
     fn roles_reach_what_the_table_says() {
-        let accesses = [Access::Read, Access::CreateRoom, Access::Write, Access::Admin];
+        let accesses =
+            [Access::Belong, Access::Read, Access::CreateRoom, Access::Write, Access::Admin];
         let table = [
-            (Role::Member, [true, false, false, false]),
-            (Role::RoomCreator, [true, true, false, false]),
-            (Role::Developer, [true, true, true, false]),
-            (Role::Admin, [true, true, true, true]),
+            (Role::Participant, [true, false, false, false, false]),
+            (Role::Member, [true, true, false, false, false]),
+            (Role::RoomCreator, [true, true, true, false, false]),
+            (Role::Developer, [true, true, true, true, false]),
+            (Role::Admin, [true, true, true, true, true]),
         ];
         for (role, reach) in table {
             assert_eq!(accesses.map(|access| role.reaches(access)), reach, "{role:?}");

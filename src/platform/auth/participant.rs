@@ -47,6 +47,10 @@ pub struct Given {
     /// not become valid again if the user leaves and comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joined: Option<i64>,
+    /// Since when the user may build in the project, in the same order; only if it was given for
+    /// that. Old tokens do not become valid again, either, if the user may build again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    builds_since: Option<i64>,
     /// The sign-in that proved the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sign_in: Option<String>,
@@ -69,9 +73,11 @@ impl Given {
         grant: Option<i64>,
     ) -> Result<Self> {
         let user = holder.person.as_ref().map(|person| person.id.clone());
+        let (joined, builds_since) = membership(reads, project, user.as_deref()).await?;
         Ok(Self {
             key: holder.key.clone(),
-            joined: joined(reads, project, user.as_deref()).await?,
+            joined,
+            builds_since: builds_since.filter(|_| grant.is_none()),
             user,
             sign_in: holder.sign_in.clone(),
             grant,
@@ -98,10 +104,11 @@ impl Given {
             grant: self.grant,
         };
         let Some(standing) = Standing::of(reads, &question).await? else { return Ok(None) };
-        let joined = standing.joined();
         let Some(role) = standing.role() else { return Ok(None) };
-        let is_in_force = standing.goes_on && standing.is_granted && joined == self.joined;
-        let suffices = self.grant.is_some() || role >= Role::Developer;
+        let is_member = standing.joined() == self.joined;
+        let is_in_force = standing.goes_on && standing.is_granted && is_member;
+        let builds = role >= Role::Developer && standing.builds_since() == self.builds_since;
+        let suffices = self.grant.is_some() || builds;
         let Some(holder) = standing.key.holder().filter(|_| is_in_force && suffices) else {
             return Ok(None);
         };
@@ -115,16 +122,17 @@ impl Given {
     }
 }
 
-/// When a user joined a project; `None` without a user.
-async fn joined(reads: &SqlitePool, project: &str, user: Option<&str>) -> Result<Option<i64>> {
-    let Some(user) = user else { return Ok(None) };
-    let joined =
-        sqlx::query_scalar("SELECT seq FROM members WHERE project_id = $1 AND user_id = $2")
-            .bind(project)
-            .bind(user)
-            .fetch_optional(reads)
-            .await?;
-    Ok(joined)
+/// When a user joined a project, and since when they may build in it; nothing without a user.
+async fn membership(
+    reads: &SqlitePool,
+    project: &str,
+    user: Option<&str>,
+) -> Result<(Option<i64>, Option<i64>)> {
+    let Some(user) = user else { return Ok((None, None)) };
+    let sql = "SELECT seq, builds_since FROM members WHERE project_id = $1 AND user_id = $2";
+    let row: Option<(i64, Option<i64>)> =
+        sqlx::query_as(sql).bind(project).bind(user).fetch_optional(reads).await?;
+    Ok(row.map_or((None, None), |(joined, builds_since)| (Some(joined), builds_since)))
 }
 
 impl Participant {
@@ -176,7 +184,7 @@ impl Participant {
         claims.sub = project;
         let builds = role >= Role::Developer;
         let participant = Self { claims, holder, given, role, builds, lends: false };
-        let granted = participant.scope().map_or(Role::Member, role_of);
+        let granted = participant.scope().map_or(Role::Participant, role_of);
         Ok(Self { role: role.min(granted), ..participant })
     }
 
@@ -276,11 +284,12 @@ impl Participant {
     }
 }
 
-/// The highest role that a scope gives in a project: never admin, because a token that expires
+/// The highest role that a scope gives in a project. What else it grants is for rooms, and nobody who
+/// was handed a token for a room reads the project with it. It is never admin, because a token that expires
 /// must not create keys that do not.
 fn role_of(scope: &Value) -> Role {
     match scope.get("admin") {
         Some(Value::Object(_)) => Role::Developer,
-        _ => Role::Member,
+        _ => Role::Participant,
     }
 }

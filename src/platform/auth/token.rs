@@ -72,7 +72,9 @@ impl Claims {
 /// Nothing in the result may be trusted before [`verify`].
 pub fn unverified(token: &str) -> Option<Claims> {
     let header = jsonwebtoken::decode_header(token).ok()?;
-    if header.alg != Algorithm::HS256 {
+    // RFC 7515, 4.1.11: a token with an extension that must be understood, and is not, is refused.
+    // None is understood here.
+    if header.alg != Algorithm::HS256 || header.crit.is_some() {
         return None;
     }
     jsonwebtoken::dangerous::insecure_decode_claims(token).ok()
@@ -124,6 +126,14 @@ mod tests {
         assert!(verify(&token, &other).is_none());
         let ended = sign(&claims(Some(1)), &secret).expect("a token");
         assert!(verify(&ended, &secret).is_none());
+    }
+
+    #[test]
+    fn a_token_with_an_extension_that_must_be_understood_is_not_even_read() {
+        let header = Header { crit: Some(vec!["x".into()]), ..Header::new(Algorithm::HS256) };
+        let key = EncodingKey::from_secret(b"secret");
+        let token = jsonwebtoken::encode(&header, &claims(None), &key).expect("a token");
+        assert!(unverified(&token).is_none());
     }
 
     #[test]

@@ -1,23 +1,34 @@
 //! What happens in rooms is told to the project's webhooks, with further attempts where one fails.
+//!
+//! What is told waits in the store, and each webhook is served for itself: one that is slow or
+//! fails holds up nobody else. What is told to it keeps its order, so it hears of nothing before
+//! the event before that was delivered, or given up. What still waits when the process ends is
+//! delivered by the next one that has the rooms. So a receiver may hear of an event twice, with the
+//! same id.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use super::House;
-use crate::api::post::Webhook;
+use crate::api::post::{self, Webhook};
 use crate::error::with_causes;
 use crate::notice;
-use crate::platform::objects::deliveries::{Delivered, Target, record, targets};
+use crate::platform::objects::deliveries::{
+    Event, Outcome, Target, Waiting, awaited, note, record, target, waiting,
+};
 use crate::platform::objects::stored;
 use crate::platform::store::Store;
 
-/// How many events of a room may wait to be told, and how many deliveries to be tried again.
-const WAITING: usize = 1000;
+/// How many events may wait for a webhook.
+const MOST: usize = 10_000;
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,111 +41,282 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(60),
 ];
 
-/// Delivers. Clones share the limit.
+/// How many outcomes may wait to be recorded, for each webhook, and how long to wait before that
+/// is tried again.
+const RECORDED: usize = 256;
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long it may take to end once nothing is posted any more.
+const ENDING: Duration = Duration::from_millis(500);
+
+/// How much is tried, and how long.
 #[derive(Debug, Clone)]
-pub struct Deliveries {
-    store: Arc<Store>,
-    secret: Option<SecretString>,
-    /// Limits what is tried again.
-    again: Arc<Semaphore>,
+struct Bounds {
+    most: usize,
+    patience: Duration,
+    pauses: Vec<Duration>,
 }
 
-/// What is told.
+/// Delivers. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct Event {
-    /// The project.
-    pub project: String,
-    /// What happened, such as `room.started`.
-    pub kind: &'static str,
-    /// An object.
-    pub data: Value,
+pub struct Deliveries(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<Store>,
+    secret: Option<SecretString>,
+    bounds: Bounds,
+    /// Signals that what fails now is left to the next process.
+    closing: CancellationToken,
+    /// Signals that nobody waits for answers any more.
+    cut: CancellationToken,
+    served: Mutex<Served>,
+}
+
+/// The webhooks that something is being delivered to.
+#[derive(Debug, Default)]
+struct Served {
+    /// By their ids; whether something was noted for it since what waits was last read.
+    webhooks: HashMap<String, bool>,
+    tasks: JoinSet<()>,
+    is_closed: bool,
+}
+
+/// Whether to go on with the next delivery.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
 }
 
 impl Deliveries {
     /// Delivers for the webhooks in a store; signed if there is a secret.
     pub fn new(store: Arc<Store>, secret: Option<SecretString>) -> Self {
-        Self { store, secret, again: Arc::new(Semaphore::new(WAITING)) }
+        let bounds = Bounds { most: MOST, patience: PATIENCE, pauses: PAUSES.to_vec() };
+        Self::within(store, secret, bounds)
+    }
+
+    fn within(store: Arc<Store>, secret: Option<SecretString>, bounds: Bounds) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            secret,
+            bounds,
+            closing: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            served: Mutex::default(),
+        }))
     }
 
     /// What webhooks are signed with.
-    pub const fn secret(&self) -> Option<&SecretString> {
-        self.secret.as_ref()
+    pub fn secret(&self) -> Option<&SecretString> {
+        self.0.secret.as_ref()
     }
 
-    /// A way to tell the events of one room, in their order, and what delivers them. An event that
-    /// is told while too many wait is left out.
-    pub fn in_order(
+    fn served(&self) -> MutexGuard<'_, Served> {
+        self.0.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells events to the webhooks of a project that want them: they are on disk, and will be
+    /// delivered. What is left out because too much waits is counted for that webhook.
+    pub async fn tell(&self, project: &str, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        match note(&self.0.store, project, (events, self.0.bounds.most)).await {
+            Ok(noted) => {
+                for one in noted {
+                    if one.left_out > 0 {
+                        let what = format!("the webhook {:?} is too slow", one.target.name);
+                        notice::tell(&what, "events are left out for it, and counted");
+                    }
+                    self.wake(one.target.id);
+                }
+            }
+            Err(refusal) => notice::tell("events were not noted for webhooks", &refusal),
+        }
+    }
+
+    /// Delivers what an earlier process left.
+    pub async fn resume(&self) {
+        match awaited(&self.0.store).await {
+            Ok(webhooks) => webhooks.into_iter().for_each(|(webhook, _)| self.wake(webhook)),
+            Err(refusal) => notice::tell("what waits for webhooks was not read", &refusal),
+        }
+    }
+
+    /// Sees to it that what waits for a webhook is delivered.
+    fn wake(&self, webhook: String) {
+        let mut served = self.served();
+        if served.is_closed {
+            return;
+        }
+        let Served { webhooks, tasks, .. } = &mut *served;
+        while tasks.try_join_next().is_some() {}
+        match webhooks.entry(webhook) {
+            Entry::Occupied(mut entry) => *entry.get_mut() = true,
+            Entry::Vacant(entry) => {
+                let (this, webhook) = (self.clone(), entry.key().clone());
+                entry.insert(true);
+                tasks.spawn(async move { this.serve(&webhook).await });
+            }
+        }
+    }
+
+    /// Whether to look again what waits for a webhook; if not, it is served no more.
+    fn goes_on(&self, webhook: &str) -> bool {
+        let mut served = self.served();
+        let was_noted = served.webhooks.get_mut(webhook).is_some_and(std::mem::take);
+        if !was_noted {
+            served.webhooks.remove(webhook);
+        }
+        was_noted
+    }
+
+    /// Delivers what waits for a webhook.
+    async fn serve(&self, webhook: &str) {
+        while self.goes_on(webhook) {
+            let (tell, told) = mpsc::channel(RECORDED);
+            tokio::join!(self.deliver_all(webhook, tell), self.record_all(webhook, told));
+        }
+    }
+
+    async fn deliver_all(&self, webhook: &str, tell: mpsc::Sender<Outcome>) {
+        let (mut after, mut client) = (0, None);
+        loop {
+            let next = match waiting(&self.0.store, webhook, after).await {
+                Ok(next) => next,
+                Err(refusal) => {
+                    return notice::tell("what waits for webhooks was not read", &refusal);
+                }
+            };
+            if next.is_empty() {
+                return;
+            }
+            for one in next {
+                if self.deliver(webhook, &one, (&mut client, &tell)).await == Next::Stop {
+                    return;
+                }
+                after = one.seq;
+            }
+        }
+    }
+
+    /// Tries a delivery until it has ended.
+    async fn deliver(
         &self,
-        house: Arc<House>,
-    ) -> (mpsc::Sender<Event>, impl Future<Output = ()> + Send + use<>) {
-        let (events, mut heard) = mpsc::channel::<Event>(WAITING);
-        let this = self.clone();
-        let delivering = async move {
-            while let Some(event) = heard.recv().await {
-                match targets(&this.store, &event.project, event.kind).await {
-                    Ok(targets) => this.tell(&targets, &event, &house).await,
-                    Err(refusal) => notice::tell("webhooks were not read", &refusal),
+        webhook: &str,
+        one: &Waiting,
+        (client, tell): (&mut Option<Client>, &mpsc::Sender<Outcome>),
+    ) -> Next {
+        let mut attempts = one.attempts;
+        loop {
+            // It may have been changed meanwhile.
+            let target = match target(&self.0.store, webhook).await {
+                Ok(Some(target)) => target,
+                Ok(None) => return Next::Stop,
+                Err(refusal) => {
+                    notice::tell("a webhook was not read", &refusal);
+                    return Next::Stop;
                 }
-            }
-        };
-        (events, delivering)
-    }
-
-    /// Tells an event to webhooks. Where that fails, it is tried again later, and what follows
-    /// does not wait for that.
-    async fn tell(&self, targets: &[Target], event: &Event, house: &House) {
-        let first = targets.iter().map(|target| self.attempt(target, event));
-        let outcomes = futures_util::future::join_all(first).await;
-        for (target, problem) in targets.iter().zip(outcomes) {
-            match (&problem, Arc::clone(&self.again).try_acquire_owned()) {
-                (Some(_), Ok(place)) => {
-                    let (this, target, event) = (self.clone(), target.clone(), event.clone());
-                    house.run(async move {
-                        this.try_again(target, event).await;
-                        drop(place);
-                    });
-                }
-                _ => self.record(target, event, 1, problem).await,
-            }
-        }
-    }
-
-    async fn try_again(self, target: Target, event: Event) {
-        let (mut attempts, mut problem) = (1, None);
-        for pause in PAUSES {
-            sleep(pause).await;
+            };
+            let tried = self.0.cut.run_until_cancelled(self.attempt(&target, one, client)).await;
+            let Some(problem) = tried else { return Next::Stop };
             attempts += 1;
-            problem = self.attempt(&target, &event).await;
-            if problem.is_none() {
-                break;
+            let pauses = &self.0.bounds.pauses;
+            let number = usize::try_from(attempts).unwrap_or_default();
+            let pause = problem.as_ref().and_then(|_| pauses.get(number.checked_sub(1)?));
+            let next_attempt_at = pause.map(|pause| {
+                let at = jiff::Timestamp::now().checked_add(*pause);
+                format!("{:.6}", at.unwrap_or(jiff::Timestamp::MAX))
+            });
+            let outcome = Outcome { seq: one.seq, attempts, problem, next_attempt_at };
+            if tell.send(outcome).await.is_err() {
+                return Next::Stop;
+            }
+            let Some(pause) = pause else { return Next::GoOn };
+            if self.0.closing.run_until_cancelled(sleep(*pause)).await.is_none() {
+                return Next::Stop;
             }
         }
-        self.record(&target, &event, attempts, problem).await;
     }
 
     /// Posts it once; what went wrong, if anything.
-    async fn attempt(&self, target: &Target, event: &Event) -> Option<String> {
-        let body = body(target, event);
-        let secret = self.secret.as_ref();
-        let webhook = Webhook { url: &target.url, body: &body, secret, patience: PATIENCE };
-        webhook.post().await.err().map(|error| with_causes(&error))
+    async fn attempt(
+        &self,
+        target: &Target,
+        one: &Waiting,
+        client: &mut Option<Client>,
+    ) -> Option<String> {
+        let body = body(target, one);
+        let client = match client {
+            Some(client) if client.url == target.url => client,
+            client => match post::client(&target.url) {
+                Ok(new) => client.insert(Client { url: target.url.clone(), client: new }),
+                Err(error) => return Some(with_causes(&error)),
+            },
+        };
+        let webhook = Webhook {
+            url: &target.url,
+            body: &body,
+            id: Some(&one.event_id),
+            secret: self.0.secret.as_ref(),
+            patience: self.0.bounds.patience,
+        };
+        webhook.post_with(&client.client).await.err().map(|error| with_causes(&error))
     }
 
-    async fn record(&self, target: &Target, event: &Event, attempts: i64, problem: Option<String>) {
-        let (webhook, event) = (target.id.clone(), event.kind.to_owned());
-        let delivered = Delivered { webhook, event, attempts, problem };
-        if let Err(refusal) = record(&self.store, &delivered).await {
-            notice::tell("a delivery was not recorded", &refusal);
+    /// Records outcomes as they come, several at once. If that fails, they wait, and so does what
+    /// is delivered next: otherwise it would be forgotten that it was.
+    async fn record_all(&self, webhook: &str, mut told: mpsc::Receiver<Outcome>) {
+        let mut outcomes = Vec::new();
+        while told.recv_many(&mut outcomes, RECORDED).await > 0 {
+            while let Err(refusal) = record(&self.0.store, webhook, &outcomes).await {
+                notice::tell("a delivery was not recorded", &refusal);
+                if self.0.closing.run_until_cancelled(sleep(AGAIN)).await.is_none() {
+                    return;
+                }
+            }
+            outcomes.clear();
         }
+    }
+
+    /// Delivers what can be delivered until a time, and nothing after it; how many deliveries are
+    /// left to the next process.
+    pub async fn close(&self, until: Instant) -> usize {
+        self.0.closing.cancel();
+        let mut tasks = {
+            let mut served = self.served();
+            served.is_closed = true;
+            std::mem::take(&mut served.tasks)
+        };
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if timeout_at(until, ended).await.is_err() {
+            self.0.cut.cancel();
+            let ended = async { while tasks.join_next().await.is_some() {} };
+            let _ = timeout(ENDING, ended).await;
+            tasks.shutdown().await;
+        }
+        let left = awaited(&self.0.store).await.unwrap_or_default();
+        left.into_iter().filter_map(|(_, count)| usize::try_from(count).ok()).sum()
     }
 }
 
+/// A client for the URL of a webhook.
+#[derive(Debug)]
+struct Client {
+    url: String,
+    client: reqwest::Client,
+}
+
 /// What is posted. What the webhook adds cannot change what happened.
-fn body(target: &Target, event: &Event) -> Value {
-    let added = stored(&target.payload).unwrap_or_default();
-    let mut data = added.as_object().cloned().unwrap_or_else(Map::new);
-    data.extend(event.data.as_object().cloned().unwrap_or_else(Map::new));
-    let mut body = json!({"event": event.kind, "data": data});
+fn body(target: &Target, one: &Waiting) -> Value {
+    let object = |text: &str| match stored(text) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let mut data = object(&target.payload);
+    data.extend(object(&one.data));
+    let mut body = json!({"event": one.event, "data": data});
     if let Some(action) = target.action.as_ref().filter(|action| !action.is_empty()) {
         body["action"] = action.clone().into();
     }
@@ -142,28 +324,4 @@ fn body(target: &Target, event: &Event) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_webhook_adds_does_not_change_what_happened() {
-        let target = |action: Option<&str>, payload: &str| Target {
-            id: "w".to_owned(),
-            url: "http://x".to_owned(),
-            action: action.map(str::to_owned),
-            payload: payload.to_owned(),
-            events: "[]".to_owned(),
-        };
-        let data = json!({"room_name": "r"});
-        let event = Event { project: "p".to_owned(), kind: "room.ended", data: data.clone() };
-        let plain = json!({"event": "room.ended", "data": data});
-        for payload in ["null", "\"\"", "{}"] {
-            assert_eq!(body(&target(None, payload), &event), plain);
-            assert_eq!(body(&target(Some(""), payload), &event), plain);
-        }
-        let added = target(Some("go"), r#"{"room_name": "other", "k": 1}"#);
-        let expected =
-            json!({"event": "room.ended", "data": {"room_name": "r", "k": 1}, "action": "go"});
-        assert_eq!(body(&added, &event), expected);
-    }
-}
+mod tests;

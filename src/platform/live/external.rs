@@ -28,6 +28,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How long a service may take to say that it is alive.
 const ALIVE: Duration = Duration::from_secs(5);
 
+/// The longest reason that is told of a service that does not run, in characters.
+const MESSAGE: usize = 500;
+
 /// The MCP servers whose tools are offered; each says why it ended.
 type Servers = JoinSet<String>;
 
@@ -63,17 +66,21 @@ impl External {
                 state.state = states::RUNNING.to_owned();
                 state.started_at = started_at;
                 state.restart_scheduled_at = None;
+                state.message = None;
             });
             self.journal.log("INFO", "the service was called to the room");
-            tokio::select! {
-                () = self.again.notified() => {}
+            let why = tokio::select! {
+                () = self.again.notified() => None,
                 Some(why) = ended(&mut servers) => {
-                    self.journal.log("ERROR", &format!("a toolkit of the service is gone: {why}"));
+                    let why = format!("a toolkit of the service is gone: {why}");
+                    self.journal.log("ERROR", &why);
+                    Some(why)
                 }
-            }
+            };
             servers.shutdown().await;
             room.services.change(id, |state| {
                 state.state = states::STARTING.to_owned();
+                state.message = why.as_deref().map(brief);
                 state.restart_count += 1;
             });
         }
@@ -93,6 +100,7 @@ impl External {
             room.services.change(id, |state| {
                 state.state = states::FAILING.to_owned();
                 state.restart_scheduled_at = at;
+                state.message = Some(brief(&what));
                 state.restart_count += 1;
             });
             tokio::select! {
@@ -184,6 +192,11 @@ impl External {
 async fn ended(servers: &mut Servers) -> Option<String> {
     let ended = servers.join_next().await?;
     Some(ended.unwrap_or_else(|error| error.to_string()))
+}
+
+/// The beginning of a reason, which may hold what a stranger answered.
+fn brief(why: &str) -> String {
+    why.chars().take(MESSAGE).collect()
 }
 
 /// Seconds since 1970.

@@ -53,14 +53,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use secrecy::SecretString;
-use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
@@ -75,8 +75,8 @@ use super::error::{Refusal, Result};
 use super::host::reachable;
 use super::objects::rooms::Room as StoredRoom;
 use super::objects::sessions::{self, Session};
-use super::objects::stored;
 use super::store::Store;
+use crate::listed::{counted, few};
 use crate::notice;
 use crate::serving::Lasting;
 
@@ -88,12 +88,6 @@ const FOLDER: &str = "rooms";
 
 /// Somebody entered a room since who may be where was checked.
 const UNCHECKED: i64 = -1;
-
-/// An annotation of rooms: how many seconds a room goes on without participants.
-const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
-
-/// An annotation of rooms: how many seconds a room runs at most.
-const MAX_RUNTIME: &str = "meshagent.room.max-runtime-seconds";
 
 /// What rooms may use.
 #[derive(Debug, Clone, Copy)]
@@ -258,9 +252,18 @@ impl House {
             Files::sweep(&self.folder);
             let (house, now) = (Arc::clone(self), sessions::now());
             self.run(async move {
-                if let Err(refusal) = sessions::end_all(&house.store, &now).await {
-                    notice::tell("the sessions of an earlier process were not ended", &refusal);
+                match sessions::end_all(&house.store, &now).await {
+                    Ok(ended) => {
+                        for session in ended {
+                            let events = [session::ended(&session.room_name)];
+                            house.deliveries.tell(&session.project, &events).await;
+                        }
+                    }
+                    Err(refusal) => {
+                        notice::tell("the sessions of an earlier process were not ended", &refusal);
+                    }
                 }
+                house.deliveries.resume().await;
                 if let Err(refusal) = house.remove_deleted().await {
                     notice::tell("files of deleted rooms were not removed", &refusal);
                 }
@@ -378,7 +381,7 @@ impl Rooms {
     /// Starts a room, and what belongs to it.
     fn begin(&self, arrival: &Arrival, tasks: &mut JoinSet<()>) -> Handle {
         let (row, url) = (&arrival.room, arrival.url.clone());
-        let (records, recorded) = mpsc::unbounded_channel();
+        let (records, recorded) = session::records();
         let project = arrival.participant.claims.sub.clone();
         let (id, name) = (row.id.clone(), row.name.clone());
         let about = (id.clone(), project.clone(), name.clone(), url.clone());
@@ -394,11 +397,11 @@ impl Rooms {
             services::refresh(&of).await;
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
-        let seconds = |name: &str| {
-            let annotations = stored(&row.annotations).ok()?;
-            annotations[name].as_str()?.trim().parse().ok().map(Duration::from_secs)
-        };
-        if let Some(most) = seconds(MAX_RUNTIME) {
+        let (runtime, unread) = row.runtime();
+        for problem in unread {
+            notice::tell(&format!("an annotation of the room {:?} is ignored", room.name), problem);
+        }
+        if let Some(most) = runtime.most {
             let (house, id, stop) = (Arc::downgrade(&self.0), room.id.clone(), room.stop.clone());
             tasks.spawn(async move {
                 if stop.run_until_cancelled(tokio::time::sleep(most)).await.is_some()
@@ -408,8 +411,7 @@ impl Rooms {
                 }
             });
         }
-        let lingers = seconds(EMPTY_TIMEOUT).unwrap_or_default();
-        Handle { room, begun, seats: 0, lingers, emptied: 0 }
+        Handle { room, begun, seats: 0, lingers: runtime.lingers, emptied: 0 }
     }
 
     /// Brings the services of the running rooms of a project in line with what is stored. Callers
@@ -464,17 +466,40 @@ impl Rooms {
     /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have to
     /// disconnect.
     pub async fn close(&self) {
-        let mut tasks = {
+        let (rooms, mut tasks) = {
             let mut open = self.0.open();
             open.is_closed = true;
-            open.rooms.drain().for_each(|(_, handle)| handle.room.end());
-            std::mem::take(&mut open.tasks)
+            let rooms = open.rooms.drain().map(|(_, handle)| {
+                handle.room.end();
+                // The record of a room ends when nothing has the room any more.
+                Arc::downgrade(&handle.room)
+            });
+            (rooms.collect::<Vec<_>>(), std::mem::take(&mut open.tasks))
         };
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let until = Instant::now() + FAREWELL;
         let ended = async { while tasks.join_next().await.is_some() {} };
-        if timeout(FAREWELL, ended).await.is_err() {
-            tracing::warn!("rooms did not close in time: what still ran in them was cut off");
+        if timeout_at(until, ended).await.is_err() {
+            let left = rooms.iter().filter_map(Weak::upgrade);
+            let left = few(left.map(|room| {
+                let present = counted(room.state().present.len(), "participant");
+                format!("{:?} with {present}", room.name)
+            }));
+            let left = match left.is_empty() {
+                true => format!("{} of rooms that had ended", counted(tasks.len(), "task")),
+                false => left,
+            };
+            tracing::warn!("rooms did not close in time, and were cut off: {left}");
             tasks.shutdown().await;
+        }
+        let waiting = self.0.deliveries.close(until).await;
+        // What another process has is its own.
+        if waiting > 0 && self.0.lease.initialized() {
+            let events = counted(waiting, "event");
+            tracing::warn!(
+                "{events} could not be delivered to webhooks in time: they wait in the store, and \
+                 are sent when rooms run again"
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::join_all;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use super::hosted::{Forwarded, Hosted};
 use super::outgoing::Letter;
 use super::queues::RoomQueues;
 use super::services::Services;
-use super::session::Record;
+use super::session::Records;
 use super::toolkits::developer::Watcher;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
@@ -66,7 +66,7 @@ pub struct Room {
     /// What its participants may have arriving, with a permit for each byte.
     pub arriving: Arc<Semaphore>,
     /// What happens in it, for its session.
-    records: mpsc::UnboundedSender<Record>,
+    records: Records,
     numbers: AtomicU64,
     state: Mutex<State>,
 }
@@ -110,7 +110,7 @@ impl Room {
     pub fn new(
         (id, project, name, url): (String, String, String, String),
         house: Arc<House>,
-        records: mpsc::UnboundedSender<Record>,
+        records: Records,
     ) -> Self {
         Self {
             id,
@@ -147,8 +147,7 @@ impl Room {
 
     /// Notes something in the session of the room.
     pub fn record(&self, kind: &'static str, data: Value) {
-        // A room that has ended records nothing more.
-        let _ = self.records.send(Record { kind, data });
+        self.records.note(kind, data);
     }
 
     /// Lets a participant in: tells it who it is and that the room is ready, each once.

@@ -2,7 +2,7 @@
 //! elsewhere are in [`super::external`]; a service that changes is called anew. This platform runs
 //! no containers yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -40,6 +40,8 @@ struct Running {
     /// Has it called again.
     again: Arc<Notify>,
     is_external: bool,
+    /// The names of the participants that it brings along.
+    participants: BTreeSet<String>,
 }
 
 /// Whether a service is started again.
@@ -58,9 +60,13 @@ impl Services {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the services are.
-    pub fn states(&self) -> Vec<State> {
-        self.running().values().map(|it| it.state.clone()).collect()
+    /// How the services are, where participants with these names are present.
+    pub fn states(&self, present: &BTreeSet<String>) -> Vec<State> {
+        let state = |it: &Running| {
+            let absent = it.participants.difference(present).cloned().collect();
+            State { absent: Some(absent), ..it.state.clone() }
+        };
+        self.running().values().map(state).collect()
     }
 
     /// Calls a service again.
@@ -111,6 +117,7 @@ fn align(room: &Arc<Room>, services: Vec<Effective>) {
                 continue;
             }
         };
+        let participants = spec.participants().into_iter().map(str::to_owned).collect();
         let stop = room.stop.child_token();
         let again = Arc::new(Notify::new());
         let external = External::of(room, &service.id, spec, &again);
@@ -125,6 +132,7 @@ fn align(room: &Arc<Room>, services: Vec<Effective>) {
             });
         }
         let document = service.document;
-        running.insert(service.id, Running { document, state, stop, again, is_external });
+        let service_here = Running { document, state, stop, again, is_external, participants };
+        running.insert(service.id, service_here);
     }
 }

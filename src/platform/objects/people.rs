@@ -18,6 +18,13 @@ pub struct Flags {
 
 of_row!(Flags { is_admin, is_developer, can_create_rooms });
 
+impl Flags {
+    /// Whether they allow to build in the project.
+    pub const fn builds(self) -> bool {
+        self.is_admin || self.is_developer
+    }
+}
+
 /// Makes a user a member of a project, and returns the membership's revision.
 ///
 /// # Errors
@@ -27,14 +34,15 @@ pub async fn join(write: &mut Write, project: &str, user: &str, flags: Flags) ->
     let revision = write.revision().await?;
     insert(
         "INSERT INTO members \
-         (project_id, user_id, is_admin, is_developer, can_create_rooms, seq, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+         (project_id, user_id, is_admin, is_developer, can_create_rooms, builds_since, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
     .bind(project)
     .bind(user)
     .bind(flags.is_admin)
     .bind(flags.is_developer)
     .bind(flags.can_create_rooms)
+    .bind(flags.builds().then_some(revision))
     .bind(revision)
     .run(write, || format!("user {user:?} is already a member of the project"))
     .await?;

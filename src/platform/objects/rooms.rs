@@ -1,6 +1,7 @@
 //! Rooms.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::{QueryBuilder, SqlitePool};
@@ -18,6 +19,45 @@ const NAMING: &str = "SELECT tables.name FROM sqlite_schema AS tables \
      JOIN pragma_table_info(tables.name) AS columns \
      WHERE tables.type = 'table' AND columns.name = 'room_name' AND tables.name <> 'sessions' \
      ORDER BY tables.name";
+
+/// An annotation of rooms: how many seconds a room goes on without participants.
+const EMPTY_TIMEOUT: &str = "meshagent.room.empty-room-timeout";
+
+/// An annotation of rooms: how many seconds a room runs at most.
+const MAX_RUNTIME: &str = "meshagent.room.max-runtime-seconds";
+
+/// How long a room runs, by its annotations.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Runtime {
+    /// How long it goes on without participants.
+    pub lingers: Duration,
+    /// How long it runs at most, whoever is in it.
+    pub most: Option<Duration>,
+}
+
+impl Runtime {
+    /// Reads an annotation; any other one says nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn read(&mut self, (name, text): (&str, &str)) -> Result<(), &'static str> {
+        if ![EMPTY_TIMEOUT, MAX_RUNTIME].contains(&name) {
+            return Ok(());
+        }
+        // More is a hundred years.
+        let seconds: u32 = text.trim().parse().map_err(|_| "must be a whole number of seconds")?;
+        let time = Duration::from_secs(seconds.into());
+        if name == EMPTY_TIMEOUT {
+            self.lingers = time;
+        } else if seconds > 0 {
+            self.most = Some(time);
+        } else {
+            return Err("must be at least 1: nobody could stay in the room");
+        }
+        Ok(())
+    }
+}
 
 /// Which of these ids do not belong to any room, in any project.
 ///
@@ -161,6 +201,20 @@ impl Room {
         Ok(room)
     }
 
+    /// How long it runs. What cannot be read says nothing, and is returned with what is wrong: such
+    /// annotations were stored by earlier platforms.
+    pub fn runtime(&self) -> (Runtime, Vec<String>) {
+        let annotations = stored(&self.annotations).unwrap_or_default();
+        let annotations = annotations.as_object().into_iter().flatten();
+        let (mut runtime, mut unread) = (Runtime::default(), Vec::new());
+        for (name, text) in annotations {
+            if let Err(problem) = runtime.read((name, text.as_str().unwrap_or_default())) {
+                unread.push(format!("{name} {problem}"));
+            }
+        }
+        (runtime, unread)
+    }
+
     /// The message if the name is taken.
     pub fn taken(&self) -> String {
         format!("a room named {:?} already exists", self.name)
@@ -229,6 +283,31 @@ mod tests {
     /// All that a rename of a room writes to. A new table belongs here where its rows follow the
     /// room, and is named in [`NAMING`] where they keep the name that the room had.
     const RENAMED: [&str; 3] = ["mailboxes", "routes", "scheduled_tasks"];
+
+    #[test]
+    fn how_long_a_room_runs_is_read_from_its_annotations() {
+        let room = |annotations: Value| Room {
+            id: String::new(),
+            name: String::new(),
+            metadata: String::new(),
+            annotations: annotations.to_string(),
+            rev: 0,
+        };
+        let seconds = Duration::from_secs;
+        let read = |annotations: Value| room(annotations).runtime();
+        let both = json!({EMPTY_TIMEOUT: " 60 ", MAX_RUNTIME: "3600", "other": "abc"});
+        let expected = Runtime { lingers: seconds(60), most: Some(seconds(3600)) };
+        assert_eq!(read(both), (expected, Vec::new()));
+        assert_eq!(read(json!({EMPTY_TIMEOUT: "0"})), (Runtime::default(), Vec::new()));
+        for wrong in ["abc", "1.5", "", "-1", "4294967296", "1s"] {
+            let unread = read(json!({EMPTY_TIMEOUT: wrong, MAX_RUNTIME: "5"}));
+            let expected = Runtime { lingers: seconds(0), most: Some(seconds(5)) };
+            let told = format!("{EMPTY_TIMEOUT} must be a whole number of seconds");
+            assert_eq!(unread, (expected, vec![told]), "{wrong}");
+        }
+        let (runtime, unread) = read(json!({MAX_RUNTIME: "0"}));
+        assert_eq!((runtime.most, unread.len()), (None, 1));
+    }
 
     #[tokio::test]
     async fn tables_that_name_rooms_are_known_by_their_column() {

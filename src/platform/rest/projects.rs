@@ -19,10 +19,10 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/accounts/projects", Access::Signed, list),
         Route::post("/accounts/projects", Access::Owner, create),
-        Route::get("/accounts/projects/{project}", Access::Read, get),
+        Route::get("/accounts/projects/{project}", Access::Belong, get),
         Route::put("/accounts/projects/{project}/settings", Access::Admin, put_settings),
-        Route::get("/accounts/projects/{project}/role", Access::Read, role),
-        Route::get("/accounts/projects/{project}/status", Access::Read, status),
+        Route::get("/accounts/projects/{project}/role", Access::Belong, role),
+        Route::get("/accounts/projects/{project}/status", Access::Belong, status),
     ]
 }
 

@@ -15,7 +15,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::objects::rooms::{self, Room};
+use crate::platform::objects::rooms::{self, Room, Runtime};
 use crate::platform::objects::{grants, people, text_of};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -26,6 +26,17 @@ pub(super) fn routes() -> Vec<Route> {
         Route::put("/accounts/projects/{project}/rooms/{room}", Access::Write, put),
         Route::delete("/accounts/projects/{project}/rooms/{room}", Access::Write, delete),
     ]
+}
+
+/// Refuses annotations that are too large, and those about how long the room runs that cannot be
+/// read.
+fn check(annotations: Option<&BTreeMap<String, String>>) -> Result<()> {
+    check_annotations(annotations)?;
+    let mut runtime = Runtime::default();
+    annotations.into_iter().flatten().try_for_each(|(name, text)| {
+        let refused = |problem| Refusal::field(format!("annotations.{name}"), problem);
+        runtime.read((name, text)).map_err(refused)
+    })
 }
 
 fn item(room: &Room) -> Result<Value> {
@@ -57,7 +68,7 @@ async fn create(
     Body(new): Body<NewRoom>,
 ) -> Result<Answer> {
     rules::room_name(&new.name).map_err(Refusal::at("name"))?;
-    check_annotations(new.annotations.as_ref())?;
+    check(new.annotations.as_ref())?;
     if let Some(metadata) = &new.metadata {
         rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
     }
@@ -146,7 +157,7 @@ async fn put(
     condition: Condition,
     Body(wanted): Body<RoomChange>,
 ) -> Result<Answer> {
-    check_annotations(wanted.annotations.as_ref())?;
+    check(wanted.annotations.as_ref())?;
     if let Some(metadata) = &wanted.metadata {
         rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
     }

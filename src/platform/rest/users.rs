@@ -140,7 +140,9 @@ async fn put(
     let mut change = condition.admits(write, current)?;
     let revision = change.revision().await?;
     sqlx::query(
-        "UPDATE members SET is_admin = $1, is_developer = $2, can_create_rooms = $3, rev = $4 \
+        "UPDATE members SET is_admin = $1, is_developer = $2, can_create_rooms = $3, rev = $4, \
+         builds_since = CASE WHEN NOT $7 THEN NULL \
+         WHEN is_admin OR is_developer THEN builds_since ELSE $4 END \
          WHERE project_id = $5 AND user_id = $6",
     )
     .bind(flags.is_admin)
@@ -149,6 +151,7 @@ async fn put(
     .bind(revision)
     .bind(&caller.project)
     .bind(user)
+    .bind(flags.is_admin || flags.is_developer)
     .execute(change.on())
     .await?;
     change.commit().await?;
@@ -219,7 +222,7 @@ async fn visible(reads: impl Reads, principal: &Principal, user: &str) -> Result
     )
     .bind(user)
     .bind(principal.user())
-    .bind(principal.project())
+    .bind(principal.project().filter(|_| principal.reads()))
     .find(reads)
     .await
 }

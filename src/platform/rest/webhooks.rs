@@ -102,41 +102,68 @@ impl Resource for Webhook {
 }
 
 struct Delivery {
+    event_id: String,
     event: String,
-    ended_at: String,
+    noted_at: Option<String>,
     attempts: i64,
     problem: Option<String>,
+    next_attempt_at: Option<String>,
+    ended_at: Option<String>,
 }
 
-of_row!(Delivery { event, ended_at, attempts, problem });
+of_row!(Delivery { event_id, event, noted_at, attempts, problem, next_attempt_at, ended_at });
 
-/// The last deliveries of a webhook, the latest first.
+impl Delivery {
+    fn whole(&self) -> Value {
+        json!({
+            "event_id": self.event_id,
+            "event": self.event,
+            "noted_at": self.noted_at,
+            "attempts": self.attempts,
+            "delivered": self.ended_at.is_some() && self.problem.is_none(),
+            "problem": self.problem,
+            "next_attempt_at": self.next_attempt_at,
+            "ended_at": self.ended_at,
+        })
+    }
+}
+
+/// The last deliveries of a webhook, the latest first, after the one that is being tried; how many
+/// wait, with that one; and how many were left out because too many waited.
 async fn deliveries(
     State(app): State<App>,
     caller: Caller,
     Path((_, webhook)): Path<(String, String)>,
 ) -> Result<Answer> {
+    let reads = app.store().reads();
     let known = select("SELECT id FROM webhooks WHERE id = $1 AND project_id = $2")
         .bind(&webhook)
         .bind(&caller.project);
-    let known: Option<(String,)> = known.find(app.store().reads()).await?;
+    let known: Option<(String,)> = known.find(reads).await?;
     let (id,) = known.ok_or_else(|| Refusal::missing("webhook", &webhook))?;
-    let rows = sqlx::query_as(
-        "SELECT event, ended_at, attempts, problem FROM webhook_deliveries \
-         WHERE webhook_id = $1 ORDER BY seq DESC",
+    let rows: Vec<Delivery> = sqlx::query_as(
+        "SELECT event_id, event, noted_at, attempts, problem, next_attempt_at, ended_at \
+         FROM deliveries WHERE webhook_id = $1 AND (ended_at IS NOT NULL OR seq = \
+         (SELECT MIN(seq) FROM deliveries WHERE webhook_id = $1 AND ended_at IS NULL)) \
+         ORDER BY seq DESC",
     )
-    .bind(id)
-    .fetch(app.store().reads());
-    Answer::list(&app, "deliveries", rows, |row: &Delivery| {
-        Ok(json!({
-            "event": row.event,
-            "ended_at": row.ended_at,
-            "attempts": row.attempts,
-            "delivered": row.problem.is_none(),
-            "problem": row.problem,
-        }))
-    })
-    .await
+    .bind(&id)
+    .fetch_all(reads)
+    .await?;
+    let (waiting,): (i64,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM deliveries WHERE webhook_id = $1 AND ended_at IS NULL",
+    )
+    .bind(&id)
+    .fetch_one(reads)
+    .await?;
+    let left_out = select("SELECT count, last_at FROM left_out WHERE webhook_id = $1").bind(&id);
+    let left_out: Option<(i64, String)> = left_out.find(reads).await?;
+    let (count, last_at) = left_out.unzip();
+    Ok(Answer::json(&json!({
+        "deliveries": rows.iter().map(Delivery::whole).collect::<Vec<_>>(),
+        "waiting": waiting,
+        "left_out": {"count": count.unwrap_or_default(), "last_at": last_at},
+    })))
 }
 
 impl Plain for Webhook {

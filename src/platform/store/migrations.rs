@@ -18,8 +18,14 @@ macro_rules! files {
 }
 
 /// One that was published is never changed: databases remember its digest.
-const FILES: &[(&str, &str, &str)] =
-    &files!["0001" "platform", "0002" "sign_in", "0003" "vault", "0004" "rooms"];
+const FILES: &[(&str, &str, &str)] = &files![
+    "0001" "platform",
+    "0002" "sign_in",
+    "0003" "vault",
+    "0004" "rooms",
+    "0005" "deliveries",
+    "0006" "builders",
+];
 
 /// All migrations, in order.
 pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -57,6 +63,8 @@ mod tests {
             "db9067e604e106dc5206b4d9e5325127a5e4213daa514d007359ac9336524ed2d86050270b27869fc5ba489b1694e154",
             "395737dc59520d65687061e350ac07f8f3f1a9e0884472a4fe703d31fc61336cfd99b12ea9540c5abc4852abf3c3f276",
             "1ca4c8d99b50bf081c6d61aa71b1d107a48c0eef14c1154de69aadac6cbcf089bca0c79f5edaa9a5ca28b532fd28b096",
+            "4f358c8f9418939425328696b247afa577459dbee2e2bb11961b00a6abd455bc116bdbe38b62d0fbb0488d92848cdebd",
+            "1d6163d88de9640ab29bd0c9435c0caf68a79319e990bda57615acff0962fa3134e4ebfd1bd88f845625b9d28658eef1",
         ];
         assert_eq!(digests.collect::<Vec<_>>(), known);
     }

@@ -132,8 +132,13 @@ pub async fn invite(
             "arguments": arguments,
         },
     });
-    let webhook =
-        Webhook { url, body: &body, secret: room.house.deliveries.secret(), patience: PATIENCE };
+    let webhook = Webhook {
+        url,
+        body: &body,
+        id: None,
+        secret: room.house.deliveries.secret(),
+        patience: PATIENCE,
+    };
     webhook
         .post()
         .await

@@ -13,7 +13,8 @@ pub async fn list(caller: &Caller, _: List) -> Result<Services, Refused> {
     let effective = stored::effective(&room.house.store, &room.project, &room.id).await;
     let effective =
         effective.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
-    let service_states = room.services.states();
+    let present = room.state().present.values().map(|it| it.guest.name.clone()).collect();
+    let service_states = room.services.states(&present);
     let services_json = effective.into_iter().map(|service| service.document).collect();
     Ok(Services { services_json, service_states })
 }
