@@ -206,7 +206,11 @@ fn refused(room: &Room, what: &str, why: &Refused) -> Error {
         let known = operations.iter().find(|operation| operation.at == what);
         // What is not the room's own is a tool of a participant.
         let grant = known.map_or("agents.use_tools", |OperationSummary { grant, .. }| *grant);
-        return error.hint(format!("the token for the room must grant {grant}"));
+        return match grant {
+            // Anything that the token grants would do, so the room has another reason.
+            "api" => error,
+            grant => error.hint(format!("the token for the room must grant {grant}")),
+        };
     }
     match room.ended() {
         Some(Ended::Closed { status: Some(TOO_LARGE), .. }) => error.hint(
