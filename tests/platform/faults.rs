@@ -24,8 +24,8 @@ const WORKERS: usize = 6;
 const MOST_MEMORY: u64 = 200_000_000;
 /// Data and log for each of four readers and the writer, the one index of the log, and the data of
 /// a writer that was replaced: its file stays open while the readers have locks on it, until the
-/// next connection takes it over. Two more are its mark.
-const MOST_OF_DATABASE: usize = 14;
+/// next connection takes it over. Two more are its mark. The last one is the lock on the rooms.
+const MOST_OF_DATABASE: usize = 15;
 
 /// What the workers and what goes wrong share.
 struct World {

@@ -119,6 +119,15 @@ async def state(ada, made):
     return states[made].state if made in states else None
 
 
+async def restarts(ada, made):
+    return (await ada.services.list_with_state()).service_states[made].restart_count
+
+
+async def is_again(ada, made, before):
+    """Whether a service was started again and runs."""
+    return await restarts(ada, made) > before and await state(ada, made) == "running"
+
+
 async def add(ada, **numbers):
     return await ada.agents.invoke_tool(toolkit="calculator", tool="add", input=numbers)
 
@@ -160,8 +169,9 @@ async def test_an_mcp_server_is_waited_for_and_called_again(platform):
         async with served(calculator().streamable_http_app(), port):
             await become(lambda: state(ada, made), "running", seconds=30)
             assert await tools(ada) == ["add", "fail", "grow"]
+            before = await restarts(ada, made)
             await ada.services.restart(service_id=made)
-            await become(lambda: state(ada, made), "running", seconds=30)
+            await become(lambda: is_again(ada, made, before), True, seconds=30)
             assert (await add(ada, a=1, b=1)).json["structuredContent"] == {"result": 2}
 
 
