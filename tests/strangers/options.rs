@@ -98,7 +98,7 @@ fn an_option_that_is_json_means_what_is_written() {
         ("{", "--arguments is not JSON"),
     ] {
         let run = called(arguments);
-        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert_eq!(run.code, 2, "{}", run.stderr);
         assert!(run.stderr.contains(told), "{}", run.stderr);
     }
     assert!(called(r#"{"id":12345678901234567}"#).stderr.contains("failed to call"));

@@ -77,6 +77,22 @@ fn a_file_that_may_not_grow_is_an_error_and_no_signal() {
     assert!(run.stderr.contains("File too large"), "{}", run.stderr);
 }
 
+/// A run whose output nobody reads.
+fn unread(sandbox: &Sandbox, words: &[&str]) -> Run {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Run::of(sandbox.command(words).stdout(writer).output().unwrap())
+}
+
+/// What is shown once and nobody reads is lost, so it has failed.
+#[test]
+fn a_key_that_nobody_reads_is_a_failure() {
+    let sandbox = Sandbox::new();
+    let run = unread(&sandbox, &["api-key", "create", "k", "--embedded"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("failed to write to standard output"), "{}", run.stderr);
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure_and_no_signal() {
     let sandbox = Sandbox::new();
@@ -94,11 +110,8 @@ fn a_reader_that_goes_away_is_no_failure_and_no_signal() {
         &["graph", "-f", "m", "--embedded"],
         &["apply", "-f", "m", "--embedded", "--yes", "-o", "json"],
         &["rooms", "list", "--embedded"],
-        &["api-key", "create", "k", "--embedded"],
     ] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let run = Run::of(sandbox.command(words).stdout(writer).output().unwrap());
+        let run = unread(&sandbox, words);
         assert_eq!(
             (run.code, run.stderr.contains("error")),
             (0, false),
