@@ -389,7 +389,10 @@ impl Connection {
 /// Such a folder.
 pub fn refuse_foreign(data: &Path, option: &str) -> Result<()> {
     let is_own = |name: &str| {
-        name.starts_with('.') || name.starts_with("platform.") || name.ends_with(".lock")
+        // What a new volume holds, and the log of the program itself.
+        let is_harmless = name == "lost+found" || name.ends_with(".log");
+        let is_platform = name.starts_with("platform.") || name.ends_with(".lock");
+        name.starts_with('.') || is_platform || is_harmless
     };
     let there = std::fs::read_dir(data).into_iter().flatten().flatten();
     let mut names = there.map(|entry| entry.file_name().to_string_lossy().into_owned());

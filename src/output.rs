@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{fstat, stat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -135,7 +137,23 @@ fn is_closed(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
-/// Whether nobody reads standard output any more: the pipe is closed, or the terminal is gone.
+/// Whether there is no standard output, or one that cannot be written to. The standard library
+/// puts `/dev/null` in the place of one that is closed, open to be read as well; whoever wants it
+/// thrown away opens it only to be written.
+fn is_not_there() -> bool {
+    let out = std::io::stdout();
+    let Ok(flags) = fcntl(out.as_fd(), FcntlArg::F_GETFL) else { return true };
+    match OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE {
+        OFlag::O_RDONLY => true,
+        OFlag::O_RDWR => {
+            let about = (fstat(out.as_fd()), stat("/dev/null"));
+            matches!(about, (Ok(out), Ok(null)) if out.st_rdev == null.st_rdev && out.st_rdev != 0)
+        }
+        _ => false,
+    }
+}
+
+/// Whether nobody reads standard output any more: there is none, the pipe is closed, or the terminal is gone.
 #[must_use]
 pub fn is_unread() -> bool {
     let out = std::io::stdout();
@@ -145,7 +163,7 @@ pub fn is_unread() -> bool {
         && polled[0]
             .revents()
             .is_some_and(|it| it.intersects(PollFlags::POLLERR | PollFlags::POLLHUP));
-    is_gone || UNWRITTEN.get().is_some_and(is_closed)
+    is_gone || is_not_there() || UNWRITTEN.get().is_some_and(is_closed)
 }
 
 /// Waits until nobody reads standard output any more.

@@ -17,7 +17,6 @@ use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::platform::{self, Bootstrap, Known, Limits, Place, Platform, Rotation};
 use crate::serving::descriptors;
-use crate::settings::variable;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
@@ -123,8 +122,14 @@ impl RoomsArgs {
                 let instead = "give it in a file with --webhook-secret-file";
                 option_values::warn_of_secret("--webhook-secret", instead);
             }
-            let given = variable("MESHAGENT_WEBHOOK_SECRET").map(SecretString::from);
-            return Ok(self.webhook_secret.clone().or(given));
+            let given = std::env::var("MESHAGENT_WEBHOOK_SECRET").ok();
+            if self.webhook_secret.is_none()
+                && given.as_ref().is_some_and(|secret| secret.trim().is_empty())
+            {
+                return Err(Error::usage("MESHAGENT_WEBHOOK_SECRET is empty")
+                    .hint("unset it to send webhooks without a signature"));
+            }
+            return Ok(self.webhook_secret.clone().or(given.map(SecretString::from)));
         };
         let failed = || format!("failed to read the secret of webhooks from {}", path.display());
         let text = bounded::text(path, SECRET).context(failed)?;

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -68,6 +69,49 @@ pub fn cancelling(signals: &[Signal]) -> Result<CancellationToken> {
         told.cancel();
     });
     Ok(stop)
+}
+
+/// The end of a program by a signal.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// Cancelled by the first signal.
+    pub stop: CancellationToken,
+    signal: Arc<OnceLock<Signal>>,
+}
+
+impl Ending {
+    /// The first of these signals tells the program to end. If it has not done so after a moment,
+    /// or when the next one comes, it is ended, as writing to a pipe that nobody reads has no end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signals::listen`].
+    pub fn by(signals: &[Signal]) -> Result<Self> {
+        let mut signals = Signals::listen(signals)?;
+        let ending = Self { stop: CancellationToken::new(), signal: Arc::default() };
+        let told = ending.clone();
+        tokio::spawn(async move {
+            let first = signals.received().await;
+            let _ = told.signal.set(first);
+            told.stop.cancel();
+            let _ = tokio::time::timeout(MOMENT, signals.received()).await;
+            told.at_once();
+        });
+        Ok(ending)
+    }
+
+    /// Whether a signal has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.signal.get().is_some()
+    }
+
+    /// Ends the program, with the exit code of the signal that has come.
+    pub fn at_once(&self) -> ! {
+        output::settle();
+        let signal = self.signal.get().copied().unwrap_or(Signal::SIGTERM);
+        std::process::exit(i32::from(code(signal)));
+    }
 }
 
 /// The exit code of a program that a signal ended, as shells have it.

@@ -162,6 +162,12 @@ impl Assembler {
         self.unreadable
     }
 
+    /// How many slices the message has that is arriving.
+    #[must_use]
+    pub fn slices(&self) -> usize {
+        self.begun.as_ref().map_or(0, |begun| usize::try_from(begun.slices.0).unwrap_or(usize::MAX))
+    }
+
     fn check(&self, length: usize) -> Result<(), String> {
         match length > self.limit {
             true => Err(format!("a message has more than {} bytes", self.limit)),

@@ -126,10 +126,23 @@ async fn helpers_do_nothing_that_their_caller_may_not() {
     assert_eq!(told["text"], "secret", "{told}");
     let mut guest = Visitor::enter(&server, "demo", &token(&key, json!({"agents": {}}))).await;
     guest.greeting().await;
-    assert_eq!(ask(&mut guest, read).await["code"], 1001);
+    assert_eq!(ask(&mut guest, read.clone()).await["code"], 1001);
     let active = server.read("/sessions/active").await.json();
     let tools = active["sessions"][0]["participants"]["tool"].clone();
     assert_eq!(tools, 1, "{active}");
+    // What could not be offered is refused.
+    let told = ask(&mut owner, helper(5, "toolkits/storage", json!({"storage": {}}))).await;
+    assert_eq!(told["code"], 1001, "{told}");
+    // Who may do more is served by the one that may do more, and nobody has it with many scopes.
+    let mut other = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    other.greeting().await;
+    for number in 0..6 {
+        let paths = json!([{"path": format!("p{number}")}]);
+        let api = json!({"agents": {}, "storage": {"paths": paths}});
+        let told = ask(&mut other, helper(number, "toolkits/storage", api)).await;
+        assert_eq!(told["type"] == "empty", number < 4, "{number}: {told}");
+    }
+    assert_eq!(ask(&mut other, read).await["text"], "secret");
 }
 
 #[tokio::test]
@@ -231,4 +244,31 @@ async fn what_is_slow_in_one_room_holds_up_no_other() {
     };
     // Those who do not read would be waited for ten seconds, and what is half there for thirty.
     timeout(Duration::from_secs(8), quick).await.expect("the other room is not held up");
+}
+
+/// Large messages that arrive slowly at the same time wait for each other, and not for ever.
+#[tokio::test]
+async fn large_messages_that_arrive_together_all_arrive() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let given = token(&key, every());
+    let message = json!({"name": "q", "message": {"text": "x".repeat(3_900_000)}});
+    let message = invoke(1, "queues", "send", message);
+    let packets: Vec<_> = message.packets(64 * 1024).collect();
+    let mut senders = Vec::new();
+    for _ in 0..8 {
+        let mut sender = Visitor::enter(&server, "demo", &given).await;
+        sender.greeting().await;
+        senders.push(sender);
+    }
+    let send = async |sender: &mut Visitor| {
+        for packet in &packets {
+            sender.socket.send(Frame::Binary(packet.clone())).await.expect("sent");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        sender.next().await.header["type"].clone()
+    };
+    let told = futures_util::future::join_all(senders.iter_mut().map(send));
+    let told = timeout(Duration::from_secs(20), told).await.expect("all arrive");
+    assert_eq!(told, vec![json!("empty"); 8]);
 }

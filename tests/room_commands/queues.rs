@@ -1,6 +1,6 @@
 //! What becomes of messages and of those who watch when nobody reads, or the connection is lost.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,16 @@ fn ends(mut child: Child) -> Option<i32> {
     }
 }
 
+/// A file that is open to be read and written.
+fn both(path: &str) -> std::fs::File {
+    std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+/// Sends a signal to a child.
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
 /// A pipe that nobody reads.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
@@ -55,6 +65,9 @@ fn a_message_that_nobody_reads_stays_in_its_queue() {
         for (out, told) in [
             (closed(), "nobody reads standard output, so no message was received"),
             (full().into(), "hint: the message is in the queue q again, at its end"),
+            // What cannot be written to, and what stands in the place of what is closed.
+            (std::fs::File::open("/dev/null").unwrap().into(), "no message was received"),
+            (both("/dev/null").into(), "no message was received"),
         ] {
             let output = room.spawned(&receive).stdout(out).output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
@@ -63,6 +76,49 @@ fn a_message_that_nobody_reads_stays_in_its_queue() {
             assert_eq!(room.size("q"), "1\n");
         }
     }
+}
+
+/// A message that is larger than a pipe, and is read no further than its first byte.
+#[test]
+fn a_message_that_is_half_read_when_a_signal_comes_is_in_its_queue_again() {
+    let room = Room::new();
+    room.0.write("big.json", &format!("\"{}\"", "x".repeat(500_000)));
+    room.run(0, &["queue", "send", "--queue", "q", "--file", "big.json"]);
+    for (stop, wait) in [
+        (Signal::SIGINT, &[][..]),
+        (Signal::SIGTERM, &["--wait"]),
+        (Signal::SIGHUP, &["--wait=1m"]),
+    ] {
+        let receive = [&["queue", "receive", "--queue", "q"], wait].concat();
+        let mut child = room.spawned(&receive).spawn().unwrap();
+        let mut message = child.stdout.take().unwrap();
+        message.read_exact(&mut [0]).unwrap();
+        signal(&child, stop);
+        let mut said = child.stderr.take().unwrap();
+        assert_eq!(ends(child), Some(128 + stop as i32));
+        let mut told = String::new();
+        said.read_to_string(&mut told).unwrap();
+        assert!(told.contains("the message is in the queue q again"), "{told}");
+        assert_eq!(room.size("q"), "1\n");
+    }
+}
+
+#[test]
+fn a_signal_ends_who_watches_also_if_nobody_reads() {
+    let room = Room::new();
+    let mut child = room.spawned(&["developer", "watch"]).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    said.read_line(&mut told).unwrap();
+    assert_eq!(told, "watching; Ctrl-C ends it\n");
+    let message = serde_json::json!({"message": "x".repeat(100_000)}).to_string();
+    let log =
+        ["agent", "invoke-tool", "--timeout", "0", "--toolkit", "developer", "--tool", "info"];
+    room.run(0, &[&log[..], &["--arguments", &message]].concat());
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0]).unwrap();
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(ends(child), Some(143));
 }
 
 #[test]
@@ -135,7 +191,7 @@ fn who_waits_comes_back_after_a_lost_connection() {
     let mut message = BufReader::new(receiving.stdout.take().unwrap());
     assert_eq!(line(&mut message), "[\n");
     assert_eq!(ends(receiving), Some(0));
-    kill(Pid::from_raw(i32::try_from(watching.id()).unwrap()), Signal::SIGINT).unwrap();
+    signal(&watching, Signal::SIGINT);
     assert_eq!(ends(watching), Some(0));
     drop(second);
 }

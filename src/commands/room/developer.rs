@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{RoomArgs, refused, tell};
-use crate::commands::signals::{self, STOP};
+use crate::commands::signals::{Ending, STOP};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::room::client::Room;
@@ -46,7 +46,7 @@ pub struct WatchArgs {
 }
 
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
-    let stop = signals::cancelling(&STOP)?;
+    let ending = Ending::by(&STOP)?;
     let told = |news| tell(news, "; events in between are not seen");
     let work = async |room: &Room| {
         tokio::select! {
@@ -55,7 +55,7 @@ async fn watch(args: &WatchArgs) -> Result<ExitCode> {
             () = output::unread() => Ok(()),
         }
     };
-    args.at.lasting(work, &stop, told).await?;
+    args.at.lasting(work, &ending.stop, told).await?;
     output::check()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,13 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, MultiPart, SinglePart};
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{InRoom, RoomArgs, ask, run_one, tell};
 use crate::bounded;
 use crate::commands::option_values;
-use crate::commands::signals::{self, STOP};
+use crate::commands::signals::{Ending, STOP};
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::client::Room;
@@ -28,6 +29,9 @@ use crate::room::queues::{List, Queues, Receive, Send};
 
 /// How often it is looked whether a room was left.
 const LOOKING: Duration = Duration::from_millis(20);
+
+/// How long a message may take to be read once a signal has come.
+const READING: Duration = Duration::from_millis(300);
 
 /// What stands for standard input.
 const STDIN: &str = "-";
@@ -249,36 +253,58 @@ enum Received {
 async fn receive(args: &ReceiveArgs) -> Result<ExitCode> {
     // What was received exists nowhere else.
     output::set_only_copy();
+    let ending = Ending::by(&STOP)?;
     let asked = Receive { name: args.queue.clone(), create: true, wait: args.wait.is_some() };
+    let end = args.wait.flatten().map(|most| Instant::now() + most);
     let received = match args.wait {
-        None => args.at.with(async |room: &Room| receive_one(room, &asked, None).await).await?,
-        Some(most) => wait(args, &asked, most.map(|most| Instant::now() + most)).await?,
+        None => {
+            args.at.with(async |room: &Room| receive_one(room, &asked, end, &ending).await).await
+        }
+        Some(_) => wait(args, &asked, end, &ending).await,
     };
-    match received {
-        Received::Message(printed) => printed.map(|()| ExitCode::SUCCESS),
-        Received::Nothing => {
+    let done = match received {
+        Ok(Received::Message(printed)) => printed.map(|()| ExitCode::SUCCESS),
+        Ok(Received::Nothing) if ending.has_begun() => Ok(ExitCode::SUCCESS),
+        Ok(Received::Nothing) => {
             output::note(&format!("there is no message in the queue {}", args.queue));
             Ok(ExitCode::FAILURE)
         }
-        Received::Unread => {
+        Ok(Received::Unread) => {
             Err(Error::failed("nobody reads standard output, so no message was received"))
         }
+        Err(error) => Err(error),
+    };
+    if ending.has_begun() {
+        if let Err(error) = done {
+            output::error(&error);
+        }
+        // A message that nobody reads may still be being written.
+        ending.at_once();
     }
+    done
 }
 
-/// Waits for a message until a time, if there is one, also after a lost connection.
-async fn wait(args: &ReceiveArgs, asked: &Receive, end: Option<Instant>) -> Result<Received> {
+/// Waits for a message until a time, if there is one, or a signal, also after a lost connection.
+async fn wait(
+    args: &ReceiveArgs,
+    asked: &Receive,
+    end: Option<Instant>,
+    ending: &Ending,
+) -> Result<Received> {
     let (received, is_inside) = (RefCell::new(None), Cell::new(false));
     let work = async |room: &Room| {
         is_inside.set(true);
-        let done = receive_one(room, asked, end).await;
+        let done = receive_one(room, asked, end, ending).await;
         is_inside.set(false);
         received.replace(Some(done?));
         Ok(())
     };
     let stop = CancellationToken::new();
     let late = async {
-        until(end).await;
+        tokio::select! {
+            () = until(end) => {}
+            () = ending.stop.cancelled() => {}
+        }
         // Whoever is in the room looks at the time, and may have a message.
         while is_inside.get() {
             tokio::time::sleep(LOOKING).await;
@@ -290,9 +316,13 @@ async fn wait(args: &ReceiveArgs, asked: &Receive, end: Option<Instant>) -> Resu
         waited = args.at.lasting(work, &stop, |news| tell(news, "")) => waited?,
         () = late => {}
     }
-    received.take().ok_or_else(|| {
-        Error::failed("the time was over before the room could be entered, so nothing was received")
-    })
+    match received.take() {
+        Some(received) => Ok(received),
+        None if ending.has_begun() => Ok(Received::Nothing),
+        None => Err(Error::failed(
+            "the time was over before the room could be entered, so nothing was received",
+        )),
+    }
 }
 
 /// Waits until a time; for ever if there is none.
@@ -304,7 +334,12 @@ async fn until(end: Option<Instant>) {
 }
 
 /// Receives a message and prints it while the room is still there: what cannot be printed goes back.
-async fn receive_one(room: &Room, asked: &Receive, end: Option<Instant>) -> Result<Received> {
+async fn receive_one(
+    room: &Room,
+    asked: &Receive,
+    end: Option<Instant>,
+    ending: &Ending,
+) -> Result<Received> {
     if output::is_unread() {
         return Ok(Received::Unread);
     }
@@ -313,29 +348,46 @@ async fn receive_one(room: &Room, asked: &Receive, end: Option<Instant>) -> Resu
         biased;
         message = &mut receiving => {
             return Ok(match message? {
-                Some(message) => Received::Message(print(room, &asked.name, &message).await),
+                Some(message) => {
+                    Received::Message(print(room, &asked.name, message, ending).await)
+                }
                 None => Received::Nothing,
             });
         }
         () = output::unread(), if asked.wait => Received::Unread,
         () = until(end) => Received::Nothing,
+        () = ending.stop.cancelled() => Received::Nothing,
     };
     // A message may be on its way, and would be lost. Whoever leaves is sent no other.
     let ((), last) = tokio::join!(room.leave(), receiving);
     Ok(match last {
-        Ok(Some(message)) => Received::Message(print(room, &asked.name, &message).await),
+        Ok(Some(message)) => Received::Message(print(room, &asked.name, message, ending).await),
         _ => given_up,
     })
 }
 
-/// Prints a message; one that cannot be printed is sent to its queue again.
+/// Prints a message; one that cannot be printed is sent to its queue again, and so is one that is
+/// not read when a signal comes.
 ///
 /// # Errors
 ///
 /// What could not be printed, and where it is now.
-async fn print(room: &Room, queue: &str, message: &Value) -> Result<()> {
-    output::json(message)?;
-    let Err(unwritten) = output::check() else { return Ok(()) };
+async fn print(room: &Room, queue: &str, message: Value, ending: &Ending) -> Result<()> {
+    let copy = message.clone();
+    let mut printing = spawn_blocking(move || {
+        output::json(&copy)?;
+        output::check()
+    });
+    let given_up = async {
+        ending.stop.cancelled().await;
+        tokio::time::sleep(READING).await;
+    };
+    let printed = tokio::select! {
+        biased;
+        printed = &mut printing => printed.context(|| "failed to print".to_owned())?,
+        () = given_up => Err(Error::failed("nobody has read the message")),
+    };
+    let Err(unwritten) = printed else { return Ok(()) };
     let again = Send { name: queue.to_owned(), create: true, message: message.clone() };
     match ask(room, &again).await {
         Ok(()) => {
@@ -344,7 +396,7 @@ async fn print(room: &Room, queue: &str, message: &Value) -> Result<()> {
         Err(error) => {
             output::error(&error);
             output::note(&format!("the message could not be sent to the queue {queue} again:"));
-            output::aside(message)?;
+            output::aside(&message)?;
             Err(unwritten.hint("the message is on standard error"))
         }
     }
@@ -382,7 +434,7 @@ impl InRoom for SizeArgs {
 
 /// Prints the sizes, until a signal comes or nobody reads them.
 async fn watch(args: &WatchArgs) -> Result<ExitCode> {
-    let stop = signals::cancelling(&STOP)?;
+    let ending = Ending::by(&STOP)?;
     let known = RefCell::new(BTreeMap::new());
     let is_told = Cell::new(false);
     let work = async |room: &Room| {
@@ -405,7 +457,7 @@ async fn watch(args: &WatchArgs) -> Result<ExitCode> {
         }
         Ok(())
     };
-    args.at.lasting(work, &stop, |news| tell(news, "")).await?;
+    args.at.lasting(work, &ending.stop, |news| tell(news, "")).await?;
     Ok(ExitCode::SUCCESS)
 }
 

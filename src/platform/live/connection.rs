@@ -40,6 +40,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a message may take to arrive, from its first packet to its last.
 const COMING: Duration = Duration::from_secs(30);
 
+/// How long nothing of a message may arrive that has begun.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// How many bytes may wait in the connection itself, including answers to pings.
 const UNSENT: usize = 1024 * 1024;
 
@@ -123,7 +126,7 @@ async fn read(
     let mut coming = Coming::default();
     loop {
         let silence = Instant::now() + HEARTBEAT * 2;
-        let until = coming.due.map_or(silence, |due| due.min(silence));
+        let until = coming.due.map_or(silence, |due| due.min(Instant::now() + PAUSE));
         let Ok(frame) = timeout_at(until, stream.next()).await else {
             return Some(match coming.due {
                 Some(_) => TOO_SLOW,
@@ -153,7 +156,7 @@ async fn read(
         if packet.len() > SLICE * 2 {
             caller.guest.outgoing.takes_slices(LARGE);
         }
-        if !coming.has_room(&caller.room, packet.len()).await {
+        if !coming.has_room(&caller.room, &assembler, packet.len()).await {
             return Some((CloseCode::Again, "too many large messages are arriving"));
         }
         // Parsed, it may take many times as much memory, and all rooms share that.
@@ -193,23 +196,34 @@ struct Coming {
 }
 
 impl Coming {
-    /// Waits until there is room for a further packet; false if there is none in time. The message
-    /// has that much more time to arrive.
-    async fn has_room(&mut self, room: &Room, packet: usize) -> bool {
-        if self.length <= FREE {
+    /// Waits until there is room for the rest of the message; false if there is none in time. The
+    /// message has that much more time to arrive.
+    async fn has_room(&mut self, room: &Room, assembler: &Assembler, packet: usize) -> bool {
+        let has = self.share.as_ref().map_or(FREE, OwnedSemaphorePermit::num_permits);
+        if self.length <= has {
             return true;
         }
-        let weight = u32::try_from(packet).unwrap_or(u32::MAX);
+        let most = room.house.limits.message;
+        if let Some(share) = &mut self.share {
+            // Its slices are larger than the first ones, which nobody needs.
+            let more = u32::try_from(self.length - has).unwrap_or(u32::MAX);
+            let more = Arc::clone(&room.arriving).try_acquire_many_owned(more);
+            return more.is_ok_and(|more| {
+                share.merge(more);
+                true
+            });
+        }
+        // All of it at once: who waits holds nothing that others wait for.
+        let whole =
+            assembler.slices().saturating_mul(packet).clamp(self.length, most.max(self.length));
+        let weight = u32::try_from(whole).unwrap_or(u32::MAX);
         let begun = Instant::now();
         let share = Arc::clone(&room.arriving).acquire_many_owned(weight);
         let Ok(Ok(share)) = timeout(COMING, share).await else { return false };
         if let Some(due) = &mut self.due {
             *due += begun.elapsed();
         }
-        match &mut self.share {
-            Some(all) => all.merge(share),
-            None => self.share = Some(share),
-        }
+        self.share = Some(share);
         true
     }
 }

@@ -57,6 +57,9 @@ struct Bounds {
     pauses: Vec<Duration>,
 }
 
+/// What is noted of an attempt whose answer was not waited for.
+const CUT: &str = "the platform ended before the receiver had answered";
+
 /// Delivers. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Deliveries(Arc<Shared>);
@@ -210,6 +213,9 @@ impl Deliveries {
     ) -> Next {
         let mut attempts = one.attempts;
         loop {
+            if self.0.cut.is_cancelled() {
+                return Next::Stop;
+            }
             // It may have been changed meanwhile.
             let target = match target(&self.0.store, webhook).await {
                 Ok(Some(target)) => target,
@@ -220,7 +226,10 @@ impl Deliveries {
                 }
             };
             let tried = self.0.cut.run_until_cancelled(self.attempt(&target, one, client)).await;
-            let Some(problem) = tried else { return Next::Stop };
+            // One that is cut off counts, too: otherwise a receiver that is slower than processes
+            // live would get the same event for ever.
+            let is_cut = tried.is_none();
+            let problem = tried.unwrap_or_else(|| Some(CUT.to_owned()));
             attempts += 1;
             let pauses = &self.0.bounds.pauses;
             let number = usize::try_from(attempts).unwrap_or_default();
@@ -231,6 +240,9 @@ impl Deliveries {
             });
             let outcome = Outcome { seq: one.seq, attempts, problem, next_attempt_at };
             if tell.send(outcome).await.is_err() {
+                return Next::Stop;
+            }
+            if is_cut {
                 return Next::Stop;
             }
             let Some(pause) = pause else { return Next::GoOn };

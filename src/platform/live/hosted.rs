@@ -92,20 +92,24 @@ impl State {
         named.any(|it| self.present.get(&it.host).is_some_and(lends))
     }
 
-    /// The toolkit that is called: the caller's own one or the first that it may use.
+    /// The toolkit that is called: the caller's own one or the first that it may use. Of those that
+    /// lend their rights, it is the one that may do what the others may.
     fn host_of(&self, caller: &Guest, invoke: &Invoke) -> Option<&Hosted> {
-        let may_use = |host: &Guest| host.participant.serves(&caller.participant);
+        let host = |it: &Hosted| self.present.get(&it.host).map(|host| &host.guest.participant);
         let mut named = self.hosted.iter().filter(|it| {
             it.name == invoke.toolkit
-                && self.present.get(&it.host).is_some_and(|host| may_use(&host.guest))
+                && host(it).is_some_and(|host| host.serves(&caller.participant))
         });
-        match &invoke.participant_id {
-            Some(host) => named.find(|it| it.host == *host),
-            None => {
-                let own = named.clone().find(|it| it.host == caller.id);
-                own.or_else(|| named.find(|it| it.is_public))
-            }
+        if let Some(host) = &invoke.participant_id {
+            return named.find(|it| it.host == *host);
         }
+        let own = named.clone().find(|it| it.host == caller.id);
+        own.or_else(|| {
+            named.filter(|it| it.is_public).reduce(|best, it| match (host(best), host(it)) {
+                (Some(one), Some(other)) if one.lends() && other.lends() && one.serves(other) => it,
+                _ => best,
+            })
+        })
     }
 }
 

@@ -36,7 +36,8 @@ struct State {
 
 impl State {
     fn is_unused(&self) -> bool {
-        !self.is_closed && self.messages.is_empty() && self.waiting.is_empty()
+        let is_waited_for = self.waiting.iter().any(|waiter| !waiter.tell.is_closed());
+        !self.is_closed && self.messages.is_empty() && !is_waited_for
     }
 }
 
@@ -55,8 +56,8 @@ pub struct Keeper {
     asked: mpsc::WeakUnboundedSender<Asked>,
     /// What is known; read from the store when it is first needed, and again after a failure.
     queues: Option<BTreeMap<String, State>>,
-    /// The messages that were handed out.
-    out: BTreeSet<i64>,
+    /// The messages that were handed out, with their queues.
+    out: BTreeMap<i64, String>,
     /// Those of them that were sent, and have to leave the store.
     sent: Vec<(String, i64)>,
 }
@@ -84,7 +85,7 @@ impl Keeper {
         room: String,
         asked: mpsc::WeakUnboundedSender<Asked>,
     ) -> Self {
-        Self { store, room, asked, queues: None, out: BTreeSet::new(), sent: Vec::new() }
+        Self { store, room, asked, queues: None, out: BTreeMap::new(), sent: Vec::new() }
     }
 
     /// Does what it is asked, until nobody can ask any more.
@@ -228,7 +229,7 @@ impl Keeper {
                 .bind(&self.room)
                 .fetch_all(reads)
                 .await?;
-        for (name, seq) in rows.into_iter().filter(|(_, seq)| !self.out.contains(seq)) {
+        for (name, seq) in rows.into_iter().filter(|(_, seq)| !self.out.contains_key(seq)) {
             if let Some(queue) = queues.get_mut(&name) {
                 queue.messages.insert(seq);
             }
@@ -245,7 +246,7 @@ impl Keeper {
     ) -> Result<&mut State, Refused> {
         let store = Arc::clone(&self.store);
         let room = self.room.clone();
-        let is_quiet = self.out.is_empty();
+        let on_their_way: BTreeSet<String> = self.out.values().cloned().collect();
         let queues = self.loaded().await?;
         match queues.get(name) {
             Some(queue) if queue.is_closed => {
@@ -257,7 +258,7 @@ impl Keeper {
             None => {
                 let unused = match queues.len() < QUEUES {
                     true => None,
-                    false => Some(place(queues, is_quiet)?),
+                    false => Some(place(queues, &on_their_way)?),
                 };
                 let created = async {
                     let change = batch.write(&store).await?;
@@ -322,7 +323,8 @@ impl Keeper {
 
     async fn drain(&mut self, name: &str, batch: &mut Batch) -> Result<(), Refused> {
         let (store, room) = (Arc::clone(&self.store), self.room.clone());
-        let out = serde_json::to_string(&self.out).map_err(|error| failed(&error.into()))?;
+        let out: Vec<i64> = self.out.keys().copied().collect();
+        let out = serde_json::to_string(&out).map_err(|error| failed(&error.into()))?;
         let queues = self.loaded().await?;
         let queue = queues.get_mut(name).ok_or_else(|| missing(name))?;
         let drained = async {
@@ -400,7 +402,7 @@ impl Keeper {
                 return;
             }
             let Some(seq) = queue.messages.pop_first() else { return };
-            self.out.insert(seq);
+            self.out.insert(seq, name.to_owned());
             let message: Result<Option<String>, sqlx::Error> = sqlx::query_scalar(
                 "SELECT message FROM queue_messages WHERE room_id = $1 AND queue = $2 AND seq = $3",
             )
@@ -462,8 +464,13 @@ impl Batch {
 /// # Errors
 ///
 /// All are in use.
-fn place(queues: &BTreeMap<String, State>, is_quiet: bool) -> Result<String, Refused> {
-    let unused = queues.iter().find(|(_, queue)| is_quiet && queue.is_unused());
+fn place(
+    queues: &BTreeMap<String, State>,
+    on_their_way: &BTreeSet<String>,
+) -> Result<String, Refused> {
+    let is_unused =
+        |name: &String, queue: &State| queue.is_unused() && !on_their_way.contains(name);
+    let unused = queues.iter().find(|(name, queue)| is_unused(name, queue));
     unused
         .map(|(name, _)| name.clone())
         .ok_or_else(|| Refused::invalid(format!("a room has {QUEUES} queues at most")))
@@ -508,10 +515,13 @@ mod tests {
             ("closed".to_owned(), queue(true, None)),
             ("full".to_owned(), queue(false, Some(1))),
         ]);
-        assert_eq!(place(&queues, true).unwrap_err().code, Some(codes::INVALID_REQUEST));
+        assert_eq!(
+            place(&queues, &BTreeSet::new()).unwrap_err().code,
+            Some(codes::INVALID_REQUEST)
+        );
         queues.insert("unused".to_owned(), queue(false, None));
-        assert_eq!(place(&queues, true).unwrap(), "unused");
-        // What is on its way may come back to any of them.
-        assert!(place(&queues, false).is_err());
+        assert_eq!(place(&queues, &BTreeSet::new()).unwrap(), "unused");
+        // What is on its way may come back to it.
+        assert!(place(&queues, &BTreeSet::from(["unused".to_owned()])).is_err());
     }
 }

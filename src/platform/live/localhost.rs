@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::calls::{Caller, denied};
 use super::files::{FilePath, failed};
+use super::room::State;
 use super::toolkits::storage;
 use super::{gates, inside};
 use crate::agents::schema::{SCHEMAS, Schema};
@@ -20,8 +22,9 @@ use crate::room::codes;
 use crate::room::content::Refused;
 use crate::room::storage::UPDATED;
 
-/// With how many scopes the toolkit for files may be in a room.
-const TOOLKITS: usize = 16;
+/// With how many scopes the toolkit for files may be in a room, and be called by one participant.
+const TOOLKITS: usize = 64;
+const OF_ONE: usize = 4;
 
 /// The port on which the room's machine would serve them.
 const PORT: u16 = 8080;
@@ -93,27 +96,56 @@ async fn store(caller: &Caller, schema: &'static Schema, api: &Value) -> Result<
     caller.room.to_the_end(work).await
 }
 
-/// Lets the toolkit enter as a participant, once for each scope. It stays as long as the room.
+/// The toolkit for files, as somebody has called it.
+#[derive(Debug)]
+pub struct Lent {
+    /// The id of the participant that has called it.
+    by: String,
+    /// Has it leave.
+    stop: CancellationToken,
+}
+
+/// Lets the toolkit enter as a participant, once for each scope. It stays as long as the room, or
+/// until others need its place after its caller has left.
 fn enter(caller: &Caller, api: Value) -> Result<(), Refused> {
+    let scope = ApiScope::deserialize(&api).unwrap_or_default();
+    if !gates::AGENTS_REGISTER.admits(&scope, &json!({ "public": true })) {
+        let text = "the toolkit needs agents.register_public_toolkit to be offered";
+        return Err(Refused { text: text.to_owned(), ..denied() });
+    }
     let lent = api.to_string();
+    let stop = caller.room.stop.child_token();
     {
-        let mut state = caller.room.state();
-        if state.lent.contains(&lent) {
+        let State { lent: all, present, .. } = &mut *caller.room.state();
+        if all.contains_key(&lent) {
             return Ok(());
         }
-        if state.lent.len() >= TOOLKITS {
-            let text = format!("the toolkit is in the room with {TOOLKITS} scopes already");
+        let by = caller.guest.id.clone();
+        if all.values().filter(|it| it.by == by).count() >= OF_ONE {
+            let text = format!("you have called the toolkit with {OF_ONE} scopes already");
             return Err(Refused::invalid(text));
         }
-        state.lent.insert(lent.clone());
+        if all.len() >= TOOLKITS {
+            let unneeded = all.iter().find(|(_, it)| !present.contains_key(&it.by));
+            let unneeded = unneeded.map(|(lent, _)| lent.clone()).ok_or_else(|| {
+                let text = format!("the toolkit is in the room with {TOOLKITS} scopes already");
+                Refused::invalid(text)
+            })?;
+            if let Some(gone) = all.remove(&unneeded) {
+                gone.stop.cancel();
+            }
+        }
+        all.insert(lent.clone(), Lent { by, stop: stop.clone() });
     }
     let room = Arc::clone(&caller.room);
     let participant = caller.guest.participant.behind_helper("storage", api);
     let known = caller.guest.room.clone();
     caller.room.house.run(async move {
-        let stop = room.stop.clone();
         let worked = inside::work(&room, participant, known, &Storage::hosted(), &stop).await;
-        room.state().lent.remove(&lent);
+        // Another one may have its place.
+        if !stop.is_cancelled() {
+            room.state().lent.remove(&lent);
+        }
         if let Err(why) = worked
             && !stop.is_cancelled()
         {

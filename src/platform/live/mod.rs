@@ -466,15 +466,15 @@ impl Rooms {
     /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have to
     /// disconnect.
     pub async fn close(&self) {
-        let (rooms, mut tasks) = {
+        let (rooms, mut tasks, was_closed) = {
             let mut open = self.0.open();
-            open.is_closed = true;
+            let was_closed = std::mem::replace(&mut open.is_closed, true);
             let rooms = open.rooms.drain().map(|(_, handle)| {
                 handle.room.end();
                 // The record of a room ends when nothing has the room any more.
                 Arc::downgrade(&handle.room)
             });
-            (rooms.collect::<Vec<_>>(), std::mem::take(&mut open.tasks))
+            (rooms.collect::<Vec<_>>(), std::mem::take(&mut open.tasks), was_closed)
         };
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let until = Instant::now() + FAREWELL;
@@ -494,11 +494,12 @@ impl Rooms {
         }
         let waiting = self.0.deliveries.close(until).await;
         // What another process has is its own.
-        if waiting > 0 && self.0.lease.initialized() {
+        let is_told = was_closed || !self.0.lease.initialized();
+        if waiting > 0 && !is_told {
             let events = counted(waiting, "event");
             tracing::warn!(
                 "{events} could not be delivered to webhooks in time: they wait in the store, and \
-                 are sent when rooms run again"
+                 are sent when it runs again"
             );
         }
     }

@@ -3,7 +3,7 @@
 //! Its state is behind a lock that is never held while anything waits. What is sent under the
 //! lock only joins a queue ([`super::outgoing`]), so all participants see the same order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +21,7 @@ use super::calls::refused;
 use super::files::Files;
 use super::guest::{Guest, seen};
 use super::hosted::{Forwarded, Hosted};
+use super::localhost::Lent;
 use super::outgoing::Letter;
 use super::queues::RoomQueues;
 use super::services::Services;
@@ -80,8 +81,8 @@ pub struct State {
     pub hosted: Vec<Hosted>,
     /// The calls that participants are answering, by the numbers under which they were forwarded.
     pub forwarded: HashMap<u64, Forwarded>,
-    /// The scopes with which the toolkit for files is there.
-    pub lent: BTreeSet<String>,
+    /// With which scopes the toolkit for files is there.
+    pub lent: BTreeMap<String, Lent>,
     /// Who watches the log.
     pub watchers: Vec<Watcher>,
 }

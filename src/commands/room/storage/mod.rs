@@ -249,9 +249,17 @@ async fn remove(args: &RemoveArgs) -> Result<ExitCode> {
                         let folder = parent_of(&path);
                         let all = entries(room, folder).await?;
                         let found = matching(name_of(&path), all)?.into_iter();
-                        // A folder is removed if it is named.
-                        let is_meant =
-                            |entry: &Entry| !entry.is_folder || entry.name == name_of(&path);
+                        let is_meant = |entry: &Entry| {
+                            let is_meant =
+                                !entry.is_folder || args.recursive || entry.name == name_of(&path);
+                            if !is_meant {
+                                let at = joined(folder, &entry.name);
+                                output::note(&format!(
+                                    "note: room://{at} is a folder and stays; -r removes it, too"
+                                ));
+                            }
+                            is_meant
+                        };
                         found.filter(is_meant).map(|entry| joined(folder, &entry.name)).collect()
                     } else if has(room, &path).await? {
                         vec![path.clone()]
