@@ -80,6 +80,14 @@ pub struct RoomsArgs {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub max_message: Option<u16>,
 
+    /// How much of large messages may be arriving in a room, in MiB [default: 16]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub max_arriving: Option<u16>,
+
+    /// How many calls of a participant may run at once, with its streams [default: 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_calls: Option<u16>,
+
     /// The file with the secret that webhooks of rooms are signed with
     #[arg(long, value_name = "FILE", conflicts_with = "webhook_secret")]
     pub webhook_secret_file: Option<PathBuf>,
@@ -88,6 +96,9 @@ pub struct RoomsArgs {
     #[arg(long, value_name = "SECRET")]
     pub webhook_secret: Option<SecretString>,
 }
+
+/// How many bytes a MiB has.
+const MIB: usize = 1024 * 1024;
 
 /// The longest secret that is read from a file, in bytes.
 const SECRET: usize = 4096;
@@ -102,7 +113,13 @@ impl RoomsArgs {
             limits.rooms = most.get();
         }
         if let Some(most) = self.max_message {
-            limits.message = usize::from(most) * 1024 * 1024;
+            limits.message = usize::from(most) * MIB;
+        }
+        if let Some(most) = self.max_arriving {
+            limits.arriving = usize::from(most) * MIB;
+        }
+        if let Some(most) = self.max_calls {
+            limits.calls = usize::from(most);
         }
     }
 

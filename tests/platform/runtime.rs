@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use meshagent::room::message::Message;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::harness::{Server, token, token_for};
+use super::hostile_rooms::invoke;
 use super::process::{Process, server};
 use super::rooms::Visitor;
 
@@ -144,6 +146,54 @@ async fn no_more_rooms_run_than_the_setting_allows() {
         entered = enter("b").await;
     }
     panic!("the room that ended still counts");
+}
+
+#[tokio::test]
+async fn no_more_calls_run_than_the_setting_allows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = server(&folder.path().join("data"), "");
+    let process = Process::start(command.args(["--max-calls", "2"]));
+    let given = token(&process.reached.key, json!({"queues": {}}));
+    let mut visitor =
+        Visitor::try_enter(&process.reached.url, "demo", &given, false).await.expect("a way in");
+    visitor.greeting().await;
+    for id in 1..=3 {
+        visitor.send(&invoke(id, "queues", "receive", json!({"name": "q"}))).await;
+    }
+    let told = visitor.next().await;
+    assert_eq!((told.id, &told.header["code"]), (3, &json!(1002)), "{told:?}");
+    visitor.leave().await;
+}
+
+#[tokio::test]
+async fn large_messages_wait_for_the_room_that_the_setting_allows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = server(&folder.path().join("data"), "");
+    let process = Process::start(command.args(["--max-arriving", "1", "--max-message", "1"]));
+    let given = token(&process.reached.key, json!({"queues": {}}));
+    let message = json!({"name": "q", "message": {"text": "x".repeat(900_000)}});
+    let packets: Vec<_> = invoke(1, "queues", "send", message).packets(64 * 1024).collect();
+    let mut visitors = Vec::new();
+    for _ in 0..3 {
+        let entered = Visitor::try_enter(&process.reached.url, "demo", &given, false).await;
+        let mut visitor = entered.expect("a way in");
+        visitor.greeting().await;
+        visitors.push(visitor);
+    }
+    // There is room for two messages; those that have begun have it.
+    for visitor in &mut visitors {
+        for packet in &packets[..packets.len() - 1] {
+            visitor.socket.send(Frame::Binary(packet.clone())).await.expect("sent");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let last = packets.last().expect("a packet");
+    let mut third = visitors.pop().expect("a third one");
+    third.socket.send(Frame::Binary(last.clone())).await.expect("sent");
+    assert!(timeout(Duration::from_millis(300), third.next()).await.is_err());
+    visitors[0].socket.send(Frame::Binary(last.clone())).await.expect("sent");
+    assert_eq!(visitors[0].next().await.header["type"], "empty");
+    assert_eq!(third.next().await.header["type"], "empty");
 }
 
 #[tokio::test]

@@ -102,7 +102,8 @@ where
     let (outgoing, parcels) = Outgoing::new();
     outgoing.takes_slices(comer.slices);
     let id = uuid::Uuid::new_v4().to_string();
-    let guest = Arc::new(Guest::new(id, comer.participant, comer.room, outgoing));
+    let guest =
+        Arc::new(Guest::new(id, comer.participant, comer.room, outgoing, room.house.limits.calls));
     room.enter(&guest);
     let caller = Caller { room: Arc::clone(&room), guest: Arc::clone(&guest) };
     let end = tokio::select! {

@@ -20,9 +20,6 @@ use crate::platform::auth::participant::Participant;
 use crate::room::content::{Content, Refused};
 use crate::room::message::Message;
 
-/// How many calls of a participant may run at once, here and at other participants.
-const CALLS: usize = 256;
-
 /// How many parts of a stream may wait for their tool. The public SDK sends one and waits until it
 /// is acknowledged.
 pub const PARTS: usize = 4;
@@ -56,7 +53,8 @@ pub struct Guest {
     /// Signals that it has to go.
     pub dismissed: CancellationToken,
     why: OnceLock<(CloseCode, &'static str)>,
-    /// With a permit for each call that may run.
+    /// How many calls may run at once, here and at other participants; with a permit for each.
+    most: usize,
     places: Arc<Semaphore>,
     tasks: Mutex<Tasks>,
     calls: Mutex<Calls>,
@@ -147,6 +145,7 @@ impl Guest {
         participant: Participant,
         room: (String, String),
         outgoing: Outgoing,
+        most: usize,
     ) -> Self {
         let scope =
             participant.scope().map(|scope| ApiScope::deserialize(scope).unwrap_or_default());
@@ -160,7 +159,8 @@ impl Guest {
             outgoing,
             dismissed: CancellationToken::new(),
             why: OnceLock::new(),
-            places: Arc::new(Semaphore::new(CALLS)),
+            most,
+            places: Arc::new(Semaphore::new(most)),
             tasks: Mutex::default(),
             calls: Mutex::default(),
         }
@@ -247,9 +247,10 @@ impl Guest {
     ///
     /// Too many run already.
     pub fn place(self: &Arc<Self>) -> Result<Running, Refused> {
+        let most = self.most;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place
-            .map_err(|_| Refused::invalid(format!("more than {CALLS} calls would run at once")))?;
+            .map_err(|_| Refused::invalid(format!("more than {most} calls would run at once")))?;
         Ok(Running { guest: Arc::clone(self), call: None, _place: place })
     }
 

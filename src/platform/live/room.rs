@@ -38,9 +38,6 @@ const ATTRIBUTES: usize = 64 * 1024;
 /// How much may wait for those who are slow to read, in bytes.
 const HELD: usize = 64 * 1024 * 1024;
 
-/// How much may be arriving, and wait for the room's tools, in bytes. Other rooms have their own.
-const ARRIVING: usize = 16 * 1024 * 1024;
-
 /// A room that runs.
 #[derive(Debug)]
 pub struct Room {
@@ -113,6 +110,7 @@ impl Room {
         house: Arc<House>,
         records: Records,
     ) -> Self {
+        let arriving = arriving(&house);
         Self {
             id,
             project,
@@ -122,8 +120,8 @@ impl Room {
             session: Uuid::new_v4().to_string(),
             stop: CancellationToken::new(),
             held: Arc::new(Semaphore::new(HELD)),
-            taken: Arc::new(Semaphore::new(ARRIVING)),
-            arriving: Arc::new(Semaphore::new(ARRIVING.max(house.limits.message * 2))),
+            taken: Arc::new(Semaphore::new(arriving)),
+            arriving: Arc::new(Semaphore::new(arriving)),
             records,
             numbers: AtomicU64::new(0),
             house,
@@ -288,9 +286,14 @@ impl Room {
 impl Room {
     /// A share of what may wait for its tools; none if too much waits.
     pub fn waiting(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let weight = u32::try_from(bytes.min(ARRIVING)).unwrap_or(u32::MAX);
+        let weight = u32::try_from(bytes.min(arriving(&self.house))).unwrap_or(u32::MAX);
         Arc::clone(&self.taken).try_acquire_many_owned(weight).ok()
     }
+}
+
+/// How much may be arriving in a room, and wait for its tools, in bytes. Other rooms have their own.
+fn arriving(house: &House) -> usize {
+    house.limits.arriving.max(house.limits.message * 2)
 }
 
 /// A part of an answer, as its caller gets it.
