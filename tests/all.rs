@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests tell what they skip")]
 
 mod accept;
+mod agents;
 mod apply;
 mod around;
 mod auth;

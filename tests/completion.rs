@@ -139,7 +139,7 @@ fn commands_levels_and_schemas_are_offered_where_they_are_words() {
     offers(&["--log="], &["--log=error", "--log=warn", "--log=info", "--log=debug", "--log=trace"]);
     offers(&["schema", "pl"], &["plan"]);
     offers(&["explain", "ser"], &["Service", "ServiceTemplate"]);
-    offers(&["ma"], &["mailbox", "man"]);
+    offers(&["ma"], &["mailbox", "mailbot", "man"]);
 }
 
 #[test]

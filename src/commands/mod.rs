@@ -13,6 +13,7 @@ use crate::settings;
 
 pub mod accept;
 pub mod address;
+pub mod agent;
 pub mod api_key;
 pub mod apply;
 pub mod auth;
@@ -150,6 +151,27 @@ enum Command {
     /// Let agents and tools enter a room
     #[command(subcommand)]
     Call(Lenient<call::CallCommand>),
+    /// Describe an agent that chats
+    #[command(subcommand)]
+    Chatbot(Lenient<agent::Agent<0>>),
+    /// Describe an agent that takes messages from several channels
+    #[command(subcommand)]
+    Process(Lenient<agent::Agent<1>>),
+    /// Describe an agent that works through a queue
+    #[command(subcommand)]
+    Worker(Lenient<agent::Agent<2>>),
+    /// Describe an agent that answers mails
+    #[command(subcommand)]
+    Mailbot(Lenient<agent::Agent<3>>),
+    /// Describe an agent that talks
+    #[command(subcommand)]
+    Voicebot(Lenient<agent::Agent<4>>),
+    /// Describe an agent that does tasks
+    #[command(subcommand)]
+    TaskRunner(Lenient<agent::Agent<5>>),
+    /// Describe agents with codex behind them
+    #[command(subcommand)]
+    Codex(Group<agent::CodexCommand>),
     /// Create, list and delete webhooks
     #[command(subcommand)]
     Webhook(Lenient<webhook::WebhookCommand>),
@@ -212,7 +234,12 @@ pub fn main() -> ExitCode {
         .var(completion::VARIABLE)
         .shells(completion::SHELLS)
         .complete();
-    let parsed = tree().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = match std::env::args_os().map(std::ffi::OsString::into_string).collect() {
+        Ok(words) => tree().try_get_matches_from(agent::readable(words)),
+        // What is not UTF-8 is told by the parser.
+        Err(_) => tree().try_get_matches(),
+    };
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(parser) => {
@@ -307,6 +334,13 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ScheduledTask(Group(command)) => wait(scheduled_task::run(command)),
         Command::Token(Group(command)) => wait(token::run(command)),
         Command::Call(Group(command)) => wait(call::run(command)),
+        Command::Chatbot(Group(command)) => agent::run(&command),
+        Command::Process(Group(command)) => agent::run(&command),
+        Command::Worker(Group(command)) => agent::run(&command),
+        Command::Mailbot(Group(command)) => agent::run(&command),
+        Command::Voicebot(Group(command)) => agent::run(&command),
+        Command::TaskRunner(Group(command)) => agent::run(&command),
+        Command::Codex(Group(command)) => agent::run_codex(&command),
         Command::Webhook(Group(command)) => wait(webhook::run(command)),
         Command::Secret(Group(command)) => secret::run(command),
         Command::Helper(Group(command)) => wait(helper::run(command)),

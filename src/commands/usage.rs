@@ -53,21 +53,7 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
 }
 
 /// The command groups of the reference that do not exist here yet.
-const LATER: [&str; 13] = [
-    "chatbot",
-    "codex",
-    "mailbot",
-    "mcp",
-    "meeting-transcriber",
-    "multi",
-    "port",
-    "process",
-    "task-runner",
-    "test",
-    "voicebot",
-    "webserver",
-    "worker",
-];
+const LATER: [&str; 6] = ["mcp", "meeting-transcriber", "multi", "port", "test", "webserver"];
 
 /// The groups of `room` that are not here yet.
 const LATER_IN_ROOMS: [&str; 6] = ["container", "database", "memory", "secret", "secrets", "sync"];

@@ -15,6 +15,7 @@ use path::FieldPath;
 use shape::{Broken, Shape};
 use tree::Tree;
 
+pub mod agents;
 mod asked;
 mod common;
 mod declared;

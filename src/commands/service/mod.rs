@@ -16,6 +16,7 @@ use crate::kinds::{Key, KindName};
 use crate::output;
 use crate::settings::PlatformArgs;
 use source::{DocumentArgs, Origin, TemplateArgs};
+pub use spec::yaml;
 
 mod mcp;
 mod run;

@@ -1,0 +1,169 @@
+//! *Pure*: what is wrong with options beside their types. All of it is known before anything runs.
+
+use std::collections::BTreeSet;
+
+use super::family::Family;
+use super::given::Given;
+
+/// What is wrong with options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// An option has a value that it cannot have.
+    #[error("{0}")]
+    Usage(String),
+    /// The options do not go together.
+    #[error("{0}")]
+    Failed(String),
+}
+
+type Checked<T = ()> = Result<T, Wrong>;
+
+fn usage<T>(text: impl Into<String>) -> Checked<T> {
+    Err(Wrong::Usage(text.into()))
+}
+
+/// Checks options. `has_variable` says whether the environment has a variable.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool) -> Checked {
+    channels(given)?;
+    mounts(given)?;
+    for option in ["shell-copy-env", "copy-env"] {
+        for name in listed(given.texts(option)) {
+            if !has_variable(name) {
+                return usage(format!("--{option}: the variable {name:?} is not set"));
+            }
+        }
+    }
+    for option in ["shell-set-env", "set-env"] {
+        for item in given.texts(option).iter().map(|item| item.trim()) {
+            let has_name = item.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty());
+            if !item.is_empty() && !has_name {
+                return usage(format!("--{option} {item:?}: write it as NAME=VALUE"));
+            }
+        }
+    }
+    if let (Some(one), Some(other)) = (given.text("working-dir"), given.text("working-directory"))
+        && one != other
+    {
+        return usage("--working-dir and --working-directory say different things");
+    }
+    if let Some(memory) = given.text("use-memory")
+        && memory.split('/').any(|part| part.trim().is_empty())
+    {
+        return usage(format!("--use-memory {memory:?}: write it as NAME or NAMESPACE/NAME"));
+    }
+    if given.text("initial-message-from").is_some_and(|name| name.trim().is_empty()) {
+        return usage("--initial-message-from is empty");
+    }
+    for option in ["annotations", "output-schema"] {
+        let text = given.filled(option).unwrap_or("{}");
+        if serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(text).is_err() {
+            return usage(format!("--{option} is not a JSON object"));
+        }
+    }
+    if family.is_codex() { Ok(()) } else { models(given) }
+}
+
+/// The names in lists that are separated by commas, each once.
+fn listed(texts: &[String]) -> BTreeSet<&str> {
+    let names = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// The channels from which messages come.
+///
+/// # Errors
+///
+/// One that is none.
+pub fn channels(given: &Given) -> Checked<Vec<String>> {
+    let mut channels: Vec<String> = Vec::new();
+    for channel in given.texts("channel").iter().map(|it| it.trim()).filter(|it| !it.is_empty()) {
+        let (kind, name) = channel.split_once(':').unwrap_or((channel, ""));
+        let kind = kind.to_ascii_lowercase();
+        let channel = match (kind.as_str(), name.trim()) {
+            ("chat", "") if !channel.contains(':') => kind,
+            ("mail" | "queue" | "toolkit", "") => {
+                return usage(format!("--channel {channel:?}: write it as {kind}:NAME"));
+            }
+            ("mail" | "queue" | "toolkit", name) => format!("{kind}:{name}"),
+            _ => {
+                return usage(format!(
+                    "--channel {channel:?}: there are chat, mail:ADDRESS, queue:NAME and toolkit:NAME"
+                ));
+            }
+        };
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+    }
+    Ok(channels)
+}
+
+/// The options that mount something from somewhere.
+const FROM_SOMEWHERE: [&str; 8] = [
+    "storage-tool-local-path",
+    "storage-tool-room-path",
+    "shell-room-mount",
+    "shell-project-mount",
+    "shell-tool-room-path",
+    "shell-tool-project-path",
+    "mount-room-path",
+    "mount-project-path",
+];
+
+fn mounts(given: &Given) -> Checked {
+    for option in FROM_SOMEWHERE {
+        for text in given.texts(option) {
+            let (source, mount) = without_mode(text).rsplit_once(':').unwrap_or_default();
+            if source.trim().is_empty() || mount.trim().is_empty() {
+                return usage(format!("--{option} {text:?}: write it as SOURCE:MOUNT[:ro|rw]"));
+            }
+        }
+    }
+    for option in ["shell-empty-dir-mount", "shell-tool-empty-dir"] {
+        for text in given.texts(option) {
+            let mount = without_mode(text).trim();
+            if mount.is_empty() || mount.contains(':') {
+                return usage(format!("--{option} {text:?}: write it as MOUNT[:ro|rw]"));
+            }
+        }
+    }
+    for text in given.texts("shell-image-mount") {
+        let (image, mount) = text.split_once('=').unwrap_or_default();
+        if image.trim().is_empty() || without_mode(mount).trim().is_empty() {
+            return usage(format!("--shell-image-mount {text:?}: write it as IMAGE=MOUNT[:ro|rw]"));
+        }
+    }
+    Ok(())
+}
+
+/// A mount without the mode at its end.
+fn without_mode(text: &str) -> &str {
+    match text.rsplit_once(':') {
+        Some((rest, mode)) if ["ro", "rw"].contains(&mode.to_ascii_lowercase().as_str()) => rest,
+        _ => text,
+    }
+}
+
+/// Tools that only models of OpenAI have: what they are called, and the options that want them.
+const OF_OPENAI: [(&str, [&str; 2]); 4] = [
+    ("the generation of images", ["image-generation", "require-image-generation"]),
+    ("a local shell", ["local-shell", "require-local-shell"]),
+    ("patches", ["apply-patch", "require-apply-patch"]),
+    ("the use of a computer", ["computer-use", "require-computer-use"]),
+];
+
+fn models(given: &Given) -> Checked {
+    let is_other = given.text("model").is_some_and(|model| model.starts_with("claude-"))
+        || given.text("llm-participant").is_some();
+    let is_wanted = |option: &&str| given.is_on(option) || given.text(option).is_some();
+    match OF_OPENAI.iter().find(|(_, options)| options.iter().any(&is_wanted)) {
+        Some((what, _)) if is_other => {
+            Err(Wrong::Failed(format!("only models of OpenAI have {what}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,21 @@
+//! *Pure*: agents that are described by options: which options there are, what is wrong with them,
+//! and the service that they become.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `check` | what is wrong with options beside their types |
+//! | `family` | the families of agents, and which options their commands have |
+//! | `given` | the options that were given |
+//! | `options` | the options, in groups |
+//! | `service` | the service that an agent becomes |
+//! | `words` | command lines: the words of options, and how a shell reads them |
+//!
+//! Facts are those of release 0.31.4. Must not live here: how options are parsed and shown in a
+//! terminal, which is in `commands`.
+
+pub mod check;
+pub mod family;
+pub mod given;
+pub mod options;
+pub mod service;
+pub mod words;

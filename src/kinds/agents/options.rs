@@ -1,0 +1,396 @@
+//! *Pure*: the options with which agents are described, in groups that travel together. A command
+//! of an agent, and the kind Agent, are made of groups; an option that is added to one is there
+//! everywhere.
+//!
+//! Names, types and defaults are those of release 0.31.4.
+
+/// What an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A text; the last one counts.
+    Text,
+    /// Texts, one each time that it is given.
+    Texts,
+    /// A whole number.
+    Number,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Nothing: it is on.
+    Flag,
+    /// Nothing: it is on, or off as `--no-…`.
+    OnOff,
+}
+
+/// An option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentOption {
+    /// Its name, without dashes.
+    pub name: &'static str,
+    /// Its short form, without the dash; of one or two letters.
+    pub short: Option<&'static str>,
+    /// The name of its opposite, without dashes, if it has one.
+    pub negated: Option<&'static str>,
+    /// What it takes.
+    pub takes: Takes,
+    /// What counts if it is not given.
+    pub default: Option<&'static str>,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Whether it is left out of the help: another name of something.
+    pub hidden: bool,
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl AgentOption {
+    /// An option that need not be given.
+    #[must_use]
+    pub const fn new(name: &'static str, takes: Takes, help: &'static str) -> Self {
+        Self {
+            name,
+            short: None,
+            negated: None,
+            takes,
+            default: None,
+            required: false,
+            hidden: false,
+            help,
+        }
+    }
+
+    const fn short(self, short: &'static str) -> Self {
+        Self { short: Some(short), ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    const fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+}
+
+/// A text.
+const fn text(name: &'static str, help: &'static str) -> AgentOption {
+    AgentOption::new(name, Takes::Text, help)
+}
+
+/// Texts.
+const fn texts(name: &'static str, help: &'static str) -> AgentOption {
+    AgentOption::new(name, Takes::Texts, help)
+}
+
+/// Something that is on or off.
+macro_rules! on_off {
+    ($name:literal, $help:literal) => {
+        AgentOption {
+            negated: Some(concat!("no-", $name)),
+            ..AgentOption::new($name, Takes::OnOff, $help)
+        }
+    };
+}
+
+/// No options.
+pub const NONE: &[AgentOption] = &[];
+
+/// The project, and the room that is entered.
+pub const ROOM: &[AgentOption] = &[
+    text("project-id", "The project, by name or id"),
+    text("room", "The room"),
+    text("agent-name", "The name with which the agent takes part in its room"),
+];
+
+/// The role that is entered with.
+pub const ROLE: &[AgentOption] =
+    &[text("role", "The role with which the agent enters").default("agent")];
+
+/// The key that a token is signed with.
+pub const KEY: &[AgentOption] = &[text("key", "The API key that the token is signed with")];
+
+/// Where the token is.
+pub const TOKEN: &[AgentOption] = &[text("token-from-env", "The variable that holds the token")];
+
+/// What is said to an agent that runs.
+pub const TALK: &[AgentOption] = &[
+    text("thread-path", "The thread to talk in"),
+    text("message", "One message; its answer is printed"),
+    on_off!("use-web-search", "Let the agent search the web for it"),
+    on_off!("use-image-gen", "Let the agent make images for it"),
+    on_off!("use-storage", "Let the agent use files for it"),
+];
+
+/// How much is logged.
+pub const VERBOSE: &[AgentOption] = &[AgentOption::new("verbose", Takes::Flag, "Log as usual")];
+
+/// What a task is given.
+pub const TASK_INPUT: &[AgentOption] = &[
+    text("input", "The arguments of the task, as JSON; - for standard input"),
+    on_off!("with-caller", "Call the task as the person who is signed in").default("true"),
+];
+
+/// What describes the service.
+pub const SERVICE: &[AgentOption] = &[
+    text("service-name", "The name of the service; the agent's if absent"),
+    text("service-description", "What the service is for"),
+    text("service-title", "A title; accepted, and not used"),
+];
+
+/// The agent's name.
+pub const AGENT: &[AgentOption] =
+    &[text("agent-name", "The name with which the agent takes part in its room").required()];
+
+/// The project, and the room.
+pub const PLACE: &[AgentOption] = &[
+    text("project-id", "The project, by name or id"),
+    text("room", "The room; without it, the service is one of the project"),
+];
+
+/// Where a service listens.
+pub const HOSTING: &[AgentOption] = &[
+    text("host", "The address to listen on"),
+    AgentOption::new("port", Takes::Number, "The port to listen on"),
+    text("path", "The path under which the agent is called"),
+];
+
+/// What the agent is told to do.
+pub const RULES: &[AgentOption] = &[
+    texts("rule", "A rule that the agent follows").short("r"),
+    texts("rules-file", "A file with rules, one in a line"),
+    texts("room-rules", "A file with rules in the room's storage, read for every turn").short("rr"),
+];
+
+/// What has to be in the room before the agent starts.
+pub const REQUIREMENTS: &[AgentOption] = &[
+    texts("require-toolkit", "A toolkit that the agent waits for, and uses").short("rt"),
+    texts("require-schema", "A schema of documents that the agent waits for").short("rs"),
+    texts("toolkit", "Another name of --require-toolkit").short("t").hidden(),
+    texts("schema", "Another name of --require-schema").short("s").hidden(),
+];
+
+/// The same for those that have only the other names.
+pub const HIDDEN_REQUIREMENTS: &[AgentOption] = &[
+    texts("toolkit", "A toolkit that the agent waits for, and uses").short("t").hidden(),
+    texts("schema", "A schema of documents that the agent waits for").short("s").hidden(),
+];
+
+/// The model.
+pub const MODEL: &[AgentOption] =
+    &[text("model", "The model; names that begin with claude- are Anthropic's").default("gpt-5.4")];
+
+/// The model of codex.
+pub const CODEX_MODEL: &[AgentOption] = &[text("model", "The model").default("gpt-5.4-codex")];
+
+/// Whether requests to models are logged.
+pub const MODEL_LOG: &[AgentOption] =
+    &[on_off!("log-llm-requests", "Log the requests to the model").default("false")];
+
+/// Who else does the model's work.
+pub const MODEL_PARTICIPANT: &[AgentOption] =
+    &[text("llm-participant", "The participant that answers in place of a model")];
+
+/// Tools that a caller may turn on with a message.
+pub const OFFERED_TOOLS: &[AgentOption] = &[
+    text("image-generation", "Offer the generation of images, with a model"),
+    on_off!("local-shell", "Offer a shell on the agent's own machine").default("false"),
+    on_off!("shell", "Offer a shell in a container").default("false"),
+    on_off!("apply-patch", "Offer patches of files in the room").default("false"),
+    on_off!("web-search", "Offer searches of the web").default("false"),
+    on_off!("mcp", "Offer MCP servers that the caller names").default("false"),
+    on_off!("storage", "Offer the files of the room").default("false"),
+];
+
+/// The same: pages of the web.
+pub const OFFERED_FETCH: &[AgentOption] =
+    &[on_off!("web-fetch", "Offer to read pages of the web").default("false")];
+
+/// The same, of agents that chat.
+pub const OFFERED_IN_CHATS: &[AgentOption] = &[
+    on_off!("computer-use", "Shorten what the model says of its reasoning; adds no tool")
+        .default("false"),
+    on_off!("script-tool", "Offer the toolkit for scripts").default("false"),
+];
+
+/// Tools that are always there.
+pub const TOOLS: &[AgentOption] = &[
+    on_off!("require-local-shell", "Use a shell on the agent's own machine").default("false"),
+    on_off!("require-shell", "Use a shell in a container").default("false"),
+    on_off!("require-apply-patch", "Use patches of files in the room").default("false"),
+    on_off!("require-web-search", "Use searches of the web").default("false"),
+    on_off!("require-storage", "Use the files of the room, to read and write").default("false"),
+    on_off!("require-read-only-storage", "Use the files of the room, to read").default("false"),
+    texts("require-table-read", "A table that the agent reads"),
+    texts("require-table-write", "A table that the agent changes"),
+    on_off!("require-time", "Use the date and the time").default("true"),
+    on_off!("require-uuid", "Use new unique ids").default("false"),
+    text("use-memory", "The memory to use: NAME, or NAMESPACE/NAME"),
+    text("memory-model", "The model that writes into the memory"),
+    on_off!("require-computer-use", "Use a computer with a browser").default("false"),
+    text("starting-url", "The first page of that browser"),
+    AgentOption::new("allow-goto-url", Takes::Flag, "Let the agent go to any page"),
+    on_off!("discover-script-tools", "Use the services of the room that are scripts")
+        .default("false"),
+];
+
+/// The same: pages of the web.
+pub const FETCH: &[AgentOption] =
+    &[on_off!("require-web-fetch", "Use pages of the web").default("false")];
+
+/// The same, of agents that chat or do tasks.
+pub const MORE_TOOLS: &[AgentOption] = &[
+    text("require-image-generation", "Use the generation of images, with a model"),
+    on_off!("require-mcp", "Use MCP servers; every turn fails").default("false"),
+    on_off!("require-document-authoring", "Use documents").default("false"),
+    on_off!("require-discovery", "Use the list of tools in the room").default("false"),
+];
+
+/// Where tables are.
+pub const NAMESPACE: &[AgentOption] =
+    &[text("database-namespace", "The namespace of the tables; its parts are joined by ::")];
+
+/// What is mounted.
+pub const MOUNTS: &[AgentOption] = &[
+    texts(
+        "storage-tool-local-path",
+        "A folder of the agent's machine for its files: SOURCE:MOUNT[:ro|rw]",
+    ),
+    texts("storage-tool-room-path", "A folder of the room for its files: SOURCE:MOUNT[:ro|rw]"),
+    texts("shell-room-mount", "A folder of the room for its shell: SOURCE:MOUNT[:ro|rw]"),
+    texts("shell-project-mount", "A folder of the project for its shell: SOURCE:MOUNT[:ro|rw]"),
+    texts("shell-empty-dir-mount", "An empty folder for its shell: MOUNT[:ro|rw]"),
+    texts("shell-tool-room-path", "Another name of --shell-room-mount").hidden(),
+    texts("shell-tool-project-path", "Another name of --shell-project-mount").hidden(),
+    texts("shell-tool-empty-dir", "Another name of --shell-empty-dir-mount").hidden(),
+];
+
+/// The same: images.
+pub const IMAGE_MOUNTS: &[AgentOption] =
+    &[texts("shell-image-mount", "An image for its shell: IMAGE=MOUNT[:ro|rw]")];
+
+/// The shell.
+pub const SHELL: &[AgentOption] = &[
+    text("working-dir", "The folder in which commands run"),
+    text("working-directory", "Another name of --working-dir").hidden(),
+    text("shell-image", "The image of the shell's container; none for no container"),
+    on_off!("delegate-shell-token", "Give the shell the agent's token").default("false"),
+    texts(
+        "shell-copy-env",
+        "Variables that the shell gets from the agent's environment: NAME,NAME",
+    ),
+    texts("shell-set-env", "A variable of the shell: NAME=VALUE"),
+];
+
+/// Skills.
+pub const SKILLS: &[AgentOption] = &[texts("skill-dir", "A folder with a skill, or with several")];
+
+/// Threads of chats.
+pub const CHAT_THREADS: &[AgentOption] = &[
+    AgentOption::new(
+        "threading-mode",
+        Takes::OneOf(&["none", "default-new"]),
+        "Whether people begin with a new thread",
+    )
+    .default("none"),
+    text("thread-dir", "The folder of the threads"),
+];
+
+/// Threads of jobs.
+pub const JOB_THREADS: &[AgentOption] = &[
+    AgentOption::new(
+        "threading-mode",
+        Takes::OneOf(&["auto", "manual", "none"]),
+        "Whether jobs are kept as threads",
+    )
+    .default("none"),
+    text("thread-dir", "The folder of the threads").default(".threads"),
+];
+
+/// How threads of jobs are named.
+pub const THREAD_NAMES: &[AgentOption] =
+    &[texts("thread-name-rule", "A rule for the names of threads")];
+
+/// Chats.
+pub const CHAT: &[AgentOption] = &[
+    on_off!("always-reply", "Answer whoever is talking to whom"),
+    texts("channel", "Where messages come from: chat, mail:ADDRESS, queue:NAME or toolkit:NAME"),
+];
+
+/// Jobs from a queue.
+pub const WORK: &[AgentOption] = &[
+    text("queue", "The queue with the jobs").required(),
+    text("toolkit-name", "A toolkit in the room that takes jobs"),
+    text("prompt", "The prompt of every job, in place of its own"),
+    AgentOption::new(
+        "initial-message",
+        Takes::OneOf(&["summary", "code", "none"]),
+        "What a thread begins with",
+    )
+    .default("code"),
+    text("initial-message-from", "Who says that").default("worker"),
+    text("decision-model", "The model that writes summaries"),
+];
+
+/// Mail.
+pub const MAIL: &[AgentOption] = &[
+    text("email-address", "The address of the mailbox").required(),
+    text("queue", "The queue with the mails; the address if absent"),
+    text("toolkit-name", "A toolkit in the room that begins mails"),
+    texts("whitelist", "Addresses from which mails are read: ADDRESS,ADDRESS"),
+    on_off!("reply-all", "Answer to everybody").default("false"),
+    on_off!("enable-attachments", "Read and attach files").default("false"),
+];
+
+/// Voice.
+pub const VOICE: &[AgentOption] = &[
+    text("auto-greet-message", "What the agent says first"),
+    text("auto-greet-prompt", "What the agent is told to say first"),
+    text("voice", "The voice"),
+];
+
+/// Tasks.
+pub const TASK: &[AgentOption] = &[
+    text("output-schema", "The JSON Schema of the results"),
+    text("output-schema-path", "Where that schema is: a file or a URL"),
+    text("annotations", "Annotations, as a JSON object")
+        .short("a")
+        .default(r#"{"meshagent.task-runner.attachment-format":"tar"}"#),
+    on_off!("allow-model-selection", "Let callers choose the model").default("true"),
+];
+
+/// Titles.
+pub const TITLE: &[AgentOption] =
+    &[text("title", "A title to show"), text("description", "What it does")];
+
+/// Codex.
+pub const CODEX: &[AgentOption] = &[
+    text("command", "The command line of the app server"),
+    text("ws-url", "The URL of an app server that runs already"),
+    text("codex-image", "The image of the app server; none for no container")
+        .default("meshagent/shell-codex:default"),
+    texts("mount-room-path", "A folder of the room: SOURCE:MOUNT[:ro|rw]"),
+    texts("mount-project-path", "A folder of the project: SOURCE:MOUNT[:ro|rw]"),
+    text("working-dir", "The folder in which it works"),
+    text("approval-policy", "What has to be approved"),
+    text("sandbox-policy", "What it may touch"),
+    AgentOption::new(
+        "mode",
+        Takes::OneOf(&["default", "yolo", "workspace-write", "read-only"]),
+        "Both of these, under one name",
+    ),
+    AgentOption::new("verbose", Takes::Flag, "Log what goes to and from the app server"),
+    AgentOption::new("delegate-shell-token", Takes::Flag, "Give the app server the agent's token"),
+    texts("copy-env", "Variables that it gets from the agent's environment: NAME,NAME"),
+    texts("set-env", "A variable: NAME=VALUE"),
+];
+
+/// What a codex task runner supports.
+pub const SUPPORTS_TOOLS: &[AgentOption] =
+    &[on_off!("supports-tools", "Whether it uses tools").default("true")];
+
+/// What a codex worker supports.
+pub const SUPPORTS_CONTEXT: &[AgentOption] =
+    &[on_off!("supports-context", "Whether jobs bring messages of their caller").default("true")];

@@ -1,0 +1,108 @@
+//! *Pure*: the service that an agent becomes: a container that runs the reference's command line.
+
+use serde_json::{Map, Value, json};
+
+use super::check::channels;
+use super::family::{Action, Family};
+use super::given::Given;
+use super::words::{joined, without};
+
+/// The image that has the reference's command line.
+const IMAGE: &str = "meshagent/cli:default";
+
+/// What is not said again in the container: it describes the service, or where it is placed.
+const OF_THE_SERVICE: [&str; 5] =
+    ["service-name", "service-title", "service-description", "project-id", "room"];
+
+/// The same for agents that enter their room by themselves: nobody calls them.
+const OF_THE_HOST: [&str; 2] = ["host", "path"];
+
+/// The service of an agent. `words` are those behind the command, as they were typed; `api` is what
+/// the agent may do in its room.
+#[must_use]
+pub fn service(
+    family: Family,
+    action: Action,
+    (given, words): (&Given, &[String]),
+    api: Value,
+) -> Value {
+    let agent = given.text("agent-name").unwrap_or_default();
+    let name = given.text("service-name").unwrap_or(agent);
+    let mut metadata = json!({"name": name});
+    if let Some(description) = given.text("service-description") {
+        metadata["description"] = description.into();
+    }
+    metadata["annotations"] = json!({"meshagent.service.id": name});
+    let token = json!({"identity": agent, "api": api, "role": "agent"});
+    json!({
+        "version": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "agents": [{"name": agent, "annotations": annotations(family, given)}],
+        "ports": ports(family, given, agent),
+        "container": {
+            "image": IMAGE,
+            "command": command(family, action, words),
+            "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
+            "private": true,
+        },
+    })
+}
+
+/// The command of the container.
+fn command(family: Family, action: Action, words: &[String]) -> String {
+    let options = family.options(action);
+    let mut left_out = OF_THE_SERVICE.to_vec();
+    let runs = if family.is_codex() {
+        "service"
+    } else {
+        left_out.extend(OF_THE_HOST);
+        "join"
+    };
+    let begins = ["meshagent"].iter().chain(family.words()).chain([&runs]);
+    let begins = begins.map(|word| (*word).to_owned());
+    joined(&begins.chain(without(words, &options, &left_out)).collect::<Vec<_>>())
+}
+
+/// What people are shown of the agent.
+fn annotations(family: Family, given: &Given) -> Value {
+    let chats = match family {
+        Family::Process => {
+            channels(given).is_ok_and(|channels| channels.iter().any(|it| it == "chat"))
+        }
+        Family::Chatbot | Family::CodexChatbot => true,
+        _ => false,
+    };
+    let mut annotations = Map::new();
+    if chats || family != Family::Process {
+        annotations.insert("meshagent.agent.type".to_owned(), family.agent_type().into());
+    }
+    if chats {
+        let mode = given.text("threading-mode").filter(|mode| *mode != "none");
+        if let Some(mode) = mode {
+            annotations.insert("meshagent.chatbot.threading".to_owned(), mode.into());
+        }
+        if let Some(folder) = given.filled("thread-dir") {
+            let folder = folder.trim_end_matches('/');
+            annotations.insert("meshagent.chatbot.thread-dir".to_owned(), folder.into());
+            let list = format!("{folder}/index.threadl");
+            annotations.insert("meshagent.chatbot.thread-list".to_owned(), list.into());
+        }
+    }
+    annotations.into()
+}
+
+/// Where the agent is called to its room, if it does not enter by itself.
+fn ports(family: Family, given: &Given, agent: &str) -> Value {
+    if !family.is_codex() {
+        return json!([]);
+    }
+    let port = given.text("port").and_then(|port| port.parse::<u16>().ok());
+    let path = given.text("path").unwrap_or("/agent");
+    let endpoint = json!({"path": path, "meshagent": {"identity": agent}});
+    json!([{
+        "num": port.map_or_else(|| json!("*"), Value::from),
+        "type": "http",
+        "endpoints": [endpoint],
+    }])
+}
