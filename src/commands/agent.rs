@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::call::agent_default;
 use super::group::{Group, Lenient};
+use super::option_values::warn_of_secret;
 use super::service::yaml;
 use crate::bounded;
 use crate::error::{Context, Error, Result};
@@ -189,6 +190,9 @@ fn typed() -> Vec<String> {
 /// Options that cannot be used; what this program does not do yet.
 pub fn run<const FAMILY: usize>(agent: &Agent<FAMILY>) -> Result<ExitCode> {
     let (family, Agent { action, given }) = (Agent::<FAMILY>::FAMILY, agent);
+    if given.text("key").is_some() {
+        warn_of_secret("--key", "activate a key, or set MESHAGENT_API_KEY, instead");
+    }
     let has_variable = |name: &str| std::env::var_os(name).is_some();
     check(family, given, has_variable).map_err(|wrong| match wrong {
         Wrong::Usage(text) => Error::usage(text),

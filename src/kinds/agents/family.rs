@@ -161,44 +161,48 @@ impl Family {
 
     /// What it does.
     fn body(self, action: Action) -> Vec<&'static [AgentOption]> {
-        if action == Action::Use {
-            return vec![groups::TALK];
-        }
-        let (is_run, is_join) = (action == Action::Run, action == Action::Join);
-        let declares = matches!(action, Action::Spec | Action::Deploy);
-        let only = |group, is_there: bool| if is_there { group } else { groups::NONE };
-        let images = only(
-            groups::IMAGE_MOUNTS,
-            match self {
-                Chatbot | Process => matches!(action, Action::Join | Action::Service),
-                TaskRunner => action != Action::Deploy,
-                _ => true,
-            },
-        );
         match self {
-            Chatbot | Process => vec![
-                groups::RULES,
-                groups::REQUIREMENTS,
-                groups::MODEL,
-                groups::MODEL_LOG,
-                groups::MODEL_PARTICIPANT,
-                groups::OFFERED_TOOLS,
-                groups::OFFERED_FETCH,
-                groups::OFFERED_IN_CHATS,
-                groups::TOOLS,
-                groups::FETCH,
-                groups::MORE_TOOLS,
-                groups::NAMESPACE,
-                groups::MOUNTS,
-                images,
-                groups::SHELL,
-                groups::SKILLS,
-                groups::CHAT_THREADS,
-                groups::CHAT,
-                only(groups::HOSTING, is_join),
-                only(groups::TALK, is_run),
-                only(groups::VERBOSE, is_run),
-            ],
+            _ if action == Action::Use => vec![groups::TALK],
+            Chatbot | Process => Self::chat(action),
+            CodexChatbot | CodexTaskRunner | CodexWorker => self.codex(action),
+            Worker | Mailbot | Voicebot | TaskRunner => self.job(action),
+        }
+    }
+
+    /// Agents that chat.
+    fn chat(action: Action) -> Vec<&'static [AgentOption]> {
+        let (is_run, is_join) = (action == Action::Run, action == Action::Join);
+        let images = only(groups::IMAGE_MOUNTS, is_join || action == Action::Service);
+        vec![
+            groups::RULES,
+            groups::REQUIREMENTS,
+            groups::MODEL,
+            groups::MODEL_LOG,
+            groups::MODEL_PARTICIPANT,
+            groups::OFFERED_TOOLS,
+            groups::OFFERED_FETCH,
+            groups::OFFERED_IN_CHATS,
+            groups::TOOLS,
+            groups::FETCH,
+            groups::MORE_TOOLS,
+            groups::NAMESPACE,
+            groups::MOUNTS,
+            images,
+            groups::SHELL,
+            groups::SKILLS,
+            groups::CHAT_THREADS,
+            groups::CHAT,
+            only(groups::HOSTING, is_join),
+            only(groups::TALK, is_run),
+            only(groups::VERBOSE, is_run),
+        ]
+    }
+
+    /// Agents that do what they are given.
+    fn job(self, action: Action) -> Vec<&'static [AgentOption]> {
+        let is_run = action == Action::Run;
+        let images = only(groups::IMAGE_MOUNTS, self != TaskRunner || action != Action::Deploy);
+        match self {
             Worker => vec![
                 groups::RULES,
                 groups::REQUIREMENTS,
@@ -255,6 +259,15 @@ impl Family {
                 only(groups::TASK_INPUT, is_run),
                 only(groups::VERBOSE, is_run),
             ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Agents with codex behind them.
+    fn codex(self, action: Action) -> Vec<&'static [AgentOption]> {
+        let (is_run, is_join) = (action == Action::Run, action == Action::Join);
+        let declares = matches!(action, Action::Spec | Action::Deploy);
+        match self {
             CodexChatbot => vec![
                 groups::RULES,
                 groups::REQUIREMENTS,
@@ -290,6 +303,7 @@ impl Family {
                 groups::SUPPORTS_CONTEXT,
                 only(groups::HOSTING, declares),
             ],
+            _ => Vec::new(),
         }
     }
 
@@ -305,4 +319,9 @@ impl Family {
             _ => {}
         }
     }
+}
+
+/// A group, if it is there.
+const fn only(group: &'static [AgentOption], is_there: bool) -> &'static [AgentOption] {
+    if is_there { group } else { groups::NONE }
 }
