@@ -452,7 +452,14 @@ impl<'a, T: Read> Reader<'a, T> {
             return Err(YamlError::new(format!("a key must be text, not `!!{name}`")));
         }
         if anchor != 0 {
-            let value = T::scalar(Value::String(key.clone()), mark);
+            // As a value it is what it looks like: the key `0` is a text, and its alias a number.
+            let value = match (tag.as_deref(), style) {
+                (None, ScalarStyle::Plain) => {
+                    by_look(Cow::Owned(key.clone())).map_err(YamlError::new)?
+                }
+                _ => Value::String(key.clone()),
+            };
+            let value = T::scalar(value, mark);
             let taken = Taken { events: 1, bytes: key.len() };
             self.copy(taken)?;
             let anchored =
