@@ -8,7 +8,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrI
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::scalar::{by_look, by_tag, is_null, own_name};
+use super::scalar::{by_look, by_tag, is_merge, key_text, key_value, own_name};
 use super::{Key, MAX_BYTES, MAX_DEPTH, MAX_EVENTS, Mark, Node, Numbers, YamlError};
 
 /// How many events aliases may repeat in a document.
@@ -453,12 +453,7 @@ impl<'a, T: Read> Reader<'a, T> {
         }
         if anchor != 0 {
             // As a value it is what it looks like: the key `0` is a text, and its alias a number.
-            let value = match (tag.as_deref(), style) {
-                (None, ScalarStyle::Plain) => {
-                    by_look(Cow::Owned(key.clone())).map_err(YamlError::new)?
-                }
-                _ => Value::String(key.clone()),
-            };
+            let value = key_value(&key, style, tag.as_deref()).map_err(YamlError::new)?;
             let value = T::scalar(value, mark);
             let taken = Taken { events: 1, bytes: key.len() };
             self.copy(taken)?;
@@ -547,24 +542,6 @@ fn refused(error: &ScanError) -> YamlError {
         _ => YamlError::new(error.info()),
     };
     told.or_at(Mark::from(error.marker()))
-}
-
-/// Whether a key merges other maps into its own.
-fn is_merge(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
-    text == "<<"
-        && match tag {
-            None => style == ScalarStyle::Plain,
-            Some(tag) => own_name(tag).is_some_and(|name| name == "merge"),
-        }
-}
-
-/// The text of a key; `None` where it is null.
-fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<String> {
-    let is_null = match tag.and_then(own_name) {
-        Some(name) => name == "null",
-        None => style == ScalarStyle::Plain && is_null(text),
-    };
-    (!is_null).then(|| text.to_owned())
 }
 
 /// A value with its tag, unless that is one of YAML's own.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use granit_parser::Tag;
+use granit_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
 
 use super::super::exact;
@@ -23,6 +23,36 @@ pub(super) fn own_name(tag: &Tag) -> Option<Cow<'_, str>> {
 /// Whether a scalar without quotes is null.
 pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// Whether a key merges other maps into its own.
+pub(super) fn is_merge(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> bool {
+    text == "<<"
+        && match tag {
+            None => style == ScalarStyle::Plain,
+            Some(tag) => own_name(tag).is_some_and(|name| name == "merge"),
+        }
+}
+
+/// The text of a key; `None` where it is null.
+pub(super) fn key_text(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<String> {
+    let is_null = match tag.and_then(own_name) {
+        Some(name) => name == "null",
+        None => style == ScalarStyle::Plain && is_null(text),
+    };
+    (!is_null).then(|| text.to_owned())
+}
+
+/// What a key means where an alias repeats it as a value.
+///
+/// # Errors
+///
+/// A number that cannot be held.
+pub(super) fn key_value(key: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
+    match (tag, style) {
+        (None, ScalarStyle::Plain) => by_look(Cow::Borrowed(key)),
+        _ => Ok(Value::String(key.to_owned())),
+    }
 }
 
 /// What a scalar without quotes and without a tag means, by the core schema of YAML 1.2.
