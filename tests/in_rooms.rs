@@ -199,9 +199,15 @@ fn a_server_refuses_what_would_be_no_secret_and_no_folder_of_its_own() {
     let mut command = server(&sandbox.path("data"), "ulimit -n 4096;");
     command.args(["--max-participants", large]);
     command.stderr(std::fs::File::create(&said).expect("a file"));
-    drop(Process::start(&mut command));
-    let said = std::fs::read_to_string(said).expect("a file");
-    assert!(said.contains("connections in all, participants among them"), "{said}");
+    let process = Process::start(&mut command);
+    // It is ready before it has said everything.
+    let told = || std::fs::read_to_string(&said).expect("a file");
+    let begun = std::time::Instant::now();
+    while !told().contains("connections in all, participants among them") {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{}", told());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    drop(process);
 }
 
 /// A service of the public SDK with one toolkit.
