@@ -144,6 +144,11 @@ fn what_is_wrong_is_told_before_anything_is_printed() {
     let secret = ["chatbot", "spec", "--agent-name", "a", "--shell-set-env", "API_TOKEN=hush"];
     let told = sandbox.run(&secret).stderr;
     assert!(told.contains("API_TOKEN looks like a secret") && !told.contains("hush"), "{told}");
+    for item in ["hush", "=hush"] {
+        let words = ["chatbot", "spec", "--agent-name", "a", "--shell-set-env", item];
+        let told = sandbox.run(&words).stderr;
+        assert!(told.contains("takes NAME=VALUE") && !told.contains("hush"), "{told}");
+    }
 }
 
 /// What release 0.31.4 printed. It takes markup for its own, and loses it; here it stays.

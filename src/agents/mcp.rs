@@ -212,20 +212,18 @@ fn is_allowed(filters: Option<&[AllowedMcpToolFilter]>, tool: &Tool) -> bool {
     filters.is_none_or(|filters| filters.is_empty() || filters.iter().any(fits))
 }
 
-/// What a server says, as far as it is repeated.
+/// What a server or the client says, as far as it is repeated: without URLs, because they may hold
+/// a credential.
 fn short(said: &str) -> String {
-    visible::line(said).chars().take(SAID).collect()
+    let words = said.split_whitespace().filter(|word| !word.contains("://"));
+    visible::line(&words.collect::<Vec<_>>().join(" ")).chars().take(SAID).collect()
 }
 
-/// Why something failed. URLs are left out, because they may hold a credential.
+/// Why something failed.
 fn phrase(error: &(dyn std::error::Error + 'static)) -> String {
     type Failed = StreamableHttpError<reqwest::Error>;
     const ASKS: &str = "the MCP server asks for a sign-in, which rooms here have not; a header Authorization may do";
     let innermost = causes(error).last().unwrap_or(error);
-    let status = causes(error).find_map(|it| it.downcast_ref::<reqwest::Error>()?.status());
-    if let Some(status) = status {
-        return format!("the MCP server answered with {status}");
-    }
     let failed =
         [error].into_iter().chain(causes(error)).find_map(|it| it.downcast_ref::<Failed>());
     match failed {
@@ -237,12 +235,30 @@ fn phrase(error: &(dyn std::error::Error + 'static)) -> String {
             format!("the MCP server answered with {}", short(said))
         }
         Some(Failed::HttpStatus(status)) => format!("the MCP server answered with {status}"),
-        Some(Failed::Client(_)) => {
-            format!("the MCP server was not reached: {}", short(&innermost.to_string()))
-        }
+        Some(Failed::Client(error)) => match error.status() {
+            Some(status) => format!("the MCP server answered with {status}"),
+            None => {
+                let why = causes(error).last().map_or_else(String::new, ToString::to_string);
+                format!("the MCP server was not reached: {}", short(&why))
+            }
+        },
         Some(failed) => {
             format!("this is not an MCP server that can be used: {}", short(&failed.to_string()))
         }
         None => format!("the MCP server failed: {}", short(&innermost.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_without_its_url() {
+        let url = "http://127.0.0.1:9/mcp?key=hush";
+        let why = Server::connect(url, &BTreeMap::new()).await.unwrap_err();
+        assert!(why.starts_with("the MCP server was not reached: "), "{why}");
+        assert!(!why.contains("hush") && !why.contains("127.0.0.1"), "{why}");
+        assert_eq!(short("no (http://a.test/?key=hush) way"), "no way");
     }
 }

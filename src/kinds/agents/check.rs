@@ -41,7 +41,8 @@ pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool)
         for item in given.texts(option).iter().map(|item| item.trim()) {
             let has_name = item.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty());
             if !item.is_empty() && !has_name {
-                return usage(format!("--{option} {item:?}: write it as NAME=VALUE"));
+                // What was given may be the secret alone.
+                return usage(format!("--{option} takes NAME=VALUE"));
             }
         }
     }
