@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand};
 use serde_json::Value;
 
-use super::call::agent_default;
 use super::group::{Group, Lenient};
 use super::option_values::warn_of_secret;
 use super::service::yaml;
@@ -194,10 +193,7 @@ pub fn run<const FAMILY: usize>(agent: &Agent<FAMILY>) -> Result<ExitCode> {
         warn_of_secret("--key", "activate a key, or set MESHAGENT_API_KEY, instead");
     }
     let has_variable = |name: &str| std::env::var_os(name).is_some();
-    check(family, given, has_variable).map_err(|wrong| match wrong {
-        Wrong::Usage(text) => Error::usage(text),
-        Wrong::Failed(text) => Error::failed(text),
-    })?;
+    check(family, given, has_variable).map_err(told)?;
     match action {
         Action::Spec => spec(family, given),
         Action::Deploy => Err(Error::failed("this program does not deploy agents by options yet")
@@ -207,6 +203,11 @@ pub fn run<const FAMILY: usize>(agent: &Agent<FAMILY>) -> Result<ExitCode> {
                 .hint("use the Python command line, which has it and reads the same settings"))
         }
     }
+}
+
+fn told(Wrong { option, message, is_conflict }: Wrong) -> Error {
+    let told = format!("--{option} {message}");
+    if is_conflict { Error::failed(told) } else { Error::usage(told) }
 }
 
 /// Runs a command of `codex`.
@@ -232,8 +233,7 @@ fn spec(family: Family, given: &Given) -> Result<ExitCode> {
         }
     }
     warn_of_secrets(given);
-    let api = serde_json::to_value(agent_default()).unwrap_or(Value::Null);
-    output::exactly(&yaml(service(family, Action::Spec, (given, &typed()), api)));
+    output::exactly(&yaml(service(family, Action::Spec, (given, &typed()))));
     Ok(ExitCode::SUCCESS)
 }
 

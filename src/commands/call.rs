@@ -87,25 +87,6 @@ toggle!(
     "no-local"
 );
 
-/// What an agent may do by default.
-#[must_use]
-pub fn agent_default() -> ApiScope {
-    ApiScope {
-        livekit: Some(Default::default()),
-        queues: Some(Default::default()),
-        messaging: Some(Default::default()),
-        database: Some(Default::default()),
-        memory: Some(Default::default()),
-        sync: Some(Default::default()),
-        storage: Some(Default::default()),
-        containers: Some(Default::default()),
-        developer: Some(Default::default()),
-        agents: Some(Default::default()),
-        services: Some(Default::default()),
-        ..ApiScope::default()
-    }
-}
-
 /// Whether a URL points to this machine or to a private network.
 async fn is_local(url: &str) -> bool {
     let Some((scheme, _)) = url.split_once("://") else {
@@ -214,7 +195,7 @@ pub async fn run(command: CallCommand) -> Result<ExitCode> {
         }
         (None, Some(token)) => token,
         (None, None) => Token::new(name)
-            .api(Shape::said(&agent_default()))
+            .api(Shape::said(&ApiScope::of_agents()))
             .grant("role", &args.role)
             .grant("room", &room)
             .grant("tunnel_ports", "9000")

@@ -147,7 +147,7 @@ async fn register(args: &RunArgs, project: &str, room: &str, port: u16) -> Resul
                 return Err(Error::failed(format!("the endpoint {path} has no identity")));
             };
             let scope = match endpoint.pointer("/meshagent/api") {
-                None | Some(Value::Null) => call::agent_default(),
+                None | Some(Value::Null) => ApiScope::of_agents(),
                 Some(scope) => serde_json::from_value::<ApiScope>(scope.clone()).context(|| {
                     format!("the endpoint {path} asks for a scope that does not exist")
                 })?,

@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use super::family::Family;
 use super::given::Given;
 
-/// What is wrong with options.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
-    /// An option has a value that it cannot have.
-    #[error("{0}")]
-    Usage(String),
-    /// The options do not go together.
-    #[error("{0}")]
-    Failed(String),
+/// What is wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Its name, without dashes.
+    pub option: &'static str,
+    /// What is wrong, as a sentence whose subject is the option.
+    pub message: String,
+    /// Whether its value is one that it can have, and does not go together with others.
+    pub is_conflict: bool,
 }
 
 type Checked<T = ()> = Result<T, Wrong>;
 
-fn usage<T>(text: impl Into<String>) -> Checked<T> {
-    Err(Wrong::Usage(text.into()))
+fn wrong<T>(option: &'static str, message: impl Into<String>) -> Checked<T> {
+    Err(Wrong { option, message: message.into(), is_conflict: false })
 }
 
 /// Checks options. `has_variable` says whether the environment has a variable.
@@ -33,7 +33,7 @@ pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool)
     for option in ["shell-copy-env", "copy-env"] {
         for name in listed(given.texts(option)) {
             if !has_variable(name) {
-                return usage(format!("--{option}: the variable {name:?} is not set"));
+                return wrong(option, format!("names the variable {name:?}, which is not set"));
             }
         }
     }
@@ -42,27 +42,27 @@ pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool)
             let has_name = item.split_once('=').is_some_and(|(name, _)| !name.trim().is_empty());
             if !item.is_empty() && !has_name {
                 // What was given may be the secret alone.
-                return usage(format!("--{option} takes NAME=VALUE"));
+                return wrong(option, "takes NAME=VALUE");
             }
         }
     }
     if let (Some(one), Some(other)) = (given.text("working-dir"), given.text("working-directory"))
         && one != other
     {
-        return usage("--working-dir and --working-directory say different things");
+        return wrong("working-dir", "and --working-directory say different things");
     }
     if let Some(memory) = given.text("use-memory")
         && memory.split('/').any(|part| part.trim().is_empty())
     {
-        return usage(format!("--use-memory {memory:?}: write it as NAME or NAMESPACE/NAME"));
+        return wrong("use-memory", format!("has {memory:?}: write it as NAME or NAMESPACE/NAME"));
     }
     if given.text("initial-message-from").is_some_and(|name| name.trim().is_empty()) {
-        return usage("--initial-message-from is empty");
+        return wrong("initial-message-from", "is empty");
     }
     for option in ["annotations", "output-schema"] {
         let text = given.filled(option).unwrap_or("{}");
         if serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(text).is_err() {
-            return usage(format!("--{option} is not a JSON object"));
+            return wrong(option, "is not a JSON object");
         }
     }
     if family.is_codex() { Ok(()) } else { models(given) }
@@ -87,13 +87,12 @@ pub fn channels(given: &Given) -> Checked<Vec<String>> {
         let channel = match (kind.as_str(), name.trim()) {
             ("chat", "") if !channel.contains(':') => kind,
             ("mail" | "queue" | "toolkit", "") => {
-                return usage(format!("--channel {channel:?}: write it as {kind}:NAME"));
+                return wrong("channel", format!("has {channel:?}: write it as {kind}:NAME"));
             }
             ("mail" | "queue" | "toolkit", name) => format!("{kind}:{name}"),
             _ => {
-                return usage(format!(
-                    "--channel {channel:?}: there are chat, mail:ADDRESS, queue:NAME and toolkit:NAME"
-                ));
+                let known = "there are chat, mail:ADDRESS, queue:NAME and toolkit:NAME";
+                return wrong("channel", format!("has {channel:?}: {known}"));
             }
         };
         if !channels.contains(&channel) {
@@ -120,7 +119,7 @@ fn mounts(given: &Given) -> Checked {
         for text in given.texts(option) {
             let (source, mount) = without_mode(text).rsplit_once(':').unwrap_or_default();
             if source.trim().is_empty() || mount.trim().is_empty() {
-                return usage(format!("--{option} {text:?}: write it as SOURCE:MOUNT[:ro|rw]"));
+                return wrong(option, format!("has {text:?}: write it as SOURCE:MOUNT[:ro|rw]"));
             }
         }
     }
@@ -128,14 +127,17 @@ fn mounts(given: &Given) -> Checked {
         for text in given.texts(option) {
             let mount = without_mode(text).trim();
             if mount.is_empty() || mount.contains(':') {
-                return usage(format!("--{option} {text:?}: write it as MOUNT[:ro|rw]"));
+                return wrong(option, format!("has {text:?}: write it as MOUNT[:ro|rw]"));
             }
         }
     }
     for text in given.texts("shell-image-mount") {
         let (image, mount) = text.split_once('=').unwrap_or_default();
         if image.trim().is_empty() || without_mode(mount).trim().is_empty() {
-            return usage(format!("--shell-image-mount {text:?}: write it as IMAGE=MOUNT[:ro|rw]"));
+            return wrong(
+                "shell-image-mount",
+                format!("has {text:?}: write it as IMAGE=MOUNT[:ro|rw]"),
+            );
         }
     }
     Ok(())
@@ -161,10 +163,14 @@ fn models(given: &Given) -> Checked {
     let is_other = given.text("model").is_some_and(|model| model.starts_with("claude-"))
         || given.text("llm-participant").is_some();
     let is_wanted = |option: &&str| given.is_on(option) || given.text(option).is_some();
-    match OF_OPENAI.iter().find(|(_, options)| options.iter().any(&is_wanted)) {
-        Some((what, _)) if is_other => {
-            Err(Wrong::Failed(format!("only models of OpenAI have {what}")))
+    let wanted = OF_OPENAI.iter().filter(|_| is_other).find_map(|(what, options)| {
+        Some((what, options.iter().copied().find(|option| is_wanted(option))?))
+    });
+    match wanted {
+        Some((what, option)) => {
+            let message = format!("does not go with this model: only models of OpenAI have {what}");
+            Err(Wrong { option, message, is_conflict: true })
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

@@ -138,6 +138,7 @@ pub const SERVICE: &[AgentOption] = &[
     text("service-name", "The name of the service; the agent's if absent"),
     text("service-description", "What the service is for"),
     text("service-title", "A title; accepted, and not used"),
+    texts("secret", "A secret of the project whose values the container has as variables"),
 ];
 
 /// The agent's name.

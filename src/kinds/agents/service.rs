@@ -6,26 +6,21 @@ use super::check::channels;
 use super::family::{Action, Family};
 use super::given::Given;
 use super::words::{joined, without};
+use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
 const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
-const OF_THE_SERVICE: [&str; 5] =
-    ["service-name", "service-title", "service-description", "project-id", "room"];
+const OF_THE_SERVICE: [&str; 6] =
+    ["service-name", "service-title", "service-description", "secret", "project-id", "room"];
 
 /// The same for agents that enter their room by themselves: nobody calls them.
 const OF_THE_HOST: [&str; 2] = ["host", "path"];
 
-/// The service of an agent. `words` are those behind the command, as they were typed; `api` is what
-/// the agent may do in its room.
+/// The service of an agent. `words` are those behind the command, as they were typed.
 #[must_use]
-pub fn service(
-    family: Family,
-    action: Action,
-    (given, words): (&Given, &[String]),
-    api: Value,
-) -> Value {
+pub fn service(family: Family, action: Action, (given, words): (&Given, &[String])) -> Value {
     let agent = given.text("agent-name").unwrap_or_default();
     let name = given.text("service-name").unwrap_or(agent);
     let mut metadata = json!({"name": name});
@@ -33,19 +28,23 @@ pub fn service(
         metadata["description"] = description.into();
     }
     metadata["annotations"] = json!({"meshagent.service.id": name});
-    let token = json!({"identity": agent, "api": api, "role": "agent"});
+    let token = json!({"identity": agent, "api": ApiScope::of_agents(), "role": "agent"});
+    let mut container = json!({
+        "image": IMAGE,
+        "command": command(family, action, words),
+        "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
+    });
+    if !given.texts("secret").is_empty() {
+        container["secrets"] = given.texts("secret").into();
+    }
+    container["private"] = true.into();
     json!({
         "version": "v1",
         "kind": "Service",
         "metadata": metadata,
         "agents": [{"name": agent, "annotations": annotations(family, given)}],
         "ports": ports(family, given, agent),
-        "container": {
-            "image": IMAGE,
-            "command": command(family, action, words),
-            "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
-            "private": true,
-        },
+        "container": container,
     })
 }
 

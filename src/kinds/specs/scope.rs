@@ -47,6 +47,28 @@ pub struct ApiScope {
     pub services: Option<ServicesGrant>,
 }
 
+impl ApiScope {
+    /// What an agent may do in its room unless something else is said: everything but its
+    /// administration, its secrets and its tunnels.
+    #[must_use]
+    pub fn of_agents() -> Self {
+        Self {
+            livekit: Some(Default::default()),
+            queues: Some(Default::default()),
+            messaging: Some(Default::default()),
+            database: Some(Default::default()),
+            memory: Some(Default::default()),
+            sync: Some(Default::default()),
+            storage: Some(Default::default()),
+            containers: Some(Default::default()),
+            developer: Some(Default::default()),
+            agents: Some(Default::default()),
+            services: Some(Default::default()),
+            ..Self::default()
+        }
+    }
+}
+
 /// Audio and video.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
