@@ -8,6 +8,7 @@
 //! | `given` | the options that were given |
 //! | `options` | the options, in groups |
 //! | `service` | the service that an agent becomes |
+//! | `webserver` | what answers requests by the routes of a file |
 //! | `words` | command lines: the words of options, and how a shell reads them |
 //!
 //! Facts are those of release 0.31.4. Must not live here: how options are parsed and shown in a
@@ -18,4 +19,5 @@ pub mod family;
 pub mod given;
 pub mod options;
 pub mod service;
+pub mod webserver;
 pub mod words;

@@ -9,7 +9,7 @@ use super::words::{joined, without};
 use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
-const IMAGE: &str = "meshagent/cli:default";
+pub(super) const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
 const OF_THE_SERVICE: [&str; 6] =
