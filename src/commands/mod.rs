@@ -55,6 +55,7 @@ pub mod token;
 pub mod usage;
 pub mod validate;
 pub mod webhook;
+pub mod webserver;
 
 /// Describe MeshAgent projects in YAML; see what would change; make it so.
 #[derive(Debug, Parser)]
@@ -172,6 +173,9 @@ enum Command {
     /// Describe agents with codex behind them
     #[command(subcommand)]
     Codex(Group<agent::CodexCommand>),
+    /// Describe a webserver with the routes of a file, and deploy it
+    #[command(subcommand)]
+    Webserver(Lenient<webserver::WebserverCommand>),
     /// Create, list and delete webhooks
     #[command(subcommand)]
     Webhook(Lenient<webhook::WebhookCommand>),
@@ -341,6 +345,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Voicebot(Group(command)) => agent::run(&command),
         Command::TaskRunner(Group(command)) => agent::run(&command),
         Command::Codex(Group(command)) => agent::run_codex(&command),
+        Command::Webserver(Group(command)) => webserver::run(command),
         Command::Webhook(Group(command)) => wait(webhook::run(command)),
         Command::Secret(Group(command)) => secret::run(command),
         Command::Helper(Group(command)) => wait(helper::run(command)),

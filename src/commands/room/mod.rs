@@ -31,7 +31,7 @@ mod messaging;
 mod participants;
 mod queue;
 mod service;
-mod storage;
+pub(super) mod storage;
 
 /// The status with which a room closes a connection that brought a message that is too large.
 const TOO_LARGE: u16 = 1009;

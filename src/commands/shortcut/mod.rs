@@ -27,7 +27,7 @@ use crate::settings::PlatformArgs;
 use writing::Mode;
 
 pub use foreseen::foresee_form;
-pub use reading::{find, listed, no_list, show};
+pub use reading::{find, listed, look_up, no_list, show};
 pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
 
 mod foreseen;

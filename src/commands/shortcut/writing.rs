@@ -51,6 +51,10 @@ pub trait Writing {
     fn as_manifest(&self) -> bool {
         false
     }
+    /// Whether only the plan is shown.
+    fn is_dry(&self) -> bool {
+        self.mode() == Mode::DryRun
+    }
     /// What is done.
     fn mode(&self) -> Mode {
         match (self.as_manifest(), self.write().dry.dry_run) {

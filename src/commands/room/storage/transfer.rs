@@ -138,6 +138,18 @@ pub async fn upload(room: &Room, from: &Path, to: &str) -> Result<()> {
     sent.map(drop).map_err(|error| not_moved(room, Moved::Up, &shown, error))
 }
 
+/// Writes a text into the room as a file.
+///
+/// # Errors
+///
+/// What the room refuses.
+pub async fn upload_text(room: &Room, text: &str, to: &str) -> Result<()> {
+    let size = Some(text.len() as u64);
+    let upload = Upload { path: to, name: None, mime_type: None, overwrite: true, size };
+    let sent = room.upload_from(&upload, &mut text.as_bytes()).await;
+    sent.map(drop).map_err(|error| not_moved(room, Moved::Up, to, error))
+}
+
 fn make_folder_of(path: &Path) -> io::Result<()> {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => fs::create_dir_all(folder),

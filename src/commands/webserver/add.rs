@@ -1,0 +1,200 @@
+//! `webserver add`: a route is added to the routes file. Everything is checked before anything is
+//! written, and what the file says besides stays as it is, with its comments.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueHint;
+
+use super::FileArgs;
+use super::file::{RoutesFile, Unread, expanded};
+use super::init::{create, text};
+use super::python::{self, Checking, Handler};
+use super::source::{self, shown};
+use crate::error::{Context, Error, Result};
+use crate::kinds::agents::webserver::handler::SCAFFOLD;
+use crate::kinds::agents::webserver::{METHOD, Route, Source, Website, method};
+use crate::kinds::path::{FieldPath, Step};
+use crate::manifest::edit;
+use crate::output;
+
+/// Arguments of `webserver add`.
+#[derive(Debug, clap::Args)]
+pub struct AddArgs {
+    /// The path of the route, which starts with /
+    #[arg(long, value_name = "PATH")]
+    path: String,
+    /// The Python file with the handler; it is written if it is not there
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    python: Option<String>,
+    /// The file, or the folder with files
+    #[arg(long = "static", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    files: Option<String>,
+    /// A method of the handler; GET if none is given
+    #[arg(short, long = "method", value_name = "METHOD")]
+    methods: Vec<String>,
+    #[command(flatten)]
+    file: FileArgs,
+}
+
+impl AddArgs {
+    /// The route that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the options.
+    fn route(&self) -> Result<Route> {
+        let path = self.path.trim().to_owned();
+        if !path.starts_with('/') {
+            return Err(Error::usage("--path must start with /"));
+        }
+        let source = match (&self.python, &self.files) {
+            (None, Some(_)) if !self.methods.is_empty() => {
+                return Err(Error::usage("--method is only for --python"));
+            }
+            (None, Some(files)) if files.trim().is_empty() => {
+                return Err(Error::usage("--static is empty"));
+            }
+            (None, Some(files)) => Source::Static(files.trim().to_owned()),
+            (Some(file), None) => {
+                let file = file.trim().to_owned();
+                if !source::is_python(Path::new(&file)) {
+                    return Err(Error::usage("--python must name a file that ends with .py"));
+                }
+                Source::Python { file, methods: self.methods()? }
+            }
+            _ => return Err(Error::usage("give one of --python and --static")),
+        };
+        Ok(Route { path, source })
+    }
+
+    fn methods(&self) -> Result<Vec<String>> {
+        if self.methods.is_empty() {
+            return Ok(vec![METHOD.to_owned()]);
+        }
+        let named = |text: &String| {
+            method(text).map_err(|what| Error::usage(format!("--method {text:?} {what}")))
+        };
+        self.methods.iter().map(named).collect()
+    }
+}
+
+/// A routes file as it is to be.
+struct Wanted {
+    file: RoutesFile,
+    /// As it is; none if it is not there.
+    before: Option<RoutesFile>,
+}
+
+/// Adds a route to a file.
+///
+/// # Errors
+///
+/// The file is wrong; it has such a route; its layout does not allow it.
+fn added(given: &Path, route: &Route) -> Result<Wanted> {
+    let (begun, before) = match RoutesFile::open(given) {
+        Ok(file) => (None, Some(file)),
+        Err(Unread::Missing) => (Some(new(given)?), None),
+        Err(Unread::Wrong(error)) => return Err(error),
+    };
+    let Some(file) = before.as_ref().or(begun.as_ref()) else {
+        return Err(Error::failed("there is no routes file"));
+    };
+    let mut wanted = file.website.clone();
+    let at = FieldPath::of(&["routes"]).join(Step::Index(wanted.routes.len()));
+    wanted.routes.push(route.clone());
+    Website::read(&wanted.document()).map_err(|faults| {
+        let told = faults.into_iter().next().map(|fault| fault.message).unwrap_or_default();
+        Error::usage(told)
+    })?;
+    let by_hand = |why: String| {
+        let told = format!("no route can be added to {}: {why}", given.display());
+        let route = route.document();
+        Error::failed(told).hint(format!("add it by hand: {route}"))
+    };
+    let body = edit::set(file.body(), &at, Some(&route.document())).map_err(by_hand)?;
+    let after = file.with_body(&body)?;
+    match after.website == wanted {
+        true => Ok(Wanted { file: after, before }),
+        false => Err(by_hand("it would say something else".to_owned())),
+    }
+}
+
+/// A file that is yet to be written.
+fn new(given: &Path) -> Result<RoutesFile> {
+    let path = std::path::absolute(expanded(given))
+        .context(|| format!("failed to find {}", given.display()))?;
+    let mut folder = path.clone();
+    // Sources are found from where the file will be, without links, as far as there is anything.
+    let mut below = Vec::new();
+    let path = loop {
+        match folder.canonicalize() {
+            Ok(found) => {
+                break below.iter().rev().fold(found, |path: PathBuf, name| path.join(name));
+            }
+            Err(_) => match (folder.file_name().map(ToOwned::to_owned), folder.parent()) {
+                (Some(name), Some(parent)) => {
+                    below.push(name);
+                    folder = parent.to_owned();
+                }
+                _ => break path,
+            },
+        }
+    };
+    RoutesFile::of(given, path, text())
+}
+
+/// Runs `webserver add`.
+///
+/// # Errors
+///
+/// What is wrong with the options, the file or the handler. Nothing was written then.
+pub fn run(args: &AddArgs) -> Result<ExitCode> {
+    let route = args.route()?;
+    let here = source::here()?;
+    let given = &args.file.file;
+    let Wanted { file, before } = added(given, &route)?;
+    let path = source::place(route.source.path(), file.folder(), &here);
+    let told = shown(&path, &here);
+    let is_there = path.symlink_metadata().is_ok();
+    let is_python = matches!(route.source, Source::Python { .. });
+    if is_python && is_there {
+        check(&path, &here)?;
+    }
+    if is_python && !is_there {
+        create(&path, SCAFFOLD).context(|| format!("failed to write {told}"))?;
+        output::note(&format!("created {told}, a handler to begin with"));
+    }
+    match &before {
+        Some(before) => file.replace(before)?,
+        None => {
+            let failed = || format!("failed to write {}", given.display());
+            create(&file.path, file.body()).context(failed)?;
+            output::note(&format!("created {}", given.display()));
+        }
+    }
+    output::note(&format!("added route: {} -> {}", route.path, route.source.path()));
+    if !is_python && !is_there {
+        output::note(&format!("note: there is no {told} yet"));
+    }
+    for hidden in source::hidden(&file) {
+        output::warning(&hidden.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks a handler that is there by its syntax.
+fn check(path: &Path, here: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::usage(format!("{} is a folder, not a file", shown(path, here))));
+    }
+    let handlers = [Handler { path: path.to_owned(), at: None }];
+    let how = Checking { app_dir: None, is_strict: true, here };
+    let problems: Vec<_> = python::wrong(&handlers, how)?.into_iter().map(|it| it.1).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => {
+            Err(Error::manifests(problems).saying("the handler is wrong, so no route was added"))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `webserver check`: what a routes file says, and whether all of it is there.
+
+use std::process::ExitCode;
+
+use super::file::RoutesFile;
+use super::python::Checking;
+use super::source::{self, Found};
+use super::{FileArgs, HandlerArgs, site};
+use crate::error::Result;
+use crate::kinds::agents::webserver::Source;
+use crate::output;
+use crate::visible;
+
+/// Arguments of `webserver check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    handlers: HandlerArgs,
+}
+
+/// Runs `webserver check`.
+///
+/// # Errors
+///
+/// What is wrong with the file and with its sources.
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let here = source::here()?;
+    let file = RoutesFile::read(&args.file.file)?;
+    let app_dir = source::app_dir(args.handlers.app_dir.as_deref(), &file, &here)?;
+    let found = source::find(&file, &here)?;
+    let app_dir = (!args.handlers.no_import).then_some(app_dir.as_path());
+    site::check_handlers(&file, &found, Checking { app_dir, is_strict: false, here: &here })?;
+    output::data(&told(&file, &found));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The routes, those with files before those with handlers.
+fn told(file: &RoutesFile, found: &[Found<'_>]) -> String {
+    let (python, fixed): (Vec<_>, Vec<_>) = found.iter().partition(|it| it.is_python());
+    let mut told = format!(
+        "Routes file is valid: {}\n  static routes: {}\n  python routes: {}\n",
+        visible::line(&file.path.display().to_string()),
+        fixed.len(),
+        python.len()
+    );
+    for it in fixed.into_iter().chain(python) {
+        let path = it.path.display().to_string();
+        let line = match &it.route.source {
+            Source::Python { methods, .. } => {
+                format!("  {} [{}] -> python:{path}", it.route.path, methods.join(","))
+            }
+            Source::Static(_) => format!("  {} -> static:{path}", it.route.path),
+        };
+        told += &visible::line(&line);
+        told.push('\n');
+    }
+    told
+}

@@ -1,0 +1,100 @@
+# Looks at Python handlers, and imports them if that is asked for. What is asked comes as JSON on
+# standard input; one line of JSON is written for each handler, into the file that is named there.
+import sys
+
+sys.path[:] = [path for path in sys.path if path]
+import ast
+import importlib.util
+import json
+import os
+
+asked = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+told = open(asked["told"], "w", encoding="utf-8")
+# What handlers print is for people.
+os.dup2(2, 1)
+
+
+def tell(**what):
+    told.write(json.dumps(what) + "\n")
+    told.flush()
+
+
+def plain(text):
+    return str(text).encode("utf-8", "replace").decode("utf-8")[:2000]
+
+
+def names_of(target):
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return [name for item in target.elts for name in names_of(item)]
+    return [target.id] if isinstance(target, ast.Name) else []
+
+
+def bound(statement):
+    if isinstance(statement, ast.Assign):
+        return [name for target in statement.targets for name in names_of(target)]
+    if isinstance(statement, ast.AnnAssign):
+        return names_of(statement.target)
+    return []
+
+
+def imported(statement):
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [name.asname or name.name for name in statement.names]
+    return [statement.name] if isinstance(statement, ast.ClassDef) else []
+
+
+def by_syntax(path):
+    with open(path, "rb") as file:
+        text = file.read()
+    try:
+        body = ast.parse(text, filename=path).body
+    except SyntaxError as error:
+        line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
+        return dict(what="syntax", line=line, column=column, message=plain(error.msg))
+    except (ValueError, RecursionError, MemoryError) as error:
+        return dict(what="syntax", line=1, column=1, message=plain(error or type(error).__name__))
+    given = [name for statement in body for name in bound(statement)]
+    if "METHOD" in given or "METHODS" in given:
+        return dict(what="methods")
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    own = [it for it in body if isinstance(it, functions) and it.name == "handler"]
+    if own:
+        takes = [it.arg for it in own[-1].args.args + own[-1].args.kwonlyargs]
+        is_fine = "room" in takes and "req" in takes
+        return dict(what="fine" if is_fine else "parameters")
+    elsewhere = given + [name for statement in body for name in imported(statement)]
+    return dict(what="elsewhere" if "handler" in elsewhere else "missing")
+
+
+def by_import(number, path):
+    name = "meshagent_handler_%d" % number
+    folder = asked["app_dir"]
+    sys.path.insert(0, folder)
+    sys.argv[:] = [path]
+    try:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package in ("aiohttp", "meshagent"):
+            return dict(what="absent", name=package)
+        return dict(what="failed", message=plain("ModuleNotFoundError: %s" % error))
+    except BaseException as error:
+        return dict(what="failed", message=plain("%s: %s" % (type(error).__name__, error)))
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    if hasattr(module, "METHOD") or hasattr(module, "METHODS"):
+        return dict(what="methods")
+    if not hasattr(module, "handler"):
+        return dict(what="missing")
+    return dict(what="fine" if callable(module.handler) else "uncallable")
+
+
+tell(what="ready")
+for number, path in enumerate(asked["files"]):
+    found = by_syntax(path)
+    is_imported = asked["imports"] and found["what"] != "syntax"
+    tell(what="seen", syntax=found, imported=by_import(number, path) if is_imported else None)

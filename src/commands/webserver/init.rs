@@ -1,0 +1,89 @@
+//! `webserver init`: a routes file to begin with.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::FileArgs;
+use super::file::expanded;
+use crate::error::{Context, Error, Result};
+use crate::kinds::agents::webserver::Website;
+use crate::output;
+use crate::visible;
+use crate::whole_file::{self, Draft};
+
+/// Arguments of `webserver init`.
+#[derive(Debug, clap::Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// What may be done with the file. `FILE` stands for it.
+const NEXT: [&str; 12] = [
+    "",
+    "add routes:",
+    "  meshagent webserver add -f FILE --path / --python handlers/home.py",
+    "  meshagent webserver add -f FILE --path /assets --static ./public",
+    "",
+    "look at them:",
+    "  meshagent webserver check -f FILE",
+    "",
+    "serve them from a room, at a domain that is created or changed for it:",
+    "  meshagent webserver deploy -f FILE --service-name my-web --agent-name my-web --room my-room --website-path /website --domain my-web.meshagent.app",
+    "",
+    "a domain that leads to another room stays as it is; without --domain, `meshagent route create` makes one",
+];
+
+/// The text of a new file.
+pub fn text() -> String {
+    visible::yaml(&Website::new().document())
+}
+
+/// Writes a file that is not there yet, with its folders.
+///
+/// # Errors
+///
+/// It is there; the system's.
+pub fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let draft = Draft::with_mode(path, 0o666)?;
+    draft.file().write_all(text.as_bytes())?;
+    draft.create(path)
+}
+
+/// Runs `webserver init`.
+///
+/// # Errors
+///
+/// The file is there, and was not to be written over; the system's.
+pub fn run(args: &InitArgs) -> Result<ExitCode> {
+    let shown = args.file.file.display();
+    let path = expanded(&args.file.file);
+    let failed = || format!("failed to write {shown}");
+    match path.metadata() {
+        Ok(about) if args.force && about.is_file() => {
+            let path = path.canonicalize().context(failed)?;
+            whole_file::write(&path, text().as_bytes()).context(failed)?;
+        }
+        Ok(about) if args.force => {
+            let what = if about.is_dir() { "a folder" } else { "not a file" };
+            return Err(Error::failed(format!("{shown} is {what}, and stays as it is")));
+        }
+        _ => create(&path, &text()).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Error::failed(format!("{shown} exists")).hint("add --force to write over it")
+            }
+            _ => Error::failed(failed()).because(error),
+        })?,
+    }
+    output::note(&format!("created {shown}"));
+    let word = crate::listed::word(&args.file.file.display().to_string());
+    NEXT.iter().for_each(|line| output::note(&line.replace("FILE", &word)));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,155 @@
+//! `webserver`: what answers requests by the routes of a file, as a service of a room.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `add` | a route is added to the file, and nothing else in it changes |
+//! | `check` | what the file says, and whether all of it is there |
+//! | `deploy` | files, service and domain, one after the other |
+//! | `file` | the file, read with its places |
+//! | `init` | a file to begin with |
+//! | `python` | whether handlers can be loaded, as Python says it |
+//! | `site` | what `spec` and `deploy` have in common: the service |
+//! | `source` | where the sources of routes are |
+//! | `upload` | what goes into the room |
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueHint;
+
+use self::site::SiteArgs;
+use super::option_values::warn_of_secret;
+use super::service::yaml;
+use super::wait;
+use crate::error::{Error, Result};
+use crate::output;
+use crate::settings::PlatformArgs;
+
+mod add;
+mod check;
+mod deploy;
+mod file;
+mod init;
+mod python;
+mod site;
+mod source;
+mod upload;
+
+/// Commands of `webserver`.
+#[derive(Debug, clap::Subcommand)]
+pub enum WebserverCommand {
+    /// Check a routes file, and print its routes
+    Check(check::CheckArgs),
+    /// Write a routes file to begin with
+    Init(init::InitArgs),
+    /// Add a route to the routes file
+    Add(add::AddArgs),
+    /// Join a room, and serve the routes in it
+    Join(Box<JoinArgs>),
+    /// Print the service that the webserver becomes
+    Spec(SpecArgs),
+    /// Deploy the webserver: its files, its service and its domain
+    Deploy(Box<deploy::DeployArgs>),
+}
+
+/// Where the routes are.
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// The routes file. It has kind: WebServer, version: v1, host, port, and routes with path, and
+    /// with python and methods, or static. A source that begins with / is below the current folder,
+    /// others are below the folder of the file
+    #[arg(short = 'f', value_name = "FILE", default_value = "webserver.yaml", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+/// How handlers are checked.
+#[derive(Debug, clap::Args)]
+struct HandlerArgs {
+    /// The folder that Python handlers import from; that of the routes file if absent
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    app_dir: Option<PathBuf>,
+    /// Check Python handlers by their syntax alone, and run none of their code
+    #[arg(long)]
+    no_import: bool,
+}
+
+/// Arguments of `webserver spec`.
+#[derive(Debug, clap::Args)]
+pub struct SpecArgs {
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// Arguments of `webserver join`.
+#[derive(Debug, clap::Args)]
+pub struct JoinArgs {
+    /// The room [env: MESHAGENT_ROOM]
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+    /// The role with which the webserver enters
+    #[arg(long, default_value = "agent")]
+    role: String,
+    /// The name with which the webserver takes part in its room
+    #[arg(long, value_name = "NAME")]
+    agent_name: Option<String>,
+    /// The variable that holds the token
+    #[arg(long, value_name = "NAME")]
+    token_from_env: Option<String>,
+    /// The API key that the token is signed with
+    #[arg(long, value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    file: FileArgs,
+    /// The folder that Python handlers import from; that of the routes file if absent
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    app_dir: Option<PathBuf>,
+    /// The address to listen on; if given, in place of the one in the routes file
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; if given, in place of the one in the routes file
+    #[arg(long, default_value_t = crate::kinds::agents::webserver::PORT, value_parser = port())]
+    port: u16,
+    /// Begin anew when the routes file or a handler changes
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    platform: PlatformArgs,
+}
+
+/// A port, as an option.
+fn port() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
+/// Runs a command of `webserver`.
+///
+/// # Errors
+///
+/// A routes file that is wrong; sources that are missing or wrong; what the platform refuses.
+pub fn run(command: WebserverCommand) -> Result<ExitCode> {
+    match command {
+        WebserverCommand::Check(args) => check::run(&args),
+        WebserverCommand::Init(args) => init::run(&args),
+        WebserverCommand::Add(args) => add::run(&args),
+        WebserverCommand::Join(args) => join(&args),
+        WebserverCommand::Spec(args) => spec(&args),
+        WebserverCommand::Deploy(args) => {
+            let site = args.prepare()?;
+            wait(deploy::run(*args, site))
+        }
+    }
+}
+
+fn spec(args: &SpecArgs) -> Result<ExitCode> {
+    let site = args.site.prepare()?;
+    output::exactly(&yaml(site.service));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn join(args: &JoinArgs) -> Result<ExitCode> {
+    if args.key.is_some() {
+        warn_of_secret("--key", "activate a key, or set MESHAGENT_API_KEY, instead");
+    }
+    Err(Error::failed("this program serves no websites in rooms yet")
+        .hint("use the Python command line, which does and reads the same routes file"))
+}

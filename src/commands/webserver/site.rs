@@ -1,0 +1,159 @@
+//! What `spec` and `deploy` have in common: everything is checked, and the service is made.
+
+use serde_json::Value;
+
+use super::file::RoutesFile;
+use super::python::{self, Checking};
+use super::source::{self, Found};
+use super::upload::{self, Upload};
+use super::{FileArgs, HandlerArgs, port};
+use crate::error::{Error, Result};
+use crate::kinds::agents::webserver::command::Words;
+use crate::kinds::agents::webserver::service::{Described, folder};
+use crate::kinds::agents::webserver::{HOST, PORT};
+use crate::output;
+
+/// What describes the service of a webserver.
+#[derive(Debug, clap::Args)]
+pub struct SiteArgs {
+    /// The name of the service; the agent's if absent
+    #[arg(long, value_name = "NAME")]
+    service_name: Option<String>,
+    /// What the service is for
+    #[arg(long, value_name = "TEXT")]
+    service_description: Option<String>,
+    /// A title; accepted, and not used
+    #[arg(long, value_name = "TEXT")]
+    service_title: Option<String>,
+    /// A secret of the project whose values the container has as variables
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
+    /// The name with which the webserver takes part in its room
+    #[arg(long, value_name = "NAME")]
+    agent_name: String,
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    handlers: HandlerArgs,
+    /// The address to listen on; if given, in place of the one in the routes file
+    #[arg(long, value_name = "HOST", default_value = HOST)]
+    web_host: String,
+    /// The port to listen on; if given, in place of the one in the routes file
+    #[arg(long, value_name = "PORT", default_value_t = PORT, value_parser = port())]
+    web_port: u16,
+    /// The folder of the room for the files, such as /website
+    #[arg(long, value_name = "PATH")]
+    website_path: String,
+}
+
+/// A website that may be deployed.
+#[derive(Debug)]
+pub struct Site {
+    /// Its service, as a document.
+    pub service: Value,
+    /// The folder of the room for its files.
+    pub folder: String,
+    /// The port that it listens on.
+    pub port: u16,
+    /// What goes into the folder, by name.
+    pub uploads: Vec<Upload>,
+}
+
+/// The options that were typed.
+fn typed() -> Words {
+    let words: Vec<String> =
+        std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
+    let mut at = 1;
+    while let Some(word) = words.get(at).filter(|word| word.starts_with("--log")) {
+        at += if word.contains('=') { 1 } else { 2 };
+    }
+    // `webserver` and its command.
+    Words::of(words.get(at + 2..).unwrap_or_default())
+}
+
+impl SiteArgs {
+    /// Checks everything that is here, and makes the service.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the options, the routes file or its sources.
+    pub fn prepare(&self) -> Result<Site> {
+        let into = folder(&self.website_path)
+            .map_err(|what| Error::usage(format!("--website-path {what}")))?;
+        let here = source::here()?;
+        let file = RoutesFile::read(&self.file.file)?;
+        let app_dir = source::app_dir(self.handlers.app_dir.as_deref(), &file, &here)?;
+        let found = source::find(&file, &here)?;
+        let name = self.name_of_file()?;
+        let uploads = upload::collect(&file, &found, &name, &here)?;
+        let app_dir = (!self.handlers.no_import).then_some(app_dir.as_path());
+        check_handlers(&file, &found, Checking { app_dir, is_strict: true, here: &here })?;
+        let words = typed();
+        let port = match file.website.port {
+            Some(port) if !words.has_port() => port,
+            _ => self.web_port,
+        };
+        let host = match &file.website.host {
+            Some(host) if !words.has_host() => host,
+            _ => &self.web_host,
+        };
+        if is_of_loopback(host) {
+            output::warning(&format!(
+                "the webserver listens on {host}, where nobody reaches it in its container; --web-host {HOST} changes that"
+            ));
+        }
+        // The program in the container would listen where nobody reaches it.
+        let added = file.website.host.is_none().then_some(HOST);
+        let service = Described {
+            name: self.service_name.as_deref(),
+            description: self.service_description.as_deref(),
+            agent: &self.agent_name,
+            secrets: &self.secrets,
+            port,
+            folder: &into,
+            command: &words.in_container(&name, added),
+        };
+        Ok(Site { service: service.service(), folder: into, port, uploads })
+    }
+
+    /// The name of the routes file in the room.
+    fn name_of_file(&self) -> Result<String> {
+        let given = &self.file.file;
+        let name = given.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        name.ok_or_else(|| Error::usage(format!("{} has no name in UTF-8", given.display())))
+    }
+}
+
+/// Whether only the machine itself reaches an address.
+fn is_of_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Checks the handlers of routes, and warns of those that are not called.
+///
+/// # Errors
+///
+/// What is wrong with each of them.
+pub fn check_handlers(file: &RoutesFile, found: &[Found<'_>], how: Checking<'_>) -> Result<()> {
+    let handlers = source::handlers(found);
+    let mut problems = Vec::new();
+    for (index, mut problem) in python::wrong(&handlers, how)? {
+        if let (None, Some(at)) = (&problem.place, &handlers[index].at) {
+            let here = file.problem(at, "");
+            (problem.place, problem.source_line) = (here.place, here.source_line);
+        }
+        problems.push(problem);
+    }
+    if !problems.is_empty() {
+        let message = match problems.len() {
+            1 => "1 handler is wrong".to_owned(),
+            count => format!("{count} handlers are wrong"),
+        };
+        return Err(Error::manifests(problems).saying(message));
+    }
+    for hidden in source::hidden(file) {
+        output::warning(&hidden.to_string());
+    }
+    Ok(())
+}
