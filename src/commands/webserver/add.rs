@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueHint;
+use serde_json::Value;
 
 use super::FileArgs;
 use super::file::{RoutesFile, Unread, expanded};
@@ -112,7 +113,14 @@ fn added(given: &Path, route: &Route) -> Result<Wanted> {
         let route = route.document();
         Error::failed(told).hint(format!("add it by hand: {route}"))
     };
-    let body = edit::set(file.body(), &at, Some(&route.document())).map_err(by_hand)?;
+    let begun = match file.website.routes.is_empty() {
+        // Routes stand in lines, not in the brackets of the empty list, unless the file is JSON.
+        true => {
+            edit::set(file.body(), &at.clone().parent(), Some(&Value::Null)).map_err(by_hand)?
+        }
+        false => file.body().to_owned(),
+    };
+    let body = edit::set(&begun, &at, Some(&route.document())).map_err(by_hand)?;
     let after = file.with_body(&body)?;
     match after.website == wanted {
         true => Ok(Wanted { file: after, before }),

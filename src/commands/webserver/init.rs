@@ -4,12 +4,12 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::FileArgs;
 use super::file::expanded;
+use super::{FILE, FileArgs};
 use crate::error::{Context, Error, Result};
-use crate::kinds::agents::webserver::Website;
+use crate::kinds::agents::webserver::{HOST, PORT};
+use crate::listed::word;
 use crate::output;
-use crate::visible;
 use crate::whole_file::{self, Draft};
 
 /// Arguments of `webserver init`.
@@ -22,7 +22,7 @@ pub struct InitArgs {
     force: bool,
 }
 
-/// What may be done with the file. `FILE` stands for it.
+/// What may be done with the file; `-f FILE` names it, unless it has the usual name.
 const NEXT: [&str; 12] = [
     "",
     "add routes:",
@@ -40,7 +40,7 @@ const NEXT: [&str; 12] = [
 
 /// The text of a new file.
 pub fn text() -> String {
-    visible::yaml(&Website::new().document())
+    format!("kind: WebServer\nversion: v1\nhost: {HOST}\nport: {PORT}\nroutes: []\n")
 }
 
 /// Writes a file that is not there yet, with its folders.
@@ -83,7 +83,10 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
         })?,
     }
     output::note(&format!("created {shown}"));
-    let word = crate::listed::word(&args.file.file.display().to_string());
-    NEXT.iter().for_each(|line| output::note(&line.replace("FILE", &word)));
+    let option = match args.file.file.to_str() {
+        Some(FILE) => String::new(),
+        _ => format!(" -f {}", word(&args.file.file.display().to_string())),
+    };
+    NEXT.iter().for_each(|line| output::note(&line.replace(" -f FILE", &option)));
     Ok(ExitCode::SUCCESS)
 }

@@ -52,13 +52,16 @@ pub enum WebserverCommand {
     Deploy(Box<deploy::DeployArgs>),
 }
 
+/// The usual name of a routes file.
+const FILE: &str = "webserver.yaml";
+
 /// Where the routes are.
 #[derive(Debug, clap::Args)]
 struct FileArgs {
     /// The routes file. It has kind: WebServer, version: v1, host, port, and routes with path, and
     /// with python and methods, or static. A source that begins with / is below the current folder,
     /// others are below the folder of the file
-    #[arg(short = 'f', value_name = "FILE", default_value = "webserver.yaml", value_hint = ValueHint::FilePath)]
+    #[arg(short = 'f', value_name = "FILE", default_value = FILE, value_hint = ValueHint::FilePath)]
     file: PathBuf,
 }
 

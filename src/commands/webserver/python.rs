@@ -196,7 +196,7 @@ impl Checking<'_> {
             (_, Some(_)) if !self.is_strict => return None,
             _ => syntax,
         };
-        let takes = format!("defines `{SIGNATURE}`");
+        let takes = format!("write `async def {SIGNATURE}`");
         Some(match deciding {
             Told::Syntax { line, column, message } => Problem {
                 place: Some(Place { file: shown, line: *line, column: *column }),
@@ -206,16 +206,13 @@ impl Checking<'_> {
                 Problem::new(format!("{shown} defines METHOD or METHODS, which a handler must not"))
                     .hint("its methods are those of the routes file")
             }
-            Told::Missing => {
-                Problem::new(format!("{shown} has no handler")).hint(format!("a handler {takes}"))
-            }
+            Told::Missing => Problem::new(format!("{shown} has no handler")).hint(takes),
             Told::Elsewhere if self.is_strict => {
-                Problem::new(format!("{shown} does not define its handler itself"))
-                    .hint(format!("a handler {takes}"))
+                Problem::new(format!("{shown} does not define its handler itself")).hint(takes)
             }
             Told::Parameters if self.is_strict => {
                 Problem::new(format!("the handler of {shown} has no parameters room and req"))
-                    .hint(format!("a handler {takes}"))
+                    .hint(takes)
             }
             Told::Elsewhere => {
                 output::note(&format!(
