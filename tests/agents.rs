@@ -130,11 +130,6 @@ fn what_is_wrong_is_told_before_anything_is_printed() {
             "none.json",
         ),
         (&["chatbot", "join", "--room", "r", "--agent-name", "a"], 1, "runs no agents yet"),
-        (
-            &["mailbot", "deploy", "--agent-name", "a", "--email-address", "a@b.c"],
-            1,
-            "`spec` prints",
-        ),
     ] {
         let run = sandbox.run(words);
         assert_eq!(run.code, code, "{words:?}: {}", run.stderr);

@@ -16,7 +16,7 @@ use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
-use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION};
+use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION, ReferredTo};
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{
@@ -62,6 +62,8 @@ pub struct Shortcut {
     is_found_by_name: bool,
     /// A name that the object with this id may have.
     perhaps: Option<String>,
+    /// The ids of what its fields name, where the platform wants ids.
+    ids: BTreeMap<Key, String>,
 }
 
 /// The result of a write.
@@ -86,6 +88,7 @@ impl Shortcut {
             asked: Asked::default(),
             is_found_by_name: true,
             perhaps: None,
+            ids: BTreeMap::new(),
         }
     }
 
@@ -157,6 +160,13 @@ impl Shortcut {
     #[must_use]
     pub fn perhaps_called(mut self, name: Option<&str>) -> Self {
         self.perhaps = name.map(str::to_owned);
+        self
+    }
+
+    /// The same, with the ids of objects that the fields name.
+    #[must_use]
+    pub fn referring_to(mut self, ids: BTreeMap<Key, String>) -> Self {
+        self.ids = ids;
         self
     }
 
@@ -448,6 +458,7 @@ impl Shortcut {
             key = key.with_name(id);
         }
         let mut sent = Sent::new(fields.into(), Vec::new());
+        sent.by_id = self.named(&sent.fields);
         sent.asked = self.asked.clone();
         if let (Fields::Some(given), true) = (&self.fields, self.key.kind.kind().updates_partly()) {
             sent.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
@@ -462,8 +473,21 @@ impl Shortcut {
             platform: connection.platform_name(),
             projects: BTreeMap::from([(self.key.project.clone(), state)]),
             operations: vec![operation],
+            ids: self.ids.clone(),
             ..Plan::default()
         }
+    }
+
+    /// The fields that name an object whose id is sent.
+    fn named(&self, fields: &Tree) -> Vec<(FieldPath, Key)> {
+        let references = self.key.kind.kind().references(fields).into_iter();
+        let named = references.filter_map(|reference| match reference.to {
+            ReferredTo::Object { kind, name, .. } => {
+                Some((reference.path, Key::of(kind, &self.key.project, &name)))
+            }
+            ReferredTo::Port { .. } => None,
+        });
+        named.filter(|(_, key)| self.ids.contains_key(key)).collect()
     }
 }
 
