@@ -125,6 +125,16 @@ impl Deployment<'_> {
         Ok(Some(id))
     }
 
+    /// Checks what can be known before anything is written: the room, and the secrets.
+    ///
+    /// # Errors
+    ///
+    /// The room cannot be read; a secret that does not exist.
+    pub async fn check(&self, connection: &Connection) -> Result<()> {
+        self.secrets(connection).await?;
+        services(connection, self.room).await.map(drop)
+    }
+
     /// A service of a list, with names in place of the ids of these secrets.
     fn observed(
         &self,

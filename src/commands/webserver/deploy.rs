@@ -1,6 +1,7 @@
 //! `webserver deploy`: everything is checked before anything is written; then the files go into the
 //! room, the service is created or changed, and the domain leads to it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -8,23 +9,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::site::{Site, SiteArgs};
 use super::upload::{Content, Upload};
-use crate::apply::observe;
 use crate::commands::address::Address;
 use crate::commands::option_values::{room, text_change};
+use crate::commands::own_inputs::Written;
 use crate::commands::room::entering::Entering;
 use crate::commands::room::storage;
 use crate::commands::route::Route;
-use crate::commands::shortcut::{DeclareArgs, Shortcut, Writing, listed, look_up};
+use crate::commands::service::deploy::{self, Deployment, Namesake};
+use crate::commands::shortcut::{Shortcut, Writing, look_up};
 use crate::commands::signals;
 use crate::connection::Connection;
-use crate::dialect::Speaks;
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Context, Error, Result};
+use crate::kinds::service::fields_of;
+use crate::kinds::specs::service::ServiceSpec;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
-use crate::listed::{counted, few};
+use crate::listed::{counted, few, word};
 use crate::output;
 use crate::room::client::Room;
-use crate::settings::PlatformArgs;
 use crate::visible;
 
 /// Arguments of `webserver deploy`.
@@ -43,9 +45,7 @@ pub struct DeployArgs {
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
     #[command(flatten)]
-    declare: DeclareArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
+    how: deploy::DeployArgs,
 }
 
 impl DeployArgs {
@@ -53,10 +53,18 @@ impl DeployArgs {
     ///
     /// # Errors
     ///
-    /// There is no room; as [`SiteArgs::prepare`].
+    /// There is no room; as [`SiteArgs::prepare`]; a report that would overwrite a file of the site.
     pub fn prepare(&self) -> Result<Site> {
         self.room()?;
-        self.site.prepare()
+        let site = self.site.prepare()?;
+        let path = self.how.declare.write().report.as_deref();
+        let own = site.uploads.iter().filter_map(|upload| match &upload.content {
+            Content::Of(path) => Some(path.clone()),
+            Content::Text(_) => None,
+        });
+        let files: Vec<PathBuf> = own.chain([site.file.clone()]).collect();
+        Written { option: "--report", path }.keeps(&[], &files)?;
+        Ok(site)
     }
 
     fn room(&self) -> Result<String> {
@@ -85,9 +93,13 @@ pub async fn run(args: DeployArgs, site: Site) -> Result<ExitCode> {
     if !hidden.is_empty() {
         output::warning(&format!("what is hidden here is served there: {}", few(hidden)));
     }
-    args.platform
+    let spec: ServiceSpec = serde_json::from_value(site.service.clone())
+        .context(|| "failed to describe the service".to_owned())?;
+    let service = Deployment { spec: &spec, room: Some(&room), namesake: Namesake::Last };
+    args.how
+        .platform
         .with(async |connection| {
-            Deploying { connection, args: &args, site: &site, room: &room }.run().await
+            Deploying { connection, args: &args, site: &site, room: &room, service }.run().await
         })
         .await
 }
@@ -97,164 +109,127 @@ struct Deploying<'a> {
     args: &'a DeployArgs,
     site: &'a Site,
     room: &'a str,
+    service: Deployment<'a>,
 }
 
-/// A write that was decided on.
-struct Step {
+/// What becomes of the domain that was given.
+struct Domain {
     shortcut: Shortcut,
-    /// What is said when it was done.
-    done: String,
-    /// The id of an object that is there.
-    id: Option<String>,
-}
-
-/// What becomes of the domain.
-enum Domain {
-    /// Nothing: none was given.
-    Unnamed,
-    /// Nothing: it leads there already.
-    Stays(String),
-    /// It is written.
-    Written(Box<Step>),
+    /// Whether it leads to the port already.
+    is_there: bool,
+    /// What is said when it does.
+    told: String,
 }
 
 impl Deploying<'_> {
     async fn run(&self) -> Result<ExitCode> {
         let domain = self.domain().await?;
-        let service = self.service().await?;
-        let declare = &self.args.declare;
+        let declare = &self.args.how.declare;
         if declare.as_manifest() {
-            return self.declare(service, domain).await;
-        }
-        if declare.is_dry() {
+            self.declare(domain).await?;
+        } else if declare.is_dry() {
+            self.service.check(self.connection).await?;
             self.tell_files();
-            service.shortcut.run(self.connection, declare).await?;
+            self.service.write(self.connection, declare).await?;
             match domain {
-                Domain::Unnamed => {}
-                Domain::Stays(told) => output::note(&told),
-                Domain::Written(step) => drop(step.shortcut.run(self.connection, declare).await?),
+                Some(domain) if domain.is_there => output::note(&domain.told),
+                Some(domain) => drop(domain.shortcut.run(self.connection, declare).await?),
+                None => {}
             }
-            return Ok(ExitCode::SUCCESS);
+        } else {
+            self.service.check(self.connection).await?;
+            self.write(domain).await?;
+            self.service.wait(self.connection, &self.args.how).await?;
         }
-        self.write(service, domain).await
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Uploads the files, writes the service and then the domain.
-    async fn write(&self, service: Step, domain: Domain) -> Result<ExitCode> {
+    async fn write(&self, domain: Option<Domain>) -> Result<()> {
         let stop = signals::cancelling(&signals::STOP)?;
         self.upload(&stop).await?;
         let total = counted(self.site.uploads.len(), "file");
         let folder = visible::line(&self.site.folder);
         output::note(&format!("uploaded {total} to {folder} in the room {}", self.room));
-        let id = self.deploy(service, &stop).await.map_err(|error| {
+        let declare = &self.args.how.declare;
+        let writing = async {
+            refuse_stopped(&stop)?;
+            self.service.write(self.connection, declare).await
+        };
+        writing.await.map_err(|error| {
             partly("the files were uploaded; the service and the domain are as they were", error)
         })?;
-        output::value(&id);
-        let step = match domain {
-            Domain::Unnamed => return Ok(ExitCode::SUCCESS),
-            Domain::Stays(told) => {
-                output::note(&told);
-                return Ok(ExitCode::SUCCESS);
-            }
-            Domain::Written(step) => step,
-        };
-        let Step { shortcut, done, .. } = *step;
-        // The report is about the service.
-        let mut writing = self.args.declare.write().clone();
-        writing.report = None;
-        let going = async {
-            refuse_stopped(&stop)?;
-            shortcut.run(self.connection, &writing).await
-        };
-        let there = "the files were uploaded and the service was deployed; the domain is as it was";
-        going.await.map_err(|error| partly(there, error))?;
-        output::note(&done);
-        Ok(ExitCode::SUCCESS)
+        let Some(Domain { shortcut, is_there, told }) = domain else { return Ok(()) };
+        if !is_there {
+            // The report is about the service.
+            let mut plain = declare.write().clone();
+            plain.report = None;
+            let writing = async {
+                refuse_stopped(&stop)?;
+                shortcut.run(self.connection, &plain).await
+            };
+            writing.await.map_err(|error| {
+                let done =
+                    "the files were uploaded and the service was deployed; the domain is as it was";
+                partly(done, error)
+            })?;
+        }
+        output::note(&told);
+        Ok(())
     }
 
     /// What becomes of the domain. One that leads to another room is refused here, before anything
     /// is written.
-    async fn domain(&self) -> Result<Domain> {
-        let Some(domain) = &self.args.domain else { return Ok(Domain::Unnamed) };
+    async fn domain(&self) -> Result<Option<Domain>> {
+        let Some(domain) = &self.args.domain else { return Ok(None) };
         let project = self.connection.project_id().await?;
         let name = KindName::Route.kind().natural_name(domain);
-        let key = Key::new(KindName::Route, project.to_owned(), None, name.clone());
+        let key = Key::new(KindName::Route, project, None, name.clone());
         let (port, room) = (self.site.port.to_string(), self.room);
         let to = format!("{name} -> {room}:{port}");
         let Some((_, observed)) = look_up(self.connection, &key, None).await? else {
             let document = json!({"metadata": {}, "room": room, "port": port});
             let shortcut = Shortcut::create(KindName::Route, project, &name, &document);
-            let done = format!("created route: {to}");
-            return Ok(Domain::Written(Box::new(Step { shortcut, done, id: None })));
+            let told = format!("created route: {to}");
+            return Ok(Some(Domain { shortcut, is_there: false, told }));
         };
         let text = |field: &str| observed.fields.get(field).and_then(Tree::as_str);
-        match text("room") {
-            Some(of) if of == room => {}
-            of => {
-                let of = of.map_or("no room".to_owned(), |of| format!("the room {of}"));
-                let told = format!("{name} leads to {of} already, and not to {room}");
-                return Err(Error::usage(format!("{told}; nothing was written")).hint(format!(
-                    "to move it: meshagent route update {name} --room {} --port {port}",
-                    crate::listed::word(room)
-                )));
-            }
+        if text("room") != Some(room) {
+            let of = text("room").map_or("no room".to_owned(), |of| format!("the room {of}"));
+            let told = format!("{name} leads to {of} already, so nothing was written");
+            return Err(Error::usage(told).hint(format!(
+                "to move it: `meshagent route update {} --room {} --port {port}`",
+                word(&name),
+                word(room)
+            )));
         }
-        if text("port") == Some(port.as_str()) {
-            return Ok(Domain::Stays(format!("route is there already: {to}")));
-        }
+        let is_there = text("port") == Some(port.as_str());
+        let told = match is_there {
+            true => format!("route is there already: {to}"),
+            false => format!("updated route: {to}"),
+        };
         let changes = text_change("port", Some(&port)).into_iter().collect();
         let shortcut = Shortcut::change(KindName::Route, project, &name, changes).of(observed);
-        let done = format!("updated route: {to}");
-        Ok(Domain::Written(Box::new(Step { shortcut, done, id: None })))
-    }
-
-    /// What becomes of the service: of several with its name, the last one is changed.
-    async fn service(&self) -> Result<Step> {
-        let connection = self.connection;
-        let project = connection.project_id().await?;
-        let room = Some(self.room);
-        let shape = KindName::Service.kind().shape();
-        let fields = shape.read(&self.site.service);
-        let text = |value: &serde_json::Value, pointer: &str| {
-            value.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned)
-        };
-        let name = text(&self.site.service, "/metadata/name").unwrap_or_default();
-        let services = listed(connection, KindName::Service, room).await?;
-        let is_it =
-            |service: &&serde_json::Value| text(service, "/metadata/name").as_ref() == Some(&name);
-        let Some(item) = services.iter().rev().find(is_it) else {
-            let shortcut =
-                Shortcut::create_of(KindName::Service, project, &name, fields).in_room(room);
-            return Ok(Step { shortcut, done: format!("created Service/{name}"), id: None });
-        };
-        let id = text(item, "/id");
-        let shortcut = Shortcut::replace(KindName::Service, project, &name, fields).in_room(room);
-        let shortcut = id.iter().fold(shortcut, |shortcut, id| shortcut.of_id(id));
-        let spelling = connection.client.spelling(KindName::Service);
-        let shortcut = match spelling.seen(item) {
-            Ok(seen) => shortcut.of(observe::observed(spelling, seen, item, None)),
-            Err(_) => shortcut,
-        };
-        Ok(Step { shortcut, done: format!("updated Service/{name}"), id })
+        Ok(Some(Domain { shortcut, is_there, told }))
     }
 
     /// Prints the documents that declare what would be written.
-    async fn declare(&self, service: Step, domain: Domain) -> Result<ExitCode> {
-        let declare = &self.args.declare;
-        service.shortcut.run(self.connection, declare).await?;
-        match domain {
-            Domain::Unnamed => {}
-            Domain::Stays(told) => output::note(&told),
-            Domain::Written(step) => {
-                output::exactly("---\n");
-                step.shortcut.run(self.connection, declare).await?;
-            }
+    async fn declare(&self, domain: Option<Domain>) -> Result<()> {
+        let declare = &self.args.how.declare;
+        let project = self.connection.project_id().await?;
+        let spec = self.service.spec;
+        let name = &spec.metadata.name;
+        let service = Shortcut::create_of(KindName::Service, project, name, fields_of(spec));
+        service.in_room(Some(self.room)).run(self.connection, declare).await?;
+        if let Some(domain) = domain {
+            output::exactly("---\n");
+            domain.shortcut.run(self.connection, declare).await?;
         }
         let files = counted(self.site.uploads.len(), "file");
         output::note(&format!(
-            "note: manifests declare no files of rooms: run this without --as-manifest to upload the {files} of the website"
+            "note: a manifest declares no files of a room; without --as-manifest, {files} would be uploaded"
         ));
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// Prints which files would be uploaded.
@@ -278,7 +253,7 @@ impl Deploying<'_> {
     /// Uploads all files.
     async fn upload(&self, stop: &CancellationToken) -> Result<()> {
         let entering = Entering::ask(self.connection, self.room).await?;
-        let (room, incoming) = entering.enter(&self.args.platform).await?;
+        let (room, incoming) = entering.enter(&self.args.how.platform).await?;
         // Nobody listens to what the room tells besides.
         drop(incoming);
         let mut count = 0;
@@ -313,14 +288,6 @@ impl Deploying<'_> {
             Content::Of(path) => storage::upload(room, path, &to).await,
             Content::Text(text) => storage::upload_text(room, text, &to).await,
         }
-    }
-
-    /// Writes the service; its id.
-    async fn deploy(&self, step: Step, stop: &CancellationToken) -> Result<String> {
-        refuse_stopped(stop)?;
-        let written = step.shortcut.run(self.connection, &self.args.declare).await?;
-        output::note(&step.done);
-        Ok(step.id.or(written.and_then(|written| written.id)).unwrap_or_default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What `spec` and `deploy` have in common: everything is checked, and the service is made.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::file::RoutesFile;
@@ -49,6 +51,8 @@ pub struct SiteArgs {
 /// A website that may be deployed.
 #[derive(Debug)]
 pub struct Site {
+    /// The routes file.
+    pub file: PathBuf,
     /// Its service, as a document.
     pub service: Value,
     /// The folder of the room for its files.
@@ -113,7 +117,8 @@ impl SiteArgs {
             folder: &into,
             command: &words.in_container(&name, added),
         };
-        Ok(Site { service: service.service(), folder: into, port, uploads })
+        let service = service.service();
+        Ok(Site { file: file.path, service, folder: into, port, uploads })
     }
 
     /// The name of the routes file in the room.
