@@ -71,4 +71,5 @@ mod stopping;
 mod strangers;
 mod usage;
 mod waiting;
+mod webserver;
 mod workflow;

@@ -22,11 +22,26 @@ pub fn written_file() -> impl TypedValueParser<Value = PathBuf> {
         } else if path.is_dir() {
             Err(format!("{} is a folder", visible::line(&path.display().to_string())))
         } else if leads_outside(&path) {
-            Err("a link in this folder leads outside of it and its repository, so nothing is written through it; remove the link, or name the file itself".to_owned())
+            Err(OUTSIDE.to_owned())
         } else {
             Ok(path)
         }
     })
+}
+
+/// Why a file is not written.
+const OUTSIDE: &str = "a link in this folder leads outside of it and its repository, so nothing is written through it; remove the link, or name the file itself";
+
+/// Refuses to write a file through a link that leads outside.
+///
+/// # Errors
+///
+/// There is such a link.
+pub fn refuse_outside(path: &Path) -> Result<()> {
+    match leads_outside(path) {
+        true => Err(Error::usage(format!("{}: {OUTSIDE}", path.display()))),
+        false => Ok(()),
+    }
 }
 
 /// Whether a link of the working folder or its repository, which a checkout may contain, leads out

@@ -12,6 +12,7 @@ use super::file::{RoutesFile, Unread, expanded};
 use super::init::{create, text};
 use super::python::{self, Checking, Handler};
 use super::source::{self, shown};
+use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Context, Error, Result};
 use crate::kinds::agents::webserver::handler::SCAFFOLD;
 use crate::kinds::agents::webserver::{METHOD, Route, Source, Website, method};
@@ -166,6 +167,10 @@ pub fn run(args: &AddArgs) -> Result<ExitCode> {
     let told = shown(&path, &here);
     let is_there = path.symlink_metadata().is_ok();
     let is_python = matches!(route.source, Source::Python { .. });
+    refuse_outside(&expanded(given))?;
+    if is_python && !is_there {
+        refuse_outside(&path)?;
+    }
     if is_python && is_there {
         check(&path, &here)?;
     }

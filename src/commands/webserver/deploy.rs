@@ -35,7 +35,7 @@ use crate::visible;
     mut_arg("report", |it| it.help("Also write the result of the service as JSON to this file")),
     after_help = "All files are uploaded each time. Those that are gone here stay in the room, and modules that\nhandlers import are not uploaded."
 )]
-pub struct DeployArgs {
+pub struct DeploySiteArgs {
     #[command(flatten)]
     site: SiteArgs,
     /// The room [env: MESHAGENT_ROOM]
@@ -48,14 +48,22 @@ pub struct DeployArgs {
     how: deploy::DeployArgs,
 }
 
-impl DeployArgs {
+impl DeploySiteArgs {
     /// Checks everything that is on this machine.
     ///
     /// # Errors
     ///
-    /// There is no room; as [`SiteArgs::prepare`]; a report that would overwrite a file of the site.
+    /// There is no room; the domain is none; as [`SiteArgs::prepare`]; a report that would overwrite a file of the site.
     pub fn prepare(&self) -> Result<Site> {
         self.room()?;
+        if let Some(domain) = &self.domain {
+            let rule = KindName::Route.kind().name_rule().rule;
+            let error = |what| Error::usage(format!("--domain {what}"));
+            rule.check(domain).map_err(|what| match rule.hint(domain) {
+                Some(hint) => error(what).hint(hint),
+                None => error(what),
+            })?;
+        }
         let site = self.site.prepare()?;
         let path = self.how.declare.write().report.as_deref();
         let own = site.uploads.iter().filter_map(|upload| match &upload.content {
@@ -83,7 +91,7 @@ impl DeployArgs {
 /// # Errors
 ///
 /// What the platform or the room refuses.
-pub async fn run(args: DeployArgs, site: Site) -> Result<ExitCode> {
+pub async fn run(args: DeploySiteArgs, site: Site) -> Result<ExitCode> {
     let room = args.room()?;
     if let Some(domain) = &args.domain {
         Route::warn(domain);
@@ -106,7 +114,7 @@ pub async fn run(args: DeployArgs, site: Site) -> Result<ExitCode> {
 
 struct Deploying<'a> {
     connection: &'a Connection,
-    args: &'a DeployArgs,
+    args: &'a DeploySiteArgs,
     site: &'a Site,
     room: &'a str,
     service: Deployment<'a>,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::file::expanded;
 use super::{FILE, FileArgs};
+use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Context, Error, Result};
 use crate::kinds::agents::webserver::{HOST, PORT};
 use crate::listed::word;
@@ -66,6 +67,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let shown = args.file.file.display();
     let path = expanded(&args.file.file);
     let failed = || format!("failed to write {shown}");
+    refuse_outside(&path)?;
     match path.metadata() {
         Ok(about) if args.force && about.is_file() => {
             let path = path.canonicalize().context(failed)?;

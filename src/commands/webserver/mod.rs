@@ -49,7 +49,7 @@ pub enum WebserverCommand {
     /// Print the service that the webserver becomes
     Spec(SpecArgs),
     /// Deploy the webserver: its files, its service and its domain
-    Deploy(Box<deploy::DeployArgs>),
+    Deploy(Box<deploy::DeploySiteArgs>),
 }
 
 /// The usual name of a routes file.
@@ -155,4 +155,42 @@ fn join(args: &JoinArgs) -> Result<ExitCode> {
     }
     Err(Error::failed("this program serves no websites in rooms yet")
         .hint("use the Python command line, which does and reads the same routes file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::kinds::agents::options::Takes;
+    use crate::kinds::agents::webserver::command::OPTIONS;
+
+    #[derive(Debug, clap::Parser)]
+    struct Whole {
+        #[command(subcommand)]
+        command: super::WebserverCommand,
+    }
+
+    #[test]
+    fn the_words_of_every_option_are_known() {
+        let mut tree = Whole::command();
+        tree.build();
+        let mut seen = 0;
+        for name in ["spec", "deploy"] {
+            for argument in tree.find_subcommand(name).unwrap().get_arguments() {
+                let letter = argument.get_short().map(String::from);
+                let name = argument.get_long().map(str::to_owned).or(letter.clone()).unwrap();
+                if name == "help" {
+                    continue;
+                }
+                let option = OPTIONS.iter().find(|it| it.name == name);
+                let option = option.unwrap_or_else(|| panic!("--{name}"));
+                let is_behind = !argument.is_require_equals_set();
+                let takes_next = argument.get_action().takes_values() && is_behind;
+                assert_eq!(takes_next, option.takes != Takes::Flag, "--{name}");
+                assert_eq!(letter.as_deref(), option.short, "--{name}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 30, "{seen}");
+    }
 }

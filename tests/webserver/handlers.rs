@@ -1,0 +1,123 @@
+//! Handlers: with Python and without it, run and not run.
+
+use super::{ROUTES, Run, Sandbox, run, site};
+use crate::needs;
+
+/// Runs a command of `webserver` without Python.
+fn without_python(sandbox: &Sandbox, words: &[&str]) -> Run {
+    let mut command = sandbox.command(&[&["webserver"], words].concat());
+    Run::of(command.env("PATH", "/nowhere").output().unwrap())
+}
+
+const SPEC: [&str; 5] = ["spec", "--agent-name", "w", "--website-path", "/w"];
+
+#[test]
+fn code_runs_only_where_it_is_imported() {
+    if !needs::programs("handlers", &["python3"]) {
+        return;
+    }
+    let sandbox = site();
+    let code = "import os, helper\nprint('heard\\x1b[2J')\nopen('ran', 'w').write(helper.WORD)\n\
+        assert 'MESHAGENT_API_KEY' not in os.environ\n\
+        async def handler(*, room, req): pass\n";
+    sandbox.write("handlers/home.py", code);
+    std::fs::create_dir(sandbox.path("lib")).unwrap();
+    sandbox.write("lib/helper.py", "WORD = 'yes'\n");
+    for words in [&["check", "--no-import"][..], &[&SPEC[..], &["--no-import"]].concat()] {
+        run(&sandbox, 0, words);
+        assert_eq!(without_python(&sandbox, words).code, 0);
+        assert!(!sandbox.path("ran").exists(), "{words:?}");
+    }
+    run(&sandbox, 0, &["add", "--path", "/again", "--python", "handlers/home.py"]);
+    assert!(!sandbox.path("ran").exists());
+    sandbox.write("webserver.yaml", ROUTES);
+    for words in [&["check", "--app-dir", "lib"][..], &[&SPEC[..], &["--app-dir", "lib"]].concat()]
+    {
+        let mut command = sandbox.command(&[&["webserver"], words].concat());
+        let told = Run::of(command.env("MESHAGENT_API_KEY", "ma-key").output().unwrap());
+        assert_eq!(told.code, 0, "{}", told.stderr);
+        assert!(told.stderr.contains("note: handlers are imported, which runs them"));
+        assert!(told.stderr.contains("python3: heard\\u{1b}[2J"), "{}", told.stderr);
+        assert!(!told.stdout.contains("heard"));
+        assert_eq!(super::read(&sandbox, "ran"), "yes");
+        std::fs::remove_file(sandbox.path("ran")).unwrap();
+    }
+    assert!(!sandbox.path("lib/__pycache__").exists());
+    assert!(!sandbox.path("handlers/__pycache__").exists());
+    let told = run(&sandbox, 2, &["check"]).stderr;
+    assert!(told.contains("No module named 'helper'"), "{told}");
+    assert!(run(&sandbox, 2, &["check", "--app-dir", "none"]).stderr.contains("--app-dir none"));
+    assert!(run(&sandbox, 2, &["check", "--app-dir", "ran"]).stderr.contains("--app-dir ran"));
+}
+
+#[test]
+fn what_is_wrong_with_handlers_is_told_with_python_and_without() {
+    if !needs::programs("handlers", &["python3"]) {
+        return;
+    }
+    let sandbox = site();
+    for (code, is_wrong, told) in [
+        ("def handler(\n", true, "handlers/home.py:1:12: '(' was never closed"),
+        ("METHODS = []\ndef handler(room, req): pass", true, "defines METHOD or METHODS"),
+        ("x = 1", true, "handlers/home.py has no handler"),
+        ("def handler(req): pass", false, "has no parameters room and req"),
+        ("from helper import handler", false, "does not define its handler itself"),
+    ] {
+        sandbox.write("handlers/home.py", code);
+        for words in [&["check", "--no-import"][..], &["check"], &SPEC] {
+            let is_wrong = is_wrong || words[0] == "spec";
+            let seen = without_python(&sandbox, words);
+            assert_eq!(
+                seen.code,
+                if is_wrong { 2 } else { 0 },
+                "{code} {words:?}: {}",
+                seen.stderr
+            );
+            assert_eq!(seen.stderr.contains(told), is_wrong, "{code}: {}", seen.stderr);
+            assert!(seen.stderr.contains("there is no python3 here"), "{}", seen.stderr);
+        }
+        let seen = run(&sandbox, if is_wrong { 2 } else { 0 }, &["check", "--no-import"]);
+        assert_eq!(seen.stderr.contains(told), is_wrong, "{code}: {}", seen.stderr);
+        assert!(run(&sandbox, 2, &[&SPEC[..], &["--no-import"]].concat()).stderr.contains(told));
+    }
+    for (code, told) in [
+        ("import nosuchmodule", "ModuleNotFoundError: No module named 'nosuchmodule'"),
+        ("import sys\nsys.exit(0)", "failed to import handlers/home.py: SystemExit: 0"),
+        ("import os\nos._exit(0)", "importing handlers/home.py ended Python"),
+        ("import os\nos._exit(3)", "importing handlers/home.py made Python end"),
+        ("handler = 5", "the handler of handlers/home.py is no function"),
+        ("exec('METHOD = 1\\nhandler = print')", "defines METHOD or METHODS"),
+        ("1/0", "webserver.yaml:7:3: failed to import handlers/home.py: ZeroDivisionError"),
+    ] {
+        sandbox.write("handlers/home.py", code);
+        let seen = run(&sandbox, 2, &["check"]);
+        assert!(seen.stderr.contains(told), "{code}: {}", seen.stderr);
+    }
+    // What decides whether it is defined is its text, as in the reference.
+    sandbox.write("handlers/home.py", "handler = lambda room, req: None\n");
+    run(&sandbox, 0, &["check"]);
+    assert!(run(&sandbox, 2, &SPEC).stderr.contains("does not define its handler itself"));
+}
+
+#[test]
+fn packages_that_only_the_container_needs_need_not_be_here() {
+    if !needs::programs("handlers", &["python3"]) {
+        return;
+    }
+    let sandbox = site();
+    let code = "raise ModuleNotFoundError('no', name='aiohttp.web')\n\
+        async def handler(*, room, req): pass\n";
+    sandbox.write("handlers/home.py", code);
+    for words in [&["check"][..], &SPEC] {
+        let told = run(&sandbox, 0, words).stderr;
+        assert!(told.contains("note: python3 has no package aiohttp"), "{told}");
+    }
+    // What Python has, it uses: this is the handler that `add` writes.
+    let Some(python) = needs::python("handlers that are imported") else { return };
+    run(&sandbox, 0, &["add", "--path", "/new", "--python", "handlers/new.py"]);
+    sandbox.write("handlers/home.py", super::HANDLER);
+    let mut command = sandbox.command(&["webserver", "check"]);
+    let told = Run::of(command.env("PATH", python.parent().unwrap()).output().unwrap());
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+}
