@@ -46,6 +46,7 @@ read! {
     policies_do_what_their_page_says: "docs/policy.md";
     environments_do_what_their_page_says: "docs/ci.md";
     commands_do_what_their_page_says: "docs/commands.md";
+    websites_do_what_their_page_says: "docs/websites.md" needs "python3";
     the_embedded_platform_does_what_its_page_says: "docs/embedded.md" needs "curl";
     who_comes_from_python_finds_what_the_page_says: "docs/coming-from-python.md";
     who_comes_from_opentofu_finds_what_the_page_says: "docs/coming-from-opentofu.md";

@@ -24,10 +24,10 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub struct AddArgs {
     /// The path of the route, which starts with /
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "ROUTE")]
     path: String,
     /// The Python file with the handler; it is written if it is not there
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     python: Option<String>,
     /// The file, or the folder with files
     #[arg(long = "static", value_name = "PATH", value_hint = ValueHint::AnyPath)]

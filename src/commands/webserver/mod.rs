@@ -61,7 +61,7 @@ struct FileArgs {
     /// The routes file. It has kind: WebServer, version: v1, host, port, and routes with path, and
     /// with python and methods, or static. A source that begins with / is below the current folder,
     /// others are below the folder of the file
-    #[arg(short = 'f', value_name = "FILE", default_value = FILE, value_hint = ValueHint::FilePath)]
+    #[arg(short = 'f', value_name = "FILE", default_value = FILE, value_hint = ValueHint::AnyPath)]
     file: PathBuf,
 }
 
@@ -69,7 +69,7 @@ struct FileArgs {
 #[derive(Debug, clap::Args)]
 struct HandlerArgs {
     /// The folder that Python handlers import from; that of the routes file if absent
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     app_dir: Option<PathBuf>,
     /// Check Python handlers by their syntax alone, and run none of their code
     #[arg(long)]
@@ -104,7 +104,7 @@ pub struct JoinArgs {
     #[command(flatten)]
     file: FileArgs,
     /// The folder that Python handlers import from; that of the routes file if absent
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     app_dir: Option<PathBuf>,
     /// The address to listen on; if given, in place of the one in the routes file
     #[arg(long, default_value = "127.0.0.1")]

@@ -44,7 +44,7 @@ pub struct SiteArgs {
     #[arg(long, value_name = "PORT", default_value_t = PORT, value_parser = port())]
     web_port: u16,
     /// The folder of the room for the files, such as /website
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "ROOM_PATH")]
     website_path: String,
 }
 
