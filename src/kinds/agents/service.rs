@@ -9,7 +9,7 @@ use super::words::{joined, without};
 use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
-const IMAGE: &str = "meshagent/cli:default";
+pub const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
 const OF_THE_SERVICE: [&str; 6] =
@@ -48,16 +48,20 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
     })
 }
 
+/// What the container does with an agent: codex is called to its rooms, the others enter them.
+#[must_use]
+pub const fn deployed(family: Family) -> Action {
+    if family.is_codex() { Action::Service } else { Action::Join }
+}
+
 /// The command of the container.
 fn command(family: Family, action: Action, words: &[String]) -> String {
     let options = family.options(action);
     let mut left_out = OF_THE_SERVICE.to_vec();
-    let runs = if family.is_codex() {
-        "service"
-    } else {
+    if !family.is_codex() {
         left_out.extend(OF_THE_HOST);
-        "join"
-    };
+    }
+    let runs = deployed(family).word();
     let begins = ["meshagent"].iter().chain(family.words()).chain([&runs]);
     let begins = begins.map(|word| (*word).to_owned());
     joined(&begins.chain(without(words, &options, &left_out)).collect::<Vec<_>>())
