@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kinds::tree::Tree;
-use crate::manifest::export::{self, Layout, Object};
+use crate::manifest::export::{self, Agents, Layout, Object};
 use crate::output;
 use crate::plan::Plan;
 
@@ -23,7 +23,7 @@ pub fn declare(plan: &Plan) -> Result<()> {
             is_orphaned: false,
             ignored: Vec::new(),
         };
-        let export = export::export(vec![object], Layout::Kind);
+        let export = export::export(vec![object], Layout::Kind, Agents::Services);
         let Some(text) = export.files.values().next() else {
             return Err(Error::failed(export.notes.join("; ")));
         };
