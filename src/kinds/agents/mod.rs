@@ -6,6 +6,7 @@
 //! | `check` | what is wrong with options beside their types |
 //! | `family` | the families of agents, and which options their commands have |
 //! | `given` | the options that were given |
+//! | `multi` | several agents in one service |
 //! | `options` | the options, in groups |
 //! | `service` | the service that an agent becomes |
 //! | `words` | command lines: the words of options, and how a shell reads them |
@@ -16,6 +17,7 @@
 pub mod check;
 pub mod family;
 pub mod given;
+pub mod multi;
 pub mod options;
 pub mod service;
 pub mod words;

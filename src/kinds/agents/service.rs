@@ -9,7 +9,7 @@ use super::words::{joined, without};
 use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
-const IMAGE: &str = "meshagent/cli:default";
+pub(super) const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
 const OF_THE_SERVICE: [&str; 6] =
@@ -28,11 +28,10 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         metadata["description"] = description.into();
     }
     metadata["annotations"] = json!({"meshagent.service.id": name});
-    let token = json!({"identity": agent, "api": ApiScope::of_agents(), "role": "agent"});
     let mut container = json!({
         "image": IMAGE,
         "command": command(family, action, words),
-        "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
+        "environment": [token(agent)],
     });
     if !given.texts("secret").is_empty() {
         container["secrets"] = given.texts("secret").into();
@@ -46,6 +45,12 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         "ports": ports(family, given, agent),
         "container": container,
     })
+}
+
+/// The variable with which the container enters its room.
+pub(super) fn token(identity: &str) -> Value {
+    let token = json!({"identity": identity, "api": ApiScope::of_agents(), "role": "agent"});
+    json!({"name": "MESHAGENT_TOKEN", "token": token})
 }
 
 /// The command of the container.
@@ -64,7 +69,7 @@ fn command(family: Family, action: Action, words: &[String]) -> String {
 }
 
 /// What people are shown of the agent.
-fn annotations(family: Family, given: &Given) -> Value {
+pub(super) fn annotations(family: Family, given: &Given) -> Value {
     let chats = match family {
         Family::Process => {
             channels(given).is_ok_and(|channels| channels.iter().any(|it| it == "chat"))
