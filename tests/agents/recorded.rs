@@ -198,5 +198,5 @@ async fn what_the_reference_deploys_is_deployed() {
         let requests: Vec<String> = requests.iter().map(plain).collect();
         assert_eq!(requests, expected, "{name}");
     }
-    assert!(recordings.is_empty() || recordings.len() == 9, "{}", recordings.len());
+    assert!(recordings.is_empty() || recordings.len() == 10, "{}", recordings.len());
 }
