@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use crate::cli::Sandbox;
 use crate::needs;
 
+mod deploying;
+mod recorded;
+mod several;
+
 /// The service that is printed.
 fn spec(sandbox: &Sandbox, words: &[&str]) -> Value {
     let run = sandbox.run(words);
@@ -130,11 +134,6 @@ fn what_is_wrong_is_told_before_anything_is_printed() {
             "none.json",
         ),
         (&["chatbot", "join", "--room", "r", "--agent-name", "a"], 1, "runs no agents yet"),
-        (
-            &["mailbot", "deploy", "--agent-name", "a", "--email-address", "a@b.c"],
-            1,
-            "`spec` prints",
-        ),
     ] {
         let run = sandbox.run(words);
         assert_eq!(run.code, code, "{words:?}: {}", run.stderr);

@@ -27,6 +27,7 @@ pub mod helper;
 pub mod init;
 pub mod mailbox;
 pub mod manual;
+pub mod multi;
 pub mod option_values;
 mod own_inputs;
 pub mod plan;
@@ -172,6 +173,9 @@ enum Command {
     /// Describe agents with codex behind them
     #[command(subcommand)]
     Codex(Group<agent::CodexCommand>),
+    /// Describe several agents in one service
+    #[command(subcommand)]
+    Multi(Lenient<multi::MultiCommand>),
     /// Create, list and delete webhooks
     #[command(subcommand)]
     Webhook(Lenient<webhook::WebhookCommand>),
@@ -341,6 +345,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Voicebot(Group(command)) => agent::run(&command),
         Command::TaskRunner(Group(command)) => agent::run(&command),
         Command::Codex(Group(command)) => agent::run_codex(&command),
+        Command::Multi(Group(command)) => multi::run(command),
         Command::Webhook(Group(command)) => wait(webhook::run(command)),
         Command::Secret(Group(command)) => secret::run(command),
         Command::Helper(Group(command)) => wait(helper::run(command)),

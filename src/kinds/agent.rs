@@ -334,8 +334,3 @@ fn metadata(service: &Value, name: &str) -> Value {
     }
     metadata.into()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-}

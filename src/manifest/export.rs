@@ -466,7 +466,7 @@ mod tests {
             "CON",
         ];
         for name in names {
-            let path = path(&key(KindName::Room, name, None), None, &taken);
+            let path = path((KindName::Room, &key(KindName::Room, name, None)), None, &taken);
             let shown = path.to_str().unwrap().to_owned();
             let file = shown.strip_prefix("room/").unwrap();
             assert!(!file.contains('/') && !file.starts_with('.') && file.len() < 120, "{shown}");
@@ -474,7 +474,8 @@ mod tests {
         }
         assert!(taken.contains_key(&PathBuf::from("room/lobby.yaml")));
         assert!(taken.contains_key(&PathBuf::from("room/support@mail.example.com.yaml")));
-        let service = path(&key(KindName::Service, "s", Some("lobby")), None, &taken);
+        let service =
+            path((KindName::Service, &key(KindName::Service, "s", Some("lobby"))), None, &taken);
         assert_eq!(service, PathBuf::from("service/s@lobby.yaml"));
         assert_eq!(folder(KindName::ScheduledTask), "scheduled-task");
     }

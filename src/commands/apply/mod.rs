@@ -2,7 +2,7 @@
 
 pub(super) mod progress;
 pub mod report;
-mod wait;
+pub(super) mod wait;
 
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};

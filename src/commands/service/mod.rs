@@ -18,6 +18,7 @@ use crate::settings::PlatformArgs;
 use source::{DocumentArgs, Origin, TemplateArgs};
 pub use spec::yaml;
 
+pub mod deploy;
 mod mcp;
 mod run;
 mod source;

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// # Errors
 ///
 /// What no manifest can declare.
-pub fn declare(plan: &Plan) -> Result<()> {
+pub fn declare(plan: &Plan, agents: Agents) -> Result<()> {
     for operation in &plan.operations {
         let object = Object {
             key: operation.key.clone(),
@@ -23,7 +23,7 @@ pub fn declare(plan: &Plan) -> Result<()> {
             is_orphaned: false,
             ignored: Vec::new(),
         };
-        let export = export::export(vec![object], Layout::Kind, Agents::Services);
+        let export = export::export(vec![object], Layout::Kind, agents);
         let Some(text) = export.files.values().next() else {
             return Err(Error::failed(export.notes.join("; ")));
         };

@@ -16,7 +16,8 @@ use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
-use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION};
+use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION, ReferredTo};
+use crate::manifest::export::Agents;
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{
@@ -62,6 +63,10 @@ pub struct Shortcut {
     is_found_by_name: bool,
     /// A name that the object with this id may have.
     perhaps: Option<String>,
+    /// The ids of what its fields name, where the platform wants ids.
+    ids: BTreeMap<Key, String>,
+    /// How a service that runs an agent is declared.
+    agents: Agents,
 }
 
 /// The result of a write.
@@ -86,6 +91,8 @@ impl Shortcut {
             asked: Asked::default(),
             is_found_by_name: true,
             perhaps: None,
+            agents: Agents::Services,
+            ids: BTreeMap::new(),
         }
     }
 
@@ -160,6 +167,13 @@ impl Shortcut {
         self
     }
 
+    /// The same, with the ids of objects that the fields name.
+    #[must_use]
+    pub fn referring_to(mut self, ids: BTreeMap<Key, String>) -> Self {
+        self.ids = ids;
+        self
+    }
+
     /// The same, for an object that has another name until now.
     #[must_use]
     pub fn renaming(mut self, former: &str) -> Self {
@@ -167,6 +181,13 @@ impl Shortcut {
             self.action = Action::Rename;
             self.former = Some(self.key.with_name(former.to_owned()));
         }
+        self
+    }
+
+    /// The same, declared as an agent, if a document of one says all of it.
+    #[must_use]
+    pub fn as_agent(mut self) -> Self {
+        self.agents = Agents::Agents;
         self
     }
 
@@ -234,7 +255,7 @@ impl Shortcut {
                 Ok(None)
             }
             Mode::Manifest => {
-                manifest::declare(&plan)?;
+                manifest::declare(&plan, self.agents)?;
                 Ok(None)
             }
         }
@@ -448,6 +469,7 @@ impl Shortcut {
             key = key.with_name(id);
         }
         let mut sent = Sent::new(fields.into(), Vec::new());
+        sent.by_id = self.named(&sent.fields);
         sent.asked = self.asked.clone();
         if let (Fields::Some(given), true) = (&self.fields, self.key.kind.kind().updates_partly()) {
             sent.asked.only = Some(given.iter().map(|(path, _)| path.clone()).collect());
@@ -462,8 +484,21 @@ impl Shortcut {
             platform: connection.platform_name(),
             projects: BTreeMap::from([(self.key.project.clone(), state)]),
             operations: vec![operation],
+            ids: self.ids.clone(),
             ..Plan::default()
         }
+    }
+
+    /// The fields that name an object whose id is sent.
+    fn named(&self, fields: &Tree) -> Vec<(FieldPath, Key)> {
+        let references = self.key.kind.kind().references(fields).into_iter();
+        let named = references.filter_map(|reference| match reference.to {
+            ReferredTo::Object { kind, name, .. } => {
+                Some((reference.path, Key::of(kind, &self.key.project, &name)))
+            }
+            ReferredTo::Port { .. } => None,
+        });
+        named.filter(|(_, key)| self.ids.contains_key(key)).collect()
     }
 }
 

@@ -11,10 +11,11 @@ use crate::api::failure;
 use crate::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use crate::connection::Connection;
 use crate::error::{Class, Error, Result};
-use crate::kinds::OWNER_ANNOTATION;
+use crate::kinds::{KindName, OWNER_ANNOTATION};
 use crate::output;
 use crate::plan::{Action, Operation, Plan};
 use crate::reconcile::report::ReportDocument;
+use crate::visible;
 
 impl Shortcut {
     /// Performs the plan of this one operation.
@@ -37,6 +38,13 @@ impl Shortcut {
         }
         let code = report.outcomes.first().and_then(Outcome::refused_with);
         if let Err(error) = self.conclude(report) {
+            if self.key.kind == KindName::Service
+                && self.action != Action::Delete
+                && code == Some(409)
+            {
+                let name = visible::line(&self.key.name);
+                return Err(error.saying(format!("the service name `{name}` is already in use")));
+            }
             return Err(self.told_as_foreseen(connection, code).await.unwrap_or(error));
         }
         let written = progress.written.into_inner().unwrap_or_default();

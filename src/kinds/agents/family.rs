@@ -63,7 +63,7 @@ impl Action {
             Self::Join => "Let the agent enter a room (not here yet)",
             Self::Service => "Serve the agent, so that it is called to rooms (not here yet)",
             Self::Spec => "Print the service that the agent would be, and send nothing",
-            Self::Deploy => "Make the agent a service of a room or of the project (not here yet)",
+            Self::Deploy => "Make the agent a service of a room or of the project",
             Self::Run => "Let the agent enter a room, and talk to it (not here yet)",
             Self::Use => "Talk to an agent that runs (not here yet)",
         }

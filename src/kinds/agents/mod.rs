@@ -8,6 +8,7 @@
 //! | `document` | the fields of documents that options stand in |
 //! | `family` | the families of agents, and which options their commands have |
 //! | `given` | the options that were given |
+//! | `multi` | several agents in one service |
 //! | `options` | the options, in groups |
 //! | `said` | what options say, however they are spelled |
 //! | `service` | the service that an agent becomes |
@@ -21,6 +22,7 @@ pub mod command;
 pub mod document;
 pub mod family;
 pub mod given;
+pub mod multi;
 pub mod options;
 pub mod said;
 pub mod service;

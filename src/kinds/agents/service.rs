@@ -28,11 +28,10 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         metadata["description"] = description.into();
     }
     metadata["annotations"] = json!({"meshagent.service.id": name});
-    let token = json!({"identity": agent, "api": ApiScope::of_agents(), "role": "agent"});
     let mut container = json!({
         "image": IMAGE,
         "command": command(family, action, words),
-        "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
+        "environment": [token(agent)],
     });
     if !given.texts("secret").is_empty() {
         container["secrets"] = given.texts("secret").into();
@@ -54,6 +53,12 @@ pub const fn deployed(family: Family) -> Action {
     if family.is_codex() { Action::Service } else { Action::Join }
 }
 
+/// The variable with which the container enters its room.
+pub(super) fn token(identity: &str) -> Value {
+    let token = json!({"identity": identity, "api": ApiScope::of_agents(), "role": "agent"});
+    json!({"name": "MESHAGENT_TOKEN", "token": token})
+}
+
 /// The command of the container.
 fn command(family: Family, action: Action, words: &[String]) -> String {
     let options = family.options(action);
@@ -68,7 +73,7 @@ fn command(family: Family, action: Action, words: &[String]) -> String {
 }
 
 /// What people are shown of the agent.
-fn annotations(family: Family, given: &Given) -> Value {
+pub(super) fn annotations(family: Family, given: &Given) -> Value {
     let chats = match family {
         Family::Process => {
             channels(given).is_ok_and(|channels| channels.iter().any(|it| it == "chat"))

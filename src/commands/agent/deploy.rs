@@ -1,0 +1,66 @@
+//! Makes an agent a service of a room, or of every room of the project.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::commands::option_values::room;
+use crate::commands::own_inputs::Written;
+use crate::commands::service::deploy::{DeployArgs, Deployment, Namesake};
+use crate::commands::shortcut::{Shortcut, Writing};
+use crate::connection::Connection;
+use crate::error::{Context, Result};
+use crate::kinds::KindName;
+use crate::kinds::service::fields_of;
+use crate::kinds::specs::service::ServiceSpec;
+
+/// A service of agents that is to be deployed.
+pub struct Wanted {
+    /// The service.
+    pub service: Value,
+    /// The room, if an option names one.
+    pub room: Option<String>,
+    /// Which service is changed where several have its name.
+    pub namesake: Namesake,
+    /// The files that were read, which no report may overwrite.
+    pub files: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// Deploys it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Deployment::write`] and [`Deployment::wait`].
+    pub async fn deploy(self, args: &DeployArgs) -> Result<ExitCode> {
+        let path = args.declare.write().report.as_deref();
+        Written { option: "--report", path }.keeps(&[], &self.files)?;
+        let spec: ServiceSpec = serde_json::from_value(self.service)
+            .context(|| "failed to describe the service".to_owned())?;
+        let room = room(self.room);
+        let deployment = Deployment { spec: &spec, room: room.as_deref(), namesake: self.namesake };
+        args.platform
+            .with(async |connection| {
+                if args.declare.as_manifest() {
+                    as_manifest(connection, &deployment, args).await?;
+                } else if deployment.write(connection, &args.declare).await?.is_some() {
+                    deployment.wait(connection, args).await?;
+                }
+                Ok(ExitCode::SUCCESS)
+            })
+            .await
+    }
+}
+
+/// Prints the document that declares the agent; that of its service, where no other can.
+async fn as_manifest(
+    connection: &Connection,
+    deployment: &Deployment<'_>,
+    args: &DeployArgs,
+) -> Result<()> {
+    let project = connection.project_id().await?;
+    let (name, fields) = (&deployment.spec.metadata.name, fields_of(deployment.spec));
+    let shortcut = Shortcut::create_of(KindName::Service, project, name, fields);
+    shortcut.in_room(deployment.room).as_agent().run(connection, &args.declare).await.map(drop)
+}
