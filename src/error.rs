@@ -63,7 +63,7 @@ pub const CODES: [ExitCode; 8] = [
     ExitCode {
         code: Class::Unhealthy.exit_code(),
         word: "applied, not healthy (--wait)",
-        meaning: "applied, and some of it did not work in time (`apply --wait`)",
+        meaning: "applied, and some of it did not work in time (`--wait`)",
     },
 ];
 

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use crate::cli::Sandbox;
 use crate::needs;
 
+mod deploying;
+mod recorded;
+mod several;
+
 /// The service that is printed.
 fn spec(sandbox: &Sandbox, words: &[&str]) -> Value {
     let run = sandbox.run(words);

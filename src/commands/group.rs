@@ -42,7 +42,7 @@ impl<C: Subcommand, const LENIENT: bool> Subcommand for Group<C, LENIENT> {
 }
 
 /// Lets values start with a dash, as passwords do.
-fn lenient(command: Command) -> Command {
+pub fn lenient(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let takes_one = argument.get_action().takes_values() && argument.get_num_args().is_none();
         let is_option = !argument.is_positional();

@@ -27,6 +27,7 @@ pub mod helper;
 pub mod init;
 pub mod mailbox;
 pub mod manual;
+pub mod multi;
 pub mod option_values;
 mod own_inputs;
 pub mod plan;
@@ -173,6 +174,9 @@ enum Command {
     /// Describe agents with codex behind them
     #[command(subcommand)]
     Codex(Group<agent::CodexCommand>),
+    /// Describe several agents in one service
+    #[command(subcommand)]
+    Multi(Lenient<multi::MultiCommand>),
     /// Describe a webserver with the routes of a file, and deploy it
     #[command(subcommand)]
     Webserver(Lenient<webserver::WebserverCommand>),
@@ -345,6 +349,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Voicebot(Group(command)) => agent::run(&command),
         Command::TaskRunner(Group(command)) => agent::run(&command),
         Command::Codex(Group(command)) => agent::run_codex(&command),
+        Command::Multi(Group(command)) => multi::run(command),
         Command::Webserver(Group(command)) => webserver::run(command),
         Command::Webhook(Group(command)) => wait(webhook::run(command)),
         Command::Secret(Group(command)) => secret::run(command),

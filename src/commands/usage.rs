@@ -53,7 +53,7 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
 }
 
 /// The command groups of the reference that do not exist here yet.
-const LATER: [&str; 6] = ["mcp", "meeting-transcriber", "multi", "port", "test", "webserver"];
+const LATER: [&str; 5] = ["mcp", "meeting-transcriber", "port", "test", "webserver"];
 
 /// The groups of `room` that are not here yet.
 const LATER_IN_ROOMS: [&str; 6] = ["container", "database", "memory", "secret", "secrets", "sync"];

@@ -21,13 +21,17 @@ fn arguments(option: &AgentOption) -> Vec<Arg> {
     let own = letter.map_or_else(|| own.clone(), |letter| own.clone().short(letter));
     let own = match option.takes {
         Takes::Text => own.value_name("TEXT"),
+        Takes::Json => own.value_name("JSON"),
         Takes::Texts => own.value_name("TEXT").action(ArgAction::Append),
+        Takes::Words => own.value_name("WORD,WORD").action(ArgAction::Append),
+        Takes::Pairs => own.value_name("NAME=VALUE").action(ArgAction::Append),
         Takes::Number => own.value_name("N").value_parser(clap::value_parser!(u16)),
         Takes::OneOf(words) => own.value_name("WORD").value_parser(words.to_vec()),
         Takes::Flag | Takes::OnOff => own.action(ArgAction::SetTrue),
     };
     let own = match (option.takes, option.default) {
-        (Takes::Flag | Takes::OnOff, _) | (_, None) => own,
+        (takes, _) if !takes.a_value() => own,
+        (_, None) => own,
         (_, Some(default)) => own.default_value(default),
     };
     match option.negated {
@@ -53,14 +57,19 @@ pub fn given(options: &[AgentOption], matches: &ArgMatches) -> Given {
                     given.set_texts(option.name, vec![number.to_string()]);
                 }
             }
-            Takes::Flag => given.set_on(option.name, matches.get_flag(option.name)),
+            Takes::Flag => {
+                if matches.get_flag(option.name) {
+                    given.set_on(option.name, true);
+                }
+            }
             Takes::OnOff => {
                 let is_off = option.negated.is_some_and(|negated| matches.get_flag(negated));
                 let is_on = matches.get_flag(option.name);
-                let is_default = option.default == Some("true");
-                given.set_on(option.name, is_on || (is_default && !is_off));
+                if is_on || is_off {
+                    given.set_on(option.name, is_on);
+                }
             }
-            Takes::Text | Takes::Texts | Takes::OneOf(_) => {
+            _ => {
                 if let Some(texts) = matches.get_many::<String>(option.name) {
                     given.set_texts(option.name, texts.cloned().collect());
                 }

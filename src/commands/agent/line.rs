@@ -127,8 +127,7 @@ mod tests {
                 let option = known.iter().find(|it| it.name == name).unwrap();
                 let is_behind = !argument.is_require_equals_set();
                 let takes_next = argument.get_action().takes_values() && is_behind;
-                let is_flag = matches!(option.takes, Takes::Flag | Takes::OnOff);
-                assert_eq!(takes_next, !is_flag, "--{name} of {family:?}");
+                assert_eq!(takes_next, option.takes.a_value(), "--{name} of {family:?}");
                 let letter = argument.get_short().map(String::from);
                 let is_known = |letter: &String| known.iter().any(|it| it.short == Some(letter));
                 assert!(letter.as_ref().is_none_or(is_known), "{letter:?}");

@@ -184,8 +184,9 @@ fn described(family: Family, action: Action, given: &Given) -> Result<Value> {
     Ok(service(family, action, (given, &typed)))
 }
 
-/// The files on this machine that options name and that are read here.
-fn files(given: &Given) -> Vec<PathBuf> {
+/// The files on this machine that options name.
+#[must_use]
+pub fn files(given: &Given) -> Vec<PathBuf> {
     let options = ["rules-file", "output-schema-path"];
     options.iter().flat_map(|option| given.texts(option)).map(PathBuf::from).collect()
 }

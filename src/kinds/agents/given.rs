@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::options::{AgentOption, Takes};
+use super::words::typed;
+
 /// Options that were given, by their names without dashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
@@ -38,9 +41,65 @@ impl Given {
         self.text(name).map(str::trim).filter(|text| !text.is_empty())
     }
 
-    /// Whether an option is on.
+    /// Whether an option is on or off, if that was given.
+    #[must_use]
+    pub fn on(&self, name: &str) -> Option<bool> {
+        self.on.get(name).copied()
+    }
+
+    /// Whether an option was turned on.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
-        self.on.get(name).copied().unwrap_or_default()
+        self.on(name).unwrap_or_default()
+    }
+
+    /// The options of a command line, read as the reference's command line reads them; `None` if it
+    /// would refuse them.
+    #[must_use]
+    pub fn parse(words: &[String], options: &[AgentOption]) -> Option<Self> {
+        let mut given = Self::default();
+        let mut rest = words;
+        for typed in typed(words, options) {
+            let (own, after) = rest.split_at(typed.count);
+            rest = after;
+            let option = typed.option?;
+            if !option.takes.a_value() {
+                given.set_on(option.name, is_on(&own[0], option)?);
+                continue;
+            }
+            let text = match own {
+                [_, text] => text.clone(),
+                [word] => attached(word, option)?.to_owned(),
+                _ => return None,
+            };
+            if option.takes == Takes::Number && text.parse::<u16>().is_err() {
+                return None;
+            }
+            given.texts.entry(option.name).or_default().push(text);
+        }
+        Some(given)
+    }
+}
+
+/// Whether a word turns an option on or off.
+fn is_on(word: &str, option: &AgentOption) -> Option<bool> {
+    let name = word.strip_prefix("--")?;
+    let is_on = name == option.name;
+    (is_on || option.negated == Some(name)).then_some(is_on)
+}
+
+/// The value that stands in the same word as its option.
+fn attached<'a>(word: &'a str, option: &AgentOption) -> Option<&'a str> {
+    if word.starts_with("--") {
+        return Some(word.split_once('=')?.1);
+    }
+    let short = option.short?;
+    let text = word.strip_prefix('-')?.strip_prefix(short)?;
+    match text.strip_prefix('=') {
+        // Behind two letters it separates the value; behind one, programs differ.
+        Some(text) if short.len() > 1 => Some(text),
+        Some(_) => None,
+        None if short.len() > 1 => None,
+        None => Some(text).filter(|text| !text.is_empty()),
     }
 }

@@ -4,9 +4,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `check` | what is wrong with options beside their types |
+//! | `command` | commands of containers that run an agent, read back |
+//! | `document` | the fields of documents that options stand in |
 //! | `family` | the families of agents, and which options their commands have |
 //! | `given` | the options that were given |
+//! | `multi` | several agents in one service |
 //! | `options` | the options, in groups |
+//! | `said` | what options say, however they are spelled |
 //! | `service` | the service that an agent becomes |
 //! | `webserver` | what answers requests by the routes of a file |
 //! | `words` | command lines: the words of options, and how a shell reads them |
@@ -15,9 +19,13 @@
 //! terminal, which is in `commands`.
 
 pub mod check;
+pub mod command;
+pub mod document;
 pub mod family;
 pub mod given;
+pub mod multi;
 pub mod options;
+pub mod said;
 pub mod service;
 pub mod webserver;
 pub mod words;

@@ -9,7 +9,7 @@ use super::words::{joined, without};
 use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
-pub(super) const IMAGE: &str = "meshagent/cli:default";
+pub const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
 const OF_THE_SERVICE: [&str; 6] =
@@ -28,11 +28,10 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         metadata["description"] = description.into();
     }
     metadata["annotations"] = json!({"meshagent.service.id": name});
-    let token = json!({"identity": agent, "api": ApiScope::of_agents(), "role": "agent"});
     let mut container = json!({
         "image": IMAGE,
         "command": command(family, action, words),
-        "environment": [{"name": "MESHAGENT_TOKEN", "token": token}],
+        "environment": [token(agent)],
     });
     if !given.texts("secret").is_empty() {
         container["secrets"] = given.texts("secret").into();
@@ -48,23 +47,33 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
     })
 }
 
+/// What the container does with an agent: codex is called to its rooms, the others enter them.
+#[must_use]
+pub const fn deployed(family: Family) -> Action {
+    if family.is_codex() { Action::Service } else { Action::Join }
+}
+
+/// The variable with which the container enters its room.
+pub(super) fn token(identity: &str) -> Value {
+    let token = json!({"identity": identity, "api": ApiScope::of_agents(), "role": "agent"});
+    json!({"name": "MESHAGENT_TOKEN", "token": token})
+}
+
 /// The command of the container.
 fn command(family: Family, action: Action, words: &[String]) -> String {
     let options = family.options(action);
     let mut left_out = OF_THE_SERVICE.to_vec();
-    let runs = if family.is_codex() {
-        "service"
-    } else {
+    if !family.is_codex() {
         left_out.extend(OF_THE_HOST);
-        "join"
-    };
+    }
+    let runs = deployed(family).word();
     let begins = ["meshagent"].iter().chain(family.words()).chain([&runs]);
     let begins = begins.map(|word| (*word).to_owned());
     joined(&begins.chain(without(words, &options, &left_out)).collect::<Vec<_>>())
 }
 
 /// What people are shown of the agent.
-fn annotations(family: Family, given: &Given) -> Value {
+pub(super) fn annotations(family: Family, given: &Given) -> Value {
     let chats = match family {
         Family::Process => {
             channels(given).is_ok_and(|channels| channels.iter().any(|it| it == "chat"))

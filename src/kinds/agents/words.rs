@@ -20,8 +20,7 @@ pub fn typed<'a>(words: &[String], options: &'a [AgentOption]) -> Vec<Typed<'a>>
     while let Some(word) = rest.first() {
         let option = option_of(word, options);
         let has_value = word.contains('=') || option.is_none_or(|it| is_attached(word, it));
-        let takes_value =
-            option.is_some_and(|it| !matches!(it.takes, Takes::Flag | Takes::OnOff) && !has_value);
+        let takes_value = option.is_some_and(|it| it.takes.a_value() && !has_value);
         let count = if takes_value { 2.min(rest.len()) } else { 1 };
         all.push(Typed { option, count });
         rest = &rest[count..];
