@@ -117,6 +117,18 @@ fn a_website_is_deployed_and_deployed_again() {
 }
 
 #[test]
+fn a_file_of_json_stays_one() {
+    let sandbox = with_rooms();
+    let routes =
+        r#"{"kind": "WebServer", "version": "v1", "routes": [{"path": "/", "static": "on"}]}"#;
+    sandbox.write("site.json", routes);
+    sandbox.write("on", "hi");
+    deploy(&sandbox, 0, &["-f", "site.json"]);
+    let show = ["room", "storage", "show", "room://website/site.json", "--room", "demo"];
+    assert_eq!(sandbox.embedded(0, &show).json(), serde_json::from_str::<Value>(routes).unwrap());
+}
+
+#[test]
 fn manifests_declare_what_was_deployed() {
     let sandbox = with_rooms();
     for _ in 0..2 {
@@ -126,6 +138,9 @@ fn manifests_declare_what_was_deployed() {
         );
         sandbox.write("site.manifest.yaml", &printed.stdout);
         deploy(&sandbox, 0, &DOMAIN);
+        let printed = [&["webserver", "spec"], &DEPLOY[2..3], &DEPLOY[5..]].concat();
+        sandbox.write("service.yaml", &sandbox.run(&printed).stdout);
+        assert_eq!(sandbox.run(&["service", "validate", "-f", "service.yaml"]).code, 0);
         let plan = ["plan", "-f", "site.manifest.yaml", "--adopt", "-o", "json"];
         let plan = sandbox.embedded(0, &plan).json();
         let operations = plan["operations"].as_array().unwrap();

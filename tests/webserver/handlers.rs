@@ -39,9 +39,15 @@ fn code_runs_only_where_it_is_imported() {
         assert!(told.stderr.contains("note: handlers are imported, which runs them"));
         assert!(told.stderr.contains("python3: heard\\u{1b}[2J"), "{}", told.stderr);
         assert!(!told.stdout.contains("heard"));
+        let warned = "warning: handlers import what is not uploaded: lib/helper.py; ";
+        assert_eq!(told.stderr.contains(warned), words[0] == "spec", "{}", told.stderr);
         assert_eq!(super::read(&sandbox, "ran"), "yes");
         std::fs::remove_file(sandbox.path("ran")).unwrap();
     }
+    let with_lib = format!("{ROUTES}- path: /lib\n  static: lib\n");
+    sandbox.write("webserver.yaml", &with_lib);
+    let told = run(&sandbox, 0, &[&SPEC[..], &["--app-dir", "lib"]].concat()).stderr;
+    assert!(!told.contains("not uploaded"), "{told}");
     assert!(!sandbox.path("lib/__pycache__").exists());
     assert!(!sandbox.path("handlers/__pycache__").exists());
     let told = run(&sandbox, 2, &["check"]).stderr;

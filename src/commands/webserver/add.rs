@@ -203,7 +203,8 @@ fn check(path: &Path, here: &Path) -> Result<()> {
     }
     let handlers = [Handler { path: path.to_owned(), at: None }];
     let how = Checking { app_dir: None, is_strict: true, here };
-    let problems: Vec<_> = python::wrong(&handlers, how)?.into_iter().map(|it| it.1).collect();
+    let problems: Vec<_> =
+        python::checked(&handlers, how)?.wrong.into_iter().map(|it| it.1).collect();
     match problems.is_empty() {
         true => Ok(()),
         false => {

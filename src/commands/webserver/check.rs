@@ -31,7 +31,8 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     let app_dir = source::app_dir(args.handlers.app_dir.as_deref(), &file, &here)?;
     let found = source::find(&file, &here)?;
     let app_dir = (!args.handlers.no_import).then_some(app_dir.as_path());
-    site::check_handlers(&file, &found, Checking { app_dir, is_strict: false, here: &here })?;
+    let how = Checking { app_dir, is_strict: false, here: &here };
+    site::check_handlers(&file, &found, how)?;
     output::data(&told(&file, &found));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! `webserver deploy`: everything is checked before anything is written; then the files go into the
 //! room, the service is created or changed, and the domain leads to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -66,10 +66,7 @@ impl DeploySiteArgs {
         }
         let site = self.site.prepare()?;
         let path = self.how.declare.write().report.as_deref();
-        let own = site.uploads.iter().filter_map(|upload| match &upload.content {
-            Content::Of(path) => Some(path.clone()),
-            Content::Text(_) => None,
-        });
+        let own = site.uploads.iter().filter_map(|upload| upload.path().map(Path::to_owned));
         let files: Vec<PathBuf> = own.chain([site.file.clone()]).collect();
         Written { option: "--report", path }.keeps(&[], &files)?;
         Ok(site)

@@ -93,8 +93,21 @@ def by_import(number, path):
     return dict(what="fine" if callable(module.handler) else "uncallable")
 
 
+def used():
+    """The files of modules below the folder that handlers import from."""
+    below = os.path.join(os.path.realpath(asked["app_dir"]), "")
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    real = [os.path.realpath(file) for file in files if isinstance(file, str)]
+    own = [os.path.realpath(file) for file in asked["files"]]
+    is_package = lambda file: "/site-packages/" in file or "/dist-packages/" in file
+    found = {it for it in real if it.startswith(below) and not is_package(it)}
+    return sorted(plain(it) for it in found.difference(own))
+
+
 tell(what="ready")
 for number, path in enumerate(asked["files"]):
     found = by_syntax(path)
     is_imported = asked["imports"] and found["what"] != "syntax"
     tell(what="seen", syntax=found, imported=by_import(number, path) if is_imported else None)
+if asked["imports"]:
+    tell(what="used", files=used())

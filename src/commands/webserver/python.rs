@@ -54,6 +54,7 @@ pub struct Checking<'a> {
 enum Told {
     Ready,
     Seen { syntax: Box<Told>, imported: Option<Box<Told>> },
+    Used { files: Vec<PathBuf> },
     Fine,
     Syntax { line: u64, column: u64, message: String },
     Methods,
@@ -65,28 +66,43 @@ enum Told {
     Failed { message: String },
 }
 
-/// Checks handlers; what is wrong with each of them, by its position.
+/// What is known of handlers.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What is wrong with each of them, by its position.
+    pub wrong: Vec<(usize, Problem)>,
+    /// The files of modules that they import from their folder, without links, if they were
+    /// imported.
+    pub modules: Vec<PathBuf>,
+}
+
+/// Checks handlers.
 ///
 /// # Errors
 ///
 /// A file that cannot be read; Python takes too long.
-pub fn wrong(handlers: &[Handler], how: Checking<'_>) -> Result<Vec<(usize, Problem)>> {
+pub fn checked(handlers: &[Handler], how: Checking<'_>) -> Result<Checked> {
     if handlers.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Checked::default());
     }
     for handler in handlers {
         let failed = || format!("failed to read {}", shown(&handler.path, how.here));
         bounded::bytes(&handler.path, bounded::STANDARD).context(failed)?;
     }
-    let seen = match ask(handlers, how)? {
+    let mut seen = match ask(handlers, how)? {
         Some(seen) => seen,
         None => handlers.iter().map(look).collect::<Result<_>>()?,
     };
+    let modules = match seen.pop_if(|told| matches!(told, Told::Used { .. })) {
+        Some(Told::Used { files }) => files,
+        _ => Vec::new(),
+    };
     how.note_absent(&seen);
     let judged = handlers.iter().zip(&seen).enumerate();
-    Ok(judged
+    let wrong = judged
         .filter_map(|(index, (handler, seen))| Some((index, how.problem(handler, seen)?)))
-        .collect())
+        .collect();
+    Ok(Checked { wrong, modules })
 }
 
 /// Looks at the text of a handler, without Python.
@@ -147,7 +163,6 @@ fn ask(handlers: &[Handler], how: Checking<'_>) -> Result<Option<Vec<Told>>> {
         return Ok(None);
     }
     answers.remove(0);
-    answers.truncate(handlers.len());
     let Some(stopped) = handlers.get(answers.len()) else { return Ok(Some(answers)) };
     let what = match &ended {
         Ok(_) => "ended Python".to_owned(),

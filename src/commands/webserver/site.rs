@@ -1,6 +1,6 @@
 //! What `spec` and `deploy` have in common: everything is checked, and the service is made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kinds::agents::webserver::command::Words;
 use crate::kinds::agents::webserver::service::{Described, folder};
 use crate::kinds::agents::webserver::{HOST, PORT};
+use crate::listed::few;
 use crate::output;
 
 /// What describes the service of a webserver.
@@ -91,7 +92,8 @@ impl SiteArgs {
         let name = self.name_of_file()?;
         let uploads = upload::collect(&file, &found, &name, &here)?;
         let app_dir = (!self.handlers.no_import).then_some(app_dir.as_path());
-        check_handlers(&file, &found, Checking { app_dir, is_strict: true, here: &here })?;
+        let how = Checking { app_dir, is_strict: true, here: &here };
+        warn_of_modules(check_handlers(&file, &found, how)?, &uploads, &here);
         let words = typed();
         let port = match file.website.port {
             Some(port) if !words.has_port() => port,
@@ -129,21 +131,45 @@ impl SiteArgs {
     }
 }
 
+/// Warns of modules that handlers import and that are not in the room.
+fn warn_of_modules(modules: Vec<PathBuf>, uploads: &[Upload], here: &Path) {
+    let is_there = |module: &PathBuf| {
+        uploads.iter().any(|upload| {
+            let path = upload.path();
+            path.is_some_and(|path| path.canonicalize().is_ok_and(|path| path == *module))
+        })
+    };
+    let absent = modules.iter().filter(|module| !is_there(module));
+    let absent: Vec<String> = absent.map(|module| source::shown(module, here)).collect();
+    if !absent.is_empty() {
+        output::warning(&format!(
+            "handlers import what is not uploaded: {}; copy it with `meshagent room storage cp`, or put it into a static folder",
+            few(absent)
+        ));
+    }
+}
+
 /// Whether only the machine itself reaches an address.
 fn is_of_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Checks the handlers of routes, and warns of those that are not called.
+/// Checks the handlers of routes, and warns of those that are not called. Returns the files of
+/// modules that they import from their folder.
 ///
 /// # Errors
 ///
 /// What is wrong with each of them.
-pub fn check_handlers(file: &RoutesFile, found: &[Found<'_>], how: Checking<'_>) -> Result<()> {
+pub fn check_handlers(
+    file: &RoutesFile,
+    found: &[Found<'_>],
+    how: Checking<'_>,
+) -> Result<Vec<PathBuf>> {
     let handlers = source::handlers(found);
     let mut problems = Vec::new();
-    for (index, mut problem) in python::wrong(&handlers, how)? {
+    let checked = python::checked(&handlers, how)?;
+    for (index, mut problem) in checked.wrong {
         if let (None, Some(at)) = (&problem.place, &handlers[index].at) {
             let here = file.problem(at, "");
             (problem.place, problem.source_line) = (here.place, here.source_line);
@@ -160,5 +186,5 @@ pub fn check_handlers(file: &RoutesFile, found: &[Found<'_>], how: Checking<'_>)
     for hidden in source::hidden(file) {
         output::warning(&hidden.to_string());
     }
-    Ok(())
+    Ok(checked.modules)
 }

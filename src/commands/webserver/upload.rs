@@ -40,6 +40,14 @@ pub enum Content {
 }
 
 impl Upload {
+    /// The file here that it is copied from.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.content {
+            Content::Of(path) => Some(path),
+            Content::Text(_) => None,
+        }
+    }
+
     /// Whether it has a name that is hidden on this machine, and served to everybody there.
     pub fn is_hidden(&self) -> bool {
         let is_hidden = |part: &str| part.starts_with('.') && part != ".well-known" && part != KEEP;
@@ -82,13 +90,18 @@ pub fn collect(
     if !problems.is_empty() {
         return Err(file.wrong(problems));
     }
-    collecting.files.insert(name.to_owned(), Content::Text(text(&website)));
+    collecting.files.insert(name.to_owned(), Content::Text(text(&website, name)));
     let uploads = collecting.files.into_iter();
     Ok(uploads.map(|(name, content)| Upload { name, content }).collect())
 }
 
-fn text(website: &Website) -> String {
-    visible::yaml(&website.document())
+/// The text of the routes file in the room.
+fn text(website: &Website, name: &str) -> String {
+    let document = website.document();
+    match name.ends_with(".json") {
+        true => format!("{document:#}\n"),
+        false => visible::yaml(&document),
+    }
 }
 
 /// Why something cannot be uploaded.
