@@ -78,7 +78,9 @@ fn within(document: &Document, path: &str, reach: &Reach) -> Result<PathBuf, Wro
         Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
         _ => false,
     };
-    if path.trim().is_empty() || !Path::new(path).components().all(is_below) {
+    let parts = || Path::new(path).components();
+    let has_name = parts().any(|part| matches!(part, Component::Normal(_)));
+    if !has_name || !parts().all(is_below) {
         let message = format!("{path:?} is not a path below the folder of the manifest");
         let hint =
             "its text is shown in plans, so nothing above that folder and nothing hidden is read";

@@ -1,5 +1,6 @@
 //! *Pure*: the service that an agent becomes: a container that runs the reference's command line.
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value, json};
 
 use super::check::channels;
@@ -33,8 +34,9 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         "command": command(family, action, words),
         "environment": [token(agent)],
     });
-    if !given.texts("secret").is_empty() {
-        container["secrets"] = given.texts("secret").into();
+    let secrets: IndexSet<&String> = given.texts("secret").iter().collect();
+    if !secrets.is_empty() {
+        container["secrets"] = json!(secrets);
     }
     container["private"] = true.into();
     json!({
