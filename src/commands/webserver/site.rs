@@ -66,14 +66,8 @@ pub struct Site {
 
 /// The options that were typed.
 fn typed() -> Words {
-    let words: Vec<String> =
-        std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect();
-    let mut at = 1;
-    while let Some(word) = words.get(at).filter(|word| word.starts_with("--log")) {
-        at += if word.contains('=') { 1 } else { 2 };
-    }
-    // `webserver` and its command.
-    Words::of(words.get(at + 2..).unwrap_or_default())
+    let words = std::env::args_os().map(|it| it.to_string_lossy().into_owned());
+    Words::of_line(&words.collect::<Vec<_>>())
 }
 
 impl SiteArgs {

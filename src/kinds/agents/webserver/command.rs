@@ -58,6 +58,20 @@ const KEPT: [&str; 5] = ["agent-name", FILE, "app-dir", WEB_HOST, WEB_PORT];
 pub struct Words(Vec<(Option<&'static AgentOption>, Vec<String>)>);
 
 impl Words {
+    /// Those of a whole command line, behind the program, `webserver` and its command.
+    #[must_use]
+    pub fn of_line(line: &[String]) -> Self {
+        let mut rest = line.get(1..).unwrap_or_default();
+        for _ in ["webserver", "its command"] {
+            while let Some(word) = rest.first().filter(|word| word.starts_with("--log")) {
+                let count = if word.contains('=') { 1 } else { 2 };
+                rest = rest.get(count..).unwrap_or_default();
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        Self::of(rest)
+    }
+
     /// Finds out which words belong together.
     #[must_use]
     pub fn of(words: &[String]) -> Self {
@@ -152,6 +166,16 @@ mod tests {
         ] {
             assert_eq!(command(typed), format!("{begin} {expected}"), "{typed}");
         }
+    }
+
+    #[test]
+    fn a_log_level_may_stand_anywhere() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let begin = "m --log webserver --log=info webserver --log spec";
+        let line = words(&format!("{begin} deploy --log debug --agent-name w --log=warn"));
+        let command = Words::of_line(&line).in_container("f", None);
+        assert_eq!(command, "meshagent webserver join --agent-name w -f f");
+        assert_eq!(Words::of_line(&words("m --log")), Words(Vec::new()));
     }
 
     #[test]
