@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::agents::command;
+use super::agents::command::{self, AgentCommand};
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
@@ -363,6 +363,20 @@ impl Kind for Service {
         let variables = items(fields, "environment").iter();
         let names = variables.filter_map(|variable| variable.get("name").and_then(Tree::as_str));
         ("container.environment", names.collect())
+    }
+
+    fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
+        let path = FieldPath::of(&["container", "command"]);
+        // Commands are many, and few of them set variables.
+        let command = fields.at(&path).and_then(Tree::as_str);
+        let command = command.filter(|text| text.contains("set-env")).and_then(AgentCommand::read);
+        match command.is_some_and(|command| command.given.secret_names().next().is_some()) {
+            true => vec![(
+                path,
+                "has a variable that looks like a secret, with its value for everybody to read; name a secret of the project in `secrets` instead",
+            )],
+            false => Vec::new(),
+        }
     }
 
     fn is_in_rooms(&self) -> bool {

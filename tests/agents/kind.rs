@@ -278,3 +278,22 @@ fn drift_of_an_agent_is_not_written_into_its_document() {
     let text = std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap();
     assert_eq!(text, agent("type: chatbot\n"));
 }
+
+#[test]
+fn a_secret_in_clear_text_is_told() {
+    let sandbox = Sandbox::new();
+    let fields = "type: chatbot\nshell: {set_env: {API_TOKEN: canary, MODE: b}}\n";
+    put(&sandbox, "m/a.yaml", &agent(fields));
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    let told =
+        "`container.command` of Service/support@lobby has a variable that looks like a secret";
+    assert!(
+        plan.stderr.contains(told) || plan.stdout.contains(told),
+        "{}{}",
+        plan.stderr,
+        plan.stdout
+    );
+    put(&sandbox, "m/a.yaml", &agent("type: chatbot\nshell: {set_env: {MODE: b}}\n"));
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    assert!(!plan.stderr.contains("secret") && !plan.stdout.contains("secret"));
+}
