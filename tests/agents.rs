@@ -6,6 +6,8 @@ use crate::cli::Sandbox;
 use crate::needs;
 
 mod deploying;
+mod kind;
+mod random;
 mod recorded;
 mod several;
 

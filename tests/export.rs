@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use meshagent::kinds::document::SecretSource;
 use meshagent::kinds::tree::{Sealed, Tree};
-use meshagent::kinds::{self, Key};
+use meshagent::kinds::{self, Key, KindName, agent};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -21,8 +21,12 @@ fn the_document_of_every_kind_declares_the_same_fields_again() {
                 let source = || Sealed::Source(Box::new(source.clone().into()));
                 matches!(leaf, Tree::Secret(_)).then(|| Tree::Secret(source()))
             });
-            let key = Key::new(kind.name(), "p", declared.room.clone(), declared.name.clone());
-            let document = kind.document(&key, &declared.fields);
+            let (room, name) = (declared.room.clone(), declared.name.clone());
+            let key = Key::new(kind.declares(), "p", room, name);
+            let document = match kind.name() {
+                KindName::Agent => agent::explained(&key, &declared.fields).unwrap(),
+                _ => kind.document(&key, &declared.fields),
+            };
             let again = kind.declare(&document).unwrap();
             assert_eq!(again.len(), 1, "{document}");
             assert_eq!(again[0].fields, declared.fields, "{document}");

@@ -14,7 +14,7 @@ use crate::error::{Class, Context, Error, Problem, Result};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::listed::{counted, few, word};
-use crate::manifest::export::{self, Export, Layout, Object};
+use crate::manifest::export::{self, Agents, Export, Layout, Object};
 use crate::output;
 use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
@@ -48,6 +48,9 @@ pub struct ExportArgs {
     /// servers), with the secrets in clear text
     #[arg(long)]
     obscure_values: bool,
+    /// Write services that run an agent as documents of the kind Agent, where these say all of it
+    #[arg(long)]
+    agents: bool,
     #[command(flatten)]
     platform: PlatformArgs,
 }
@@ -71,7 +74,8 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode> {
         leave_project_out(&mut survey);
     }
     let project = survey.project.clone();
-    let export = declare(survey, args.layout, args.obscure_values)?;
+    let agents = if args.agents { Agents::Agents } else { Agents::Services };
+    let export = declare(survey, (args.layout, agents), args.obscure_values)?;
     write(&args.dir, &export.files, args.force)?;
     tell(&export, &args.dir);
     if export.objects == 0 && args.set.is_none() {
@@ -161,7 +165,11 @@ fn leave_project_out(survey: &mut Survey) {
     });
 }
 
-fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Export> {
+fn declare(
+    survey: Survey,
+    (layout, agents): (Layout, Agents),
+    obscure_values: bool,
+) -> Result<Export> {
     let Survey { objects, entries, shared, .. } = survey;
     let objects: Vec<Object> = objects
         .into_iter()
@@ -183,7 +191,7 @@ fn declare(survey: Survey, layout: Layout, obscure_values: bool) -> Result<Expor
             "keep the document that it came from, or write it in clear text with --obscure-values",
         ));
     }
-    let mut export = export::export(objects, layout);
+    let mut export = export::export(objects, layout, agents);
     export.notes.extend(
         shared
             .iter()

@@ -32,6 +32,7 @@ pub mod shape;
 pub mod specs;
 pub mod tree;
 
+pub use agents::options::Beside;
 pub use asked::Asked;
 use common::{document_of, own_fields};
 pub use declared::{Declared, Fault, NameRule, broken};
@@ -76,6 +77,8 @@ macro_rules! every_kind {
             Service in service,
             /// A template of services.
             ServiceTemplate in service_template,
+            /// An agent, which becomes a service.
+            Agent in agent,
             /// A mailbox.
             Mailbox in mailbox,
             /// A route from a domain to a port.
@@ -135,6 +138,30 @@ pub trait Kind: Sync {
     ///
     /// What the schema cannot say, each with the field at fault.
     fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>>;
+
+    /// The kind of the objects that its documents declare.
+    fn declares(&self) -> KindName {
+        self.name()
+    }
+
+    /// What a document names that stands beside the manifest: where it is named, what it is, and
+    /// its path. It is read before [`Kind::declare`], which finds in the same place `text` beside
+    /// `file`; or `name`, and `files` with `path` and `text` each, beside `folder`.
+    fn beside(&self, _document: &Value) -> Vec<(FieldPath, Beside, String)> {
+        Vec::new()
+    }
+
+    /// The field of a document that says what is in a field of the object, if that has another
+    /// name there.
+    fn written_at(&self, _path: &FieldPath) -> Option<FieldPath> {
+        None
+    }
+
+    /// The wanted fields in the spelling that the platform has, where both mean the same; `None`
+    /// if the spelling does not differ in such a way.
+    fn spelled_as(&self, _wanted: &Tree, _observed: &Tree) -> Option<Tree> {
+        None
+    }
 
     /// The document of an object, from which [`Kind::declare`] reads the same key and fields
     /// again. Secrets must be sources by then; what else is sealed is written as nothing.

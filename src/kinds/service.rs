@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agents::command::{self, AgentCommand};
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
@@ -149,6 +150,16 @@ pub fn placements(
     }
 }
 
+/// What is declared, in each of these rooms.
+#[must_use]
+pub fn in_rooms(declared: Declared, mut rooms: Vec<Option<String>>) -> Vec<Declared> {
+    let last = rooms.pop().flatten();
+    let others = rooms.into_iter().map(|room| Declared { room, ..declared.clone() });
+    let mut all: Vec<Declared> = others.collect();
+    all.push(Declared { room: last, ..declared });
+    all
+}
+
 /// A service runs in a container or elsewhere.
 fn runs_one_thing(container: bool, external: bool) -> Result<(), Fault> {
     let (field, message) = match (container, external) {
@@ -280,7 +291,7 @@ impl Kind for Service {
         ];
         let mut faults: Vec<Fault> = whole.into_iter().filter_map(Result::err).collect();
         let rooms = placements(document.room, document.rooms);
-        let mut rooms = match rooms {
+        let rooms = match rooms {
             Ok(rooms) if faults.is_empty() => rooms,
             Ok(_) => return Err(faults),
             Err(more) => {
@@ -296,11 +307,20 @@ impl Kind for Service {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         };
-        let last = rooms.pop().flatten();
-        let others = rooms.into_iter().map(|room| Declared { room, ..declared.clone() });
-        let mut all: Vec<Declared> = others.collect();
-        all.push(Declared { room: last, ..declared });
-        Ok(all)
+        Ok(in_rooms(declared, rooms))
+    }
+
+    /// With the command that the platform has, where both run the same agent.
+    fn spelled_as(&self, wanted: &Tree, observed: &Tree) -> Option<Tree> {
+        let path = FieldPath::of(&["container", "command"]);
+        let (wanted_command, command) =
+            (wanted.at(&path)?.as_str()?, observed.at(&path)?.as_str()?);
+        if wanted_command == command || !command::is_same(wanted_command, command) {
+            return None;
+        }
+        let mut spelled = wanted.clone();
+        spelled.put(&path, Some(Tree::text(command)));
+        Some(spelled)
     }
 
     fn broken_together(&self, fields: &Tree) -> Vec<Broken> {
@@ -343,6 +363,20 @@ impl Kind for Service {
         let variables = items(fields, "environment").iter();
         let names = variables.filter_map(|variable| variable.get("name").and_then(Tree::as_str));
         ("container.environment", names.collect())
+    }
+
+    fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
+        let path = FieldPath::of(&["container", "command"]);
+        // Commands are many, and few of them set variables.
+        let command = fields.at(&path).and_then(Tree::as_str);
+        let command = command.filter(|text| text.contains("set-env")).and_then(AgentCommand::read);
+        match command.is_some_and(|command| command.given.secret_names().next().is_some()) {
+            true => vec![(
+                path,
+                "has a variable that looks like a secret, with its value for everybody to read; name a secret of the project in `secrets` instead",
+            )],
+            false => Vec::new(),
+        }
     }
 
     fn is_in_rooms(&self) -> bool {

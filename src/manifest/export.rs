@@ -18,7 +18,7 @@ use crate::kinds::document::SecretSource;
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Broken;
 use crate::kinds::tree::{Sealed, Tree};
-use crate::kinds::{self, Key, KindName};
+use crate::kinds::{self, Key, KindName, agent};
 use crate::visible;
 
 /// How objects are laid out in files.
@@ -29,6 +29,16 @@ pub enum Layout {
     Object,
     /// One file per kind.
     Kind,
+}
+
+/// How services that run an agent are declared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Agents {
+    /// As services.
+    #[default]
+    Services,
+    /// As agents, where a document of an agent says all of it.
+    Agents,
 }
 
 /// One object to declare.
@@ -106,7 +116,7 @@ fn has_obscure_values(fields: &Tree) -> bool {
 
 /// Declares the objects, in the order of their keys.
 #[must_use]
-pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
+pub fn export(mut objects: Vec<Object>, layout: Layout, agents: Agents) -> Export {
     objects.sort_by(|one, other| one.key.cmp(&other.key));
     let mut export = Export::default();
     let sealed: Vec<_> = objects
@@ -120,7 +130,7 @@ pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
     for (object, mut fields) in sealed {
         let key = object.key.clone();
         refer(&key, &mut fields, &shared, &mut export.variables);
-        let document = manifest(&object, &fields);
+        let (kind, document) = manifest(&object, &fields, agents);
         let text = match text(&document, &key, &fields) {
             Ok(text) => text,
             Err(why) => {
@@ -139,11 +149,11 @@ pub fn export(mut objects: Vec<Object>, layout: Layout) -> Export {
         match layout {
             Layout::Object => {
                 let named = telling_name(&key, &fields);
-                let path = path(&key, named.as_deref(), &export.files);
+                let path = path((kind, &key), named.as_deref(), &export.files);
                 export.files.insert(path, text);
             }
             Layout::Kind => {
-                let path = PathBuf::from(format!("{}.yaml", folder(key.kind)));
+                let path = PathBuf::from(format!("{}.yaml", folder(kind)));
                 let file = export.files.entry(path).or_default();
                 if !file.is_empty() {
                     file.push_str("---\n");
@@ -258,8 +268,16 @@ fn variable(key: &Key, path: &FieldPath) -> String {
     words.join("_")
 }
 
-fn manifest(object: &Object, fields: &Tree) -> Value {
-    let mut document = object.key.kind.kind().document(&object.key, fields);
+/// The document of an object, and its kind.
+fn manifest(object: &Object, fields: &Tree, agents: Agents) -> (KindName, Value) {
+    let agent = match agents {
+        Agents::Agents => agent::explained(&object.key, fields),
+        Agents::Services => None,
+    };
+    let (kind, mut document) = match agent {
+        Some(document) => (KindName::Agent, document),
+        None => (object.key.kind, object.key.kind.kind().document(&object.key, fields)),
+    };
     if let (Some(name), Value::Object(named)) = (telling_name(&object.key, fields), &mut document) {
         named["metadata"]["name"] = name.into();
         let behind = named.keys().position(|field| field == "metadata").map_or(0, |at| at + 1);
@@ -278,7 +296,7 @@ fn manifest(object: &Object, fields: &Tree) -> Value {
     if !lifecycle.is_empty() {
         document["lifecycle"] = Value::Object(lifecycle);
     }
-    document
+    (kind, document)
 }
 
 /// A name that tells people more than an id that the platform gave, where a document may have both:
@@ -334,11 +352,15 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
     let declared = document.kind.declare(value).map_err(|faults| {
         faults.into_iter().next().map(|fault| fault.message).unwrap_or_default()
     })?;
+    let is_said = |declared: &Tree| {
+        let spelled = key.kind.kind().spelled_as(declared, fields);
+        spelled.as_ref().unwrap_or(declared) == fields
+    };
     match declared.as_slice() {
         [declared]
             if declared.name == key.name
                 && declared.room == key.room
-                && declared.fields == *fields =>
+                && is_said(&declared.fields) =>
         {
             Ok(())
         }
@@ -362,7 +384,11 @@ const LONGEST: usize = 80;
 
 /// A file name that shows which object it is, that every file system accepts, and that does not
 /// depend on other objects: if characters are lost, a digest of the key makes it unique.
-fn path(key: &Key, named: Option<&str>, taken: &BTreeMap<PathBuf, String>) -> PathBuf {
+fn path(
+    (kind, key): (KindName, &Key),
+    named: Option<&str>,
+    taken: &BTreeMap<PathBuf, String>,
+) -> PathBuf {
     let (name, name_is_whole) = slug(named.unwrap_or(&key.name));
     let (room, room_is_whole) = match &key.room {
         Some(room) => {
@@ -371,7 +397,7 @@ fn path(key: &Key, named: Option<&str>, taken: &BTreeMap<PathBuf, String>) -> Pa
         }
         None => (String::new(), true),
     };
-    let folder = folder(key.kind);
+    let folder = folder(kind);
     let plain = PathBuf::from(&folder).join(format!("{name}{room}.yaml"));
     if name_is_whole && room_is_whole && !taken.contains_key(&plain) {
         return plain;
@@ -440,7 +466,7 @@ mod tests {
             "CON",
         ];
         for name in names {
-            let path = path(&key(KindName::Room, name, None), None, &taken);
+            let path = path((KindName::Room, &key(KindName::Room, name, None)), None, &taken);
             let shown = path.to_str().unwrap().to_owned();
             let file = shown.strip_prefix("room/").unwrap();
             assert!(!file.contains('/') && !file.starts_with('.') && file.len() < 120, "{shown}");
@@ -448,7 +474,8 @@ mod tests {
         }
         assert!(taken.contains_key(&PathBuf::from("room/lobby.yaml")));
         assert!(taken.contains_key(&PathBuf::from("room/support@mail.example.com.yaml")));
-        let service = path(&key(KindName::Service, "s", Some("lobby")), None, &taken);
+        let service =
+            path((KindName::Service, &key(KindName::Service, "s", Some("lobby"))), None, &taken);
         assert_eq!(service, PathBuf::from("service/s@lobby.yaml"));
         assert_eq!(folder(KindName::ScheduledTask), "scheduled-task");
     }
@@ -461,7 +488,7 @@ mod tests {
             object(key(KindName::Secret, name, None), fields)
         };
         let objects = vec![keys("a-b", "C"), keys("a", "B_C"), keys("x", "ö")];
-        let export = export(objects, Layout::Kind);
+        let export = export(objects, Layout::Kind, Agents::Services);
         assert_eq!(export.notes, Vec::<String>::new());
         let variables: BTreeSet<&str> = export.variables.keys().map(String::as_str).collect();
         assert_eq!(
@@ -478,7 +505,7 @@ mod tests {
         let settings = Tree::from(&json!({"model": "x", "limit": 4})).sealed();
         let project =
             object(key(KindName::Project, "p", None), Tree::map([("settings", settings)]));
-        let export = export(vec![nothing, project], Layout::Object);
+        let export = export(vec![nothing, project], Layout::Object, Agents::Services);
         assert_eq!(export.objects, 1);
         insta::assert_snapshot!(export.notes.join("\n"));
         assert_eq!(export.variables.keys().collect::<Vec<_>>(), ["SETTING_MODEL"]);

@@ -93,6 +93,9 @@ fn written(found: &Found, document: &Document, path: FieldPath) -> FieldPath {
             return FieldPath::of(&["rooms"]).join(Step::Index(index));
         }
     }
+    if let Some(own) = document.kind.written_at(&path) {
+        return own;
+    }
     let is_name = path == found.kind.kind().name_rule().path();
     if is_name { name_path() } else { path }
 }

@@ -174,6 +174,12 @@ fn write(
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");
     }
+    if document.kind.declares() != document.kind.name() {
+        return Err(format!(
+            "its document is of the kind {}, which says it in other fields",
+            document.kind.name()
+        ));
+    }
     if document.source.is_rendered() {
         let name = document.source.name.trim_end_matches(RENDERED);
         return Err(format!("{name} is a template"));

@@ -1,6 +1,8 @@
 //! Documents that say everything a kind can say, grown from its schema, so that a field
 //! that is added tomorrow is in them.
 
+use meshagent::kinds::agents::family::{Action, Family};
+use meshagent::kinds::agents::options::{AgentOption, MAPS};
 use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
 
@@ -37,7 +39,43 @@ pub struct Variant {
 struct Choice {
     label: &'static str,
     fixed: Value,
-    without: &'static [&'static str],
+    without: Vec<String>,
+}
+
+fn paths(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
+}
+
+/// Agents of every type, with all that it can have. Another participant cannot do what needs a
+/// model of OpenAI, so these have documents of their own.
+fn agents() -> Vec<Choice> {
+    let of_others = ["llm_participant".to_owned()];
+    let of_openai = ["image_generation", "local_shell", "apply_patch", "computer_use"];
+    let of_openai = of_openai
+        .into_iter()
+        .flat_map(|tool| ["", "offers.", "tools."].map(|above| format!("{above}{tool}")));
+    let of_openai: Vec<String> = of_openai.collect();
+    let mut all = Vec::new();
+    for family in Family::ALL {
+        let name: &'static str = family.name().leak();
+        let fixed = json!({"metadata": {"name": "full"}, "type": name});
+        let own: Vec<_> =
+            family.options(Action::Spec).iter().filter_map(AgentOption::field).collect();
+        let known = Family::ALL.into_iter().flat_map(|family| family.options(Action::Spec));
+        let foreign = known.filter_map(|it| it.field()).filter(|field| !own.contains(field));
+        let empty = MAPS.iter().map(|(map, _)| (*map).to_owned());
+        let empty = empty.filter(|map| own.iter().all(|field| field[0] != *map));
+        let foreign: Vec<String> = foreign.map(|field| field.join(".")).chain(empty).collect();
+        let mut of = |more: &[String]| {
+            let without = [&foreign[..], more].concat();
+            all.push(Choice { label: name, fixed: fixed.clone(), without });
+        };
+        of(&of_others);
+        if own.contains(&vec!["llm_participant".to_owned()]) {
+            of(&of_openai);
+        }
+    }
+    all
 }
 
 /// The full documents of a kind.
@@ -58,36 +96,45 @@ pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
 
 /// The ways in which a kind's fields can stand together, with the object's key.
 fn choices(kind: KindName) -> Vec<Choice> {
-    let one = |fixed: Value| vec![Choice { label: "", fixed, without: &[] }];
+    let one = |fixed: Value| vec![Choice { label: "", fixed, without: Vec::new() }];
     let named = |name: &str| json!({"metadata": {"name": name}});
     match kind {
         KindName::Mailbox => one(named("full@mail.meshagent.com")),
         KindName::Route => one(named("full.meshagent.app")),
         KindName::Service => vec![
-            Choice { label: "container", fixed: named("full"), without: &["external"] },
-            Choice { label: "external", fixed: named("full"), without: &["container"] },
+            Choice { label: "container", fixed: named("full"), without: paths(&["external"]) },
+            Choice { label: "external", fixed: named("full"), without: paths(&["container"]) },
         ],
         KindName::ServiceTemplate => {
             let placed = json!({"metadata": {"name": "full"}, "room": "lobby"});
             vec![
-                Choice { label: "container", fixed: placed.clone(), without: &["external"] },
-                Choice { label: "external", fixed: placed, without: &["container"] },
+                Choice { label: "container", fixed: placed.clone(), without: paths(&["external"]) },
+                Choice { label: "external", fixed: placed, without: paths(&["container"]) },
             ]
         }
+        KindName::Agent => agents(),
         KindName::Secret => {
             let of = |name: &str| json!({"metadata": {"name": "full"}, "type": name});
             vec![
                 Choice {
                     label: "keys",
                     fixed: of("keys"),
-                    without: &["server", "username", "password", "json_key", "email"],
+                    without: paths(&["server", "username", "password", "json_key", "email"]),
                 },
-                Choice { label: "docker", fixed: of("docker"), without: &["data", "json_key"] },
-                Choice { label: "acr", fixed: of("acr"), without: &["data", "json_key", "email"] },
+                Choice {
+                    label: "docker",
+                    fixed: of("docker"),
+                    without: paths(&["data", "json_key"]),
+                },
+                Choice {
+                    label: "acr",
+                    fixed: of("acr"),
+                    without: paths(&["data", "json_key", "email"]),
+                },
                 Choice {
                     label: "gar",
                     fixed: of("gar"),
-                    without: &["data", "username", "password", "email"],
+                    without: paths(&["data", "username", "password", "email"]),
                 },
             ]
         }
@@ -102,6 +149,7 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::Secret => &["metadata.description", "type"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
+        KindName::Agent => &["room", "rooms", "type"],
         _ => &["metadata.description"],
     };
     own.contains(&path)
@@ -110,7 +158,7 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
 }
 
 /// Values where the platform, or another document, has a say.
-fn known_values(kind: KindName, path: &str) -> Option<[Value; 2]> {
+fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> {
     Some(match (kind, path) {
         (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
@@ -123,6 +171,22 @@ fn known_values(kind: KindName, path: &str) -> Option<[Value; 2]> {
         }
         (_, "container.secrets") => [json!(["model-keys"]), json!(["other-keys", "model-keys"])],
         (_, "container.pull_secret") => [json!("registry"), json!("other-registry")],
+        (KindName::Agent, "threading.mode") => match choice {
+            "chatbot" | "process" | "codex-chatbot" => [json!("default-new"), json!("none")],
+            _ => [json!("auto"), json!("manual")],
+        },
+        (KindName::Agent, "channels") => {
+            [json!(["chat", "mail:a@b.c"]), json!(["queue:jobs", "toolkit:all"])]
+        }
+        (KindName::Agent, "tools.memory") => [json!("notes"), json!("team/notes")],
+        (KindName::Agent, "mounts.shell_image") => [json!(["a=/b:ro"]), json!(["c:1=/d"])],
+        (KindName::Agent, "mounts.shell_empty") => [json!(["/a", "/b:ro"]), json!(["/c:rw"])],
+        (KindName::Agent, path) if path.starts_with("mounts.") => {
+            [json!(["a/b:/c"]), json!(["a:/b:ro", "c:d:/e"])]
+        }
+        (KindName::Agent, "secrets") => {
+            [json!(["model-keys"]), json!(["other-keys", "model-keys"])]
+        }
         // An API scope is the same type in two places and has no key of its own.
         _ => return None,
     })
@@ -173,7 +237,7 @@ impl Grower<'_> {
             let mut names = names.to_vec();
             names.push(name.clone());
             let path = names.join(".");
-            if is_reconcilers_own(self.kind, &path) || self.choice.without.contains(&&*path) {
+            if is_reconcilers_own(self.kind, &path) || self.choice.without.contains(&path) {
                 continue;
             }
             let pointer = format!("{pointer}/{name}");
@@ -190,6 +254,10 @@ impl Grower<'_> {
                 path == self.choice.label || path == "container.image"
             }
             KindName::Secret => path != "email",
+            KindName::Agent => {
+                let needs_queue = self.choice.label.ends_with("worker");
+                path == "email_address" || path == "queue" && needs_queue
+            }
             _ => false,
         }
     }
@@ -220,7 +288,7 @@ impl Grower<'_> {
             _ => json!(format!("{which} {path}")),
         };
         let mut composite = false;
-        let values = if let Some(values) = known_values(self.kind, &path) {
+        let values = if let Some(values) = known_values(self.kind, self.choice.label, &path) {
             values.to_vec()
         } else if let Some(options) = schema["enum"].as_array() {
             let options = options.iter().filter(|option| !option.is_null());

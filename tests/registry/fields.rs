@@ -24,6 +24,14 @@ fn told(variant: &Variant, field: &Field) -> Vec<String> {
     let mut names = field.names.clone();
     match (variant.kind.name(), variant.label, field.names.join(".").as_str()) {
         (KindName::Secret, "gar", "json_key") => names = vec!["password".to_owned()],
+        // What an agent says is told as a part of its service.
+        (KindName::Agent, ..) => match names[0].as_str() {
+            "metadata" => {}
+            "environment" if field.identity => names = vec!["container".to_owned()],
+            "image" | "secrets" | "environment" => names.insert(0, "container".to_owned()),
+            "threading" | "agent_name" | "port" | "path" | "channels" => names.clear(),
+            _ => names = ["container", "command"].map(str::to_owned).to_vec(),
+        },
         // Another item of the list: the old one goes, the new one comes.
         _ if field.identity => drop(names.pop()),
         // What comes of a template is told as a service.
@@ -199,6 +207,7 @@ walks! {
     each_field_of_a_room_is_one_change: Room,
     each_field_of_a_service_is_one_change: Service,
     each_field_of_a_service_template_is_one_change: ServiceTemplate,
+    each_field_of_an_agent_is_one_change: Agent,
     each_field_of_a_mailbox_is_one_change: Mailbox,
     each_field_of_a_route_is_one_change: Route,
     each_field_of_a_scheduled_task_is_one_change: ScheduledTask,

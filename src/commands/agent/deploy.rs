@@ -53,7 +53,7 @@ impl Wanted {
     }
 }
 
-/// Prints the document that declares the service.
+/// Prints the document that declares the agent; that of its service, where no other can.
 async fn as_manifest(
     connection: &Connection,
     deployment: &Deployment<'_>,
@@ -62,5 +62,5 @@ async fn as_manifest(
     let project = connection.project_id().await?;
     let (name, fields) = (&deployment.spec.metadata.name, fields_of(deployment.spec));
     let shortcut = Shortcut::create_of(KindName::Service, project, name, fields);
-    shortcut.in_room(deployment.room).run(connection, &args.declare).await.map(drop)
+    shortcut.in_room(deployment.room).as_agent().run(connection, &args.declare).await.map(drop)
 }

@@ -217,18 +217,10 @@ pub fn check_files(given: &Given) -> Result<()> {
 
 /// Warns of values that look secret and stand in the service for everybody to read.
 pub fn warn_of_secrets(given: &Given) {
-    let options = ["shell-set-env", "set-env"];
-    let items = options.iter().flat_map(|option| given.texts(option));
-    let names = items.filter_map(|item| item.split_once('=')).map(|(name, _)| name.trim());
-    for name in names.filter(|name| looks_secret(name)) {
+    for name in given.secret_names() {
         let name = visible::line(name);
         output::warning(&format!(
             "{name} looks like a secret, and its value stands in the service for everybody to read; name a secret of the project instead, with --secret NAME, or in a document under container.secrets"
         ));
     }
-}
-
-fn looks_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["SECRET", "TOKEN", "PASSWORD", "API_KEY", "PRIVATE_KEY"].iter().any(|it| name.contains(it))
 }

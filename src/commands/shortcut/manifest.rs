@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kinds::tree::Tree;
-use crate::manifest::export::{self, Layout, Object};
+use crate::manifest::export::{self, Agents, Layout, Object};
 use crate::output;
 use crate::plan::Plan;
 
@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// # Errors
 ///
 /// What no manifest can declare.
-pub fn declare(plan: &Plan) -> Result<()> {
+pub fn declare(plan: &Plan, agents: Agents) -> Result<()> {
     for operation in &plan.operations {
         let object = Object {
             key: operation.key.clone(),
@@ -23,7 +23,7 @@ pub fn declare(plan: &Plan) -> Result<()> {
             is_orphaned: false,
             ignored: Vec::new(),
         };
-        let export = export::export(vec![object], Layout::Kind);
+        let export = export::export(vec![object], Layout::Kind, agents);
         let Some(text) = export.files.values().next() else {
             return Err(Error::failed(export.notes.join("; ")));
         };

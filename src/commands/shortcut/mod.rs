@@ -17,6 +17,7 @@ use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
 use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION, ReferredTo};
+use crate::manifest::export::Agents;
 use crate::output;
 use crate::plan::diff::{self, Memory};
 use crate::plan::{
@@ -64,6 +65,8 @@ pub struct Shortcut {
     perhaps: Option<String>,
     /// The ids of what its fields name, where the platform wants ids.
     ids: BTreeMap<Key, String>,
+    /// How a service that runs an agent is declared.
+    agents: Agents,
 }
 
 /// The result of a write.
@@ -88,6 +91,7 @@ impl Shortcut {
             asked: Asked::default(),
             is_found_by_name: true,
             perhaps: None,
+            agents: Agents::Services,
             ids: BTreeMap::new(),
         }
     }
@@ -180,6 +184,13 @@ impl Shortcut {
         self
     }
 
+    /// The same, declared as an agent, if a document of one says all of it.
+    #[must_use]
+    pub fn as_agent(mut self) -> Self {
+        self.agents = Agents::Agents;
+        self
+    }
+
     /// The same, tried only once: if the name does not identify the object, it is unknown after a
     /// lost answer whether it was created.
     #[must_use]
@@ -244,7 +255,7 @@ impl Shortcut {
                 Ok(None)
             }
             Mode::Manifest => {
-                manifest::declare(&plan)?;
+                manifest::declare(&plan, self.agents)?;
                 Ok(None)
             }
         }

@@ -19,6 +19,10 @@ impl AgentCommand {
     /// Reads a command; `None` if it is another one, or has words that no option takes.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
+        // Most commands are others, and are not looked at any further.
+        if !text.trim_start().starts_with("meshagent") {
+            return None;
+        }
         let words = shlex::split(text)?;
         let rest = words.strip_prefix(&["meshagent".to_owned()][..])?;
         let named = |family: &Family| {

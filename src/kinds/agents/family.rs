@@ -105,6 +105,18 @@ impl Family {
         }
     }
 
+    /// Its name in documents: the words of its commands, joined by a dash.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.words().join("-")
+    }
+
+    /// The family with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// What its agents are for people who see them: the annotation `meshagent.agent.type`.
     #[must_use]
     pub const fn agent_type(self) -> &'static str {

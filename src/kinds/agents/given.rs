@@ -53,6 +53,13 @@ impl Given {
         self.on(name).unwrap_or_default()
     }
 
+    /// The names of variables that are given with their values, and look like secrets.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let items = ["shell-set-env", "set-env"].into_iter().flat_map(|name| self.texts(name));
+        let names = items.filter_map(|item| item.split_once('=')).map(|(name, _)| name.trim());
+        names.filter(|name| looks_secret(name))
+    }
+
     /// The options of a command line, read as the reference's command line reads them; `None` if it
     /// would refuse them.
     #[must_use]
@@ -79,6 +86,12 @@ impl Given {
         }
         Some(given)
     }
+}
+
+/// Whether the name of a variable says that its value is a secret.
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["SECRET", "TOKEN", "PASSWORD", "API_KEY", "PRIVATE_KEY"].iter().any(|it| name.contains(it))
 }
 
 /// Whether a word turns an option on or off.

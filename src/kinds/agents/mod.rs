@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `check` | what is wrong with options beside their types |
 //! | `command` | commands of containers that run an agent, read back |
+//! | `document` | the fields of documents that options stand in |
 //! | `family` | the families of agents, and which options their commands have |
 //! | `given` | the options that were given |
 //! | `multi` | several agents in one service |
@@ -18,6 +19,7 @@
 
 pub mod check;
 pub mod command;
+pub mod document;
 pub mod family;
 pub mod given;
 pub mod multi;

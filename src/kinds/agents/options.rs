@@ -48,12 +48,45 @@ pub enum Place {
 
 /// What an item of a list may be in place of a text, in a document of the kind Agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Brought {
+pub enum Beside {
     /// `{file: PATH}`: the text of a file beside the manifest.
-    Text,
+    File,
     /// `{folder: PATH}`: a folder beside the manifest, which is mounted.
     Folder,
 }
+
+impl Beside {
+    /// The word that says its path.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// What is written for it.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::File => "`{file: PATH}`, a text file beside the manifest",
+            Self::Folder => {
+                "`{folder: PATH}`, a folder beside the manifest, whose text files are mounted"
+            }
+        }
+    }
+}
+
+/// The maps that fields of documents stand in, and what they are about.
+pub const MAPS: [(&str, &str); 7] = [
+    ("requires", "What has to be in the room before the agent starts."),
+    ("offers", "Tools that a caller may turn on with a message."),
+    ("tools", "Tools that are always there."),
+    ("mounts", "What is mounted for the agent's tools."),
+    ("shell", "The shell that the agent's tools run commands in."),
+    ("threading", "How the agent keeps threads."),
+    ("codex", "The app server of codex."),
+];
 
 /// An option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +110,7 @@ pub struct AgentOption {
     /// Where it stands in a document.
     pub place: Place,
     /// What its items may be in a document in place of texts.
-    pub brings: Option<Brought>,
+    pub beside: Option<Beside>,
     /// What it means.
     pub help: &'static str,
 }
@@ -96,7 +129,7 @@ impl AgentOption {
             hidden: false,
             alias_of: None,
             place: Place::Own,
-            brings: None,
+            beside: None,
             help,
         }
     }
@@ -139,8 +172,8 @@ impl AgentOption {
         Self { place: Place::Nowhere, ..self }
     }
 
-    const fn brings(self, brings: Brought) -> Self {
-        Self { brings: Some(brings), ..self }
+    const fn beside(self, beside: Beside) -> Self {
+        Self { beside: Some(beside), ..self }
     }
 }
 
@@ -246,8 +279,8 @@ pub const HOSTING: &[AgentOption] = &[
 
 /// What the agent is told to do.
 pub const RULES: &[AgentOption] = &[
-    texts("rule", "A rule that the agent follows").at("rules").brings(Brought::Text).short("r"),
-    texts("rules-file", "A file with rules, one in a line"),
+    texts("rule", "A rule that the agent follows").at("rules").beside(Beside::File).short("r"),
+    texts("rules-file", "A file with rules, one in a line").at("rules_files"),
     texts("room-rules", "A file with rules in the room's storage, read for every turn").short("rr"),
 ];
 
@@ -280,7 +313,8 @@ pub const MODEL: &[AgentOption] =
     &[text("model", "The model; names that begin with claude- are Anthropic's").default("gpt-5.4")];
 
 /// The model of codex.
-pub const CODEX_MODEL: &[AgentOption] = &[text("model", "The model").default("gpt-5.4-codex")];
+pub const CODEX_MODEL: &[AgentOption] =
+    &[text("model", "The model of codex").default("gpt-5.4-codex")];
 
 /// Whether requests to models are logged.
 pub const MODEL_LOG: &[AgentOption] =
@@ -425,7 +459,7 @@ pub const SHELL: &[AgentOption] = &[
 /// Skills.
 pub const SKILLS: &[AgentOption] = &[texts("skill-dir", "A folder with a skill, or with several")
     .at("skills")
-    .brings(Brought::Folder)];
+    .beside(Beside::Folder)];
 
 /// Threads of chats.
 pub const CHAT_THREADS: &[AgentOption] = &[

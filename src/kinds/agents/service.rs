@@ -1,5 +1,6 @@
 //! *Pure*: the service that an agent becomes: a container that runs the reference's command line.
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value, json};
 
 use super::check::channels;
@@ -9,7 +10,7 @@ use super::words::{joined, without};
 use crate::kinds::specs::scope::ApiScope;
 
 /// The image that has the reference's command line.
-pub(super) const IMAGE: &str = "meshagent/cli:default";
+pub const IMAGE: &str = "meshagent/cli:default";
 
 /// What is not said again in the container: it describes the service, or where it is placed.
 const OF_THE_SERVICE: [&str; 6] =
@@ -33,8 +34,9 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
         "command": command(family, action, words),
         "environment": [token(agent)],
     });
-    if !given.texts("secret").is_empty() {
-        container["secrets"] = given.texts("secret").into();
+    let secrets: IndexSet<&String> = given.texts("secret").iter().collect();
+    if !secrets.is_empty() {
+        container["secrets"] = json!(secrets);
     }
     container["private"] = true.into();
     json!({
@@ -47,6 +49,12 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
     })
 }
 
+/// What the container does with an agent: codex is called to its rooms, the others enter them.
+#[must_use]
+pub const fn deployed(family: Family) -> Action {
+    if family.is_codex() { Action::Service } else { Action::Join }
+}
+
 /// The variable with which the container enters its room.
 pub(super) fn token(identity: &str) -> Value {
     let token = json!({"identity": identity, "api": ApiScope::of_agents(), "role": "agent"});
@@ -57,12 +65,10 @@ pub(super) fn token(identity: &str) -> Value {
 fn command(family: Family, action: Action, words: &[String]) -> String {
     let options = family.options(action);
     let mut left_out = OF_THE_SERVICE.to_vec();
-    let runs = if family.is_codex() {
-        "service"
-    } else {
+    if !family.is_codex() {
         left_out.extend(OF_THE_HOST);
-        "join"
-    };
+    }
+    let runs = deployed(family).word();
     let begins = ["meshagent"].iter().chain(family.words()).chain([&runs]);
     let begins = begins.map(|word| (*word).to_owned());
     joined(&begins.chain(without(words, &options, &left_out)).collect::<Vec<_>>())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::agreement;
+use super::super::beside;
 use super::super::declared_in::{DeclaredIn, Places};
 use super::super::document::Document;
 use super::super::form;
@@ -35,7 +36,7 @@ pub(super) fn declare_all(
 ) {
     let order = documents.iter().map(|(document, _)| Arc::as_ptr(document));
     let order: Order = order.enumerate().map(|(index, document)| (document, index)).collect();
-    let mut found = found_in(documents, &mut set.notes, problems);
+    let mut found = found_in(set, documents, problems);
     let projects = Projects::of(&found, input);
     // Explicit documents come before derived ones, so that they win.
     found.sort_by_key(|found| found.origin.derived_from.is_some());
@@ -55,11 +56,7 @@ pub(super) fn declare_all(
 }
 
 /// What the documents declare, one by one; of templates that which their placements make.
-fn found_in(
-    documents: Vec<Read>,
-    notes: &mut Vec<String>,
-    problems: &mut Vec<Problem>,
-) -> Vec<Found> {
+fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) -> Vec<Found> {
     let mut templates = templates(documents.iter().map(|(document, _)| document), problems);
     let mut found = Vec::new();
     let mut placed: Vec<Arc<Document>> = Vec::new();
@@ -70,17 +67,28 @@ fn found_in(
             if let Ok(placement) = &placement {
                 placed.push(Arc::clone(placement.template));
             }
-            match placement.and_then(|placement| placement::place(&placement, notes)) {
+            match placement.and_then(|placement| placement::place(&placement, &mut set.notes)) {
                 Ok(placed) => found.extend(placed),
                 Err(faults) => problems.extend(faults),
             }
             continue;
         }
-        let early = declared.map(|DeclaredAlone(declared)| declared);
-        match early.unwrap_or_else(|| document.kind.declare(&document.root().to_json())) {
+        let declared = match declared {
+            Some(DeclaredAlone(declared)) => declared,
+            None => {
+                let mut value = document.root().to_json();
+                let read = beside::read(&document, &mut value, &set.reach, &mut set.beside);
+                if let Err(found) = read {
+                    problems.extend(found);
+                    continue;
+                }
+                document.kind.declare(&value)
+            }
+        };
+        match declared {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,
-                kind: document.kind.name(),
+                kind: document.kind.declares(),
                 origin: Origin {
                     document: Arc::clone(&document),
                     derived_from: None,

@@ -85,7 +85,9 @@ pub(super) struct DeclaredAlone(pub(super) Result<Vec<Declared>, Vec<Fault>>);
 impl DeclaredAlone {
     /// `None` where templates have a say.
     fn of(document: &Document, value: &Value) -> Option<Self> {
-        let is_alone = document.template.is_none() && value.get("template").is_none();
+        let is_alone = document.template.is_none()
+            && value.get("template").is_none()
+            && document.kind.beside(value).is_empty();
         is_alone.then(|| Self(document.kind.declare(value)))
     }
 }

@@ -3,7 +3,7 @@
 //! Lives here: the set and its objects, how documents are read side by side, and what they declare
 //! together. Must not: what a single document means, which is `document`'s and the kinds'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -150,6 +150,8 @@ pub struct Set {
     pub skipped: Vec<Skipped>,
     /// Which files the documents may name.
     pub reach: Reach,
+    /// The files that documents named and whose texts they declare, where they really are.
+    pub beside: BTreeSet<PathBuf>,
 }
 
 impl Set {
@@ -163,7 +165,8 @@ impl Set {
     pub fn passed_over(&self, skipped: &[Skipped]) -> Vec<Skipped> {
         let mut left = skipped.to_vec();
         if left.iter().any(|skipped| skipped.why == Why::Suffix) {
-            let named = secrets::files(&self.objects);
+            let mut named = secrets::files(&self.objects);
+            named.extend(self.beside.iter().cloned());
             left.retain(|it| !it.path.canonicalize().is_ok_and(|path| named.contains(&path)));
         }
         left

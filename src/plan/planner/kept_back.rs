@@ -15,6 +15,12 @@ use crate::plan::diff::has_masked;
 use crate::plan::ignored::{self, Ignored, Left};
 use crate::plan::{Cause, Entry, FieldChange, Observed};
 
+/// The wanted fields in the spelling that the platform has, where both mean the same.
+pub(super) fn spelled(key: &Key, wanted: Arc<Tree>, observed: &Observed) -> Arc<Tree> {
+    let spelled = key.kind.kind().spelled_as(&wanted, &observed.fields);
+    spelled.map_or(wanted, Arc::new)
+}
+
 /// The wanted state of an object that exists.
 pub(super) struct Wanted {
     /// The fields to send.
@@ -41,7 +47,8 @@ impl Planner<'_> {
     ) -> Wanted {
         let (mut fields, ignored, kept) = match self.left(desired, &observed.fields) {
             Some(Left { fields, untold, kept }) => {
-                (self.with_names(&desired.key, fields.into()), untold, kept)
+                let fields = self.with_names(&desired.key, fields.into());
+                (spelled(&desired.key, fields, observed), untold, kept)
             }
             None => (Arc::clone(intended), Vec::new(), Vec::new()),
         };

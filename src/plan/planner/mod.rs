@@ -336,7 +336,10 @@ fn name_change(key: &Key, former: &Key, cause: Option<Cause>) -> FieldChange {
 /// some of them.
 #[must_use]
 pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
-    let mut state = observed.fields.recorded(fingerprinter).to_string();
+    // The order of the keys of a map means nothing, and answers may differ in it.
+    let mut state = observed.fields.recorded(fingerprinter);
+    state.sort_all_objects();
+    let mut state = state.to_string();
     if diff::has_masked(Some(&observed.fields))
         && let Some(revision) = &observed.revision
     {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::kept_back::Wanted;
+use super::kept_back::{Wanted, spelled};
 use super::{Planner, fingerprint, name_change};
 use crate::kinds::Key;
 use crate::kinds::path::{FieldPath, Step};
@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
         let Found { desired, observed, former, .. } = found;
         let (key, known_as) = (&desired.key, found.known_as());
         let intended = self.with_names(key, Arc::clone(&desired.fields));
+        let intended = spelled(key, intended, observed);
         let Wanted { fields, mut changes, ignored, kept, left_alone, drifted } =
             self.wanted(desired, observed, &intended);
         let is_left = found.is_by_hand && self.policy.ignore_drift;

@@ -1,0 +1,299 @@
+//! Documents of the kind Agent, which become services.
+
+use serde_json::{Value, json};
+
+use crate::cli::Sandbox;
+
+const ROOM: &str = "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\n";
+
+/// A document of an agent in the room `lobby`.
+fn agent(fields: &str) -> String {
+    format!("{ROOM}version: v1\nkind: Agent\nmetadata: {{name: support}}\nroom: lobby\n{fields}")
+}
+
+fn put(sandbox: &Sandbox, name: &str, text: &str) {
+    std::fs::create_dir_all(sandbox.path(name).parent().unwrap()).unwrap();
+    sandbox.write(name, text);
+}
+
+fn applied(sandbox: &Sandbox, text: &str) {
+    put(sandbox, "m/a.yaml", text);
+    sandbox.embedded(0, &["apply", "-f", "m", "--yes"]);
+}
+
+/// The operations that a plan of the folder `m` has.
+fn planned(sandbox: &Sandbox, more: &[&str]) -> Vec<Value> {
+    let plan = sandbox.embedded(0, &[&["plan", "-f", "m", "-o", "json"], more].concat()).json();
+    plan["operations"].as_array().unwrap().clone()
+}
+
+fn command(sandbox: &Sandbox) -> String {
+    let listed = sandbox.embedded(0, &["service", "list", "--room", "lobby", "-o", "json"]).json();
+    listed["services"][0]["container"]["command"].as_str().unwrap().to_owned()
+}
+
+/// The paths of fields that operations change, but for the mark of the owner.
+fn changed(operations: &[Value]) -> Vec<String> {
+    let changes = operations.iter().flat_map(|it| it["changes"].as_array().unwrap());
+    let paths = changes.map(|change| change["path"].as_str().unwrap().to_owned());
+    paths.filter(|path| !path.contains("meshagent.set")).collect()
+}
+
+#[test]
+fn what_is_deployed_is_declared_by_a_short_document() {
+    let sandbox = Sandbox::new();
+    sandbox.embedded(0, &["rooms", "create", "--name", "lobby"]);
+    let keys = ["secret", "key", "create", "--name", "keys", "--data", "OPENAI_API_KEY=x"];
+    sandbox.embedded(0, &keys);
+    let deploy = [
+        "process",
+        "deploy",
+        "--room",
+        "lobby",
+        "--service-name",
+        "help",
+        "-r",
+        "be kind",
+        "--channel=chat",
+        "--agent-name",
+        "support",
+        "--require-web-search",
+        "--no-require-time",
+        "-rt",
+        "tickets",
+        "--thread-dir",
+        "team",
+        "--threading-mode",
+        "default-new",
+        "--shell-set-env",
+        "MODE=short",
+        "--model",
+        "gpt-5.4",
+        "--secret",
+        "keys",
+        "--service-description",
+        "helps",
+    ];
+    let written = sandbox.embedded(0, &[&deploy[..], &["--as-manifest"]].concat()).stdout;
+    insta::assert_snapshot!(written, @r"
+    version: v1
+    kind: Agent
+    metadata:
+      name: help
+      description: helps
+    type: process
+    room: lobby
+    agent_name: support
+    rules:
+    - be kind
+    requires:
+      toolkits:
+      - tickets
+    tools:
+      web_search: true
+      time: false
+    shell:
+      set_env:
+        MODE: short
+    threading:
+      mode: default-new
+      dir: team
+    channels:
+    - chat
+    secrets:
+    - keys
+    ");
+    sandbox.embedded(0, &deploy);
+    put(&sandbox, "m/a.yaml", &format!("{ROOM}{written}"));
+    let operations = planned(&sandbox, &["--adopt"]);
+    assert_eq!(changed(&operations), Vec::<String>::new());
+    // Taken over, it keeps the command that was typed, also when something else changes.
+    let typed = command(&sandbox);
+    sandbox.embedded(0, &["apply", "-f", "m", "--adopt", "--yes"]);
+    assert_eq!(planned(&sandbox, &[]), Vec::<Value>::new());
+    let other = written.replace("description: helps", "description: helps well");
+    put(&sandbox, "m/a.yaml", &format!("{ROOM}{other}"));
+    assert_eq!(changed(&planned(&sandbox, &[])), ["metadata.description"]);
+    sandbox.embedded(0, &["apply", "-f", "m", "--yes"]);
+    assert_eq!(command(&sandbox), typed);
+    // An export that may write agents writes one, which says the same.
+    sandbox.embedded(0, &["export", "-d", "e", "--agents"]);
+    let exported = std::fs::read_to_string(sandbox.path("e/agent/help@lobby.yaml")).unwrap();
+    assert_eq!(exported, other);
+    sandbox.embedded(0, &["export", "-d", "s"]);
+    assert!(sandbox.path("s/service/help@lobby.yaml").exists());
+}
+
+#[test]
+fn a_command_that_means_the_same_is_no_change() {
+    let sandbox = Sandbox::new();
+    let service = |command: &str| {
+        format!(
+            "{ROOM}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\n\
+             container:\n  image: x\n  command: {command}\n"
+        )
+    };
+    applied(&sandbox, &service("meshagent chatbot join --agent-name a -r x --no-shell"));
+    for (same, command) in [
+        (true, "meshagent chatbot join --rule x --agent-name=a --require-time"),
+        (false, "meshagent chatbot join --rule y --agent-name=a"),
+        (false, "meshagent chatbot join --rule x --agent-name=a --shell"),
+    ] {
+        put(&sandbox, "m/a.yaml", &service(command));
+        assert_eq!(planned(&sandbox, &[]).is_empty(), same, "{command}");
+    }
+    applied(&sandbox, &service("python main.py"));
+    put(&sandbox, "m/a.yaml", &service("python  main.py"));
+    assert_eq!(changed(&planned(&sandbox, &[])), ["container.command"]);
+}
+
+#[test]
+fn rules_and_skills_are_read_beside_the_manifest() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, "m/tone.md", "\u{feff}# Tone\r\n\r\nBe kind, it's free.\n\n");
+    put(&sandbox, "m/skills/tickets/SKILL.md", "# Tickets\n");
+    put(&sandbox, "m/skills/tickets/forms/new.txt", "a form\n");
+    put(&sandbox, "m/skills/tickets/.hidden", "not read");
+    let document = agent(
+        "type: chatbot\nrules: [{file: tone.md}, and short]\n\
+         skills: [/usr/share/skills, {folder: skills/tickets}]\n",
+    );
+    put(&sandbox, "m/a.yaml", &document);
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    // The files are no manifests, and nobody is told that they are left out.
+    assert!(!plan.stderr.contains("tone.md"), "{}", plan.stderr);
+    sandbox.embedded(0, &["apply", "-f", "m", "--yes"]);
+    assert_eq!(
+        command(&sandbox),
+        "meshagent chatbot join --agent-name support --rule '# Tone\n\nBe kind, it'\"'\"'s free.' \
+         --rule 'and short' --skill-dir /usr/share/skills --skill-dir /skills/tickets"
+    );
+    let listed = sandbox.embedded(0, &["service", "list", "--room", "lobby", "-o", "json"]).json();
+    let files = listed["services"][0]["container"]["storage"]["files"].clone();
+    assert_eq!(
+        files,
+        json!([
+            {"path": "/skills/tickets/SKILL.md", "text": "# Tickets\n", "read_only": true},
+            {"path": "/skills/tickets/forms/new.txt", "text": "a form\n", "read_only": true},
+        ])
+    );
+    put(&sandbox, "m/tone.md", "Be brief.");
+    put(&sandbox, "m/skills/tickets/SKILL.md", "# Tickets and more\n");
+    let changes = changed(&planned(&sandbox, &[]));
+    let file = "container.storage.files[path=/skills/tickets/SKILL.md].text";
+    assert_eq!(changes, ["container.command", file]);
+}
+
+#[test]
+fn only_text_files_below_the_manifest_are_read() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, "secret.txt", "canary");
+    put(&sandbox, "m/.env", "canary");
+    put(&sandbox, "m/empty.md", " \n");
+    std::fs::write(sandbox.path("m/image.png"), [0x89, 0x50, 0xff, 0]).unwrap();
+    put(&sandbox, "m/many/a", "x");
+    std::os::unix::fs::symlink("/etc/hostname", sandbox.path("m/link")).unwrap();
+    std::os::unix::fs::symlink("/etc", sandbox.path("m/many/b")).unwrap();
+    std::fs::create_dir(sandbox.path("m/none")).unwrap();
+    put(&sandbox, "m/two/many/a", "x");
+    for (fields, told) in [
+        ("rules: [{file: ../secret.txt}]", "not a path below the folder of the manifest"),
+        ("rules: [{file: .env}]", "nothing hidden is read"),
+        ("rules: [{file: /etc/hostname}]", "not a path below"),
+        ("rules: [{file: link}]", "the link leads outside"),
+        ("rules: [{file: gone.md}]", "failed to read gone.md"),
+        ("rules: [{file: empty.md}]", "empty.md is empty"),
+        ("rules: [{file: image.png}]", "it is not UTF-8"),
+        ("rules: [{file: many}]", "failed to read many"),
+        ("rules: [{file: ''}]", "`rules[0]`"),
+        ("rules: [{folder: many}]", "`rules[0]`"),
+        ("rules: [{file: a, text: b}]", "`rules[0]`"),
+        ("skills: [{folder: many}]", "the link leads outside"),
+        ("skills: [{folder: none}]", "none has no files"),
+        ("skills: [{folder: .}]", "\".\" is not a path below"),
+        ("skills: [{folder: two/many}, {folder: two/many}]", "where another one is"),
+    ] {
+        put(&sandbox, "m/a.yaml", &agent(&format!("type: chatbot\n{fields}\n")));
+        let refused = sandbox.embedded(6, &["plan", "-f", "m/a.yaml"]);
+        assert!(refused.stderr.contains(told), "{fields}: {}", refused.stderr);
+        assert!(refused.stderr.contains("m/a.yaml:10:"), "{fields}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("canary"), "{fields}");
+    }
+}
+
+#[test]
+fn a_wrong_agent_is_told_at_its_field() {
+    let sandbox = Sandbox::new();
+    for (fields, place, told) in [
+        ("type: worker\n", "9:", "an agent of type `worker` needs `queue`"),
+        ("type: workr\nqueue: q\n", "9:", "did you mean `worker`?"),
+        ("queue: q\n", "5:", "missing field `type`"),
+        ("type: worker\nqueue: q\nchannels: [chat]\n", "11:", "has no `channels`"),
+        (
+            "type: worker\nqueue: q\nthreading: {mode: default-new}\n",
+            "11:13",
+            "cannot be `default-new`",
+        ),
+        ("type: chatbot\ntools: {web_serch: true}\n", "10:", "did you mean `web_search`?"),
+        ("type: chatbot\nchannels: [fax]\n", "10:", "there are chat, mail:"),
+        (
+            "type: chatbot\nmodel: claude-x\ntools: {apply_patch: true}\n",
+            "11:9",
+            "only models of OpenAI",
+        ),
+        ("type: chatbot\nrules: be kind\n", "10:", "`rules` is text, not a list"),
+        ("type: chatbot\nshell: {set_env: [A=b]}\n", "10:", "is a list, not a map"),
+        ("type: chatbot\nimage: 'no image'\n", "10:", "`image`"),
+        ("type: codex-chatbot\nport: 0\n", "10:", "`port`"),
+        ("type: chatbot\nrooms: [hall]\n", "10:", "not both"),
+        (
+            "type: chatbot\nenvironment: [{name: A, value: b}, {name: A, value: c}]\n",
+            "10:",
+            "twice",
+        ),
+        ("type: chatbot\nenvironment: [{name: MESHAGENT_TOKEN, value: b}]\n", "10:", "twice"),
+    ] {
+        put(&sandbox, "m/a.yaml", &agent(fields));
+        let refused = sandbox.embedded(6, &["plan", "-f", "m"]);
+        assert!(refused.stderr.contains(told), "{fields}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains(&format!("m/a.yaml:{place}")),
+            "{fields}: {}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn drift_of_an_agent_is_not_written_into_its_document() {
+    let sandbox = Sandbox::new();
+    applied(&sandbox, &agent("type: chatbot\n"));
+    let deploy =
+        ["chatbot", "deploy", "--agent-name", "support", "--room", "lobby", "-r", "by hand"];
+    sandbox.embedded(0, &deploy);
+    let kept = sandbox.embedded(0, &["plan", "-f", "m"]);
+    assert!(kept.stdout.contains("container.command"), "{}", kept.stdout);
+    let run = sandbox.run(&["accept", "-f", "m", "--embedded"]);
+    assert!(run.stderr.contains("is of the kind Agent"), "{}{}", run.stdout, run.stderr);
+    let text = std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap();
+    assert_eq!(text, agent("type: chatbot\n"));
+}
+
+#[test]
+fn a_secret_in_clear_text_is_told() {
+    let sandbox = Sandbox::new();
+    let fields = "type: chatbot\nshell: {set_env: {API_TOKEN: canary, MODE: b}}\n";
+    put(&sandbox, "m/a.yaml", &agent(fields));
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    let told =
+        "`container.command` of Service/support@lobby has a variable that looks like a secret";
+    assert!(
+        plan.stderr.contains(told) || plan.stdout.contains(told),
+        "{}{}",
+        plan.stderr,
+        plan.stdout
+    );
+    put(&sandbox, "m/a.yaml", &agent("type: chatbot\nshell: {set_env: {MODE: b}}\n"));
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    assert!(!plan.stderr.contains("secret") && !plan.stdout.contains("secret"));
+}
