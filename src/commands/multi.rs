@@ -41,10 +41,10 @@ pub enum MultiCommand {
 #[command(
     after_help = "A piece is one of chatbot, worker, mailbot and voicebot, with the options of its `service` command,\n\
 or `python FILE [--name CLASS] [--path PATH] [--identity NAME]`.\n\n\
-Example:\n  meshagent multi spec --service-name desk --agent-name desk \\\n    -c 'chatbot --agent-name ann; worker --agent-name bob --queue jobs'"
+Example:\n  -c 'chatbot --agent-name ann; worker --agent-name bob --queue jobs'"
 )]
 pub struct DescribeArgs {
-    /// The agents: pieces that are separated by ;
+    /// The agents: pieces that are separated by semicolons
     #[arg(short = 'c', value_name = "PIECES")]
     pieces: String,
     /// The name of the service
@@ -87,7 +87,7 @@ pub struct ServeArgs {
     /// The port to listen on; accepted, and not used
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// The agents: pieces that are separated by ;
+    /// The agents: pieces that are separated by semicolons
     #[arg(short = 'c', value_name = "PIECES")]
     pieces: Option<String>,
 }
@@ -97,9 +97,9 @@ pub struct ServeArgs {
 #[allow(dead_code, reason = "nothing enters rooms yet")]
 pub struct JoinArgs {
     /// The project, by name or id
-    #[arg(long, value_name = "TEXT")]
+    #[arg(short = 'n', long, value_name = "PROJECT")]
     project_id: Option<String>,
-    /// The agents: pieces that are separated by ;
+    /// The agents: pieces that are separated by semicolons
     #[arg(short = 'c', value_name = "PIECES")]
     pieces: Option<String>,
     /// The port to listen on

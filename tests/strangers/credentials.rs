@@ -84,6 +84,11 @@ fn secret_arguments() -> Vec<(Vec<String>, clap::Command, clap::Arg)> {
     found.retain(|(path, ..)| path[0] != "server");
     // A message to participants is not a secret of its sender.
     found.retain(|(path, ..)| path.get(1).is_none_or(|group| group != "messaging"));
+    // Agents are given secrets of the project by their names.
+    found.retain(|(path, _, argument)| {
+        let is_declared = path.last().is_some_and(|it| ["spec", "deploy"].contains(&it.as_str()));
+        !(is_declared && argument.get_long() == Some("secret"))
+    });
     found
 }
 

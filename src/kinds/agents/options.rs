@@ -266,7 +266,8 @@ pub const AGENT: &[AgentOption] =
 /// The project, and the room.
 pub const PLACE: &[AgentOption] = &[
     text("project-id", "The project, by name or id").nowhere(),
-    text("room", "The room; without it, the service is one of the project").nowhere(),
+    text("room", "The room; without it, the service is one of the project [env: MESHAGENT_ROOM]")
+        .nowhere(),
 ];
 
 /// Where a service listens.
