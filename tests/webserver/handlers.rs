@@ -36,7 +36,7 @@ fn code_runs_only_where_it_is_imported() {
         let mut command = sandbox.command(&[&["webserver"], words].concat());
         let told = Run::of(command.env("MESHAGENT_API_KEY", "ma-key").output().unwrap());
         assert_eq!(told.code, 0, "{}", told.stderr);
-        assert!(told.stderr.contains("note: handlers are imported, which runs them"));
+        assert!(told.stderr.contains("note: handlers are imported, which runs their code"));
         assert!(told.stderr.contains("python3: heard\\u{1b}[2J"), "{}", told.stderr);
         assert!(!told.stdout.contains("heard"));
         let warned = "warning: handlers import what is not uploaded: lib/helper.py; ";

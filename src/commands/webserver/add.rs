@@ -1,7 +1,7 @@
 //! `webserver add`: a route is added to the routes file. Everything is checked before anything is
 //! written, and what the file says besides stays as it is, with its comments.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueHint;
@@ -84,8 +84,9 @@ impl AddArgs {
 /// A routes file as it is to be.
 struct Wanted {
     file: RoutesFile,
-    /// As it is; none if it is not there.
-    before: Option<RoutesFile>,
+    before: RoutesFile,
+    /// Whether there is none until now, and the one before is only a beginning.
+    is_new: bool,
 }
 
 /// Adds a route to a file.
@@ -94,15 +95,12 @@ struct Wanted {
 ///
 /// The file is wrong; it has such a route; its layout does not allow it.
 fn added(given: &Path, route: &Route) -> Result<Wanted> {
-    let (begun, before) = match RoutesFile::open(given) {
-        Ok(file) => (None, Some(file)),
-        Err(Unread::Missing) => (Some(new(given)?), None),
+    let (before, is_new) = match RoutesFile::open(given) {
+        Ok(file) => (file, false),
+        Err(Unread::Missing) => (new(given)?, true),
         Err(Unread::Wrong(error)) => return Err(error),
     };
-    let Some(file) = before.as_ref().or(begun.as_ref()) else {
-        return Err(Error::failed("there is no routes file"));
-    };
-    let mut wanted = file.website.clone();
+    let mut wanted = before.website.clone();
     let at = FieldPath::of(&["routes"]).join(Step::Index(wanted.routes.len()));
     wanted.routes.push(route.clone());
     Website::read(&wanted.document()).map_err(|faults| {
@@ -114,42 +112,34 @@ fn added(given: &Path, route: &Route) -> Result<Wanted> {
         let route = route.document();
         Error::failed(told).hint(format!("add it by hand: {route}"))
     };
-    let begun = match file.website.routes.is_empty() {
+    let begun = match before.website.routes.is_empty() {
         // Routes stand in lines, not in the brackets of the empty list, unless the file is JSON.
         true => {
-            edit::set(file.body(), &at.clone().parent(), Some(&Value::Null)).map_err(by_hand)?
+            edit::set(before.body(), &at.clone().parent(), Some(&Value::Null)).map_err(by_hand)?
         }
-        false => file.body().to_owned(),
+        false => before.body().to_owned(),
     };
     let body = edit::set(&begun, &at, Some(&route.document())).map_err(by_hand)?;
-    let after = file.with_body(&body)?;
-    match after.website == wanted {
-        true => Ok(Wanted { file: after, before }),
+    let file = before.with_body(&body)?;
+    match file.website == wanted {
+        true => Ok(Wanted { file, before, is_new }),
         false => Err(by_hand("it would say something else".to_owned())),
     }
 }
 
 /// A file that is yet to be written.
 fn new(given: &Path) -> Result<RoutesFile> {
+    if expanded(given).symlink_metadata().is_ok() {
+        return Err(Error::usage(format!("{} is a link that leads nowhere", given.display())));
+    }
     let path = std::path::absolute(expanded(given))
         .context(|| format!("failed to find {}", given.display()))?;
-    let mut folder = path.clone();
     // Sources are found from where the file will be, without links, as far as there is anything.
-    let mut below = Vec::new();
-    let path = loop {
-        match folder.canonicalize() {
-            Ok(found) => {
-                break below.iter().rev().fold(found, |path: PathBuf, name| path.join(name));
-            }
-            Err(_) => match (folder.file_name().map(ToOwned::to_owned), folder.parent()) {
-                (Some(name), Some(parent)) => {
-                    below.push(name);
-                    folder = parent.to_owned();
-                }
-                _ => break path,
-            },
-        }
+    let without_links = |folder: &Path| {
+        let rest = path.strip_prefix(folder).ok()?;
+        folder.canonicalize().ok().map(|folder| folder.join(rest))
     };
+    let path = path.ancestors().find_map(without_links).unwrap_or_else(|| path.clone());
     RoutesFile::of(given, path, text())
 }
 
@@ -162,7 +152,7 @@ pub fn run(args: &AddArgs) -> Result<ExitCode> {
     let route = args.route()?;
     let here = source::here()?;
     let given = &args.file.file;
-    let Wanted { file, before } = added(given, &route)?;
+    let Wanted { file, before, is_new } = added(given, &route)?;
     let path = source::place(route.source.path(), file.folder(), &here);
     let told = shown(&path, &here);
     let is_there = path.symlink_metadata().is_ok();
@@ -178,13 +168,12 @@ pub fn run(args: &AddArgs) -> Result<ExitCode> {
         create(&path, SCAFFOLD).context(|| format!("failed to write {told}"))?;
         output::note(&format!("created {told}, a handler to begin with"));
     }
-    match &before {
-        Some(before) => file.replace(before)?,
-        None => {
-            let failed = || format!("failed to write {}", given.display());
-            create(&file.path, file.body()).context(failed)?;
-            output::note(&format!("created {}", given.display()));
-        }
+    if is_new {
+        let failed = || format!("failed to write {}", given.display());
+        create(&file.path, file.body()).context(failed)?;
+        output::note(&format!("created {}", given.display()));
+    } else {
+        file.replace(&before)?;
     }
     output::note(&format!("added route: {} -> {}", route.path, route.source.path()));
     if !is_python && !is_there {

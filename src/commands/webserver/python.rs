@@ -145,7 +145,9 @@ fn ask(handlers: &[Handler], how: Checking<'_>) -> Result<Option<Vec<Told>>> {
     let given = input(&asked.to_string()).context(|| "failed to write a file".to_owned())?;
     command.args(["-c", SCRIPT]).stdin(given).stderr(Stdio::piped());
     if how.app_dir.is_some() {
-        output::note("note: handlers are imported, which runs them; --no-import does not");
+        output::note(
+            "note: handlers are imported, which runs their code; with --no-import they are only parsed",
+        );
     }
     let ended = process::run(command, LIMITS);
     let answer = bounded::text(&told, LIMITS.bytes).unwrap_or_default();
