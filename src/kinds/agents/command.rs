@@ -23,7 +23,7 @@ impl AgentCommand {
         if !text.trim_start().starts_with("meshagent") {
             return None;
         }
-        let words = shlex::split(text)?;
+        let words = split(text)?;
         let rest = words.strip_prefix(&["meshagent".to_owned()][..])?;
         let named = |family: &Family| {
             let own = family.words();
@@ -56,6 +56,17 @@ pub fn is_same(one: &str, other: &str) -> bool {
             .is_some_and(|(one, other)| one.is_same(&other))
 }
 
+/// The words of a command as Python's `shlex.split` reads them: a `#` begins no comment.
+fn split(text: &str) -> Option<Vec<String>> {
+    const HASH: char = '\u{fffe}';
+    if !text.contains('#') {
+        return shlex::split(text);
+    }
+    let words = shlex::split(&text.replace('#', &HASH.to_string()))?;
+    let is_new = !text.contains(HASH);
+    is_new.then(|| words.iter().map(|word| word.replace(HASH, "#")).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +83,7 @@ mod tests {
             ("meshagent chatbot join --agent-name a -r 'be kind' more", false),
             ("meshagent chatbot join --agent-name a -r 'be kind", false),
             ("meshagent chatbot join --agent-name a --rule", false),
+            ("meshagent chatbot join --agent-name a -r 'be kind' #more", false),
             ("python main.py", false),
             ("", false),
         ] {
