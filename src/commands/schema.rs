@@ -119,7 +119,7 @@ fn referred_to(kind: &dyn Kind) -> Vec<String> {
     };
     let placed = [("room", KindName::of_rooms()), ("template", KindName::ServiceTemplate)];
     let placed = placed.into_iter().filter_map(|(field, to)| names(field, to));
-    let relations = placed.chain(kind.relations().iter().copied());
+    let relations = placed.chain(kind.declares().kind().relations().iter().copied());
     let told = relations.map(|relation| match relation.by {
         By::Name | By::Id => format!("`{}`", relation.to),
         By::Port => format!("`{}`, by its port", relation.to),

@@ -223,7 +223,7 @@ fn unknown_fields(
 /// A field that must be given or left out, but has no value.
 fn left_empty(document: &Document, path: &FieldPath) -> Problem {
     let hint = match (path.0.as_slice(), document.kind.name()) {
-        ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate)
+        ([Step::Field(name)], KindName::Service | KindName::ServiceTemplate | KindName::Agent)
             if name.starts_with("room") =>
         {
             "name a room, or leave the field out for every room"
