@@ -127,6 +127,9 @@ fn is_text(change: &FieldChange) -> bool {
 /// Whether a template has it within something that a service has too, the very same: then
 /// it is walked there, field by field, and here as a whole.
 fn is_walked_as_service(variant: &Variant, field: &Field) -> bool {
+    if variant.kind.name() == KindName::Agent {
+        return field.names[0] == "environment" && field.names.len() > 2;
+    }
     if variant.kind.name() != KindName::ServiceTemplate {
         return false;
     }
