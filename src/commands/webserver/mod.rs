@@ -10,12 +10,14 @@
 //! | `python` | whether handlers can be loaded, as Python says it |
 //! | `site` | what `spec` and `deploy` have in common: the service |
 //! | `source` | where the sources of routes are |
+//! | `together` | new files that are written together, or not at all |
 //! | `upload` | what goes into the room |
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueHint;
+use secrecy::SecretString;
 
 use self::site::SiteArgs;
 use super::option_values::warn_of_secret;
@@ -33,6 +35,7 @@ mod init;
 mod python;
 mod site;
 mod source;
+mod together;
 mod upload;
 
 /// Commands of `webserver`.
@@ -44,7 +47,7 @@ pub enum WebserverCommand {
     Init(init::InitArgs),
     /// Add a route to the routes file
     Add(add::AddArgs),
-    /// Join a room, and serve the routes in it
+    /// Join a room, and serve the routes in it (not here yet)
     Join(Box<JoinArgs>),
     /// Print the service that the webserver becomes
     Spec(SpecArgs),
@@ -100,7 +103,7 @@ pub struct JoinArgs {
     token_from_env: Option<String>,
     /// The API key that the token is signed with
     #[arg(long, value_name = "KEY", hide_env_values = true)]
-    key: Option<String>,
+    key: Option<SecretString>,
     #[command(flatten)]
     file: FileArgs,
     /// The folder that Python handlers import from; that of the routes file if absent

@@ -85,9 +85,11 @@ impl SiteArgs {
         let found = source::find(&file, &here)?;
         let name = self.name_of_file()?;
         let uploads = upload::collect(&file, &found, &name, &here)?;
-        let app_dir = (!self.handlers.no_import).then_some(app_dir.as_path());
-        let how = Checking { app_dir, is_strict: true, here: &here };
-        warn_of_modules(check_handlers(&file, &found, how)?, &uploads, &here);
+        let imports = !self.handlers.no_import;
+        let how = Checking { app_dir: Some(&app_dir), imports, here: &here };
+        let modules = check_handlers(&file, &found, how)?;
+        source::warn_of_hidden(&file, &found);
+        warn_of_modules(&modules, &uploads, &here);
         let words = typed();
         let port = match file.website.port {
             Some(port) if !words.has_port() => port,
@@ -126,7 +128,7 @@ impl SiteArgs {
 }
 
 /// Warns of modules that handlers import and that are not in the room.
-fn warn_of_modules(modules: Vec<PathBuf>, uploads: &[Upload], here: &Path) {
+fn warn_of_modules(modules: &[PathBuf], uploads: &[Upload], here: &Path) {
     let is_there = |module: &PathBuf| {
         uploads.iter().any(|upload| {
             let path = upload.path();
@@ -149,8 +151,8 @@ fn is_of_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Checks the handlers of routes, and warns of those that are not called. Returns the files of
-/// modules that they import from their folder.
+/// Checks the handlers of routes, and returns the files of modules that they import from their
+/// folder.
 ///
 /// # Errors
 ///
@@ -176,9 +178,6 @@ pub fn check_handlers(
             count => format!("{count} handlers are wrong"),
         };
         return Err(Error::manifests(problems).saying(message));
-    }
-    for hidden in source::hidden(file) {
-        output::warning(&hidden.to_string());
     }
     Ok(checked.modules)
 }

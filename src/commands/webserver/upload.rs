@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::file::RoutesFile;
-use super::source::{Found, shown};
+use super::source::{Found, dangling, leaving, outside, shown};
 use crate::bounded;
 use crate::error::{Context, Problem, Result};
 use crate::kinds::agents::webserver::{Source, Website};
@@ -28,6 +29,17 @@ pub struct Upload {
     pub name: String,
     /// What it holds.
     pub content: Content,
+    /// Whether it is hidden in the static folder that it is in, and served to everybody there.
+    pub is_hidden: bool,
+}
+
+/// What is uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploads {
+    /// The files, by name.
+    pub files: Vec<Upload>,
+    /// The folders that are served, by their paths below the folder of the website.
+    pub served: BTreeSet<String>,
 }
 
 /// What a file holds.
@@ -47,12 +59,17 @@ impl Upload {
             Content::Text(_) => None,
         }
     }
+}
 
-    /// Whether it has a name that is hidden on this machine, and served to everybody there.
-    pub fn is_hidden(&self) -> bool {
-        let is_hidden = |part: &str| part.starts_with('.') && part != ".well-known" && part != KEEP;
-        self.name.split('/').any(is_hidden)
-    }
+/// Whether a name is that of something hidden, which nobody means to serve. `.well-known` is made to
+/// be served.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".well-known" && name != KEEP
+}
+
+/// Whether something in a folder of a room stands there only so that the folder does.
+pub fn is_keeper(name: &str) -> bool {
+    name == KEEP
 }
 
 /// Collects what the routes need.
@@ -65,8 +82,13 @@ pub fn collect(
     found: &[Found<'_>],
     name: &str,
     here: &Path,
-) -> Result<Vec<Upload>> {
-    let mut collecting = Collecting { here, files: BTreeMap::new() };
+) -> Result<Uploads> {
+    let mut collecting = Collecting {
+        here,
+        files: BTreeMap::new(),
+        hidden: BTreeSet::new(),
+        served: BTreeSet::new(),
+    };
     let mut problems = Vec::new();
     let mut website = file.website.clone();
     for (found, route) in found.iter().zip(&mut website.routes) {
@@ -91,8 +113,12 @@ pub fn collect(
         return Err(file.wrong(problems));
     }
     collecting.files.insert(name.to_owned(), Content::Text(text(&website, name)));
-    let uploads = collecting.files.into_iter();
-    Ok(uploads.map(|(name, content)| Upload { name, content }).collect())
+    let Collecting { files, hidden, served, .. } = collecting;
+    let upload = |(name, content)| {
+        let is_hidden = hidden.contains(&name);
+        Upload { name, content, is_hidden }
+    };
+    Ok(Uploads { files: files.into_iter().map(upload).collect(), served })
 }
 
 /// The text of the routes file in the room.
@@ -123,32 +149,26 @@ fn unfit<T>(what: String) -> Result<T, Unfit> {
 struct Collecting<'a> {
     here: &'a Path,
     files: BTreeMap<String, Content>,
+    hidden: BTreeSet<String>,
+    served: BTreeSet<String>,
 }
 
 impl Collecting<'_> {
     /// Adds the source of a route; its path in the room.
     fn source(&mut self, found: &Found<'_>) -> Result<String, Unfit> {
-        let shown = shown(&found.path, self.here);
-        let Ok(below) = found.path.strip_prefix(self.here) else {
-            return Err(Unfit {
-                what: format!("{shown} is not below the current folder"),
-                hint: Some("run the command in a folder that has all sources in it"),
-            });
-        };
-        if below.as_os_str().is_empty() {
-            return Err(Unfit {
-                what: "the source is the current folder itself".to_owned(),
-                hint: Some("name a folder in it, so that nothing else is uploaded"),
-            });
+        if let Some((what, hint)) = outside(&found.path, self.here) {
+            return Err(Unfit { what, hint: Some(hint) });
         }
+        let below = found.path.strip_prefix(self.here).unwrap_or(&found.path);
         let name = name(below)?;
         let real = self.real(&found.path, self.here)?;
         if found.is_python() || !real.is_dir() {
-            self.add(name.clone(), found.path.clone())?;
+            self.add(name.clone(), found.path.clone(), false)?;
             return Ok(name);
         }
         let before = self.files.len();
-        self.folder(&found.path, &name, &real, 0)?;
+        self.served.insert(name.clone());
+        self.folder((&found.path, &name, false), &real, 0)?;
         if self.files.len() == before && !self.files.keys().any(|it| is_below(it, &name)) {
             self.files.insert(format!("{name}/{KEEP}"), Content::Text(String::new()));
         }
@@ -158,26 +178,31 @@ impl Collecting<'_> {
     /// Where something is without links, which must not lead out of a folder.
     fn real(&self, path: &Path, within: &Path) -> Result<PathBuf, Unfit> {
         let shown = shown(path, self.here);
-        let real = path.canonicalize().context(|| format!("failed to look at {shown}"))?;
-        match real.starts_with(within) {
-            true => Ok(real),
-            false => unfit(format!("{shown} is a link that leads out of its folder")),
-        }
+        let real = match path.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                return unfit(dangling(&shown));
+            }
+            real => real.context(|| format!("failed to look at {shown}"))?,
+        };
+        if real.starts_with(within) { Ok(real) } else { unfit(leaving(&shown)) }
     }
 
-    fn add(&mut self, name: String, path: PathBuf) -> Result<(), Unfit> {
+    fn add(&mut self, name: String, path: PathBuf, is_hidden: bool) -> Result<(), Unfit> {
         if self.files.len() >= MOST {
             return unfit(format!("there are more than {MOST} files"));
+        }
+        if is_hidden {
+            self.hidden.insert(name.clone());
         }
         self.files.insert(name, Content::Of(path));
         Ok(())
     }
 
-    /// Adds what is in a folder. `root` is the one that links must not leave.
+    /// Adds what is in a folder, which has a name there and may be hidden. `root` is the one that
+    /// links must not leave.
     fn folder(
         &mut self,
-        folder: &Path,
-        name: &str,
+        (folder, name, is_hidden): (&Path, &str, bool),
         root: &Path,
         depth: usize,
     ) -> Result<(), Unfit> {
@@ -197,9 +222,10 @@ impl Collecting<'_> {
             let shown = shown(&path, self.here);
             let own = self::name(Path::new(path.file_name().unwrap_or_default()))?;
             let name = format!("{name}/{own}");
+            let is_hidden = is_hidden || self::is_hidden(&own);
             let about = path.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
             if about.is_dir() {
-                self.folder(&path, &name, root, depth + 1)?;
+                self.folder((&path, &name, is_hidden), root, depth + 1)?;
                 continue;
             }
             if about.is_symlink() && self.real(&path, root)?.is_dir() {
@@ -209,7 +235,7 @@ impl Collecting<'_> {
             if let Some(what) = bounded::special(about.file_type()) {
                 return unfit(format!("{shown} is {what}, not a file"));
             }
-            self.add(name, path)?;
+            self.add(name, path, is_hidden)?;
         }
         Ok(())
     }
