@@ -4,8 +4,11 @@
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{Error, ErrorKind, Read, Result, Take};
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 /// The most that is read of a file by default, in bytes.
 pub const STANDARD: usize = 16 * 1024 * 1024;
@@ -44,6 +47,30 @@ pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>> {
 /// As [`bytes`]; a file that is not UTF-8.
 pub fn text(path: &Path, limit: usize) -> Result<String> {
     String::from_utf8(bytes(path, limit)?)
+        .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Reads a file as text that is really at this path: if a link has taken the place of a part of it
+/// meanwhile, nothing is read.
+///
+/// # Errors
+///
+/// As [`text`]; a path with a link in it.
+pub fn text_at(real: &Path, limit: usize) -> Result<String> {
+    let file = File::options()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(real)?;
+    let about = file.metadata()?;
+    if let Some(what) = special(about.file_type()) {
+        return Err(Error::new(ErrorKind::Unsupported, format!("this is {what}, not a file")));
+    }
+    let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    if opened.is_ok_and(|opened| opened != real) {
+        return Err(Error::new(ErrorKind::PermissionDenied, "it is reached through a link"));
+    }
+    let size = usize::try_from(about.len()).unwrap_or(limit).min(limit);
+    String::from_utf8(all(file.take(limit as u64 + 1), limit, size)?)
         .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
@@ -118,6 +145,20 @@ mod tests {
         }
         std::fs::write(&path, [0xff]).unwrap();
         assert_eq!(text(&path, 9).unwrap_err().to_string(), "it is not UTF-8");
+    }
+
+    #[test]
+    fn what_is_reached_through_a_link_is_not_read_where_it_should_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::fs::write(real.join("a/file"), "x").unwrap();
+        std::os::unix::fs::symlink("a", real.join("b")).unwrap();
+        std::os::unix::fs::symlink("file", real.join("a/link")).unwrap();
+        assert_eq!(text_at(&real.join("a/file"), 9).unwrap(), "x");
+        for path in ["b/file", "a/link", "a"] {
+            assert!(text_at(&real.join(path), 9).is_err(), "{path}");
+        }
     }
 
     #[test]

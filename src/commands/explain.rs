@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::schema::unknown_kind;
 use crate::error::{Error, Result};
-use crate::kinds::{self, schema};
+use crate::kinds::{self, Kind, schema};
 use crate::listed::nearest;
 use crate::output;
 use crate::visible;
@@ -72,7 +72,7 @@ pub fn explained(what: &str, is_recursive: bool) -> Result<String> {
     let mut field = schema::inlined(kind).clone();
     for step in steps {
         field = child(&field, step.trim_end_matches("[]"))
-            .ok_or_else(|| no_field(&path, &field, step))?;
+            .ok_or_else(|| no_field(kind, (&path, &field), step))?;
         path = format!("{path}.{}", visible::line(step));
     }
     Ok(if is_recursive { outline(&path, &field) } else { render(&path, &field) })
@@ -132,9 +132,12 @@ fn forms(schema: &Value) -> &[Value] {
     forms.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn no_field(path: &str, schema: &Value, written: &str) -> Error {
+fn no_field(kind: &dyn Kind, (path, schema): (&str, &Value), written: &str) -> Error {
     let names: Vec<&str> = fields(schema).into_iter().map(|(name, _)| name.as_str()).collect();
     let error = Error::usage(format!("unknown field `{written}` in `{path}`"));
+    if let Some(meant) = kind.field_called(written) {
+        return error.hint(format!("did you mean {}.{meant}?", kind.name()));
+    }
     match nearest(written, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None if names.is_empty() => error.hint(format!("`{path}` has no fields")),

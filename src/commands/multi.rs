@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, Command};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::agent::{self, Wanted, arguments};
@@ -45,8 +46,8 @@ Example:\n  -c 'chatbot --agent-name ann; worker --agent-name bob --queue jobs'"
 )]
 pub struct DescribeArgs {
     /// The agents: pieces that are separated by semicolons
-    #[arg(short = 'c', value_name = "PIECES")]
-    pieces: String,
+    #[arg(short = 'c', value_name = "PIECES", required = true)]
+    pieces: Vec<String>,
     /// The name of the service
     #[arg(long, value_name = "TEXT")]
     service_name: String,
@@ -110,7 +111,7 @@ pub struct JoinArgs {
     room: Option<String>,
     /// The API key that the token is signed with
     #[arg(long, value_name = "TEXT")]
-    key: Option<String>,
+    key: Option<SecretString>,
     /// The name with which agents take part whose pieces have none
     #[arg(long, value_name = "TEXT")]
     agent_name: Option<String>,
@@ -146,8 +147,13 @@ pub fn run(command: MultiCommand) -> Result<ExitCode> {
 impl DescribeArgs {
     /// The service, and the files that its pieces name.
     fn described(self) -> Result<(Value, Vec<PathBuf>)> {
-        let pieces = pieces(&self.pieces)
-            .map_err(|why| Error::usage(format!("-c cannot be read: {why}")))?;
+        let [text] = self.pieces.as_slice() else {
+            // The reference takes the last one, and the other agents are lost.
+            return Err(Error::usage("-c is given more than once")
+                .hint("write all agents into one -c, separated by semicolons"));
+        };
+        let pieces =
+            pieces(text).map_err(|why| Error::usage(format!("-c cannot be read: {why}")))?;
         if pieces.is_empty() {
             return Err(Error::usage("-c describes no agent").hint(
                 "for example -c 'chatbot --agent-name ann; worker --agent-name bob --queue jobs'",
@@ -157,10 +163,11 @@ impl DescribeArgs {
         if identity.is_empty() {
             return Err(Error::usage("--agent-name is empty"));
         }
-        let mut members = Vec::new();
+        let (mut members, mut files) = (Vec::new(), Vec::new());
         for (index, piece) in pieces.iter().enumerate() {
-            let member = member(piece).map_err(|error| named(index, piece, error))?;
+            let (member, file) = member(piece).map_err(|error| named(index, piece, error))?;
             members.push(member);
+            files.extend(file);
         }
         let about = About {
             name: self.service_name,
@@ -169,7 +176,6 @@ impl DescribeArgs {
             secrets: self.secrets,
         };
         let service = service(&about, &pieces, &members).map_err(Error::usage)?;
-        let mut files = Vec::new();
         for Member { family, given } in &members {
             agent::warn_of_secrets(given);
             if family.is_some() {
@@ -189,8 +195,8 @@ fn named(index: usize, piece: &Piece, error: Error) -> Error {
     error.saying(told)
 }
 
-/// What a piece describes.
-fn member(piece: &Piece) -> Result<Member> {
+/// What a piece describes, and the file on this machine that it names.
+fn member(piece: &Piece) -> Result<(Member, Option<PathBuf>)> {
     // Release 0.31.4 reads the pieces again, and splits at every semicolon.
     if piece.words.iter().any(|word| word.contains(';')) {
         return Err(Error::usage(
@@ -219,11 +225,11 @@ fn member(piece: &Piece) -> Result<Member> {
     })?;
     let given = arguments::given(&options, &matches);
     agent::check_options(family, &given)?;
-    Ok(Member { family: Some(family), given })
+    Ok((Member { family: Some(family), given }, None))
 }
 
 /// The class of a Python file that a piece describes.
-fn python(words: &[String]) -> Result<Member> {
+fn python(words: &[String]) -> Result<(Member, Option<PathBuf>)> {
     let file = Arg::new("file").value_name("FILE").required(true);
     let command = Command::new(PYTHON).bin_name(PYTHON).arg(file);
     let matches = parsed(command, PYTHON_OPTIONS, words).map_err(|parser| {
@@ -235,7 +241,8 @@ fn python(words: &[String]) -> Result<Member> {
         let file = visible::line(file);
         output::note(&format!("note: there is no file {file} here; the container needs it there"));
     }
-    Ok(Member { family: None, given: arguments::given(PYTHON_OPTIONS, &matches) })
+    let given = arguments::given(PYTHON_OPTIONS, &matches);
+    Ok((Member { family: None, given }, Some(PathBuf::from(file))))
 }
 
 /// Parses the words of a piece.

@@ -2,7 +2,7 @@
 //! one that `deploy` makes of the same options.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -15,14 +15,14 @@ use super::agents::document;
 use super::agents::family::{Action, Family};
 use super::agents::given::Given;
 use super::agents::options::{AgentOption, Beside};
-use super::agents::said::{Said, words};
+use super::agents::said::{Defaults, Said, words};
 use super::agents::service::{IMAGE, deployed, service};
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::service::{MOST_ROOMS, Service, in_rooms, placements};
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Key, Kind, KindName, kind_tag, typed};
+use super::{Declared, Fault, Key, Kind, KindName, kind_tag, schema, typed};
 use crate::kinds::specs::Version;
 use crate::kinds::specs::rules::Rule;
 use crate::kinds::specs::service::{EnvironmentVariable, ServiceMetadata};
@@ -163,8 +163,17 @@ impl Kind for Agent {
             return None;
         };
         let is_own = above == "container" && ["image", "secrets", "environment"].contains(&&**name);
-        let step = Step::Field(name.clone());
-        is_own.then(|| FieldPath([&[step], below].concat()))
+        let mut path = FieldPath([&[Step::Field(name.clone())], below].concat());
+        // The token is in front of what the document says.
+        if let ("environment", [_, Step::Index(index), ..]) = (name.as_str(), path.0.as_mut_slice())
+        {
+            *index = index.saturating_sub(1);
+        }
+        is_own.then_some(path)
+    }
+
+    fn field_called(&self, name: &str) -> Option<FieldPath> {
+        document::called(name)
     }
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
@@ -178,6 +187,7 @@ impl Kind for Agent {
         {
             faults.push(Fault::new(&["image"], format!("`image` {message}")));
         }
+        faults.extend(named_twice(document.environment.as_deref().unwrap_or_default()));
         let options = family.options(Action::Spec);
         let mut said = document::said(family, fields);
         let files = bring(&mut said, &options, &mut faults);
@@ -192,7 +202,7 @@ impl Kind for Agent {
             Ok(_) => return Err(faults),
             Err(more) => return Err([faults, more].concat()),
         };
-        let said = given.said(&options);
+        let said = given.said(&options, Defaults::Known);
         let mut whole = service(family, Action::Spec, (&given, &words(&said, &options)));
         document.complete(&mut whole, files);
         let declared = Declared {
@@ -234,10 +244,32 @@ impl AgentDocument {
 }
 
 /// Where what was said of an option stands in a document.
-fn fault(Wrong { option, message, .. }: Wrong, options: &[AgentOption]) -> Fault {
+fn fault(Wrong { option, item, message, .. }: Wrong, options: &[AgentOption]) -> Fault {
     let named = options.iter().find(|it| it.name == option);
     let path = named.map(document::field_of).unwrap_or_default();
+    let path = item.map_or(path.clone(), |index| path.join(Step::Index(index)));
     Fault { message: format!("`{path}` {message}"), path, hint: None }
+}
+
+/// Variables whose name another one has, or the one with the token.
+fn named_twice(variables: &[EnvironmentVariable]) -> Vec<Fault> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (index, EnvironmentVariable { name, .. }) in variables.iter().enumerate() {
+        let path = FieldPath::of(&["environment"]).join(Step::Index(index)).field("name");
+        let (message, hint) = if name == TOKEN {
+            (format!("`{path}` is `{TOKEN}`, which the agent sets itself"), "remove it".to_owned())
+        } else if let Some(first) = first.get(name.as_str()) {
+            let message =
+                format!("`{path}` is `{name}`, which occurs twice, first at `environment[{first}]`");
+            (message, "remove one of the two".to_owned())
+        } else {
+            first.insert(name, index);
+            continue;
+        };
+        faults.push(Fault { path, message, hint: Some(hint) });
+    }
+    faults
 }
 
 /// Puts what was read beside the manifest in its place: the texts of files, and the folders in
@@ -287,7 +319,7 @@ pub fn explained(key: &Key, fields: &Tree) -> Option<Value> {
     let container = service.get("container")?;
     let AgentCommand { family, action, given } = AgentCommand::read(container.get("command")?.as_str()?)?;
     let is_deployed = action == deployed(family);
-    let said = given.said(&family.options(action));
+    let said = given.said(&family.options(action), Defaults::Known);
     let mut document = Map::new();
     document.insert("version".to_owned(), "v1".into());
     document.insert("kind".to_owned(), KindName::Agent.to_string().into());
@@ -313,6 +345,9 @@ pub fn explained(key: &Key, fields: &Tree) -> Option<Value> {
         document.insert("environment".to_owned(), variables.into());
     }
     let document = Value::Object(document);
+    if schema::validator(&Agent).is_some_and(|validator| !validator.is_valid(&document)) {
+        return None;
+    }
     let declared = Agent.declare(&document).ok()?.pop()?;
     let declared = Service.spelled_as(&declared.fields, fields).unwrap_or(declared.fields);
     (is_deployed && declared == *fields).then_some(document)

@@ -157,6 +157,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// The field that is meant by a name which is none in its place, such as that of an option.
+    fn field_called(&self, _name: &str) -> Option<FieldPath> {
+        None
+    }
+
     /// The wanted fields in the spelling that the platform has, where both mean the same; `None`
     /// if the spelling does not differ in such a way.
     fn spelled_as(&self, _wanted: &Tree, _observed: &Tree) -> Option<Tree> {

@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::agents::command::{self, AgentCommand};
+use super::agents::command;
+use super::agents::given;
+use super::agents::said::Defaults;
+use super::agents::service::IMAGE;
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
@@ -315,7 +318,14 @@ impl Kind for Service {
         let path = FieldPath::of(&["container", "command"]);
         let (wanted_command, command) =
             (wanted.at(&path)?.as_str()?, observed.at(&path)?.as_str()?);
-        if wanted_command == command || !command::is_same(wanted_command, command) {
+        // What options are by default is known of one image only.
+        let image = FieldPath::of(&["container", "image"]);
+        let is_known = |fields: &Tree| fields.at(&image).and_then(Tree::as_str) == Some(IMAGE);
+        let defaults = match is_known(wanted) && is_known(observed) {
+            true => Defaults::Known,
+            false => Defaults::Unknown,
+        };
+        if wanted_command == command || !command::is_same(wanted_command, command, defaults) {
             return None;
         }
         let mut spelled = wanted.clone();
@@ -367,10 +377,8 @@ impl Kind for Service {
 
     fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
         let path = FieldPath::of(&["container", "command"]);
-        // Commands are many, and few of them set variables.
         let command = fields.at(&path).and_then(Tree::as_str);
-        let command = command.filter(|text| text.contains("set-env")).and_then(AgentCommand::read);
-        match command.is_some_and(|command| command.given.secret_names().next().is_some()) {
+        match command.is_some_and(given::sets_a_secret) {
             true => vec![(
                 path,
                 "has a variable that looks like a secret, with its value for everybody to read; name a secret of the project in `secrets` instead",

@@ -1,8 +1,10 @@
 //! Files and folders beside a manifest that a document names, and whose texts become a part of what
 //! it declares. They are no secrets: their texts are shown. So a document, which a stranger may
-//! have written, names only what is below its own folder and not hidden.
+//! have written, names only what really is below its own folder and not hidden, wherever links
+//! lead.
 
 use std::collections::BTreeSet;
+use std::fs::DirEntry;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -13,16 +15,37 @@ use super::reach::Reach;
 use crate::bounded;
 use crate::error::Problem;
 use crate::kinds::Beside;
+use crate::kinds::agents::check::LONGEST;
 use crate::kinds::path::{FieldPath, Step};
 
-/// The most bytes of one file.
+/// The most bytes of a file of a folder.
 const LARGEST: usize = 256 * 1024;
 
-/// The most files of one folder.
-const MOST: usize = 200;
+/// The most bytes of all files that one document names.
+const OF_DOCUMENT: usize = 4 * 1024 * 1024;
+
+/// The most bytes of all files that the documents of a set name, each time that they do.
+const OF_SET: usize = 64 * 1024 * 1024;
+
+/// The most files and folders of one folder.
+const MOST: usize = 500;
 
 /// The most folders that lie in each other.
 const DEEPEST: usize = 8;
+
+/// Folders that programs fill by themselves.
+const MADE: [&str; 2] = ["__pycache__", "node_modules"];
+
+/// What was read beside the manifests of a set.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The files, where they really are.
+    pub files: BTreeSet<PathBuf>,
+    /// The folders, where they really are.
+    pub folders: BTreeSet<PathBuf>,
+    /// How many bytes they have, each time that they are named.
+    bytes: usize,
+}
 
 /// What is wrong, and what to do about it.
 struct Wrong(String, Option<String>);
@@ -33,8 +56,16 @@ impl From<String> for Wrong {
     }
 }
 
-/// Reads what a document names beside its manifest, puts the texts where it is named, and notes the
-/// files that were read.
+/// Where things are that a document may name.
+struct Place<'a> {
+    /// The folder of the manifest, as it was given.
+    folder: &'a Path,
+    /// The same where it really is.
+    real: PathBuf,
+    reach: &'a Reach,
+}
+
+/// Reads what a document names beside its manifest, and puts the texts where it is named.
 ///
 /// # Errors
 ///
@@ -43,24 +74,70 @@ pub(super) fn read(
     document: &Document,
     value: &mut Value,
     reach: &Reach,
-    files: &mut BTreeSet<PathBuf>,
+    read: &mut Read,
 ) -> Result<(), Vec<Problem>> {
+    let named = document.kind.beside(value);
+    if named.is_empty() {
+        return Ok(());
+    }
+    let folder = &document.source.folder;
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
+    let place = Place { folder, real, reach };
+    let before = read.bytes;
     let mut problems = Vec::new();
-    for (place, beside, path) in document.kind.beside(value) {
-        let found = within(document, &path, reach).and_then(|real| match beside {
-            Beside::File => text(&real, &path, files),
-            Beside::Folder => folder(&real, &path, reach, files),
-        });
-        match (found, at(value, &place)) {
+    for (at_item, beside, path) in named {
+        let found = match document.source.signs.are_in(&path) {
+            true => Err(hidden_variable()),
+            false => place.within(&path).and_then(|real| match beside {
+                Beside::File => text(&real, &path, read),
+                Beside::Folder => place.folder(real, &path, read),
+            }),
+        };
+        let found = found.and_then(|found| within_bounds(read, before).map(|()| found));
+        match (found, at(value, &at_item)) {
             (Ok(Value::Object(found)), Some(Value::Object(item))) => item.extend(found),
             (Ok(_), _) => {}
             (Err(Wrong(message, hint)), _) => {
-                let at = place.field(beside.word());
+                let at = at_item.field(beside.word());
                 problems.push(Problem { hint, ..document.problem_at(&at, message) });
             }
         }
+        // What comes behind it would be read for nothing.
+        if read.bytes - before > OF_DOCUMENT {
+            break;
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// The folders that documents name, where they really are: what is in them is no manifest.
+pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<PathBuf> {
+    let named = document.kind.beside(value).into_iter();
+    let folders = named.filter(|(_, beside, _)| *beside == Beside::Folder);
+    folders
+        .filter_map(|(_, _, path)| reach.resolve(&document.source.folder.join(path)).ok())
+        .filter(|real| real.is_dir())
+        .collect()
+}
+
+fn within_bounds(read: &Read, before: usize) -> Result<(), Wrong> {
+    let wrong = |of: &str, most: usize| {
+        let most = most / 1024 / 1024;
+        Err(Wrong(format!("the files that {of} have more than {most} MiB together"), None))
+    };
+    if read.bytes - before > OF_DOCUMENT {
+        wrong("the document names", OF_DOCUMENT)
+    } else if read.bytes > OF_SET {
+        wrong("all documents name", OF_SET)
+    } else {
+        Ok(())
+    }
+}
+
+fn hidden_variable() -> Wrong {
+    let hint = "let templates show the variable with --allow-env NAME=public";
+    Wrong("a hidden variable cannot name a file".to_owned(), Some(hint.to_owned()))
 }
 
 fn at<'a>(value: &'a mut Value, path: &FieldPath) -> Option<&'a mut Value> {
@@ -71,34 +148,120 @@ fn at<'a>(value: &'a mut Value, path: &FieldPath) -> Option<&'a mut Value> {
     })
 }
 
-/// Where a path really leads, if it stays below the folder of its manifest.
-fn within(document: &Document, path: &str, reach: &Reach) -> Result<PathBuf, Wrong> {
-    let is_below = |part: Component<'_>| match part {
+/// Whether all parts of a path are names that are not hidden.
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| match part {
         Component::CurDir => true,
         Component::Normal(name) => !name.to_string_lossy().starts_with('.'),
         _ => false,
-    };
-    let parts = || Path::new(path).components();
-    let has_name = parts().any(|part| matches!(part, Component::Normal(_)));
-    if !has_name || !parts().all(is_below) {
-        let message = format!("{path:?} is not a path below the folder of the manifest");
-        let hint =
-            "its text is shown in plans, so nothing above that folder and nothing hidden is read";
-        return Err(Wrong(message, Some(hint.to_owned())));
+    })
+}
+
+impl Place<'_> {
+    /// Where a path really leads, if that is below the folder of the manifest, and not hidden.
+    fn within(&self, path: &str) -> Result<PathBuf, Wrong> {
+        let written = Path::new(path);
+        let has_name = written.components().any(|part| matches!(part, Component::Normal(_)));
+        if !has_name || !is_plain(written) {
+            return Err(outside(format!(
+                "{path:?} is not a path below the folder of the manifest"
+            )));
+        }
+        self.resolve(&self.folder.join(path))
     }
-    let path = document.source.folder.join(path);
-    reach.resolve(&path).map_err(|outside| Wrong(outside.message(&path), Some(outside.hint())))
+
+    fn resolve(&self, path: &Path) -> Result<PathBuf, Wrong> {
+        let real = self.reach.resolve(path);
+        let real = real.map_err(|outside| Wrong(outside.message(path), Some(outside.hint())))?;
+        match real.strip_prefix(&self.real) {
+            Ok(below) if is_plain(below) => Ok(real),
+            _ => {
+                let path = path.display();
+                let what = "leads to something hidden, or out of the folder of the manifest";
+                Err(outside(format!("{path} {what}")))
+            }
+        }
+    }
+
+    /// The text files of a folder, by their paths in it.
+    fn folder(&self, real: PathBuf, path: &str, read: &mut Read) -> Result<Value, Wrong> {
+        let Some(name) = real.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
+            return Err(format!("{path} is no folder with a name").into());
+        };
+        read.folders.insert(real.clone());
+        let (mut found, mut count) = (Vec::new(), 0);
+        let mut open = vec![(real, String::new(), 0)];
+        while let Some((folder, above, depth)) = open.pop() {
+            let shown = |below: &str| format!("{}/{below}", path.trim_end_matches('/'));
+            for entry in folder.read_dir().map_err(|error| failed(path, &error))? {
+                let entry = entry.map_err(|error| failed(path, &error))?;
+                count += 1;
+                if count > MOST {
+                    return Err(format!("{path} has more than {MOST} files and folders").into());
+                }
+                let Some(name) = named(&entry, path)? else { continue };
+                let below = if above.is_empty() { name } else { format!("{above}/{name}") };
+                let kind = entry.file_type().map_err(|error| failed(&shown(&below), &error))?;
+                if kind.is_dir() {
+                    if depth == DEEPEST {
+                        let message =
+                            format!("{path} has more than {DEEPEST} folders in each other");
+                        return Err(message.into());
+                    }
+                    open.push((entry.path(), below, depth + 1));
+                    continue;
+                }
+                let real = match kind.is_symlink() {
+                    true => self.resolve(&entry.path())?,
+                    false => entry.path(),
+                };
+                let text = whole_text((&real, LARGEST), &shown(&below), read)?;
+                found.push((below, text));
+            }
+        }
+        if found.is_empty() {
+            return Err(format!("{path} has no files").into());
+        }
+        found.sort();
+        let found: Vec<_> =
+            found.into_iter().map(|(path, text)| json!({"path": path, "text": text})).collect();
+        Ok(json!({"name": name, "files": found}))
+    }
+}
+
+/// The name of an entry of a folder; none for what is hidden or made by programs.
+fn named(entry: &DirEntry, path: &str) -> Result<Option<String>, Wrong> {
+    let name = entry.file_name();
+    let Some(name) = name.to_str() else {
+        return Err(format!("{path} has a file whose name is not UTF-8").into());
+    };
+    Ok((!name.starts_with('.') && !MADE.contains(&name)).then(|| name.to_owned()))
+}
+
+fn outside(message: String) -> Wrong {
+    let hint =
+        "its text is shown in plans, so nothing above that folder and nothing hidden is read";
+    Wrong(message, Some(hint.to_owned()))
 }
 
 fn failed(path: &str, error: &io::Error) -> Wrong {
-    let hint = matches!(error.kind(), io::ErrorKind::NotFound)
-        .then(|| "the path is one from the folder of the manifest".to_owned());
-    Wrong(format!("failed to read {path}: {error}"), hint)
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => Some("the path is one from the folder of the manifest"),
+        io::ErrorKind::InvalidData => Some(
+            "only text can be taken along; put other files into the room's storage, or move them out of the folder",
+        ),
+        _ => None,
+    };
+    Wrong(format!("failed to read {path}: {error}"), hint.map(str::to_owned))
 }
 
 /// The text of a file, without line breaks at its end.
-fn text(real: &Path, path: &str, files: &mut BTreeSet<PathBuf>) -> Result<Value, Wrong> {
-    let text = whole_text(real, path, files)?;
+fn text(real: &Path, path: &str, read: &mut Read) -> Result<Value, Wrong> {
+    let text = whole_text((real, LONGEST - 1), path, read).map_err(|Wrong(message, hint)| {
+        let is_large = message.contains("is larger than");
+        let other = "a rule is an argument of a program, which Linux bounds; write the text to a file of the room, and name that in `room_rules`";
+        Wrong(message, if is_large { Some(other.to_owned()) } else { hint })
+    })?;
     match text.trim_end() {
         "" => Err(format!("{path} is empty").into()),
         text => Ok(json!({"text": text})),
@@ -106,62 +269,13 @@ fn text(real: &Path, path: &str, files: &mut BTreeSet<PathBuf>) -> Result<Value,
 }
 
 /// The text of a file, with the line breaks of every system.
-fn whole_text(real: &Path, path: &str, files: &mut BTreeSet<PathBuf>) -> Result<String, Wrong> {
-    let text = bounded::text(real, LARGEST).map_err(|error| failed(path, &error))?;
-    files.insert(real.to_owned());
+fn whole_text((real, most): (&Path, usize), path: &str, read: &mut Read) -> Result<String, Wrong> {
+    let text = bounded::text_at(real, most).map_err(|error| failed(path, &error))?;
+    read.files.insert(real.to_owned());
+    read.bytes += text.len();
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.contains('\0') {
         return Err(format!("{path} is not a text file: it has a zero byte").into());
     }
     Ok(text.replace("\r\n", "\n"))
-}
-
-/// The text files of a folder, by their paths in it.
-fn folder(
-    real: &Path,
-    path: &str,
-    reach: &Reach,
-    files: &mut BTreeSet<PathBuf>,
-) -> Result<Value, Wrong> {
-    let Some(name) = real.file_name().and_then(|name| name.to_str()) else {
-        return Err(format!("{path} is no folder with a name").into());
-    };
-    let mut found = Vec::new();
-    let mut open = vec![(real.to_owned(), String::new(), 0)];
-    while let Some((folder, above, depth)) = open.pop() {
-        let shown = |below: &str| format!("{}/{below}", path.trim_end_matches('/'));
-        let entries = folder.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        for entry in entries.map_err(|error| failed(&shown(&above), &error))? {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else {
-                return Err(format!("{} has a file whose name is not UTF-8", shown(&above)).into());
-            };
-            if name.starts_with('.') {
-                continue;
-            }
-            let below = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
-            let real = reach.resolve(&entry.path());
-            let real = real.map_err(|outside| Wrong(outside.message(&entry.path()), None))?;
-            if real.is_dir() {
-                if depth == DEEPEST {
-                    return Err(
-                        format!("{path} has more than {DEEPEST} folders in each other").into()
-                    );
-                }
-                open.push((real, below, depth + 1));
-            } else if found.len() == MOST {
-                return Err(format!("{path} has more than {MOST} files").into());
-            } else {
-                let text = whole_text(&real, &shown(&below), files)?;
-                found.push((below, text));
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err(format!("{path} has no files").into());
-    }
-    found.sort();
-    let found: Vec<_> =
-        found.into_iter().map(|(path, text)| json!({"path": path, "text": text})).collect();
-    Ok(json!({"name": name, "files": found}))
 }

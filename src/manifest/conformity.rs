@@ -18,6 +18,9 @@ use crate::listed::nearest;
 /// The most problems of one document that are looked up in its text. The others are counted.
 const MOST: usize = 1_000;
 
+/// The most fields that are named where one is unknown.
+const MOST_NAMED: usize = 20;
+
 /// Checks a document against the schema of its kind.
 pub(super) fn check(document: &Document, value: &Value) -> Vec<Problem> {
     check_where(document, value, |_| true)
@@ -177,7 +180,10 @@ fn schema_problems(
             }
             let what = description(document.kind, &path)
                 .unwrap_or_else(|| "a value that is allowed here".to_owned());
-            vec![here(format!("`{path}` must be {what}"))]
+            let problem = here(format!("`{path}` must be {what}"));
+            let is_text =
+                error.instance().is_object() && takes_text(schema_at(document.kind, &path));
+            vec![if is_text { problem.hint(habits::COLON) } else { problem }]
         }
         _ => vec![here(format!("`{path}`: {}", error.masked()))],
     }
@@ -210,8 +216,13 @@ fn unknown_fields(
         ) {
             _ if is_misplaced => problem.hint(format!("write `lifecycle.{name}`")),
             (Some(meant), _) => problem.hint(meant),
+            _ if let Some(meant) = document.kind.field_called(name) => {
+                problem.hint(format!("write `{meant}`"))
+            }
             (None, Some(nearest)) => problem.hint(format!("did you mean `{nearest}`?")),
             (None, None) if known.is_empty() => problem,
+            (None, None) if known.len() > MOST_NAMED => problem
+                .hint(format!("`meshagent explain {}` lists the fields", document.kind.name())),
             (None, None) => problem.hint(format!("known fields are {}", known.join(", "))),
         }
     });

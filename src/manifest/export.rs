@@ -130,9 +130,13 @@ pub fn export(mut objects: Vec<Object>, layout: Layout, agents: Agents) -> Expor
     for (object, mut fields) in sealed {
         let key = object.key.clone();
         refer(&key, &mut fields, &shared, &mut export.variables);
-        let (kind, document) = manifest(&object, &fields, agents);
-        let text = match text(&document, &key, &fields) {
-            Ok(text) => text,
+        let forms = [(agents == Agents::Agents).then_some(Agents::Agents), Some(Agents::Services)];
+        let texts = forms.into_iter().flatten().map(|agents| {
+            let (kind, document) = manifest(&object, &fields, agents);
+            text(&document, &key, &fields).map(|text| (kind, text))
+        });
+        let (kind, text) = match first(texts) {
+            Ok(written) => written,
             Err(why) => {
                 export.notes.push(format!("{key} is left out: {why}"));
                 continue;
@@ -163,6 +167,18 @@ pub fn export(mut objects: Vec<Object>, layout: Layout, agents: Agents) -> Expor
         }
     }
     export
+}
+
+/// The first that succeeds; else why the last one did not.
+fn first<T>(results: impl Iterator<Item = Result<T, String>>) -> Result<T, String> {
+    let mut last = Err(String::new());
+    for result in results {
+        if result.is_ok() {
+            return result;
+        }
+        last = result;
+    }
+    last
 }
 
 /// The fields that a document can have, with what is secret still sealed.

@@ -71,6 +71,10 @@ fn below_from(kind: KindName, path: &FieldPath, name: &str) -> Option<&'static s
     })
 }
 
+/// What to do about a map that may be a text with a colon.
+pub(super) const COLON: &str =
+    "if it is a text, put it in quotes: a colon and a blank make a map of it";
+
 /// What to do about a value of another type than the field's.
 pub(super) fn form(path: &FieldPath, written: &Value, wanted: &str) -> Option<String> {
     let last = path.0.iter().rev().find_map(|step| match step {
@@ -90,6 +94,7 @@ pub(super) fn form(path: &FieldPath, written: &Value, wanted: &str) -> Option<St
         {
             Some("only a Secret reads its values from elsewhere: put this one there, and name the Secret in `container.secrets`".to_owned())
         }
+        (Value::Object(fields), "text") if fields.len() == 1 => Some(COLON.to_owned()),
         (Value::Number(_) | Value::String(_), "a map") if is_item && last == Some("ports") => {
             Some("write `ports: [{num: 8080}]`".to_owned())
         }

@@ -5,7 +5,7 @@
 
 pub mod age;
 mod agreement;
-mod beside;
+pub mod beside;
 pub mod brought;
 mod conformity;
 pub mod declared_in;

@@ -89,6 +89,7 @@ fn what_is_deployed_is_declared_by_a_short_document() {
     requires:
       toolkits:
       - tickets
+    model: gpt-5.4
     tools:
       web_search: true
       time: false
@@ -127,19 +128,31 @@ fn what_is_deployed_is_declared_by_a_short_document() {
 #[test]
 fn a_command_that_means_the_same_is_no_change() {
     let sandbox = Sandbox::new();
-    let service = |command: &str| {
+    let of_image = |image: &str, command: &str| {
         format!(
             "{ROOM}version: v1\nkind: Service\nmetadata: {{name: s}}\nroom: lobby\n\
-             container:\n  image: x\n  command: {command}\n"
+             container:\n  image: {image}\n  command: {command}\n"
         )
     };
+    let service = |command: &str| of_image("meshagent/cli:default", command);
     applied(&sandbox, &service("meshagent chatbot join --agent-name a -r x --no-shell"));
     for (same, command) in [
         (true, "meshagent chatbot join --rule x --agent-name=a --require-time"),
         (false, "meshagent chatbot join --rule y --agent-name=a"),
         (false, "meshagent chatbot join --rule x --agent-name=a --shell"),
+        (false, "meshagent chatbot join --rule x --agent-name=a --model gpt-5.4"),
     ] {
         put(&sandbox, "m/a.yaml", &service(command));
+        assert_eq!(planned(&sandbox, &[]).is_empty(), same, "{command}");
+    }
+    // Of another image it is not known what options are by default.
+    let other = "meshagent chatbot join --agent-name a -r x --no-shell";
+    applied(&sandbox, &of_image("other/image:9", other));
+    for (same, command) in [
+        (true, "meshagent chatbot join --no-shell --rule x --agent-name=a"),
+        (false, "meshagent chatbot join --rule x --agent-name=a"),
+    ] {
+        put(&sandbox, "m/a.yaml", &of_image("other/image:9", command));
         assert_eq!(planned(&sandbox, &[]).is_empty(), same, "{command}");
     }
     applied(&sandbox, &service("python main.py"));
@@ -195,6 +208,27 @@ fn only_text_files_below_the_manifest_are_read() {
     std::os::unix::fs::symlink("/etc/hostname", sandbox.path("m/link")).unwrap();
     std::os::unix::fs::symlink("/etc", sandbox.path("m/many/b")).unwrap();
     std::fs::create_dir(sandbox.path("m/none")).unwrap();
+    let link = |to: &str, name: &str| {
+        std::fs::create_dir_all(sandbox.path(name).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(to, sandbox.path(name)).unwrap();
+    };
+    // All of it is in one repository, which manifests reach.
+    put(&sandbox, ".git/HEAD", "ref: refs/heads/main\n");
+    for folder in ["objects", "refs"] {
+        std::fs::create_dir(sandbox.path(".git").join(folder)).unwrap();
+    }
+    link(".env", "m/to-hidden");
+    link("../secret.txt", "m/to-above");
+    put(&sandbox, "m/.priv/id", "canary");
+    link(".priv", "m/to-hidden-folder");
+    link("../../secret.txt", "m/linked/x.txt");
+    link("../loop", "m/loop/again");
+    put(&sandbox, "m/binary/SKILL.md", "x");
+    std::fs::write(sandbox.path("m/binary/a.png"), [0x89, 0x50, 0xff, 0]).unwrap();
+    put(&sandbox, "m/large.md", &"x".repeat(128 * 1024));
+    for number in 0..501 {
+        put(&sandbox, &format!("m/many-more/{number}"), "x");
+    }
     put(&sandbox, "m/two/many/a", "x");
     for (fields, told) in [
         ("rules: [{file: ../secret.txt}]", "not a path below the folder of the manifest"),
@@ -209,6 +243,14 @@ fn only_text_files_below_the_manifest_are_read() {
         ("rules: [{folder: many}]", "`rules[0]`"),
         ("rules: [{file: a, text: b}]", "`rules[0]`"),
         ("skills: [{folder: many}]", "the link leads outside"),
+        ("rules: [{file: to-hidden}]", "leads to something hidden, or out of the folder"),
+        ("rules: [{file: to-above}]", "leads "),
+        ("skills: [{folder: to-hidden-folder}]", "leads to something hidden"),
+        ("skills: [{folder: linked}]", "leads to something hidden"),
+        ("skills: [{folder: loop}]", "failed to read loop/again"),
+        ("skills: [{folder: binary}]", "only text can be taken along"),
+        ("skills: [{folder: many-more}]", "more than 500 files and folders"),
+        ("rules: [{file: large.md}]", "name that in `room_rules`"),
         ("skills: [{folder: none}]", "none has no files"),
         ("skills: [{folder: .}]", "\".\" is not a path below"),
         ("skills: [{folder: two/many}, {folder: two/many}]", "where another one is"),
@@ -219,6 +261,26 @@ fn only_text_files_below_the_manifest_are_read() {
         assert!(refused.stderr.contains("m/a.yaml:10:"), "{fields}: {}", refused.stderr);
         assert!(!refused.stderr.contains("canary"), "{fields}");
     }
+}
+
+/// What is taken along is for the agent: an example of a manifest in it declares nothing.
+#[test]
+fn what_is_in_a_skill_is_no_manifest() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, "m/skill/SKILL.md", "x");
+    put(&sandbox, "m/skill/room.yaml", "version: v1\nkind: Room\nmetadata: {name: example}\n");
+    put(&sandbox, "m/skill/config.yaml", "some: data\n");
+    put(&sandbox, "m/skill/mail.j2", "{{ name }}");
+    put(&sandbox, "m/skill/__pycache__/a.pyc", "x");
+    put(&sandbox, "m/a.yaml", &agent("type: chatbot\nskills: [{folder: skill}]\n"));
+    let operations = planned(&sandbox, &[]);
+    let keys: Vec<&str> = operations.iter().map(|it| it["address"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["Room/lobby", "Service/support@lobby"]);
+    let plan = sandbox.embedded(0, &["plan", "-f", "m", "-o", "json"]).stdout;
+    for file in ["room.yaml", "config.yaml", "mail.j2"] {
+        assert!(plan.contains(&format!("/skills/skill/{file}")), "{plan}");
+    }
+    assert!(!plan.contains("__pycache__"), "{plan}");
 }
 
 #[test]
@@ -251,7 +313,35 @@ fn a_wrong_agent_is_told_at_its_field() {
             "10:",
             "twice",
         ),
-        ("type: chatbot\nenvironment: [{name: MESHAGENT_TOKEN, value: b}]\n", "10:", "twice"),
+        (
+            "type: chatbot\nenvironment:\n- {name: A, value: b}\n- {name: A, value: c}\n",
+            "12:",
+            "`environment[1].name` is `A`, which occurs twice, first at `environment[0]`",
+        ),
+        (
+            "type: chatbot\nenvironment:\n- {name: A, value: b}\n- {name: MESHAGENT_TOKEN, value: c}\n",
+            "12:",
+            "which the agent sets itself",
+        ),
+        (
+            "type: chatbot\nenvironment:\n- {name: A}\n- {name: 1 b, value: c}\n",
+            "12:",
+            "environment[1]",
+        ),
+        ("type: chatbot\nsecrets:\n- gone\n", "11:", "secret `gone` is neither in the set nor"),
+        ("type: chatbot\nchannels:\n- chat\n- fax\n", "12:", "`channels[1]`"),
+        ("type: chatbot\nagent_name: ''\n", "10:", "`agent_name` is empty"),
+        ("type: worker\nqueue: ' '\n", "10:", "`queue` is empty"),
+        ("type: chatbot\nrules: [\"a\\0b\"]\n", "10:", "zero byte"),
+        ("type: chatbot\nshell: {set_env: {A=B: c}}\n", "10:", "a `=` or blanks"),
+        ("type: chatbot\nshell: {set_env: {A: 'c '}}\n", "10:", "would be lost"),
+        ("type: mailbot\nemail_address: a@b.c\nwhitelist: ['a,b']\n", "11:", "one word an item"),
+        ("type: chatbot\nrules:\n- Never: promise\n", "11:", "put it in quotes"),
+        ("type: chatbot\nthreading-mode: none\n", "10:", "write `threading.mode`"),
+        ("type: chatbot\nrequire-web-search: true\n", "10:", "write `tools.web_search`"),
+        ("type: chatbot\nweb_search: true\n", "10:", "write `offers.web_search`"),
+        ("type: chatbot\nskill_dir: a\n", "10:", "write `skills`"),
+        ("type: chatbot\ncontainer: {}\n", "10:", "meshagent explain Agent"),
     ] {
         put(&sandbox, "m/a.yaml", &agent(fields));
         let refused = sandbox.embedded(6, &["plan", "-f", "m"]);

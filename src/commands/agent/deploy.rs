@@ -10,7 +10,7 @@ use crate::commands::own_inputs::Written;
 use crate::commands::service::deploy::{DeployArgs, Deployment, Namesake};
 use crate::commands::shortcut::{Shortcut, Writing};
 use crate::connection::Connection;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::service::fields_of;
 use crate::kinds::specs::service::ServiceSpec;
@@ -38,6 +38,11 @@ impl Wanted {
         Written { option: "--report", path }.keeps(&[], &self.files)?;
         let spec: ServiceSpec = serde_json::from_value(self.service)
             .context(|| "failed to describe the service".to_owned())?;
+        if self.room.as_deref() == Some("") {
+            // A variable that is not set must not put the agent into every room.
+            return Err(Error::usage("--room is empty")
+                .hint("name a room, or leave the option out for every room of the project"));
+        }
         let room = room(self.room);
         let deployment = Deployment { spec: &spec, room: room.as_deref(), namesake: self.namesake };
         args.platform

@@ -157,7 +157,7 @@ pub fn check_options(family: Family, given: &Given) -> Result<()> {
     check(family, given, has_variable).map_err(told)
 }
 
-fn told(Wrong { option, message, is_conflict }: Wrong) -> Error {
+fn told(Wrong { option, message, is_conflict, .. }: Wrong) -> Error {
     let told = format!("--{option} {message}");
     if is_conflict { Error::failed(told) } else { Error::usage(told) }
 }
@@ -187,7 +187,7 @@ fn described(family: Family, action: Action, given: &Given) -> Result<Value> {
 /// The files on this machine that options name.
 #[must_use]
 pub fn files(given: &Given) -> Vec<PathBuf> {
-    let options = ["rules-file", "output-schema-path"];
+    let options = ["rules-file", "output-schema-path", "skill-dir"];
     options.iter().flat_map(|option| given.texts(option)).map(PathBuf::from).collect()
 }
 
@@ -206,10 +206,23 @@ pub fn check_files(given: &Given) -> Result<()> {
         let text = bounded::text(path, bounded::STANDARD).context(failed)?;
         serde_json::from_str::<Value>(&text).context(failed)?;
     }
-    for path in given.texts("rules-file") {
-        if !Path::new(path).is_file() {
-            let path = visible::line(path);
-            output::note(&format!("note: there is no file {path} here; the agent needs it there"));
+    if given.text("command").is_some() && given.text("ws-url").is_some() {
+        output::note("note: --ws-url is used, and --command is not");
+    }
+    let brought = [
+        ("rules-file", "rules: [{file: PATH}]", Path::is_file as fn(&Path) -> bool),
+        ("skill-dir", "skills: [{folder: PATH}]", Path::is_dir),
+    ];
+    for (option, field, is_here) in brought {
+        for path in given.texts(option) {
+            let (shown, path) = (visible::line(path), Path::new(path));
+            let told = match is_here(path) {
+                true => format!(
+                    "--{option}: {shown} is read where the agent runs, not here; a document of the kind Agent takes it along with `{field}`"
+                ),
+                false => format!("there is no {shown} here; the agent needs it where it runs"),
+            };
+            output::note(&format!("note: {told}"));
         }
     }
     Ok(())
@@ -220,7 +233,7 @@ pub fn warn_of_secrets(given: &Given) {
     for name in given.secret_names() {
         let name = visible::line(name);
         output::warning(&format!(
-            "{name} looks like a secret, and its value stands in the service for everybody to read; name a secret of the project instead, with --secret NAME, or in a document under container.secrets"
+            "{name} looks like a secret, and its value stands in the service for everybody to read; name a secret of the project instead, with --secret NAME, or under `secrets` of its document (`container.secrets` of a service)"
         ));
     }
 }

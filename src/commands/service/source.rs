@@ -171,6 +171,8 @@ enum Wrong {
     Unreadable(String),
     /// It is a manifest, because of these fields that only manifests have.
     Manifest(Vec<&'static str>),
+    /// It is an agent.
+    Agent,
 }
 
 /// The fields of a manifest that are not sent to the platform, and the options that replace them
@@ -197,6 +199,9 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
         return Err(Wrong::Unreadable(told));
     };
     let document = document.to_json();
+    if document.get("kind").and_then(Value::as_str) == Some("Agent") {
+        return Err(Wrong::Agent);
+    }
     let of_manifests = OF_MANIFESTS.map(|(field, _)| field);
     let has = |field: &&str| document.get(*field).is_some();
     let found: Vec<_> = of_manifests.into_iter().filter(has).collect();
@@ -219,6 +224,10 @@ impl Wrong {
         let fields = match self {
             Self::Unreadable(message) => {
                 return Error::failed(format!("this is not a {what}: {message}"));
+            }
+            Self::Agent => {
+                return Error::failed(format!("this is not a {what}, but an agent"))
+                    .hint("use `meshagent plan -f` and `meshagent apply -f` with it");
             }
             Self::Manifest(fields) => fields,
         };
@@ -312,7 +321,7 @@ impl TemplateArgs {
         match read::<ServiceSpec>(&text) {
             Ok(_) => Err(Error::failed("this is a service, not a template")
                 .hint("use the command without `-template` for a service")),
-            Err(wrong @ Wrong::Manifest(_)) => Err(wrong.told("template", true)),
+            Err(wrong @ (Wrong::Manifest(_) | Wrong::Agent)) => Err(wrong.told("template", true)),
             Err(Wrong::Unreadable(_)) => Ok((text, self.values.texts()?)),
         }
     }

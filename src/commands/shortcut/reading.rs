@@ -5,12 +5,15 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::api::failure::ApiError;
+use crate::api::reader::ListError;
 use crate::apply::{absent, look_up};
 use crate::commands::show::ShowArgs;
 use crate::connection::Connection;
 use crate::dialect::{Lookup, Speaks, Target};
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
+use crate::listed::word;
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
 
@@ -104,7 +107,16 @@ pub async fn listed(
     let reader = connection.client.reader();
     let listing = reader.spelling(kind).list(project, room);
     let listing = listing.ok_or_else(|| no_list(kind, room))?;
-    Ok(reader.items(&listing.request, listing.envelope).await?)
+    let items = reader.items(&listing.request, listing.envelope).await;
+    items.map_err(|error| match (room, &error) {
+        (Some(room), ListError::Failed(ApiError { status: Some(404), .. })) => {
+            Error::from(error).hint(format!(
+                "`meshagent rooms list` shows the rooms, and `meshagent rooms create --name {}` creates this one",
+                word(room)
+            ))
+        }
+        _ => error.into(),
+    })
 }
 
 /// The error if there is no path to a list.

@@ -10,6 +10,8 @@ use super::given::Given;
 pub struct Wrong {
     /// Its name, without dashes.
     pub option: &'static str,
+    /// Which of its texts is wrong, from 0, where it may have several.
+    pub item: Option<usize>,
     /// What is wrong, as a sentence whose subject is the option.
     pub message: String,
     /// Whether its value is one that it can have, and does not go together with others.
@@ -19,8 +21,20 @@ pub struct Wrong {
 type Checked<T = ()> = Result<T, Wrong>;
 
 fn wrong<T>(option: &'static str, message: impl Into<String>) -> Checked<T> {
-    Err(Wrong { option, message: message.into(), is_conflict: false })
+    Err(Wrong { option, item: None, message: message.into(), is_conflict: false })
 }
+
+/// The same, for one of several texts.
+fn wrong_item<T>(option: &'static str, item: usize, message: impl Into<String>) -> Checked<T> {
+    Err(Wrong { option, item: Some(item), message: message.into(), is_conflict: false })
+}
+
+/// The bytes that one argument of a program must stay below, on Linux.
+pub const LONGEST: usize = 128 * 1024;
+
+/// The options that mean nothing without a text.
+const NEVER_EMPTY: [&str; 6] =
+    ["agent-name", "service-name", "queue", "email-address", "model", "initial-message-from"];
 
 /// Checks options. `has_variable` says whether the environment has a variable.
 ///
@@ -28,6 +42,24 @@ fn wrong<T>(option: &'static str, message: impl Into<String>) -> Checked<T> {
 ///
 /// The first thing that is wrong.
 pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool) -> Checked {
+    for (option, texts) in given.all() {
+        for text in texts {
+            if text.contains('\0') {
+                return wrong(option, "has a zero byte, which no command line can have");
+            }
+            if text.len() >= LONGEST {
+                return wrong(
+                    option,
+                    "has a text of 128 KiB or more, which no command line can have",
+                );
+            }
+        }
+    }
+    for option in NEVER_EMPTY {
+        if given.text(option).is_some_and(|text| text.trim().is_empty()) {
+            return wrong(option, "is empty");
+        }
+    }
     channels(given)?;
     mounts(given)?;
     for option in ["shell-copy-env", "copy-env"] {
@@ -56,9 +88,6 @@ pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool)
     {
         return wrong("use-memory", format!("has {memory:?}: write it as NAME or NAMESPACE/NAME"));
     }
-    if given.text("initial-message-from").is_some_and(|name| name.trim().is_empty()) {
-        return wrong("initial-message-from", "is empty");
-    }
     for option in ["annotations", "output-schema"] {
         let text = given.filled(option).unwrap_or("{}");
         if serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(text).is_err() {
@@ -81,18 +110,22 @@ fn listed(texts: &[String]) -> BTreeSet<&str> {
 /// One that is none.
 pub fn channels(given: &Given) -> Checked<Vec<String>> {
     let mut channels: Vec<String> = Vec::new();
-    for channel in given.texts("channel").iter().map(|it| it.trim()).filter(|it| !it.is_empty()) {
+    for (item, channel) in given.texts("channel").iter().map(|it| it.trim()).enumerate() {
+        if channel.is_empty() {
+            continue;
+        }
         let (kind, name) = channel.split_once(':').unwrap_or((channel, ""));
         let kind = kind.to_ascii_lowercase();
         let channel = match (kind.as_str(), name.trim()) {
             ("chat", "") if !channel.contains(':') => kind,
             ("mail" | "queue" | "toolkit", "") => {
-                return wrong("channel", format!("has {channel:?}: write it as {kind}:NAME"));
+                let message = format!("has {channel:?}: write it as {kind}:NAME");
+                return wrong_item("channel", item, message);
             }
             ("mail" | "queue" | "toolkit", name) => format!("{kind}:{name}"),
             _ => {
                 let known = "there are chat, mail:ADDRESS, queue:NAME and toolkit:NAME";
-                return wrong("channel", format!("has {channel:?}: {known}"));
+                return wrong_item("channel", item, format!("has {channel:?}: {known}"));
             }
         };
         if !channels.contains(&channel) {
@@ -116,26 +149,35 @@ const FROM_SOMEWHERE: [&str; 8] = [
 
 fn mounts(given: &Given) -> Checked {
     for option in FROM_SOMEWHERE {
-        for text in given.texts(option) {
+        for (item, text) in given.texts(option).iter().enumerate() {
             let (source, mount) = without_mode(text).rsplit_once(':').unwrap_or_default();
             if source.trim().is_empty() || mount.trim().is_empty() {
-                return wrong(option, format!("has {text:?}: write it as SOURCE:MOUNT[:ro|rw]"));
+                return wrong_item(
+                    option,
+                    item,
+                    format!("has {text:?}: write it as SOURCE:MOUNT[:ro|rw]"),
+                );
             }
         }
     }
     for option in ["shell-empty-dir-mount", "shell-tool-empty-dir"] {
-        for text in given.texts(option) {
+        for (item, text) in given.texts(option).iter().enumerate() {
             let mount = without_mode(text).trim();
             if mount.is_empty() || mount.contains(':') {
-                return wrong(option, format!("has {text:?}: write it as MOUNT[:ro|rw]"));
+                return wrong_item(
+                    option,
+                    item,
+                    format!("has {text:?}: write it as MOUNT[:ro|rw]"),
+                );
             }
         }
     }
-    for text in given.texts("shell-image-mount") {
+    for (item, text) in given.texts("shell-image-mount").iter().enumerate() {
         let (image, mount) = text.split_once('=').unwrap_or_default();
         if image.trim().is_empty() || without_mode(mount).trim().is_empty() {
-            return wrong(
+            return wrong_item(
                 "shell-image-mount",
+                item,
                 format!("has {text:?}: write it as IMAGE=MOUNT[:ro|rw]"),
             );
         }
@@ -169,7 +211,7 @@ fn models(given: &Given) -> Checked {
     match wanted {
         Some((what, option)) => {
             let message = format!("does not go with this model: only models of OpenAI have {what}");
-            Err(Wrong { option, message, is_conflict: true })
+            Err(Wrong { option, item: None, message, is_conflict: true })
         }
         None => Ok(()),
     }

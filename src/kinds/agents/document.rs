@@ -76,12 +76,51 @@ pub fn faults(family: Family, document: &Map<String, Value>) -> Vec<Fault> {
                     hint: Some(format!("use one of {}", words.join(", "))),
                 });
             }
+            (Some(value), Some(option)) => faults.extend(of_items(option, value)),
             (None, Some(option)) if option.required && option.name != "agent-name" => {
                 let message = format!("an agent of type `{}` needs `{name}`", family.name());
                 faults.push(Fault::new(&["type"], message).hint(format!("add `{name}: …`")));
             }
             _ => {}
         }
+    }
+    faults
+}
+
+/// What is wrong with names and words: on a command line they would be others.
+fn of_items(option: &AgentOption, value: &Value) -> Vec<Fault> {
+    let path = field_of(option);
+    let is_blank = |text: &str| text.trim() != text || text.is_empty();
+    let mut faults = Vec::new();
+    match (option.takes, value) {
+        (Takes::Pairs, Value::Object(pairs)) => {
+            for (name, value) in pairs {
+                let is_end_blank = value.as_str().is_some_and(|value| value.trim_end() != value);
+                let what = if is_blank(name) || name.contains('=') {
+                    "has a name that is empty, or has a `=` or blanks around it"
+                } else if is_end_blank {
+                    "ends with a blank, which would be lost"
+                } else {
+                    continue;
+                };
+                let path = path.field(name);
+                // What stands there may be a secret.
+                let message = format!("`{}` {what}", field_of(option));
+                faults.push(Fault { path, message, hint: None });
+            }
+        }
+        (Takes::Words, Value::Array(words)) => {
+            for (index, word) in words.iter().enumerate() {
+                let word = word.as_str().unwrap_or_default();
+                if is_blank(word) || word.contains(',') {
+                    let path = path.join(Step::Index(index));
+                    let message = format!("`{path}` is empty, or has a comma or blanks around it");
+                    let hint = Some("write one word an item".to_owned());
+                    faults.push(Fault { path, message, hint });
+                }
+            }
+        }
+        _ => {}
     }
     faults
 }
@@ -107,6 +146,16 @@ pub fn put(said: &Said, family: Family, document: &mut Map<String, Value>) {
         }
         map.insert(last.clone(), value.clone());
     }
+}
+
+/// The field that is meant by the name of an option, or by the last part of the field's own.
+#[must_use]
+pub fn called(name: &str) -> Option<FieldPath> {
+    let (option, last) = (name.replace('_', "-"), name.replace('-', "_"));
+    let is_option = |known: &&Known| known.options.iter().any(|(_, it)| it.name == option);
+    let is_last = |known: &&Known| known.path.len() > 1 && known.path.last() == Some(&last);
+    let known = KNOWN.iter().find(is_option).or_else(|| KNOWN.iter().find(is_last))?;
+    Some(field(&known.path))
 }
 
 /// What stands beside the manifest and is named in a document: where, and its path.
@@ -174,16 +223,12 @@ fn schema(known: &Known) -> Value {
         Takes::Pairs => {
             json!({"type": ["object", "null"], "additionalProperties": {"type": "string"}})
         }
-        Takes::Flag => json!({"type": ["boolean", "null"], "default": false}),
-        Takes::OnOff => json!({"type": ["boolean", "null"]}),
+        Takes::Flag | Takes::OnOff => json!({"type": ["boolean", "null"]}),
     };
-    let mut defaults: Vec<_> = options().map(|option| option.default).collect();
+    let mut defaults: Vec<_> = options().map(AgentOption::choice).collect();
     defaults.dedup();
-    if let ([Some(text)], false) = (defaults.as_slice(), takes == Takes::Json) {
-        schema["default"] = match takes {
-            Takes::OnOff => (*text == "true").into(),
-            _ => (*text).into(),
-        };
+    if let [Some(default)] = defaults.as_slice() {
+        schema["default"] = default.clone();
     }
     schema["description"] = description(known).into();
     schema
@@ -203,12 +248,12 @@ fn item(option: &AgentOption) -> Value {
 
 /// What a field is about, and which types have it.
 fn description(known: &Known) -> String {
-    let first = known.options[0].1.default;
-    let is_one = known.options.iter().all(|(_, option)| option.default == first);
     let mut about: Vec<String> = Vec::new();
     for (_, option) in &known.options {
         let told = match option.default {
-            Some(default) if !is_one => format!("{} ({default} if absent)", option.help),
+            Some(default) if option.choice().is_none() && option.takes != Takes::Json => {
+                format!("{} ({default} if absent)", option.help)
+            }
             _ => option.help.to_owned(),
         };
         if !about.contains(&told) {

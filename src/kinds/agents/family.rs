@@ -322,9 +322,12 @@ impl Family {
     /// Where a family differs in an option that others have as well.
     fn adapt(self, action: Action, option: &mut AgentOption) {
         match option.name {
-            // People use `--computer-use` there.
+            // As in the reference.
             "require-computer-use" => option.hidden = matches!(self, Chatbot | Process),
-            "service-name" => option.required = self.is_codex(),
+            "service-name" if self.is_codex() => {
+                option.required = true;
+                option.help = "The name of the service";
+            }
             "agent-name" => {
                 option.required = matches!(action, Action::Service | Action::Spec | Action::Deploy);
             }

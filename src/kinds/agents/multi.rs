@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexSet;
 use serde_json::{Value, json};
 
 use super::family::Family;
@@ -152,6 +153,10 @@ pub fn service(about: &About, pieces: &[Piece], members: &[Member]) -> Result<Va
                     the same"
             .to_owned());
     }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = members.iter().map(Member::identity).find(|name| !names.insert(*name)) {
+        return Err(format!("two agents have the name {twice:?}"));
+    }
     let mut metadata = json!({"name": about.name});
     if let Some(description) = &about.description {
         metadata["description"] = description.as_str().into();
@@ -167,7 +172,7 @@ pub fn service(about: &About, pieces: &[Piece], members: &[Member]) -> Result<Va
         "environment": [token(&about.identity)],
     });
     if !about.secrets.is_empty() {
-        container["secrets"] = about.secrets.as_slice().into();
+        container["secrets"] = json!(about.secrets.iter().collect::<IndexSet<_>>());
     }
     container["private"] = true.into();
     Ok(json!({

@@ -280,7 +280,7 @@ pub const HOSTING: &[AgentOption] = &[
 /// What the agent is told to do.
 pub const RULES: &[AgentOption] = &[
     texts("rule", "A rule that the agent follows").at("rules").beside(Beside::File).short("r"),
-    texts("rules-file", "A file with rules, one in a line").at("rules_files"),
+    texts("rules-file", "A file with rules, one in a line, where the agent runs").at("rules_files"),
     texts("room-rules", "A file with rules in the room's storage, read for every turn").short("rr"),
 ];
 
@@ -457,9 +457,10 @@ pub const SHELL: &[AgentOption] = &[
 ];
 
 /// Skills.
-pub const SKILLS: &[AgentOption] = &[texts("skill-dir", "A folder with a skill, or with several")
-    .at("skills")
-    .beside(Beside::Folder)];
+pub const SKILLS: &[AgentOption] =
+    &[texts("skill-dir", "A folder with a skill, or with several, where the agent runs")
+        .at("skills")
+        .beside(Beside::Folder)];
 
 /// Threads of chats.
 pub const CHAT_THREADS: &[AgentOption] = &[

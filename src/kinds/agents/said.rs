@@ -1,33 +1,47 @@
 //! *Pure*: what options say, as values: the same however they were spelled on a command line, and
 //! the form in which documents hold them.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::given::Given;
 use super::options::{AgentOption, Takes};
 
-/// What options say that is not their default, in the order of the options. Two command lines that
-/// say the same are the same to the agent.
+/// What options say, in the order of the options. Two command lines that say the same are the same
+/// to the agent.
 pub type Said = IndexMap<&'static str, Value>;
+
+/// Whether the defaults of options are known: those of release 0.31.4 are, another image may have
+/// others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// They are, so a choice that is the default says nothing. A text that is the default still
+    /// does: who names a model wants it to stay.
+    Known,
+    /// They are not.
+    Unknown,
+}
 
 impl Given {
     /// What was given says.
     #[must_use]
-    pub fn said(&self, options: &[AgentOption]) -> Said {
+    pub fn said(&self, options: &[AgentOption], defaults: Defaults) -> Said {
         let names = options.iter().filter(|option| option.alias_of.is_none());
-        names.filter_map(|option| Some((option.name, self.value(option, options)?))).collect()
+        let said = names.filter_map(|option| {
+            let value = self.value(option, options)?;
+            let is_default =
+                defaults == Defaults::Known && option.choice().as_ref() == Some(&value);
+            (!is_default).then_some((option.name, value))
+        });
+        said.collect()
     }
 
     /// What one option says, with its other names.
     fn value(&self, option: &AgentOption, options: &[AgentOption]) -> Option<Value> {
         if !option.takes.a_value() {
-            let is_on = self.on(option.name)?;
-            let default = match option.takes {
-                Takes::Flag => Some(false),
-                _ => option.default.map(|default| default == "true"),
-            };
-            return (default != Some(is_on)).then(|| is_on.into());
+            return self.on(option.name).map(Value::from);
         }
         let aliases = options.iter().filter(|it| it.alias_of == Some(option.name));
         let texts: Vec<&str> = std::iter::once(option)
@@ -35,9 +49,7 @@ impl Given {
             .flat_map(|option| self.texts(option.name))
             .map(String::as_str)
             .collect();
-        let value = of_texts(option.takes, &texts)?;
-        let default = option.default.and_then(|text| of_texts(option.takes, &[text]));
-        (default.as_ref() != Some(&value)).then_some(value)
+        of_texts(option.takes, &texts)
     }
 
     /// The options that say this.
@@ -55,12 +67,29 @@ impl Given {
     }
 }
 
+impl AgentOption {
+    /// What it says if it is not given, of one that chooses.
+    #[must_use]
+    pub fn choice(&self) -> Option<Value> {
+        match self.takes {
+            Takes::Flag => Some(false.into()),
+            Takes::OnOff => self.default.map(|default| (default == "true").into()),
+            Takes::OneOf(_) => self.default.map(Value::from),
+            _ => None,
+        }
+    }
+}
+
 /// What texts say to an option; `None` if that is nothing.
 fn of_texts(takes: Takes, texts: &[&str]) -> Option<Value> {
     let last = texts.last().copied();
     match takes {
         Takes::Text | Takes::OneOf(_) => last.map(Value::from),
         Takes::Number => last.map(|text| text.parse().map_or_else(|_| text.into(), u16::into)),
+        // A blank text is an empty object.
+        Takes::Json if last.is_some_and(|text| text.trim().is_empty()) => Some(json!({})),
+        // Numbers with more digits than are held stay as they were written.
+        Takes::Json if last.is_some_and(has_long_number) => last.map(Value::from),
         Takes::Json => last.map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.into())),
         Takes::Texts if texts.is_empty() => None,
         Takes::Texts => Some(texts.into()),
@@ -77,11 +106,19 @@ fn of_texts(takes: Takes, texts: &[&str]) -> Option<Value> {
         Takes::Pairs => {
             let pairs = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
             let pairs = pairs.map(|text| text.split_once('=').unwrap_or((text, "")));
-            let pairs = pairs.map(|(name, value)| (name.trim().to_owned(), value.into()));
-            Some(pairs.collect::<Map<_, _>>()).filter(|pairs| !pairs.is_empty()).map(Value::from)
+            let pairs = pairs.map(|(name, value)| (name.trim().to_owned(), value.to_owned()));
+            // The last one of a name counts, and their order does not.
+            let pairs: BTreeMap<String, String> = pairs.collect();
+            (!pairs.is_empty()).then(|| json!(pairs))
         }
         Takes::Flag | Takes::OnOff => None,
     }
+}
+
+/// Whether a text has more digits in a row than a number of JSON keeps here.
+fn has_long_number(text: &str) -> bool {
+    let mut runs = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+    runs.any(|run| run.len() > 15)
 }
 
 /// The texts with which an option says a value.
@@ -126,15 +163,13 @@ pub fn words(said: &Said, options: &[AgentOption]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::kinds::agents::family::{Action, Family};
 
     fn said(family: Family, line: &str) -> Said {
         let options = family.options(Action::Spec);
         let given = Given::parse(&shlex::split(line).unwrap(), &options).unwrap();
-        given.said(&options)
+        given.said(&options, Defaults::Known)
     }
 
     #[test]
@@ -147,7 +182,7 @@ mod tests {
                 "--agent-name a -t x -rt y",
                 "--agent-name a --require-toolkit y --toolkit x",
             ),
-            (chatbot, "--agent-name a --model gpt-5.4 --no-shell", "--agent-name a"),
+            (chatbot, "--agent-name a --threading-mode none --no-shell", "--agent-name a"),
             (chatbot, "--agent-name a --shell --no-shell", "--agent-name a"),
             (worker, "--queue q --require-time", "--no-require-time --require-time --queue q"),
             (
@@ -162,8 +197,8 @@ mod tests {
             ),
             (
                 Family::TaskRunner,
-                r#"-a '{"meshagent.task-runner.attachment-format": "tar"}' --output-schema '{"a":1,"b":2}'"#,
-                r#"--output-schema '{"b": 2, "a": 1}'"#,
+                r#"-a '' --output-schema '{"a":1,"b":2}'"#,
+                r#"--output-schema '{"a": 1, "b": 2}' --annotations {}"#,
             ),
         ] {
             assert_eq!(said(family, one), said(family, other), "{one} | {other}");
@@ -188,7 +223,7 @@ mod tests {
         assert_eq!(said["port"], json!(80));
         let words = words(&said, &options);
         assert!(words.contains(&"--rule=-x".to_owned()), "{words:?}");
-        assert_eq!(Given::parse(&words, &options).unwrap().said(&options), said);
-        assert_eq!(Given::of_said(&said, &options).said(&options), said);
+        assert_eq!(Given::parse(&words, &options).unwrap().said(&options, Defaults::Known), said);
+        assert_eq!(Given::of_said(&said, &options).said(&options, Defaults::Known), said);
     }
 }

@@ -267,6 +267,9 @@ fn kind_of(root: &Node) -> Result<&'static dyn Kind, (Mark, String, String)> {
     kind_named(text).ok_or_else(|| {
         let hint = match nearest(text, names().iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
+            None if text == "WebServer" => format!(
+                "the routes of a website are for `meshagent webserver`; list the file in a {IGNORE_FILE} beside it"
+            ),
             // Kubernetes says `kind`, too.
             None if root.get("version").is_none() => no_manifest(),
             None => one_of(),

@@ -3,8 +3,9 @@
 //! Lives here: the set and its objects, how documents are read side by side, and what they declare
 //! together. Must not: what a single document means, which is `document`'s and the kinds'.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use self::declaring::declare_all;
 use self::documents::read_documents;
+use super::beside;
 use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, stream};
 use super::document::Document;
@@ -64,13 +66,18 @@ impl Origin {
     /// Whether its document has a field.
     #[must_use]
     pub fn has(&self, path: &FieldPath) -> bool {
-        located::locate(path, &self.document.root()).1
+        located::locate(&self.written(path), &self.document.root()).1
+    }
+
+    /// The field of the document that says what is in a field of the object.
+    fn written<'a>(&self, path: &'a FieldPath) -> Cow<'a, FieldPath> {
+        self.document.kind.written_at(path).map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
     /// A problem with a field, or with what is nearest to it in the document.
     #[must_use]
     pub fn problem_at(&self, path: &FieldPath, message: impl Into<String>) -> Problem {
-        self.document.problem_at(path, message)
+        self.document.problem_at(&self.written(path), message)
     }
 
     /// The field that says the room of an object that is in one.
@@ -94,7 +101,7 @@ impl Origin {
         let root = self.document.root_for_places();
         let mut places = located::Places::of(&root);
         let place = |path: &FieldPath| {
-            let (mark, found) = places.locate(path);
+            let (mark, found) = places.locate(&self.written(path));
             found.then(|| self.document.source.place(mark))
         };
         paths.map(place).collect()
@@ -150,8 +157,8 @@ pub struct Set {
     pub skipped: Vec<Skipped>,
     /// Which files the documents may name.
     pub reach: Reach,
-    /// The files that documents named and whose texts they declare, where they really are.
-    pub beside: BTreeSet<PathBuf>,
+    /// The files that documents named and whose texts they declare.
+    pub beside: beside::Read,
 }
 
 impl Set {
@@ -166,7 +173,7 @@ impl Set {
         let mut left = skipped.to_vec();
         if left.iter().any(|skipped| skipped.why == Why::Suffix) {
             let mut named = secrets::files(&self.objects);
-            named.extend(self.beside.iter().cloned());
+            named.extend(self.beside.files.iter().cloned());
             left.retain(|it| !it.path.canonicalize().is_ok_and(|path| named.contains(&path)));
         }
         left
@@ -245,15 +252,30 @@ pub fn from_sources(
     for source in sources {
         digest_of(source, &mut digest);
     }
-    let (documents, found) = read_documents(sources);
+    let (mut documents, found) = read_documents(sources);
     problems.extend(found);
+    let folders = named_folders(&documents, &input.reach());
+    let is_inside = |name: &str| {
+        let name = Path::new(name.trim_end_matches(RENDERED));
+        let real = name.canonicalize();
+        real.is_ok_and(|real| folders.iter().any(|folder| real.starts_with(folder)))
+    };
+    let mut taken_along: BTreeSet<PathBuf> = BTreeSet::new();
+    if !folders.is_empty() {
+        // What a document takes along is for its agent, and no manifest of the set.
+        let inside = sources.iter().filter(|source| is_inside(&source.name));
+        taken_along
+            .extend(inside.map(|source| PathBuf::from(source.name.trim_end_matches(RENDERED))));
+        documents.retain(|(document, _)| !is_inside(&document.source.name));
+        problems.retain(|it| it.place.as_ref().is_none_or(|place| !is_inside(&place.file)));
+    }
     let mut set = Set {
         digest: digest
             .finalize()
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
-        looked_at: LookedAt::new(&input.paths),
+        looked_at: LookedAt::new(&input.paths).without(taken_along.iter().map(PathBuf::as_path)),
         empty_input: sources.iter().find_map(|source| {
             let is_its = |document: &Document| Arc::ptr_eq(&document.source, source);
             let is_empty = !documents.iter().any(|(document, _)| is_its(document));
@@ -286,6 +308,15 @@ pub fn from_sources(
     // One document may stand for several objects.
     problems.dedup();
     Err(problems)
+}
+
+/// The folders that documents take along, where they really are.
+fn named_folders(documents: &[documents::Read], reach: &Reach) -> Vec<PathBuf> {
+    let named = documents.iter().filter(|(_, declared)| declared.is_none());
+    let named = named.filter(|(document, _)| document.template.is_none());
+    named
+        .flat_map(|(document, _)| beside::folders(document, &document.root().to_json(), reach))
+        .collect()
 }
 
 /// Adds a text to the digest. In the places of sealed variables stand signs: whoever reads the
