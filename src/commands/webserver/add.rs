@@ -220,9 +220,7 @@ fn refuse_elsewhere(path: &Path, here: &Path) -> Result<()> {
         return Err(Error::usage(told).hint(hint));
     }
     match path.canonicalize() {
-        Ok(real) if !real.starts_with(here) => {
-            Err(Error::usage(source::leaving(&told)))
-        }
+        Ok(real) if !real.starts_with(here) => Err(Error::usage(source::leaving(&told))),
         _ => Ok(()),
     }
 }

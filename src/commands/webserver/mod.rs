@@ -3,13 +3,16 @@
 //! | module | holds |
 //! |---|---|
 //! | `add` | a route is added to the file, and nothing else in it changes |
+//! | `around` | what else is on the platform |
 //! | `check` | what the file says, and whether all of it is there |
 //! | `deploy` | files, service and domain, one after the other |
 //! | `file` | the file, read with its places |
 //! | `init` | a file to begin with |
 //! | `python` | whether handlers can be loaded, as Python says it |
+//! | `sending` | files on their way into the room |
 //! | `site` | what `spec` and `deploy` have in common: the service |
 //! | `source` | where the sources of routes are |
+//! | `there` | what is in the room already |
 //! | `together` | new files that are written together, or not at all |
 //! | `upload` | what goes into the room |
 
@@ -28,13 +31,16 @@ use crate::output;
 use crate::settings::PlatformArgs;
 
 mod add;
+mod around;
 mod check;
 mod deploy;
 mod file;
 mod init;
 mod python;
+mod sending;
 mod site;
 mod source;
+mod there;
 mod together;
 mod upload;
 

@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::file::RoutesFile;
 use super::source::{Found, dangling, leaving, outside, shown};
 use crate::bounded;
 use crate::error::{Context, Problem, Result};
+use crate::kinds::agents::webserver::service::check_path;
 use crate::kinds::agents::webserver::{Source, Website};
 use crate::visible;
 
@@ -46,19 +48,55 @@ pub struct Uploads {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// What a file here holds.
-    Of(PathBuf),
+    Of(Local),
     /// This text.
     Text(String),
 }
 
+/// A file here, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The path by which it was found.
+    pub path: PathBuf,
+    /// Its path without links.
+    pub real: PathBuf,
+    /// What identifies it: its device and its number there.
+    identity: (u64, u64),
+}
+
+impl Local {
+    /// Opens it, unless something else has its place by now, such as a link that leads elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Something else is there; the system's.
+    pub fn open(&self) -> std::io::Result<fs::File> {
+        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW;
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(&self.real)?;
+        let about = file.metadata()?;
+        match about.is_file() && (about.dev(), about.ino()) == self.identity {
+            true => Ok(file),
+            false => Err(std::io::Error::other("another file has taken its place meanwhile")),
+        }
+    }
+}
+
 impl Upload {
     /// The file here that it is copied from.
-    pub fn path(&self) -> Option<&Path> {
+    pub fn local(&self) -> Option<&Local> {
         match &self.content {
-            Content::Of(path) => Some(path),
+            Content::Of(local) => Some(local),
             Content::Text(_) => None,
         }
     }
+}
+
+/// Folders in which credentials lie. They are not served, whoever wants it.
+const CLOSED: [&str; 2] = [".git", ".meshagent"];
+
+/// Whether a part of a path is hidden.
+fn has_hidden(path: &Path) -> bool {
+    path.iter().any(|part| part.to_str().is_some_and(is_hidden))
 }
 
 /// Whether a name is that of something hidden, which nobody means to serve. `.well-known` is made to
@@ -77,14 +115,16 @@ pub fn is_keeper(name: &str) -> bool {
 /// # Errors
 ///
 /// Every source that is not below the current folder, and what cannot be uploaded of the others.
+/// `name` is that of the routes file, and `into` the folder of the room.
 pub fn collect(
     file: &RoutesFile,
     found: &[Found<'_>],
-    name: &str,
+    (name, into): (&str, &str),
     here: &Path,
 ) -> Result<Uploads> {
     let mut collecting = Collecting {
         here,
+        into,
         files: BTreeMap::new(),
         hidden: BTreeSet::new(),
         served: BTreeSet::new(),
@@ -148,6 +188,8 @@ fn unfit<T>(what: String) -> Result<T, Unfit> {
 
 struct Collecting<'a> {
     here: &'a Path,
+    /// The folder of the room.
+    into: &'a str,
     files: BTreeMap<String, Content>,
     hidden: BTreeSet<String>,
     served: BTreeSet<String>,
@@ -162,13 +204,17 @@ impl Collecting<'_> {
         let below = found.path.strip_prefix(self.here).unwrap_or(&found.path);
         let name = name(below)?;
         let real = self.real(&found.path, self.here)?;
+        // A path that says itself that it is hidden is meant so, as `.output/public` is.
+        let leads_to_hidden =
+            !has_hidden(below) && real.strip_prefix(self.here).is_ok_and(has_hidden);
         if found.is_python() || !real.is_dir() {
-            self.add(name.clone(), found.path.clone(), false)?;
+            let is_hidden = leads_to_hidden || is_hidden(name.rsplit('/').next().unwrap_or(&name));
+            self.add(name.clone(), &found.path, real, is_hidden && !found.is_python())?;
             return Ok(name);
         }
         let before = self.files.len();
         self.served.insert(name.clone());
-        self.folder((&found.path, &name, false), &real, 0)?;
+        self.folder((&found.path, &name, leads_to_hidden), &real, 0)?;
         if self.files.len() == before && !self.files.keys().any(|it| is_below(it, &name)) {
             self.files.insert(format!("{name}/{KEEP}"), Content::Text(String::new()));
         }
@@ -184,17 +230,37 @@ impl Collecting<'_> {
             }
             real => real.context(|| format!("failed to look at {shown}"))?,
         };
-        if real.starts_with(within) { Ok(real) } else { unfit(leaving(&shown)) }
+        let Ok(below) = real.strip_prefix(within) else { return unfit(leaving(&shown)) };
+        let whole = real.strip_prefix(self.here).unwrap_or(below);
+        match whole.iter().find(|part| CLOSED.iter().any(|closed| part == closed)) {
+            Some(closed) => unfit(format!(
+                "{shown} is in a folder {}, in which credentials lie, and is not uploaded",
+                closed.display()
+            )),
+            None => Ok(real),
+        }
     }
 
-    fn add(&mut self, name: String, path: PathBuf, is_hidden: bool) -> Result<(), Unfit> {
+    fn add(
+        &mut self,
+        name: String,
+        path: &Path,
+        real: PathBuf,
+        is_hidden: bool,
+    ) -> Result<(), Unfit> {
+        let shown = shown(path, self.here);
+        if let Err(what) = check_path(&format!("{}/{name}", self.into)) {
+            return unfit(format!("{} {what}", visible::line(&shown)));
+        }
+        let about = real.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
+        let identity = (about.dev(), about.ino());
         if self.files.len() >= MOST {
             return unfit(format!("there are more than {MOST} files"));
         }
         if is_hidden {
             self.hidden.insert(name.clone());
         }
-        self.files.insert(name, Content::Of(path));
+        self.files.insert(name, Content::Of(Local { path: path.to_owned(), real, identity }));
         Ok(())
     }
 
@@ -225,17 +291,20 @@ impl Collecting<'_> {
             let is_hidden = is_hidden || self::is_hidden(&own);
             let about = path.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
             if about.is_dir() {
+                self.real(&path, root)?;
                 self.folder((&path, &name, is_hidden), root, depth + 1)?;
                 continue;
             }
-            if about.is_symlink() && self.real(&path, root)?.is_dir() {
+            let real = self.real(&path, root)?;
+            if about.is_symlink() && real.is_dir() {
                 return unfit(format!("{shown} is a link to a folder, which is not uploaded"));
             }
+            let is_hidden = is_hidden || real.strip_prefix(root).is_ok_and(has_hidden);
             let about = path.metadata().context(|| format!("failed to look at {shown}"))?;
             if let Some(what) = bounded::special(about.file_type()) {
                 return unfit(format!("{shown} is {what}, not a file"));
             }
-            self.add(name, path, is_hidden)?;
+            self.add(name, &path, real, is_hidden)?;
         }
         Ok(())
     }
