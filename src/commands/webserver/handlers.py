@@ -14,6 +14,16 @@ told = open(asked["told"], "w", encoding="utf-8")
 os.dup2(2, 1)
 
 
+if not asked["imports"]:
+    # What is only parsed needs no more memory than this.
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    except (ImportError, OSError, ValueError):
+        pass
+
+
 def tell(**what):
     told.write(json.dumps(what) + "\n")
     told.flush()
@@ -111,7 +121,7 @@ def modules_in(path):
     """The files of modules that a file names, below the folder that handlers import from."""
     try:
         with open(path, "rb") as file:
-            tree = ast.parse(file.read(), filename=path)
+            tree = ast.parse(file.read(1 << 20), filename=path)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     names = set()

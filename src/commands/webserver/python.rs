@@ -28,6 +28,9 @@ const SCRIPT: &str = include_str!("handlers.py");
 /// What to do about code that does not run here.
 const NO_IMPORT: &str = "--no-import checks the syntax alone";
 
+/// How large a handler may be, in bytes. Python needs a few hundred times as much to parse one.
+const MOST: usize = 1024 * 1024;
+
 /// How long all handlers together may take, and how much may be told of them, in bytes.
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), bytes: 4 * 1024 * 1024 };
 
@@ -90,7 +93,7 @@ pub fn checked(handlers: &[Handler], how: Checking<'_>) -> Result<Checked> {
     }
     for handler in handlers {
         let failed = || format!("failed to read {}", shown(&handler.path, how.here));
-        bounded::bytes(&handler.path, bounded::STANDARD).context(failed)?;
+        bounded::bytes(&handler.path, MOST).context(failed)?;
     }
     let mut seen = match ask(handlers, how)? {
         Some(seen) => seen,
@@ -111,7 +114,7 @@ pub fn checked(handlers: &[Handler], how: Checking<'_>) -> Result<Checked> {
 /// Looks at the text of a handler, without Python.
 fn look(handler: &Handler) -> Result<Told> {
     let failed = || format!("failed to read {}", handler.path.display());
-    let bytes = bounded::bytes(&handler.path, bounded::STANDARD).context(failed)?;
+    let bytes = bounded::bytes(&handler.path, MOST).context(failed)?;
     let syntax = match check(&String::from_utf8_lossy(&bytes)) {
         Ok(()) => Told::Fine,
         Err(Wrong::Syntax { line, column, message }) => Told::Syntax { line, column, message },
