@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use meshagent::kinds::document::SecretSource;
 use meshagent::kinds::tree::{Sealed, Tree};
-use meshagent::kinds::{self, Key, KindName, agent};
+use meshagent::kinds::{self, Key, KindName};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -24,7 +24,9 @@ fn the_document_of_every_kind_declares_the_same_fields_again() {
             let (room, name) = (declared.room.clone(), declared.name.clone());
             let key = Key::new(kind.declares(), "p", room, name);
             let document = match kind.name() {
-                KindName::Agent => agent::explained(&key, &declared.fields).unwrap(),
+                KindName::Agent => {
+                    KindName::Agent.kind().explained(&key, &declared.fields).unwrap()
+                }
                 _ => kind.document(&key, &declared.fields),
             };
             let again = kind.declare(&document).unwrap();

@@ -8,6 +8,7 @@ use clap::{Arg, Command};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::agent::arguments::ServiceOptions;
 use super::agent::{self, Wanted, arguments};
 use super::group::lenient;
 use super::option_values::warn_of_secret;
@@ -17,9 +18,10 @@ use super::{usage, wait, whole_tree};
 use crate::error::{Error, Result};
 use crate::kinds::agents::family::Action;
 use crate::kinds::agents::multi::{
-    About, FAMILIES, Member, PYTHON, PYTHON_OPTIONS, Piece, pieces, service,
+    FAMILIES, Member, PYTHON, PYTHON_OPTIONS, Piece, pieces, service,
 };
 use crate::kinds::agents::options::AgentOption;
+use crate::kinds::agents::service::About;
 use crate::kinds::agents::words::with_long_forms;
 use crate::output;
 use crate::visible;
@@ -48,22 +50,8 @@ pub struct DescribeArgs {
     /// The agents: pieces that are separated by semicolons
     #[arg(short = 'c', value_name = "PIECES", required = true)]
     pieces: Vec<String>,
-    /// The name of the service
-    #[arg(long, value_name = "TEXT")]
-    service_name: String,
-    /// The name in the token of the container
-    #[arg(long, value_name = "TEXT")]
-    agent_name: String,
-    /// What the service is for
-    #[arg(long, value_name = "TEXT")]
-    service_description: Option<String>,
-    /// A title; accepted, and not used
-    #[arg(long, value_name = "TEXT")]
-    #[allow(dead_code, reason = "accepted and not used")]
-    service_title: Option<String>,
-    /// A secret of the project whose values the container has as variables
-    #[arg(long = "secret", value_name = "TEXT")]
-    secrets: Vec<String>,
+    #[command(flatten)]
+    service: ServiceOptions,
 }
 
 /// Arguments of `multi deploy`.
@@ -159,9 +147,11 @@ impl DescribeArgs {
                 "for example -c 'chatbot --agent-name ann; worker --agent-name bob --queue jobs'",
             ));
         }
-        let identity = self.agent_name.trim();
-        if identity.is_empty() {
-            return Err(Error::usage("--agent-name is empty"));
+        let ServiceOptions(given) = &self.service;
+        for option in ["service-name", "agent-name"] {
+            if given.filled(option).is_none() {
+                return Err(Error::usage(format!("--{option} is empty")));
+            }
         }
         let (mut members, mut files) = (Vec::new(), Vec::new());
         for (index, piece) in pieces.iter().enumerate() {
@@ -169,13 +159,9 @@ impl DescribeArgs {
             members.push(member);
             files.extend(file);
         }
-        let about = About {
-            name: self.service_name,
-            description: self.service_description,
-            identity: identity.to_owned(),
-            secrets: self.secrets,
-        };
-        let service = service(&about, &pieces, &members).map_err(Error::usage)?;
+        let identity = given.filled("agent-name").unwrap_or_default();
+        let service =
+            service(&About::of(given), identity, &pieces, &members).map_err(Error::usage)?;
         for Member { family, given } in &members {
             agent::warn_of_secrets(given);
             if family.is_some() {

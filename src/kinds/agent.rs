@@ -150,6 +150,10 @@ impl Kind for Agent {
         &SHAPE
     }
 
+    fn explained(&self, key: &Key, fields: &Tree) -> Option<Value> {
+        explained(key, fields)
+    }
+
     fn declares(&self) -> KindName {
         KindName::Service
     }
@@ -310,8 +314,7 @@ fn bring(said: &mut Said, options: &[AgentOption], faults: &mut Vec<Fault>) -> V
 
 /// The document of an agent that a service is; `None` if it is another service, or if a document
 /// would make something else of it.
-#[must_use]
-pub fn explained(key: &Key, fields: &Tree) -> Option<Value> {
+fn explained(key: &Key, fields: &Tree) -> Option<Value> {
     if key.kind != KindName::Service || fields.has_secrets() {
         return None;
     }

@@ -139,6 +139,12 @@ pub trait Kind: Sync {
     /// What the schema cannot say, each with the field at fault.
     fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>>;
 
+    /// The document of this kind that declares an object of the kind in [`Kind::declares`], if
+    /// that is another one, and a document can say all of the object.
+    fn explained(&self, _key: &Key, _fields: &Tree) -> Option<Value> {
+        None
+    }
+
     /// The kind of the objects that its documents declare.
     fn declares(&self) -> KindName {
         self.name()

@@ -80,10 +80,7 @@ pub(super) fn read(
     if named.is_empty() {
         return Ok(());
     }
-    let folder = &document.source.folder;
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
-    let place = Place { folder, real, reach };
+    let place = Place::of(document, reach);
     let before = read.bytes;
     let mut problems = Vec::new();
     for (at_item, beside, path) in named {
@@ -115,8 +112,9 @@ pub(super) fn read(
 pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<PathBuf> {
     let named = document.kind.beside(value).into_iter();
     let folders = named.filter(|(_, beside, _)| *beside == Beside::Folder);
+    let place = Place::of(document, reach);
     folders
-        .filter_map(|(_, _, path)| reach.resolve(&document.source.folder.join(path)).ok())
+        .filter_map(|(_, _, path)| place.within(&path).ok())
         .filter(|real| real.is_dir())
         .collect()
 }
@@ -157,7 +155,14 @@ fn is_plain(path: &Path) -> bool {
     })
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn of(document: &'a Document, reach: &'a Reach) -> Self {
+        let folder = &document.source.folder;
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
+        Self { folder, real, reach }
+    }
+
     /// Where a path really leads, if that is below the folder of the manifest, and not hidden.
     fn within(&self, path: &str) -> Result<PathBuf, Wrong> {
         let written = Path::new(path);

@@ -18,7 +18,7 @@ use crate::kinds::document::SecretSource;
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Broken;
 use crate::kinds::tree::{Sealed, Tree};
-use crate::kinds::{self, Key, KindName, agent};
+use crate::kinds::{self, Key, KindName};
 use crate::visible;
 
 /// How objects are laid out in files.
@@ -287,7 +287,7 @@ fn variable(key: &Key, path: &FieldPath) -> String {
 /// The document of an object, and its kind.
 fn manifest(object: &Object, fields: &Tree, agents: Agents) -> (KindName, Value) {
     let agent = match agents {
-        Agents::Agents => agent::explained(&object.key, fields),
+        Agents::Agents => KindName::Agent.kind().explained(&object.key, fields),
         Agents::Services => None,
     };
     let (kind, mut document) = match agent {

@@ -88,6 +88,10 @@ pub fn run(mut command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
             command.env_remove(name);
         }
     }
+    // What is removed there can still be read here, by a command of the same user; not of root.
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::debug!(%error, "the environment of the program stays readable for its user");
+    }
     let guard = Guard::start().map_err(Ended::Unstarted)?;
     let program = command.get_program().to_string_lossy().into_owned();
     command.process_group(guard.group.as_raw()).stdout(Stdio::piped());

@@ -174,12 +174,6 @@ fn write(
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");
     }
-    if document.kind.declares() != document.kind.name() {
-        return Err(format!(
-            "its document is of the kind {}, which says it in other fields",
-            document.kind.name()
-        ));
-    }
     if document.source.is_rendered() {
         let name = document.source.name.trim_end_matches(RENDERED);
         return Err(format!("{name} is a template"));
@@ -201,11 +195,49 @@ fn write(
     }
     let text =
         edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
-    let value = change.old.as_ref().map(|value| as_written(text, &change.path, value.reveal()));
-    let new = edit::set(text, &change.path, value.as_ref())?;
+    let new = if document.kind.declares() == document.kind.name() {
+        let value = change.old.as_ref().map(|value| as_written(text, &change.path, value.reveal()));
+        edit::set(text, &change.path, value.as_ref())?
+    } else {
+        with_all(document, text, operation)?
+    };
     check(document, &new)?;
     edited.insert(place.clone(), new);
     Ok(())
+}
+
+/// The fields of a document that say where its object is and what may become of it.
+const OF_PLACE: [&str; 7] =
+    ["version", "kind", "metadata", "project", "room", "rooms", "lifecycle"];
+
+/// The text of a document that says in other fields what its object has, such as that of an agent,
+/// with all that the object has.
+fn with_all(document: &Document, text: &str, operation: &Operation) -> Result<String, String> {
+    let kind = document.kind.name();
+    let root = document.root().to_json();
+    if !document.kind.beside(&root).is_empty() {
+        return Err("its document takes files along, which are not written".to_owned());
+    }
+    let there = operation
+        .observed()
+        .and_then(|observed| document.kind.explained(&operation.key, &observed.fields))
+        .ok_or_else(|| format!("no document of the kind {kind} says what is there"))?;
+    let mut text = text.to_owned();
+    for (above, left_out) in [(&[][..], &OF_PLACE[..]), (&["metadata"], &["name"])] {
+        let at = |value: &Value| {
+            let found = above.iter().try_fold(value, |value, name| value.get(name));
+            found.and_then(Value::as_object).cloned().unwrap_or_default()
+        };
+        let (old, new) = (at(&root), at(&there));
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for name in names.into_iter().filter(|name| !left_out.contains(&name.as_str())) {
+            if old.get(name) != new.get(name) {
+                let path = FieldPath::of(above).field(name);
+                text = edit::set(&text, &path, new.get(name))?;
+            }
+        }
+    }
+    Ok(text)
 }
 
 /// A value as the document's author would write it: a field that takes numbers as well as

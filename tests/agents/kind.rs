@@ -246,7 +246,7 @@ fn only_text_files_below_the_manifest_are_read() {
         ("rules: [{file: to-hidden}]", "leads to something hidden, or out of the folder"),
         ("rules: [{file: to-above}]", "leads "),
         ("skills: [{folder: to-hidden-folder}]", "leads to something hidden"),
-        ("skills: [{folder: linked}]", "leads to something hidden"),
+        ("skills: [{folder: linked}]", "leads "),
         ("skills: [{folder: loop}]", "failed to read loop/again"),
         ("skills: [{folder: binary}]", "only text can be taken along"),
         ("skills: [{folder: many-more}]", "more than 500 files and folders"),
@@ -355,18 +355,29 @@ fn a_wrong_agent_is_told_at_its_field() {
 }
 
 #[test]
-fn drift_of_an_agent_is_not_written_into_its_document() {
+fn drift_of_an_agent_is_written_into_its_document() {
     let sandbox = Sandbox::new();
-    applied(&sandbox, &agent("type: chatbot\n"));
-    let deploy =
-        ["chatbot", "deploy", "--agent-name", "support", "--room", "lobby", "-r", "by hand"];
-    sandbox.embedded(0, &deploy);
-    let kept = sandbox.embedded(0, &["plan", "-f", "m"]);
-    assert!(kept.stdout.contains("container.command"), "{}", kept.stdout);
-    let run = sandbox.run(&["accept", "-f", "m", "--embedded"]);
-    assert!(run.stderr.contains("is of the kind Agent"), "{}{}", run.stdout, run.stderr);
+    let document = agent("# What it is\ntype: chatbot\ntools: {uuid: true}   # ids\n");
+    applied(&sandbox, &document);
+    let deploy = "chatbot deploy --agent-name support --room lobby -r hand --no-require-time";
+    sandbox.embedded(0, &deploy.split(' ').collect::<Vec<_>>());
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    assert!(plan.stdout.contains("container.command"), "{}", plan.stdout);
+    sandbox.embedded(0, &["accept", "-f", "m"]);
     let text = std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap();
-    assert_eq!(text, agent("type: chatbot\n"));
+    assert_eq!(
+        text,
+        agent("# What it is\ntype: chatbot\ntools: {time: false}   # ids\nrules:\n  - hand\n")
+    );
+    assert_eq!(planned(&sandbox, &[]), Vec::<Value>::new());
+    // What comes from files is not written.
+    put(&sandbox, "m/tone.md", "be kind");
+    let document = agent("type: chatbot\nrules: [{file: tone.md}]\n");
+    applied(&sandbox, &document);
+    sandbox.embedded(0, &deploy.split(' ').collect::<Vec<_>>());
+    let refused = sandbox.embedded(1, &["accept", "-f", "m"]);
+    assert!(refused.stderr.contains("takes files along"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap(), document);
 }
 
 #[test]

@@ -9,11 +9,13 @@ use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::given::Given;
 use meshagent::kinds::agents::options::{AgentOption, Takes};
 use meshagent::kinds::agents::service::service;
-use meshagent::kinds::{Key, KindName, agent, schema};
+use meshagent::kinds::{Key, KindName, schema};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
+use crate::cli::Sandbox;
 use crate::needs;
 use crate::reconciler::{World, describe, policy};
 
@@ -122,7 +124,7 @@ fn holds(validator: &Validator, family: Family, words: &[String]) -> bool {
     assert!(validator.is_valid(&document), "{words:?}: {document}");
     let declared = KindName::Service.kind().declare(&document).unwrap().remove(0);
     let key = Key::new(KindName::Service, "p", None, declared.name.clone());
-    let agent = agent::explained(&key, &declared.fields);
+    let agent = KindName::Agent.kind().explained(&key, &declared.fields);
     let agent = agent.unwrap_or_else(|| panic!("{words:?}: {service}"));
     let of_agents = KindName::Agent.kind();
     assert!(schema::validator(of_agents).unwrap().is_valid(&agent), "{words:?}: {agent}");
@@ -231,7 +233,7 @@ async fn options_that_were_applied_plan_to_nothing_as_a_service_and_as_an_agent(
             without_nulls(&mut service);
             let declared = KindName::Service.kind().declare(&service).unwrap().remove(0);
             let key = Key::new(KindName::Service, "p", None, declared.name.clone());
-            agents.push(agent::explained(&key, &declared.fields).unwrap());
+            agents.push(KindName::Agent.kind().explained(&key, &declared.fields).unwrap());
             services.push(service);
         }
     }
@@ -246,4 +248,64 @@ async fn options_that_were_applied_plan_to_nothing_as_a_service_and_as_an_agent(
     let again = other.plan(&services, &policy("s")).await;
     assert!(again.plan.is_empty(), "{}", describe(&again.plan));
     assert!(count > 15, "{count}");
+}
+
+/// The same from a terminal: `spec` and `deploy` read the options, and the document that `deploy`
+/// prints declares what it wrote.
+#[test]
+fn any_options_are_deployed_and_their_document_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.embedded(0, &["rooms", "create", "--name", "lobby"]);
+    let keys = ["secret", "key", "create", "--name", "keys", "--data", "K=v"];
+    sandbox.embedded(0, &keys);
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
+    let mut deployed = 0;
+    while deployed < 14 {
+        let (family, mut words) = random().new_tree(&mut runner).unwrap().current();
+        // What another machine has, and what the project lacks.
+        let at_home = ["copy-env", "secret", "output-schema-path"];
+        let is_left_out = |words: &[String]| {
+            let mut words = words.iter();
+            words.any(|word| at_home.iter().any(|name| word.contains(name)))
+        };
+        if is_left_out(&words) || described(family, &words).is_none() {
+            continue;
+        }
+        words.extend(["--service-name".to_owned(), format!("s{deployed}")]);
+        let line = |action: &str, more: &[&str]| -> Vec<String> {
+            let begins = family.words().iter().copied().chain([action]);
+            let begins = begins.map(str::to_owned).chain(words.iter().cloned());
+            begins.chain(more.iter().map(|word| (*word).to_owned())).collect()
+        };
+        let run = |words: &[String]| {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            sandbox.embedded(0, &words).stdout
+        };
+        let spec = line("spec", &[]);
+        let spec: Vec<&str> = spec.iter().map(String::as_str).collect();
+        let printed: Value = serde_yaml::from_str(&sandbox.run(&spec).stdout).unwrap();
+        let mut wanted = described(family, &words).unwrap();
+        without_nulls(&mut wanted);
+        assert_eq!(printed, wanted, "{words:?}");
+        let more = ["--room", "lobby", "--secret", "keys"];
+        run(&line("deploy", &more));
+        let document = run(&line("deploy", &[&more[..], &["--as-manifest"]].concat()));
+        assert!(document.contains("kind: Agent"), "{words:?}: {document}");
+        sandbox.write(&format!("s{deployed}.yaml"), &document);
+        deployed += 1;
+    }
+    sandbox.write("keys.env", "v");
+    sandbox.write(
+        "base.yaml",
+        "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: Secret\n\
+         metadata: {name: keys}\ntype: keys\ndata: {K: {from: {file: keys.env}}}\n",
+    );
+    let plan = sandbox.embedded(0, &["plan", "-f", ".", "--adopt", "-o", "json"]).json();
+    for operation in plan["operations"].as_array().unwrap() {
+        let changes = operation["changes"].as_array().unwrap().iter();
+        let paths = changes.map(|change| change["path"].as_str().unwrap());
+        let rest: Vec<&str> = paths.filter(|path| !path.contains("meshagent.set")).collect();
+        let is_secret = operation["address"] == "Secret/keys";
+        assert!(rest.is_empty() || is_secret, "{}: {rest:?}", operation["address"]);
+    }
 }

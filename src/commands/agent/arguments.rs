@@ -1,13 +1,53 @@
 //! The options of agents as arguments of a command line.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::kinds::agents::given::Given;
-use crate::kinds::agents::options::{AgentOption, Takes};
+use crate::kinds::agents::options::{self, AgentOption, Takes};
 
 /// A command with these options.
 pub fn with_options(command: Command, options: &[AgentOption]) -> Command {
     options.iter().flat_map(arguments).fold(command, Command::arg)
+}
+
+/// The options that describe a service, where a command requires the names of both the service and
+/// the agent.
+#[derive(Debug, Clone)]
+pub struct ServiceOptions(pub Given);
+
+impl ServiceOptions {
+    /// Its options: those of every agent's service.
+    fn options() -> Vec<AgentOption> {
+        let mut options = [options::SERVICE, options::AGENT].concat();
+        let name = options.iter_mut().find(|option| option.name == "service-name");
+        name.into_iter().for_each(|option| {
+            option.required = true;
+            option.help = "The name of the service";
+        });
+        options
+    }
+}
+
+impl Args for ServiceOptions {
+    fn augment_args(command: Command) -> Command {
+        with_options(command, &Self::options())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ServiceOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(given(&Self::options(), matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The arguments of an option: itself, and its opposite.
@@ -50,7 +90,13 @@ fn arguments(option: &AgentOption) -> Vec<Arg> {
 /// What was given of these options.
 pub fn given(options: &[AgentOption], matches: &ArgMatches) -> Given {
     let mut given = Given::default();
-    for option in options {
+    // What nobody typed is not given: an agent has its own defaults.
+    let is_typed = |option: &&AgentOption| {
+        let names = std::iter::once(option.name).chain(option.negated);
+        let mut sources = names.map(|name| matches.value_source(name));
+        sources.any(|source| source == Some(ValueSource::CommandLine))
+    };
+    for option in options.iter().filter(is_typed) {
         match option.takes {
             Takes::Number => {
                 if let Some(number) = matches.get_one::<u16>(option.name) {
@@ -77,4 +123,64 @@ pub fn given(options: &[AgentOption], matches: &ArgMatches) -> Given {
         }
     }
     given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::group::lenient;
+    use crate::kinds::agents::family::Family;
+    use crate::kinds::agents::said::Defaults;
+    use crate::kinds::agents::words::with_long_forms;
+
+    /// The words that give an option, in each of its forms.
+    fn forms(option: &AgentOption) -> Vec<Vec<String>> {
+        let name = format!("--{}", option.name);
+        if !option.takes.a_value() {
+            let negated = option.negated.map(|negated| vec![format!("--{negated}")]);
+            return std::iter::once(vec![name]).chain(negated).collect();
+        }
+        let text = match option.takes {
+            Takes::OneOf(words) => words[0],
+            Takes::Number => "80",
+            Takes::Json => "{}",
+            Takes::Pairs => "A=b=c d",
+            _ => "it's, \"so\"",
+        };
+        let short = option.short.map(|short| vec![format!("-{short}"), text.to_owned()]);
+        [vec![name.clone(), text.to_owned()], vec![format!("{name}={text}")]]
+            .into_iter()
+            .chain(short)
+            .collect()
+    }
+
+    /// Commands of containers are read without the parser of the terminal; both must agree.
+    #[test]
+    fn the_parser_of_the_terminal_reads_options_as_they_are_read_from_commands() {
+        let mut compared = 0;
+        for (family, action) in Family::ALL
+            .into_iter()
+            .flat_map(|it| it.actions().iter().map(move |action| (it, *action)))
+        {
+            let mut options = family.options(action);
+            options.iter_mut().for_each(|option| option.required = false);
+            let command = || {
+                let command = Command::new("agent").no_binary_name(true).args_override_self(true);
+                lenient(with_options(command, &options))
+            };
+            for words in options.iter().flat_map(forms) {
+                let twice = [words.clone(), words.clone()].concat();
+                for words in [words, twice] {
+                    let matches = command()
+                        .try_get_matches_from(with_long_forms(&words, &options))
+                        .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+                    let parsed = Given::parse(&words, &options).unwrap();
+                    let said = |given: &Given| given.said(&options, Defaults::Unknown);
+                    assert_eq!(said(&given(&options, &matches)), said(&parsed), "{words:?}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 5_000, "{compared}");
+    }
 }

@@ -463,7 +463,8 @@ impl Shortcut {
             }
         };
         // An object without any field has none to show.
-        let changes = changes.into_iter().filter(|it| !it.path.0.is_empty()).collect();
+        let changes: Vec<FieldChange> =
+            changes.into_iter().filter(|it| !it.path.0.is_empty()).collect();
         let mut key = self.key.clone();
         if let (true, Some(id)) = (key.name.is_empty(), &self.id) {
             key = key.with_name(id);
@@ -476,6 +477,10 @@ impl Shortcut {
         }
         let reason = match &self.former {
             Some(former) => Reason::new(Why::Renamed, format!("renamed from {}", former.name)),
+            None if observed.is_some() && changes.is_empty() && self.action == Action::Update => {
+                let told = "requested by this command; it has all of these fields already";
+                Reason::new(Why::AskedFor, told.to_owned())
+            }
             None => Why::AskedFor.into(),
         };
         let operation = Operation { changes, ..Operation::new(key, self.effect(sent), reason) };

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexSet;
 use serde_json::{Value, json};
 
 use super::family::Family;
 use super::given::Given;
 use super::options::{AgentOption, Takes};
-use super::service::{IMAGE, annotations, token};
+use super::service::{About, IMAGE, annotations, token};
 use super::words::joined;
 
 /// The families that a piece can be of.
@@ -128,25 +127,17 @@ impl Member {
     }
 }
 
-/// What is said of the service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct About {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The name in the token of its container.
-    pub identity: String,
-    /// The secrets of the project whose values the container has as variables, by name.
-    pub secrets: Vec<String>,
-}
-
 /// The service of all pieces.
 ///
 /// # Errors
 ///
 /// Pieces that cannot be in one container.
-pub fn service(about: &About, pieces: &[Piece], members: &[Member]) -> Result<Value, String> {
+pub fn service(
+    about: &About,
+    identity: &str,
+    pieces: &[Piece],
+    members: &[Member],
+) -> Result<Value, String> {
     let ports: BTreeSet<_> = members.iter().map(|member| member.given.text("port")).collect();
     if ports.len() > 1 {
         return Err("the agents listen on different ports: leave --port out, or give all of them \
@@ -157,32 +148,17 @@ pub fn service(about: &About, pieces: &[Piece], members: &[Member]) -> Result<Va
     if let Some(twice) = members.iter().map(Member::identity).find(|name| !names.insert(*name)) {
         return Err(format!("two agents have the name {twice:?}"));
     }
-    let mut metadata = json!({"name": about.name});
-    if let Some(description) = &about.description {
-        metadata["description"] = description.as_str().into();
-    }
-    metadata["annotations"] = json!({"meshagent.service.id": about.name});
     let agents = members.iter().filter_map(|member| {
         let annotations = annotations(member.family?, &member.given);
         Some(json!({"name": member.identity(), "annotations": annotations}))
     });
-    let mut container = json!({
+    let container = json!({
         "image": IMAGE,
         "command": command(pieces),
-        "environment": [token(&about.identity)],
+        "environment": [token(identity)],
     });
-    if !about.secrets.is_empty() {
-        container["secrets"] = json!(about.secrets.iter().collect::<IndexSet<_>>());
-    }
-    container["private"] = true.into();
-    Ok(json!({
-        "version": "v1",
-        "kind": "Service",
-        "metadata": metadata,
-        "agents": agents.collect::<Vec<_>>(),
-        "ports": [{"num": "*", "type": "http", "endpoints": endpoints(members)?}],
-        "container": container,
-    }))
+    let ports = json!([{"num": "*", "type": "http", "endpoints": endpoints(members)?}]);
+    Ok(about.service(agents.collect(), ports, container))
 }
 
 /// Where each of them is called.

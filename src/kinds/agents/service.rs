@@ -19,34 +19,60 @@ const OF_THE_SERVICE: [&str; 6] =
 /// The same for agents that enter their room by themselves: nobody calls them.
 const OF_THE_HOST: [&str; 2] = ["host", "path"];
 
+/// What is said of a service of agents.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The secrets of the project whose values the container has as variables, by name.
+    pub secrets: Vec<String>,
+}
+
+impl About {
+    /// What options say of it; without a name, it has that of the agent.
+    #[must_use]
+    pub fn of(given: &Given) -> Self {
+        let name = given.text("service-name").or_else(|| given.text("agent-name"));
+        Self {
+            name: name.unwrap_or_default().to_owned(),
+            description: given.text("service-description").map(str::to_owned),
+            secrets: given.texts("secret").to_vec(),
+        }
+    }
+
+    /// The service with these agents and ports, and what its container has beside the secrets.
+    #[must_use]
+    pub fn service(&self, agents: Value, ports: Value, mut container: Value) -> Value {
+        let mut metadata = json!({"name": self.name});
+        if let Some(description) = &self.description {
+            metadata["description"] = description.as_str().into();
+        }
+        metadata["annotations"] = json!({"meshagent.service.id": self.name});
+        let secrets: IndexSet<&String> = self.secrets.iter().collect();
+        if !secrets.is_empty() {
+            container["secrets"] = json!(secrets);
+        }
+        container["private"] = true.into();
+        json!({
+            "version": "v1", "kind": "Service", "metadata": metadata, "agents": agents,
+            "ports": ports, "container": container,
+        })
+    }
+}
+
 /// The service of an agent. `words` are those behind the command, as they were typed.
 #[must_use]
 pub fn service(family: Family, action: Action, (given, words): (&Given, &[String])) -> Value {
     let agent = given.text("agent-name").unwrap_or_default();
-    let name = given.text("service-name").unwrap_or(agent);
-    let mut metadata = json!({"name": name});
-    if let Some(description) = given.text("service-description") {
-        metadata["description"] = description.into();
-    }
-    metadata["annotations"] = json!({"meshagent.service.id": name});
-    let mut container = json!({
+    let container = json!({
         "image": IMAGE,
         "command": command(family, action, words),
         "environment": [token(agent)],
     });
-    let secrets: IndexSet<&String> = given.texts("secret").iter().collect();
-    if !secrets.is_empty() {
-        container["secrets"] = json!(secrets);
-    }
-    container["private"] = true.into();
-    json!({
-        "version": "v1",
-        "kind": "Service",
-        "metadata": metadata,
-        "agents": [{"name": agent, "annotations": annotations(family, given)}],
-        "ports": ports(family, given, agent),
-        "container": container,
-    })
+    let agents = json!([{"name": agent, "annotations": annotations(family, given)}]);
+    About::of(given).service(agents, ports(family, given, agent), container)
 }
 
 /// What the container does with an agent: codex is called to its rooms, the others enter them.
