@@ -141,7 +141,6 @@ fn what_cannot_be_added_leaves_everything_as_it_is() {
     };
     both("/proc/r.yaml", "/new/a.py");
     both("new/r.yaml", "/public/index.html/a.py");
-    both("public/index.html/r.yaml", "/new/b/a.py");
     assert!(!sandbox.path("new").exists());
     assert_eq!(read(&sandbox, "webserver.yaml"), ROUTES);
     // A link of a checkout is not written through, wherever it leads.

@@ -243,10 +243,14 @@ impl Reading {
             self.names.push(name.to_owned());
             return rest;
         }
-        // A comment, a condition, flags, or a look around: all of it up to the end of its sign.
-        let end = after.find([':', '=', '!', ')', '<', '>', '#', '(']).unwrap_or(after.len());
+        if after.starts_with('#') {
+            self.is_begun = true;
+            return &after[after.find(')').unwrap_or(after.len())..];
+        }
+        // A condition, flags, or a look around: all of it up to the end of its sign.
+        let end = after.find([':', '=', '!', ')', '<', '>', '(']).unwrap_or(after.len());
         self.is_begun = after[end..].starts_with(')');
-        &after[end..].trim_start_matches([':', '=', '!', '<', '>', '#'])
+        after[end..].trim_start_matches([':', '=', '!', '<', '>'])
     }
 }
 
@@ -295,7 +299,7 @@ mod tests {
             "/{a:é}",
             "/(a)*",
             "/{a:x*?}",
-            "/{a:(?#c)x}",
+            "/{a:(?#[c*)x}",
             "/{a:(?<!x)y}",
             "/{a:)(}",
         ] {
