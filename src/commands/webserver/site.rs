@@ -10,6 +10,7 @@ use super::source::{self, Found};
 use super::upload::{self, Upload, Uploads};
 use super::{FileArgs, HandlerArgs, port};
 use crate::error::{Error, Result};
+use crate::kinds::agents::service::About;
 use crate::kinds::agents::webserver::command::Words;
 use crate::kinds::agents::webserver::service::{Described, folder};
 use crate::kinds::agents::webserver::{HOST, PORT};
@@ -114,11 +115,14 @@ impl SiteArgs {
         }
         // The program in the container would listen where nobody reaches it.
         let added = file.website.host.is_none().then_some(HOST);
+        let about = About {
+            name: self.service_name.as_ref().unwrap_or(&self.agent_name).clone(),
+            description: self.service_description.clone(),
+            secrets: self.secrets.clone(),
+        };
         let service = Described {
-            name: self.service_name.as_deref(),
-            description: self.service_description.as_deref(),
+            about: &about,
             agent: &self.agent_name,
-            secrets: &self.secrets,
             port,
             folder: &into,
             command: &words.in_container(&name, added),

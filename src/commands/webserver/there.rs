@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::upload::{Uploads, is_keeper};
+use super::upload::{Uploads, is_hidden, is_keeper};
 use crate::commands::room::ask;
 use crate::error::{Error, Result};
 use crate::listed::{at_most, few, word};
@@ -153,7 +153,7 @@ impl Looking<'_> {
                 let below = format!("{below}/{}", entry.name);
                 let name = below.trim_start_matches('/');
                 let is_folder = entry.is_folder;
-                let is_plain = !entry.name.starts_with('.');
+                let is_plain = !is_hidden(&entry.name);
                 let there = There { is_plain, path: format!("{folder}{below}"), is_folder };
                 if files.contains(name) && is_folder || self.needed.contains(name) && !is_folder {
                     self.in_the_way.push(there);

@@ -101,7 +101,7 @@ fn has_hidden(path: &Path) -> bool {
 
 /// Whether a name is that of something hidden, which nobody means to serve. `.well-known` is made to
 /// be served.
-fn is_hidden(name: &str) -> bool {
+pub fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != ".well-known" && name != KEEP
 }
 

@@ -1,22 +1,17 @@
 //! *Pure*: the service that a webserver becomes: a container that serves files of its room.
 
-use indexmap::IndexSet;
 use serde_json::{Value, json};
 
-use crate::kinds::agents::service::IMAGE;
+use crate::kinds::agents::service::{About, IMAGE};
 use crate::kinds::specs::scope::ApiScope;
 
 /// What describes the service of a webserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described<'a> {
-    /// The name of the service; the agent's if absent.
-    pub name: Option<&'a str>,
-    /// What it is for.
-    pub description: Option<&'a str>,
+    /// What is said of the service.
+    pub about: &'a About,
     /// The name with which the webserver takes part in its room.
     pub agent: &'a str,
-    /// The secrets of the project whose values the container has as variables.
-    pub secrets: &'a [String],
     /// The port that it listens on.
     pub port: u16,
     /// The folder in the room that holds the files.
@@ -84,53 +79,29 @@ pub fn check_path(path: &str) -> Result<(), &'static str> {
 }
 
 impl Described<'_> {
-    /// The name of the service.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name.unwrap_or(self.agent)
-    }
-
     /// The service.
     #[must_use]
     pub fn service(&self) -> Value {
-        let name = self.name();
-        let mut metadata = json!({"name": name});
-        if let Some(description) = self.description {
-            metadata["description"] = description.into();
-        }
-        metadata["annotations"] = json!({"meshagent.service.id": name});
         let token = json!({"identity": self.agent, "api": ApiScope::of_agents(), "role": "agent"});
         let variable = |name: &str| json!({"name": name, "token": token});
         let mount = json!({"path": self.folder, "subpath": self.folder, "read_only": true});
-        let mut container = json!({
+        let container = json!({
             "image": IMAGE,
             "command": self.command,
             "working_dir": self.folder,
             "environment": TOKENS.map(variable),
+            "storage": {"room": [mount]},
         });
-        let secrets: IndexSet<&String> = self.secrets.iter().collect();
-        if !secrets.is_empty() {
-            container["secrets"] = json!(secrets);
-        }
-        container["storage"] = json!({"room": [mount]});
-        container["private"] = true.into();
-        json!({
-            "version": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "agents": [{
-                "name": self.agent, "annotations": {TYPE: AGENT_TYPE},
-            }],
-            "ports": [{
-                "num": self.port,
-                "type": "http",
-                "endpoints": [],
-                "liveness": "/",
-                "published": true,
-                "public": true,
-            }],
-            "container": container,
-        })
+        let agents = json!([{"name": self.agent, "annotations": {TYPE: AGENT_TYPE}}]);
+        let ports = json!([{
+            "num": self.port,
+            "type": "http",
+            "endpoints": [],
+            "liveness": "/",
+            "published": true,
+            "public": true,
+        }]);
+        self.about.service(agents, ports, container)
     }
 }
 
@@ -186,16 +157,10 @@ mod tests {
         let image = json!({"agents": [{"name": "a"}], "container": {"image": "i"}});
         assert_eq!(sort(&image).as_deref(), Some("a service with the image i"));
         assert_eq!(sort(&json!({})).as_deref(), Some("a service without a container"));
-        let (secrets, command) = (["a", "b", "a"].map(str::to_owned), "c");
-        let described = Described {
-            name: None,
-            description: None,
-            agent: "w",
-            secrets: &secrets,
-            port: 1,
-            folder: "/w/x",
-            command,
-        };
+        let about =
+            About { secrets: ["a", "b", "a"].map(str::to_owned).to_vec(), ..About::default() };
+        let described =
+            Described { about: &about, agent: "w", port: 1, folder: "/w/x", command: "c" };
         let service = described.service();
         assert!(has_files_in(&service, "/w/x") && !has_files_in(&service, "/w"));
         assert_eq!(service["container"]["secrets"], json!(["a", "b"]));
