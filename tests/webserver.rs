@@ -113,6 +113,10 @@ fn what_cannot_be_added_leaves_everything_as_it_is() {
         &["--path", "/x", "--static", " "],
         &["--path", "/x", "--static", "public", "-m", "GET"],
         &["--path", "/x", "--python", "handlers"],
+        &["--path", "/x{", "--python", "new/a.py"],
+        &["--path", "/x?y", "--python", "new/a.py"],
+        &["--path", "/x", "--python", "new/a.py", "-m", "*", "-m", "get"],
+        &["--path", "/assets/", "--static", "public"],
     ] {
         run(&sandbox, 2, &[&["add"], words].concat());
         run(
@@ -121,6 +125,22 @@ fn what_cannot_be_added_leaves_everything_as_it_is() {
             &[&["add", "-f", "new/r.yaml"], &words[..2], &["--python", "x.txt"]].concat(),
         );
     }
+    // What could not be deployed from here is not written.
+    for name in ["../x.py", "../handlers/home.py", "a/../../x.py"] {
+        let words = ["webserver", "add", "-f", "../webserver.yaml", "--path", "/x"];
+        let name = format!("/{name}");
+        let mut command = sandbox.command(&[&words[..], &["--python", &name]].concat());
+        let ran = Run::of(command.current_dir(sandbox.path("public")).output().unwrap());
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(".py is not below the current folder"), "{}", ran.stderr);
+    }
+    assert!(!sandbox.path("x.py").exists());
+    // One of the two files cannot be written, so neither is.
+    let both = |file: &str, handler: &str| {
+        run(&sandbox, 1, &["add", "--path", "/x", "--python", handler, "-f", file])
+    };
+    both("/proc/r.yaml", "/new/a.py");
+    both("new/r.yaml", "/public/index.html/a.py");
     assert!(!sandbox.path("new").exists());
     assert_eq!(read(&sandbox, "webserver.yaml"), ROUTES);
     // A link of a checkout is not written through, wherever it leads.
@@ -232,6 +252,31 @@ fn what_is_wrong_is_told_with_its_place() {
     sandbox.write("webserver.yaml", hidden);
     let told = run(&sandbox, 0, &["check", "--no-import"]).stderr;
     assert!(told.contains("warning: webserver.yaml:5:4: / has a static route, too"), "{told}");
+    let spec = ["spec", "--no-import", "--agent-name", "w", "--website-path", "/w"];
+    for (routes, told) in [
+        ("- {path: \"/x{\", static: public}\n", "r.yaml:4:4: `path` has a brace"),
+        ("- {path: /b, python: h.py, methods: [\"*\", GET]}\n", "r.yaml:4:28: `methods` has *"),
+        ("- {path: /b, python: h.py, methods: [G T]}\n", "the method \"G T\" is no HTTP method"),
+        (
+            "- {path: /s, static: public/index.html}\n- {path: /s/, static: public}\n",
+            "r.yaml:5:4: /s/ has a static file already",
+        ),
+    ] {
+        sandbox.write("r.yaml", &format!("kind: WebServer\nversion: v1\nroutes:\n{routes}"));
+        for words in [
+            &["check", "--no-import"][..],
+            &spec,
+            &[&["deploy", "--room", "r"], &spec[1..]].concat(),
+            &["add", "--path", "/n", "--static", "public"],
+        ] {
+            let seen = run(&sandbox, 2, &[words, &["-f", "r.yaml"]].concat()).stderr;
+            let told = if words[0] == "add" { told.rsplit(": ").next().unwrap() } else { told };
+            assert!(seen.contains(told), "{words:?}: {seen}");
+        }
+    }
+    sandbox.write("r.yaml", "kind: WebServer\nversion: v1\nroutes:\n");
+    let told = run(&sandbox, 2, &["add", "--path", "/n", "--static", "public", "-f", "r.yaml"]);
+    assert!(told.stderr.contains("hint: write `routes: []`"), "{}", told.stderr);
 }
 
 #[test]
@@ -240,5 +285,7 @@ fn websites_are_not_served_in_rooms_yet() {
     let told = run(&sandbox, 1, &["join", "--room", "r", "--agent-name", "w", "--watch"]);
     assert!(told.stderr.starts_with("error: this program serves no websites in rooms yet\n"));
     assert_eq!(told.stdout, "");
+    let group = run(&sandbox, 0, &["--help"]).stdout;
+    assert!(group.lines().any(|line| line.contains("join ") && line.contains("(not here yet)")));
     assert!(run(&sandbox, 0, &["join", "--help"]).stdout.contains("--token-from-env"));
 }

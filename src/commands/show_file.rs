@@ -8,6 +8,7 @@ use super::plan::print;
 use super::saved_plan::{Shown, read_shown};
 use crate::apply::execute::{Outcome, Report};
 use crate::error::{Error, Result};
+use crate::listed::counted;
 use crate::output::{self, Format};
 use crate::plan::Plan;
 use crate::plan::document::{PlanDocument, TOOL};
@@ -82,7 +83,11 @@ fn show_plan(plan: &Plan, format: Format) -> Result<()> {
 
 /// Shows the plan of a report, the outcome of each operation, and why the run failed, if it did.
 fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Result<()> {
-    let ReportDocument { plan, outcomes, restarts, error } = report;
+    let ReportDocument { plan, outcomes, restarts, files, error } = report;
+    if !files.is_empty() {
+        let uploaded = files.iter().filter(|file| file.uploaded).count();
+        output::value(&format!("uploaded: {uploaded} of {}", counted(files.len(), "file")));
+    }
     if let Some(document) = plan {
         tell_origin(&document);
         let plan = document.restored().map_err(&broken)?;

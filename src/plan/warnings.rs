@@ -106,6 +106,12 @@ fn publishers<'a>(
     publishers
 }
 
+/// What is said of two objects that publish the same port in one room.
+#[must_use]
+pub fn both_publish(first: &Key, second: &Key, port: &str) -> String {
+    format!("{first} and {second} both publish port {port} in one room")
+}
+
 /// The objects that publish the same port in one room. There is no note about two that are not
 /// declared here.
 fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
@@ -123,7 +129,7 @@ fn collisions(port: &str, publishers: &Publishers<'_>) -> Vec<String> {
         {
             // Only now, because a place may have to be searched in the text.
             let place = declared.origin.place();
-            notes.push(format!("{other} and {key} both publish port {port} in one room ({place})"));
+            notes.push(format!("{} ({place})", both_publish(other, key, port)));
         }
         first.entry(room).or_insert(publisher);
     }

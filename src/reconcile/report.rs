@@ -22,6 +22,9 @@ pub struct ReportDocument {
     /// are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Restart>,
+    /// The files that were to be copied into a room, in their order; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileDocument>,
     /// Why not everything was done, if so.
     pub error: Option<Failure>,
 }
@@ -36,6 +39,15 @@ pub struct OutcomeDocument {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+/// A file that was to be copied into a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileDocument {
+    /// Its path in the room.
+    pub path: String,
+    /// Whether it is there as it is here.
+    pub uploaded: bool,
 }
 
 impl ReportDocument {

@@ -29,7 +29,7 @@ use writing::Mode;
 
 pub use foreseen::foresee_form;
 pub use reading::{find, listed, look_up, no_list, show};
-pub use writing::{DeclareArgs, DryRunArgs, WriteArgs, Writing};
+pub use writing::{DeclareArgs, DryRunArgs, Kept, WriteArgs, Writing};
 
 mod foreseen;
 mod manifest;

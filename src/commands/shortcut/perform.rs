@@ -33,7 +33,9 @@ impl Shortcut {
         let listeners = Listeners { progress: &progress, journal: None };
         let report =
             execute(&connection.client, plan, BTreeMap::new(), &options, listeners).await?;
-        if let Some(path) = &args.report {
+        if let Some(kept) = &args.kept {
+            kept.add(plan, &report);
+        } else if let Some(path) = &args.report {
             output::write_json(path, &ReportDocument::of(plan, &report))?;
         }
         let code = report.outcomes.first().and_then(Outcome::refused_with);

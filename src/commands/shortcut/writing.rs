@@ -1,8 +1,12 @@
 //! How a shortcut is run: to perform it, or to see what it would do.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::apply::execute::{Outcome, Report};
 use crate::commands::own_inputs::written_file;
+use crate::plan::Plan;
+use crate::reconcile::report::ReportDocument;
 
 /// Arguments of every command that writes anything.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -20,6 +24,43 @@ pub struct WriteArgs {
     /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE", value_parser = written_file(), help_heading = "Writing")]
     pub report: Option<PathBuf>,
+    /// Where the result is kept instead, for a command that writes several objects and has one
+    /// report of them.
+    #[arg(skip)]
+    pub kept: Option<Kept>,
+}
+
+/// The plans of several writes, and what became of them.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(Arc<Mutex<(Plan, Vec<Outcome>)>>);
+
+impl Kept {
+    /// Adds a plan that was performed.
+    pub fn add(&self, plan: &Plan, report: &Report) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (whole, outcomes) = &mut *kept;
+        let mut plan = plan.clone();
+        let operations = std::mem::take(&mut whole.operations);
+        plan.operations.splice(0..0, operations);
+        plan.projects.append(&mut whole.projects);
+        *whole = plan;
+        outcomes.extend(report.outcomes.iter().cloned());
+    }
+
+    /// The report of all of them.
+    #[must_use]
+    pub fn report(&self) -> ReportDocument {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (plan, outcomes) = &*kept;
+        match outcomes.is_empty() {
+            true => ReportDocument::default(),
+            false => {
+                let mut report = Report::not_started(0);
+                report.outcomes.clone_from(outcomes);
+                ReportDocument::of(plan, &report)
+            }
+        }
+    }
 }
 
 /// The same, for objects that a manifest can declare.

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::FileArgs;
 use super::file::{RoutesFile, Unread, expanded};
-use super::init::{create, text};
+use super::init::text;
 use super::python::{self, Checking, Handler};
 use super::source::{self, shown};
+use super::together::Together;
 use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Context, Error, Result};
 use crate::kinds::agents::webserver::handler::SCAFFOLD;
@@ -143,6 +144,32 @@ fn new(given: &Path) -> Result<RoutesFile> {
     RoutesFile::of(given, path, text())
 }
 
+impl Wanted {
+    /// Writes the file, and with it a handler, unless that is there. Both are written, or neither.
+    ///
+    /// # Errors
+    ///
+    /// The system's; somebody else has changed the file meanwhile.
+    fn write(&self, handler: Option<(&Path, &str)>) -> Result<()> {
+        let mut together = Together::default();
+        let Self { file, before, is_new } = self;
+        let failed = || format!("failed to write {}", file.shown());
+        let draft = match is_new {
+            true => together.begin(&file.path, file.body()).context(failed)?,
+            false => file.begin(before)?,
+        };
+        if let Some((path, shown)) = handler {
+            together.create(path, SCAFFOLD, shown)?;
+        }
+        match is_new {
+            true => together.end(draft, &file.path).context(failed)?,
+            false => file.end(draft, before)?,
+        }
+        together.keep();
+        Ok(())
+    }
+}
+
 /// Runs `webserver add`.
 ///
 /// # Errors
@@ -152,37 +179,50 @@ pub fn run(args: &AddArgs) -> Result<ExitCode> {
     let route = args.route()?;
     let here = source::here()?;
     let given = &args.file.file;
-    let Wanted { file, before, is_new } = added(given, &route)?;
+    let wanted = added(given, &route)?;
+    let file = &wanted.file;
     let path = source::place(route.source.path(), file.folder(), &here);
     let told = shown(&path, &here);
     let is_there = path.symlink_metadata().is_ok();
     let is_python = matches!(route.source, Source::Python { .. });
     refuse_outside(&expanded(given))?;
+    refuse_elsewhere(&path, &here)?;
+    let found = source::placed(file, &here);
+    if let Some(clash) = source::clashes(file, &found).into_iter().next() {
+        return Err(Error::usage(clash.message).hint("give one of them another path"));
+    }
     if is_python && !is_there {
         refuse_outside(&path)?;
     }
     if is_python && is_there {
         check(&path, &here)?;
     }
-    if is_python && !is_there {
-        create(&path, SCAFFOLD).context(|| format!("failed to write {told}"))?;
+    let handler = (is_python && !is_there).then_some((path.as_path(), told.as_str()));
+    wanted.write(handler)?;
+    if handler.is_some() {
         output::note(&format!("created {told}, a handler to begin with"));
     }
-    if is_new {
-        let failed = || format!("failed to write {}", given.display());
-        create(&file.path, file.body()).context(failed)?;
+    if wanted.is_new {
         output::note(&format!("created {}", given.display()));
-    } else {
-        file.replace(&before)?;
     }
     output::note(&format!("added route: {} -> {}", route.path, route.source.path()));
     if !is_python && !is_there {
         output::note(&format!("note: there is no {told} yet"));
     }
-    for hidden in source::hidden(&file) {
-        output::warning(&hidden.to_string());
-    }
+    source::warn_of_hidden(file, &found);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a source that could not be deployed from here.
+fn refuse_elsewhere(path: &Path, here: &Path) -> Result<()> {
+    let told = shown(path, here);
+    if let Some((told, hint)) = source::outside(path, here) {
+        return Err(Error::usage(told).hint(hint));
+    }
+    match path.canonicalize() {
+        Ok(real) if !real.starts_with(here) => Err(Error::usage(source::leaving(&told))),
+        _ => Ok(()),
+    }
 }
 
 /// Checks a handler that is there by its syntax.
@@ -191,7 +231,7 @@ fn check(path: &Path, here: &Path) -> Result<()> {
         return Err(Error::usage(format!("{} is a folder, not a file", shown(path, here))));
     }
     let handlers = [Handler { path: path.to_owned(), at: None }];
-    let how = Checking { app_dir: None, is_strict: true, here };
+    let how = Checking { app_dir: None, imports: false, here };
     let problems: Vec<_> =
         python::checked(&handlers, how)?.wrong.into_iter().map(|it| it.1).collect();
     match problems.is_empty() {

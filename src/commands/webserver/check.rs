@@ -1,5 +1,6 @@
 //! `webserver check`: what a routes file says, and whether all of it is there.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::file::RoutesFile;
@@ -30,24 +31,24 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     let file = RoutesFile::read(&args.file.file)?;
     let app_dir = source::app_dir(args.handlers.app_dir.as_deref(), &file, &here)?;
     let found = source::find(&file, &here)?;
-    let app_dir = (!args.handlers.no_import).then_some(app_dir.as_path());
-    let how = Checking { app_dir, is_strict: false, here: &here };
+    let how = Checking { app_dir: Some(&app_dir), imports: !args.handlers.no_import, here: &here };
     site::check_handlers(&file, &found, how)?;
-    output::data(&told(&file, &found));
+    source::warn_of_hidden(&file, &found);
+    output::data(&told(&file, &found, &here));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The routes, those with files before those with handlers.
-fn told(file: &RoutesFile, found: &[Found<'_>]) -> String {
+fn told(file: &RoutesFile, found: &[Found<'_>], here: &Path) -> String {
     let (python, fixed): (Vec<_>, Vec<_>) = found.iter().partition(|it| it.is_python());
     let mut told = format!(
         "Routes file is valid: {}\n  static routes: {}\n  python routes: {}\n",
-        visible::line(&file.path.display().to_string()),
+        visible::line(&source::shown(&file.path, here)),
         fixed.len(),
         python.len()
     );
     for it in fixed.into_iter().chain(python) {
-        let path = it.path.display().to_string();
+        let path = source::shown(&it.path, here);
         let line = match &it.route.source {
             Source::Python { methods, .. } => {
                 format!("  {} [{}] -> python:{path}", it.route.path, methods.join(","))

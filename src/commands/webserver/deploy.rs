@@ -1,22 +1,25 @@
 //! `webserver deploy`: everything is checked before anything is written; then the files go into the
 //! room, the service is created or changed, and the domain leads to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::around::Around;
+use super::sending::Sending;
 use super::site::{Site, SiteArgs};
-use super::upload::{Content, Upload};
+use super::source;
+use super::there::Folder;
+use super::upload::Upload;
 use crate::commands::address::Address;
 use crate::commands::option_values::{room, text_change};
 use crate::commands::own_inputs::Written;
 use crate::commands::room::entering::Entering;
-use crate::commands::room::storage;
 use crate::commands::route::Route;
 use crate::commands::service::deploy::{self, Deployment, Namesake};
-use crate::commands::shortcut::{Shortcut, Writing, look_up};
+use crate::commands::shortcut::{Kept, Shortcut, Writing, look_up};
 use crate::commands::signals;
 use crate::connection::Connection;
 use crate::error::{Class, Context, Error, Result};
@@ -26,13 +29,14 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::listed::{counted, few, word};
 use crate::output;
+use crate::reconcile::events::Failure;
 use crate::room::client::Room;
 use crate::visible;
 
 /// Arguments of `webserver deploy`.
 #[derive(Debug, clap::Args)]
 #[command(
-    mut_arg("report", |it| it.help("Also write the result of the service as JSON to this file")),
+    mut_arg("report", |it| it.help("Also write what was done as JSON to this file")),
     after_help = "All files are uploaded each time. Those that are gone here stay in the room, and modules that\nhandlers import are not uploaded."
 )]
 pub struct DeploySiteArgs {
@@ -44,6 +48,9 @@ pub struct DeploySiteArgs {
     /// The domain; it must not lead to another room
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<String>,
+    /// Upload hidden files of static folders, too, such as .env, which everybody can read then
+    #[arg(long)]
+    allow_hidden: bool,
     #[command(flatten)]
     how: deploy::DeployArgs,
 }
@@ -53,7 +60,8 @@ impl DeploySiteArgs {
     ///
     /// # Errors
     ///
-    /// There is no room; the domain is none; as [`SiteArgs::prepare`]; a report that would overwrite a file of the site.
+    /// There is no room; the domain is none; as [`SiteArgs::prepare`]; a report that would overwrite
+    /// a file of the site; hidden files.
     pub fn prepare(&self) -> Result<Site> {
         self.room()?;
         if let Some(domain) = &self.domain {
@@ -66,10 +74,33 @@ impl DeploySiteArgs {
         }
         let site = self.site.prepare()?;
         let path = self.how.declare.write().report.as_deref();
-        let own = site.uploads.iter().filter_map(|upload| upload.path().map(Path::to_owned));
-        let files: Vec<PathBuf> = own.chain([site.file.clone()]).collect();
+        let own = site.uploads.files.iter().filter_map(Upload::local);
+        let own = own.map(|local| local.real.clone());
+        let others = site.modules.iter().chain([&site.file]).cloned();
+        let files: Vec<PathBuf> = own.chain(others).collect();
         Written { option: "--report", path }.keeps(&[], &files)?;
+        // Which modules there are is not known without Python.
+        if let Some(path) = path.filter(|path| source::is_python(path) && path.exists()) {
+            let told = format!("--report would overwrite the Python file {}", path.display());
+            return Err(Error::new(Class::Refused, told).hint("give another file with --report"));
+        }
+        self.refuse_hidden(&site)?;
         Ok(site)
+    }
+
+    /// Refuses hidden files in static folders, or warns of them if they are wanted.
+    fn refuse_hidden(&self, site: &Site) -> Result<()> {
+        let hidden = site.uploads.files.iter().filter(|upload| upload.is_hidden);
+        let hidden: Vec<_> = hidden.map(|upload| visible::line(&upload.name)).collect();
+        if hidden.is_empty() {
+            return Ok(());
+        }
+        let told = format!("everybody could read what is hidden here: {}", few(hidden));
+        if self.allow_hidden {
+            output::warning(&told);
+            return Ok(());
+        }
+        Err(Error::usage(told).hint("take it out of the static folder, or add --allow-hidden"))
     }
 
     fn room(&self) -> Result<String> {
@@ -92,11 +123,6 @@ pub async fn run(args: DeploySiteArgs, site: Site) -> Result<ExitCode> {
     let room = args.room()?;
     if let Some(domain) = &args.domain {
         Route::warn(domain);
-    }
-    let hidden = site.uploads.iter().filter(|upload| upload.is_hidden());
-    let hidden: Vec<&String> = hidden.map(|upload| &upload.name).collect();
-    if !hidden.is_empty() {
-        output::warning(&format!("what is hidden here is served there: {}", few(hidden)));
     }
     let spec: ServiceSpec = serde_json::from_value(site.service.clone())
         .context(|| "failed to describe the service".to_owned())?;
@@ -122,19 +148,21 @@ struct Domain {
     shortcut: Shortcut,
     /// Whether it leads to the port already.
     is_there: bool,
-    /// What is said when it does.
+    /// Its name, and the port of the room that it leads to until now, if it is another one.
+    from: Option<(String, String)>,
+    /// What is said when it leads there.
     told: String,
 }
 
 impl Deploying<'_> {
     async fn run(&self) -> Result<ExitCode> {
-        let domain = self.domain().await?;
         let declare = &self.args.how.declare;
         if declare.as_manifest() {
+            let domain = self.foreseen().await?;
             self.declare(domain).await?;
         } else if declare.is_dry() {
-            self.service.check(self.connection).await?;
-            self.tell_files();
+            let domain = self.foreseen().await?;
+            self.tell_files().await?;
             self.service.write(self.connection, declare).await?;
             match domain {
                 Some(domain) if domain.is_there => output::note(&domain.told),
@@ -142,33 +170,54 @@ impl Deploying<'_> {
                 None => {}
             }
         } else {
-            self.service.check(self.connection).await?;
-            self.write(domain).await?;
+            self.write().await?;
             self.service.wait(self.connection, &self.args.how).await?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Uploads the files, writes the service and then the domain.
-    async fn write(&self, domain: Option<Domain>) -> Result<()> {
+    /// Checks what is on the platform, tells what becomes of it, and finds out what becomes of the
+    /// domain.
+    async fn foreseen(&self) -> Result<Option<Domain>> {
+        let domain = self.domain().await?;
+        self.service.check(self.connection).await?;
+        let name = &self.service.spec.metadata.name;
+        let around = Around::look(self.connection, self.room, name).await?;
+        around.tell(self.site);
+        if let Some((name, port)) = domain.as_ref().and_then(|domain| domain.from.as_ref()) {
+            around.tell_moved(name, port);
+        }
+        Ok(domain)
+    }
+
+    /// Uploads the files, writes the service and then the domain, and reports that.
+    async fn write(&self) -> Result<()> {
+        let kept = Kept::default();
+        let sending = Sending::new(&self.site.folder, &self.site.uploads.files);
+        let written = self.write_all(&kept, &sending).await;
+        if let Some(path) = &self.args.how.declare.write().report {
+            let mut report = kept.report().because(written.as_ref().err().map(Failure::of));
+            report.files = sending.documents();
+            output::write_json(path, &report)?;
+        }
+        written
+    }
+
+    async fn write_all(&self, kept: &Kept, sending: &Sending<'_>) -> Result<()> {
         let stop = signals::cancelling(&signals::STOP)?;
-        self.upload(&stop).await?;
-        let total = counted(self.site.uploads.len(), "file");
-        let folder = visible::line(&self.site.folder);
-        output::note(&format!("uploaded {total} to {folder} in the room {}", self.room));
-        let declare = &self.args.how.declare;
+        let domain = self.foreseen().await?;
+        self.upload(sending, &stop).await?;
+        let mut plain = self.args.how.declare.write().clone();
+        plain.kept = Some(kept.clone());
         let writing = async {
             refuse_stopped(&stop)?;
-            self.service.write(self.connection, declare).await
+            self.service.write(self.connection, &plain).await
         };
         writing.await.map_err(|error| {
             partly("the files were uploaded; the service and the domain are as they were", error)
         })?;
-        let Some(Domain { shortcut, is_there, told }) = domain else { return Ok(()) };
+        let Some(Domain { shortcut, is_there, told, .. }) = domain else { return Ok(()) };
         if !is_there {
-            // The report is about the service.
-            let mut plain = declare.write().clone();
-            plain.report = None;
             let writing = async {
                 refuse_stopped(&stop)?;
                 shortcut.run(self.connection, &plain).await
@@ -196,7 +245,7 @@ impl Deploying<'_> {
             let document = json!({"metadata": {}, "room": room, "port": port});
             let shortcut = Shortcut::create(KindName::Route, project, &name, &document);
             let told = format!("created route: {to}");
-            return Ok(Some(Domain { shortcut, is_there: false, told }));
+            return Ok(Some(Domain { shortcut, is_there: false, from: None, told }));
         };
         let text = |field: &str| observed.fields.get(field).and_then(Tree::as_str);
         if text("room") != Some(room) {
@@ -214,8 +263,11 @@ impl Deploying<'_> {
             false => format!("updated route: {to}"),
         };
         let changes = text_change("port", Some(&port)).into_iter().collect();
-        let shortcut = Shortcut::change(KindName::Route, project, &name, changes).of(observed);
-        Ok(Some(Domain { shortcut, is_there, told }))
+        let shortcut = Shortcut::change(KindName::Route, project, &name, changes);
+        let before = text("port").filter(|_| !is_there).map(str::to_owned);
+        let from = before.map(|port| (name.clone(), port));
+        let shortcut = shortcut.of(observed);
+        Ok(Some(Domain { shortcut, is_there, from, told }))
     }
 
     /// Prints the documents that declare what would be written.
@@ -230,7 +282,7 @@ impl Deploying<'_> {
             output::exactly("---\n");
             domain.shortcut.run(self.connection, declare).await?;
         }
-        let files = counted(self.site.uploads.len(), "file");
+        let files = counted(self.site.uploads.files.len(), "file");
         output::note(&format!(
             "note: a manifest declares no files of a room; without --as-manifest, {files} would be uploaded"
         ));
@@ -238,61 +290,61 @@ impl Deploying<'_> {
     }
 
     /// Prints which files would be uploaded.
-    fn tell_files(&self) {
-        let files = counted(self.site.uploads.len(), "file");
+    async fn tell_files(&self) -> Result<()> {
+        let uploads = &self.site.uploads.files;
+        let sending = Sending::new(&self.site.folder, uploads);
+        let files = counted(uploads.len(), "file");
         let mut told = format!("Would upload {files} to the room {}:\n", visible::line(self.room));
-        for upload in &self.site.uploads {
-            told += &format!("  {}\n", visible::line(&self.line(upload)));
+        for upload in uploads {
+            told += &format!("  {}\n", visible::line(&sending.line(upload)));
         }
+        let there = self.inside(async |room| self.look(room).await).await?;
         output::data(&(told + "\n"));
+        there.tell_left();
+        Ok(())
     }
 
-    fn line(&self, upload: &Upload) -> String {
-        format!("{} -> {}", upload.name, self.path(upload))
+    /// Looks at what is in the room, and refuses what is in the way there.
+    async fn look(&self, room: &Room) -> Result<Folder<'_>> {
+        let Site { folder, uploads, .. } = self.site;
+        let there = Folder::look(room, self.room, folder, uploads).await?;
+        there.refuse().map(|()| there)
     }
 
-    fn path(&self, upload: &Upload) -> String {
-        format!("{}/{}", self.site.folder, upload.name)
-    }
-
-    /// Uploads all files.
-    async fn upload(&self, stop: &CancellationToken) -> Result<()> {
+    /// Does something in the room.
+    async fn inside<T>(&self, act: impl AsyncFnOnce(&Room) -> Result<T>) -> Result<T> {
         let entering = Entering::ask(self.connection, self.room).await?;
         let (room, incoming) = entering.enter(&self.args.how.platform).await?;
         // Nobody listens to what the room tells besides.
         drop(incoming);
-        let mut count = 0;
-        let uploaded = async {
-            for upload in &self.site.uploads {
-                self.one(&room, upload).await?;
-                count += 1;
-                output::note(&self.line(upload));
-            }
-            Ok(())
-        };
-        let uploaded = match stop.run_until_cancelled(uploaded).await {
-            Some(uploaded) => uploaded,
-            None => Err(Error::failed("stopped")),
-        };
+        let done = act(&room).await;
         room.leave().await;
-        uploaded.map_err(|error| match count {
+        done
+    }
+
+    /// Uploads all files.
+    async fn upload(&self, sending: &Sending<'_>, stop: &CancellationToken) -> Result<()> {
+        let total = counted(self.site.uploads.files.len(), "file");
+        let sent = self.inside(async |room| {
+            let sent = stop.run_until_cancelled(async {
+                let there = self.look(room).await?;
+                sending.send(room).await.map(|()| there)
+            });
+            sent.await.unwrap_or_else(|| Err(Error::failed("stopped")))
+        });
+        let there = sent.await.map_err(|error| match sending.count() {
             0 => error,
             count => {
-                let total = counted(self.site.uploads.len(), "file");
                 let done = format!(
                     "{count} of {total} were uploaded; the service and the domain are as they were"
                 );
                 partly(&done, error)
             }
-        })
-    }
-
-    async fn one(&self, room: &Room, upload: &Upload) -> Result<()> {
-        let to = self.path(upload);
-        match &upload.content {
-            Content::Of(path) => storage::upload(room, path, &to).await,
-            Content::Text(text) => storage::upload_text(room, text, &to).await,
-        }
+        })?;
+        let folder = visible::line(&self.site.folder);
+        output::note(&format!("uploaded {total} to {folder} in the room {}", self.room));
+        there.tell_left();
+        Ok(())
     }
 }
 

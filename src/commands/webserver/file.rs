@@ -1,7 +1,7 @@
 //! The routes file: read whole, with the place of everything in it.
 
 use std::borrow::Cow;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::bounded;
@@ -11,6 +11,7 @@ use crate::kinds::path::FieldPath;
 use crate::manifest::located::locate;
 use crate::manifest::source::{Source, with_line_feeds};
 use crate::manifest::yaml::{self, Node};
+use crate::whole_file::Draft;
 
 /// The largest routes file, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -119,6 +120,11 @@ impl RoutesFile {
         &self.source.folder
     }
 
+    /// The path as it was given.
+    pub fn shown(&self) -> &str {
+        &self.source.name
+    }
+
     /// The text without the mark at its start, to be changed.
     pub fn body(&self) -> &str {
         self.text.strip_prefix(MARK).unwrap_or(&self.text)
@@ -134,18 +140,36 @@ impl RoutesFile {
         Self::of(Path::new(&self.source.name), self.path.clone(), format!("{mark}{body}"))
     }
 
-    /// Writes the file in the place of another one, unless that one has changed.
+    /// Begins to write the file in the place of another one, unless that one has changed.
     ///
     /// # Errors
     ///
     /// It changed; the system's.
-    pub fn replace(&self, before: &Self) -> Result<()> {
+    pub fn begin(&self, before: &Self) -> Result<Draft> {
         let failed = || format!("failed to write {}", self.source.name);
-        if bounded::text(&self.path, LIMIT).context(failed)? != before.text {
-            let told = format!("{} was changed by somebody else meanwhile", self.source.name);
-            return Err(Error::failed(told).hint("run the same command again"));
+        before.refuse_changed()?;
+        let draft = Draft::like(&self.path).context(failed)?;
+        draft.file().write_all(self.text.as_bytes()).context(failed)?;
+        Ok(draft)
+    }
+
+    /// Puts what was begun in the place of another one, unless that one has changed.
+    ///
+    /// # Errors
+    ///
+    /// It changed; the system's.
+    pub fn end(&self, draft: Draft, before: &Self) -> Result<()> {
+        before.refuse_changed()?;
+        draft.replace(&self.path).context(|| format!("failed to write {}", self.source.name))
+    }
+
+    fn refuse_changed(&self) -> Result<()> {
+        let now = bounded::text(&self.path, LIMIT);
+        if now.context(|| format!("failed to write {}", self.source.name))? == self.text {
+            return Ok(());
         }
-        crate::whole_file::write(&self.path, self.text.as_bytes()).context(failed)
+        let told = format!("{} was changed by somebody else meanwhile", self.source.name);
+        Err(Error::failed(told).hint("run the same command again"))
     }
 
     /// A problem of what stands at a path, with its place.

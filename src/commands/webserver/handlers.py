@@ -14,6 +14,16 @@ told = open(asked["told"], "w", encoding="utf-8")
 os.dup2(2, 1)
 
 
+if not asked["imports"]:
+    # What is only parsed needs no more memory than this.
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    except (ImportError, OSError, ValueError):
+        pass
+
+
 def tell(**what):
     told.write(json.dumps(what) + "\n")
     told.flush()
@@ -52,7 +62,7 @@ def by_syntax(path):
         line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
         return dict(what="syntax", line=line, column=column, message=plain(error.msg))
     except (ValueError, RecursionError, MemoryError) as error:
-        return dict(what="syntax", line=1, column=1, message=plain(error or type(error).__name__))
+        return dict(what="syntax", line=1, column=1, message=plain(str(error) or type(error).__name__))
     given = [name for statement in body for name in bound(statement)]
     if "METHOD" in given or "METHODS" in given:
         return dict(what="methods")
@@ -93,15 +103,53 @@ def by_import(number, path):
     return dict(what="fine" if callable(module.handler) else "uncallable")
 
 
-def used():
-    """The files of modules below the folder that handlers import from."""
+def is_own(file):
+    """Whether a file is below the folder that handlers import from, and no package's."""
     below = os.path.join(os.path.realpath(asked["app_dir"]), "")
+    return file.startswith(below) and not any(
+        name in file for name in ("/site-packages/", "/dist-packages/")
+    )
+
+
+def loaded():
+    """The files of modules that were imported."""
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    real = [os.path.realpath(file) for file in files if isinstance(file, str)]
-    own = [os.path.realpath(file) for file in asked["files"]]
-    is_package = lambda file: "/site-packages/" in file or "/dist-packages/" in file
-    found = {it for it in real if it.startswith(below) and not is_package(it)}
-    return sorted(plain(it) for it in found.difference(own))
+    return {os.path.realpath(file) for file in files if isinstance(file, str)}
+
+
+def modules_in(path):
+    """The files of modules that a file names, below the folder that handlers import from."""
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read(1 << 20), filename=path)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(it.name for it in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.update("%s.%s" % (node.module, it.name) for it in node.names)
+    found = set()
+    for name in names:
+        place = asked["app_dir"]
+        for part in name.split("."):
+            place = os.path.join(place, part)
+            for file in (os.path.join(place, "__init__.py"), place + ".py"):
+                if os.path.isfile(file):
+                    found.add(os.path.realpath(file))
+                    break
+    return found
+
+
+def named():
+    """The same for all handlers, and for what they name."""
+    found, waiting = set(), list(asked["files"])
+    while waiting and len(found) < 10000:
+        new = {it for it in modules_in(waiting.pop()) if is_own(it)} - found
+        found |= new
+        waiting.extend(sorted(new))
+    return found
 
 
 tell(what="ready")
@@ -109,5 +157,7 @@ for number, path in enumerate(asked["files"]):
     found = by_syntax(path)
     is_imported = asked["imports"] and found["what"] != "syntax"
     tell(what="seen", syntax=found, imported=by_import(number, path) if is_imported else None)
-if asked["imports"]:
-    tell(what="used", files=used())
+if asked["app_dir"]:
+    own = {os.path.realpath(file) for file in asked["files"]}
+    all_of_them = {it for it in named() | (loaded() if asked["imports"] else set()) if is_own(it)}
+    tell(what="used", files=sorted(plain(it) for it in all_of_them - own))

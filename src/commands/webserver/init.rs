@@ -1,17 +1,17 @@
 //! `webserver init`: a routes file to begin with.
 
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::file::expanded;
+use super::together::Together;
 use super::{FILE, FileArgs};
 use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Context, Error, Result};
 use crate::kinds::agents::webserver::{HOST, PORT};
 use crate::listed::word;
 use crate::output;
-use crate::whole_file::{self, Draft};
+use crate::whole_file;
 
 /// Arguments of `webserver init`.
 #[derive(Debug, clap::Args)]
@@ -44,20 +44,6 @@ pub fn text() -> String {
     format!("kind: WebServer\nversion: v1\nhost: {HOST}\nport: {PORT}\nroutes: []\n")
 }
 
-/// Writes a file that is not there yet, with its folders.
-///
-/// # Errors
-///
-/// It is there; the system's.
-pub fn create(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    let draft = Draft::with_mode(path, 0o666)?;
-    draft.file().write_all(text.as_bytes())?;
-    draft.create(path)
-}
-
 /// Runs `webserver init`.
 ///
 /// # Errors
@@ -77,12 +63,18 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
             let what = if about.is_dir() { "a folder" } else { "not a file" };
             return Err(Error::failed(format!("{shown} is {what}, and stays as it is")));
         }
-        _ => create(&path, &text()).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => {
-                Error::failed(format!("{shown} exists")).hint("add --force to write over it")
-            }
-            _ => Error::failed(failed()).because(error),
-        })?,
+        _ => {
+            let mut together = Together::default();
+            let begun = together.begin(&path, &text());
+            begun.and_then(|draft| together.end(draft, &path)).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::AlreadyExists => Error::failed(format!("{shown} exists"))
+                        .hint("add --force to write over it"),
+                    _ => Error::failed(failed()).because(error),
+                }
+            })?;
+            together.keep();
+        }
     }
     output::note(&format!("created {shown}"));
     let option = match args.file.file.to_str() {

@@ -3,19 +3,24 @@
 //! | module | holds |
 //! |---|---|
 //! | `add` | a route is added to the file, and nothing else in it changes |
+//! | `around` | what else is on the platform |
 //! | `check` | what the file says, and whether all of it is there |
 //! | `deploy` | files, service and domain, one after the other |
 //! | `file` | the file, read with its places |
 //! | `init` | a file to begin with |
 //! | `python` | whether handlers can be loaded, as Python says it |
+//! | `sending` | files on their way into the room |
 //! | `site` | what `spec` and `deploy` have in common: the service |
 //! | `source` | where the sources of routes are |
+//! | `there` | what is in the room already |
+//! | `together` | new files that are written together, or not at all |
 //! | `upload` | what goes into the room |
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueHint;
+use secrecy::SecretString;
 
 use self::site::SiteArgs;
 use super::option_values::warn_of_secret;
@@ -26,13 +31,17 @@ use crate::output;
 use crate::settings::PlatformArgs;
 
 mod add;
+mod around;
 mod check;
 mod deploy;
 mod file;
 mod init;
 mod python;
+mod sending;
 mod site;
 mod source;
+mod there;
+mod together;
 mod upload;
 
 /// Commands of `webserver`.
@@ -44,7 +53,7 @@ pub enum WebserverCommand {
     Init(init::InitArgs),
     /// Add a route to the routes file
     Add(add::AddArgs),
-    /// Join a room, and serve the routes in it
+    /// Join a room, and serve the routes in it (not here yet)
     Join(Box<JoinArgs>),
     /// Print the service that the webserver becomes
     Spec(SpecArgs),
@@ -100,7 +109,7 @@ pub struct JoinArgs {
     token_from_env: Option<String>,
     /// The API key that the token is signed with
     #[arg(long, value_name = "KEY", hide_env_values = true)]
-    key: Option<String>,
+    key: Option<SecretString>,
     #[command(flatten)]
     file: FileArgs,
     /// The folder that Python handlers import from; that of the routes file if absent

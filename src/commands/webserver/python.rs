@@ -25,6 +25,12 @@ const PYTHON: &str = "python3";
 /// What it runs.
 const SCRIPT: &str = include_str!("handlers.py");
 
+/// What to do about code that does not run here.
+const NO_IMPORT: &str = "--no-import checks the syntax alone";
+
+/// How large a handler may be, in bytes. Python needs a few hundred times as much to parse one.
+const MOST: usize = 1024 * 1024;
+
 /// How long all handlers together may take, and how much may be told of them, in bytes.
 const LIMITS: Limits = Limits { time: Duration::from_secs(60), bytes: 4 * 1024 * 1024 };
 
@@ -40,10 +46,10 @@ pub struct Handler {
 /// How handlers are checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Checking<'a> {
-    /// The folder that they import from; none if they are not imported.
+    /// The folder that they import from; none if nobody asks for their modules.
     pub app_dir: Option<&'a Path>,
-    /// Whether the parameters count, and a handler has to be defined where it is.
-    pub is_strict: bool,
+    /// Whether they are imported, which runs their code.
+    pub imports: bool,
     /// The folder that commands are typed in.
     pub here: &'a Path,
 }
@@ -71,8 +77,8 @@ enum Told {
 pub struct Checked {
     /// What is wrong with each of them, by its position.
     pub wrong: Vec<(usize, Problem)>,
-    /// The files of modules that they import from their folder, without links, if they were
-    /// imported.
+    /// The files of modules that they import from their folder, without links, as far as Python
+    /// says so.
     pub modules: Vec<PathBuf>,
 }
 
@@ -87,7 +93,7 @@ pub fn checked(handlers: &[Handler], how: Checking<'_>) -> Result<Checked> {
     }
     for handler in handlers {
         let failed = || format!("failed to read {}", shown(&handler.path, how.here));
-        bounded::bytes(&handler.path, bounded::STANDARD).context(failed)?;
+        bounded::bytes(&handler.path, MOST).context(failed)?;
     }
     let mut seen = match ask(handlers, how)? {
         Some(seen) => seen,
@@ -108,7 +114,7 @@ pub fn checked(handlers: &[Handler], how: Checking<'_>) -> Result<Checked> {
 /// Looks at the text of a handler, without Python.
 fn look(handler: &Handler) -> Result<Told> {
     let failed = || format!("failed to read {}", handler.path.display());
-    let bytes = bounded::bytes(&handler.path, bounded::STANDARD).context(failed)?;
+    let bytes = bounded::bytes(&handler.path, MOST).context(failed)?;
     let syntax = match check(&String::from_utf8_lossy(&bytes)) {
         Ok(()) => Told::Fine,
         Err(Wrong::Syntax { line, column, message }) => Told::Syntax { line, column, message },
@@ -135,16 +141,16 @@ fn ask(handlers: &[Handler], how: Checking<'_>) -> Result<Option<Vec<Told>>> {
         handlers.iter().map(|handler| text(&handler.path)).collect::<Result<_>>()?;
     let asked = json!({
         "files": files,
-        "imports": how.app_dir.is_some(),
+        "imports": how.imports,
         "app_dir": how.app_dir.map(text).transpose()?,
         "told": text(&told)?,
     });
     let mut command = Command::new(PYTHON);
     // What is not imported is not to find anything of its own either.
-    command.args(if how.app_dir.is_some() { &["-B"][..] } else { &["-B", "-I"] });
+    command.args(if how.imports { &["-B"][..] } else { &["-B", "-I"] });
     let given = input(&asked.to_string()).context(|| "failed to write a file".to_owned())?;
     command.args(["-c", SCRIPT]).stdin(given).stderr(Stdio::piped());
-    if how.app_dir.is_some() {
+    if how.imports {
         output::note(
             "note: handlers are imported, which runs their code; with --no-import they are only parsed",
         );
@@ -171,8 +177,9 @@ fn ask(handlers: &[Handler], how: Checking<'_>) -> Result<Option<Vec<Told>>> {
         Err(Ended::Late(time)) => format!("takes longer than {} s", time.as_secs()),
         Err(ended) => format!("made Python end: {ended}"),
     };
-    let told = format!("importing {} {what}", shown(&stopped.path, how.here));
-    Err(Error::usage(told).hint("--no-import checks the syntax alone"))
+    let doing = if how.imports { "importing" } else { "parsing" };
+    let error = Error::usage(format!("{doing} {} {what}", shown(&stopped.path, how.here)));
+    Err(if how.imports { error.hint(NO_IMPORT) } else { error })
 }
 
 /// A text as standard input.
@@ -210,7 +217,6 @@ impl Checking<'_> {
         let deciding = match (&**syntax, imported) {
             (Told::Syntax { .. }, _) => syntax,
             (_, Some(imported)) if *imported != Told::Fine => imported,
-            (_, Some(_)) if !self.is_strict => return None,
             _ => syntax,
         };
         let takes = format!("write `async def {SIGNATURE}`");
@@ -224,23 +230,16 @@ impl Checking<'_> {
                     .hint("its methods are those of the routes file")
             }
             Told::Missing => Problem::new(format!("{shown} has no handler")).hint(takes),
-            Told::Elsewhere if self.is_strict => {
+            Told::Elsewhere => {
                 Problem::new(format!("{shown} does not define its handler itself")).hint(takes)
             }
-            Told::Parameters if self.is_strict => {
+            Told::Parameters => {
                 Problem::new(format!("the handler of {shown} has no parameters room and req"))
                     .hint(takes)
             }
-            Told::Elsewhere => {
-                output::note(&format!(
-                    "note: {shown} has its handler from elsewhere, so it was not checked"
-                ));
-                return None;
-            }
             Told::Uncallable => Problem::new(format!("the handler of {shown} is no function")),
             Told::Failed { message } => {
-                Problem::new(format!("failed to import {shown}: {message}"))
-                    .hint("--no-import checks the syntax alone")
+                Problem::new(format!("failed to import {shown}: {message}")).hint(NO_IMPORT)
             }
             _ => return None,
         })

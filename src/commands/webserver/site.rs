@@ -1,15 +1,16 @@
 //! What `spec` and `deploy` have in common: everything is checked, and the service is made.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
 use super::file::RoutesFile;
 use super::python::{self, Checking};
 use super::source::{self, Found};
-use super::upload::{self, Upload};
+use super::upload::{self, Upload, Uploads};
 use super::{FileArgs, HandlerArgs, port};
 use crate::error::{Error, Result};
+use crate::kinds::agents::service::About;
 use crate::kinds::agents::webserver::command::Words;
 use crate::kinds::agents::webserver::service::{Described, folder};
 use crate::kinds::agents::webserver::{HOST, PORT};
@@ -20,7 +21,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 pub struct SiteArgs {
     /// The name of the service; the agent's if absent
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = filled)]
     service_name: Option<String>,
     /// What the service is for
     #[arg(long, value_name = "TEXT")]
@@ -32,14 +33,14 @@ pub struct SiteArgs {
     #[arg(long = "secret", value_name = "NAME")]
     secrets: Vec<String>,
     /// The name with which the webserver takes part in its room
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = filled)]
     agent_name: String,
     #[command(flatten)]
     file: FileArgs,
     #[command(flatten)]
     handlers: HandlerArgs,
     /// The address to listen on; if given, in place of the one in the routes file
-    #[arg(long, value_name = "HOST", default_value = HOST)]
+    #[arg(long, value_name = "HOST", default_value = HOST, value_parser = filled)]
     web_host: String,
     /// The port to listen on; if given, in place of the one in the routes file
     #[arg(long, value_name = "PORT", default_value_t = PORT, value_parser = port())]
@@ -60,8 +61,15 @@ pub struct Site {
     pub folder: String,
     /// The port that it listens on.
     pub port: u16,
-    /// What goes into the folder, by name.
-    pub uploads: Vec<Upload>,
+    /// What goes into the folder.
+    pub uploads: Uploads,
+    /// The files of modules that handlers import, as far as they are known.
+    pub modules: Vec<PathBuf>,
+}
+
+/// A text that is not only blanks, as an option.
+fn filled(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it must not be empty") } else { Ok(text.to_owned()) }
 }
 
 /// The options that were typed.
@@ -84,10 +92,13 @@ impl SiteArgs {
         let app_dir = source::app_dir(self.handlers.app_dir.as_deref(), &file, &here)?;
         let found = source::find(&file, &here)?;
         let name = self.name_of_file()?;
-        let uploads = upload::collect(&file, &found, &name, &here)?;
-        let app_dir = (!self.handlers.no_import).then_some(app_dir.as_path());
-        let how = Checking { app_dir, is_strict: true, here: &here };
-        warn_of_modules(check_handlers(&file, &found, how)?, &uploads, &here);
+        let uploads = upload::collect(&file, &found, (&name, &into), &here)?;
+        self.check_app_dir(&uploads)?;
+        let imports = !self.handlers.no_import;
+        let how = Checking { app_dir: Some(&app_dir), imports, here: &here };
+        let modules = check_handlers(&file, &found, how)?;
+        source::warn_of_hidden(&file, &found);
+        warn_of_modules(&modules, &uploads.files, &here);
         let words = typed();
         let port = match file.website.port {
             Some(port) if !words.has_port() => port,
@@ -104,17 +115,48 @@ impl SiteArgs {
         }
         // The program in the container would listen where nobody reaches it.
         let added = file.website.host.is_none().then_some(HOST);
+        let about = About {
+            name: self.service_name.as_ref().unwrap_or(&self.agent_name).clone(),
+            description: self.service_description.clone(),
+            secrets: self.secrets.clone(),
+        };
         let service = Described {
-            name: self.service_name.as_deref(),
-            description: self.service_description.as_deref(),
+            about: &about,
             agent: &self.agent_name,
-            secrets: &self.secrets,
             port,
             folder: &into,
             command: &words.in_container(&name, added),
         };
         let service = service.service();
-        Ok(Site { file: file.path, service, folder: into, port, uploads })
+        Ok(Site { file: file.path, service, folder: into, port, uploads, modules })
+    }
+
+    /// Checks the folder that handlers import from: the container is told its path, too, and does
+    /// not start without it.
+    fn check_app_dir(&self, uploads: &Uploads) -> Result<()> {
+        let Some(given) = &self.handlers.app_dir else { return Ok(()) };
+        let mut parts = Vec::new();
+        for part in given.components() {
+            match part {
+                Component::CurDir => {}
+                Component::Normal(part) if part != "~" || !parts.is_empty() => parts.push(part),
+                _ => {
+                    let told = format!("--app-dir {} is a path of this machine", given.display());
+                    return Err(Error::usage(told).hint(
+                        "the container has what is below the current folder: name a folder there, such as --app-dir lib",
+                    ));
+                }
+            }
+        }
+        let folder = parts.iter().collect::<PathBuf>();
+        let is_there = |upload: &Upload| Path::new(&upload.name).starts_with(&folder);
+        if !uploads.files.iter().any(is_there) {
+            output::warning(&format!(
+                "nothing in --app-dir {} is uploaded, and the webserver does not start without that folder; copy it with `meshagent room storage cp`, or put it into a static folder",
+                given.display()
+            ));
+        }
+        Ok(())
     }
 
     /// The name of the routes file in the room.
@@ -126,12 +168,9 @@ impl SiteArgs {
 }
 
 /// Warns of modules that handlers import and that are not in the room.
-fn warn_of_modules(modules: Vec<PathBuf>, uploads: &[Upload], here: &Path) {
+fn warn_of_modules(modules: &[PathBuf], uploads: &[Upload], here: &Path) {
     let is_there = |module: &PathBuf| {
-        uploads.iter().any(|upload| {
-            let path = upload.path();
-            path.is_some_and(|path| path.canonicalize().is_ok_and(|path| path == *module))
-        })
+        uploads.iter().any(|upload| upload.local().is_some_and(|local| local.real == *module))
     };
     let absent = modules.iter().filter(|module| !is_there(module));
     let absent: Vec<String> = absent.map(|module| source::shown(module, here)).collect();
@@ -149,8 +188,8 @@ fn is_of_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Checks the handlers of routes, and warns of those that are not called. Returns the files of
-/// modules that they import from their folder.
+/// Checks the handlers of routes, and returns the files of modules that they import from their
+/// folder.
 ///
 /// # Errors
 ///
@@ -176,9 +215,6 @@ pub fn check_handlers(
             count => format!("{count} handlers are wrong"),
         };
         return Err(Error::manifests(problems).saying(message));
-    }
-    for hidden in source::hidden(file) {
-        output::warning(&hidden.to_string());
     }
     Ok(checked.modules)
 }

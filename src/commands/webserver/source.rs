@@ -6,8 +6,9 @@ use super::file::{RoutesFile, expanded};
 use super::python::Handler;
 use crate::bounded;
 use crate::error::{Context, Error, Problem, Result};
-use crate::kinds::agents::webserver::{Route, Source};
+use crate::kinds::agents::webserver::{Route, Source, router};
 use crate::kinds::path::{FieldPath, Step};
+use crate::output;
 
 /// A route with the place of its source.
 pub struct Found<'a> {
@@ -57,34 +58,78 @@ pub fn shown(path: &Path, here: &Path) -> String {
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
+/// The routes of a file with the places of their sources, whether anything is there or not.
+pub fn placed<'a>(file: &'a RoutesFile, here: &Path) -> Vec<Found<'a>> {
+    let place = |(index, route): (usize, &'a Route)| {
+        let at = FieldPath::of(&["routes"]).join(Step::Index(index)).field(route.source.field());
+        Found { route, path: place(route.source.path(), file.folder(), here), at }
+    };
+    file.website.routes.iter().enumerate().map(place).collect()
+}
+
 /// Finds the sources of all routes.
 ///
 /// # Errors
 ///
-/// There are no routes; each source that is not there, or is another thing.
+/// There are no routes; each source that is not there, or is another thing; static routes that
+/// keep the server from starting.
 pub fn find<'a>(file: &'a RoutesFile, here: &Path) -> Result<Vec<Found<'a>>> {
-    let mut found = Vec::new();
+    let found = placed(file, here);
     let mut problems = Vec::new();
-    for (index, route) in file.website.routes.iter().enumerate() {
-        let at = FieldPath::of(&["routes"]).join(Step::Index(index)).field(route.source.field());
-        let path = place(route.source.path(), file.folder(), here);
-        if let Err(what) = look(&route.source, &path, here) {
-            problems.push(file.problem(&at, what));
+    for found in &found {
+        if let Err(what) = look(&found.route.source, &found.path, here) {
+            problems.push(file.problem(&found.at, what));
         }
-        found.push(Found { route, path, at });
     }
     if found.is_empty() {
         let at = FieldPath::of(&["routes"]);
         let problem = file.problem(&at, "there are no routes");
         problems.push(problem.hint("`meshagent webserver add` adds one"));
     }
+    problems.extend(clashes(file, &found));
     if problems.is_empty() { Ok(found) } else { Err(file.wrong(problems)) }
+}
+
+/// Static routes that keep the server from starting because of each other.
+pub fn clashes(file: &RoutesFile, found: &[Found<'_>]) -> Vec<Problem> {
+    let clashes = router::clashes(&file.website, &folders(found)).into_iter();
+    let problem = |clash: router::Remark| {
+        file.problem(&path_of(clash.route), clash.told).hint("give one of them another path")
+    };
+    clashes.map(problem).collect()
+}
+
+/// Why a source cannot be deployed from here, and what to do about it; none if it is below the
+/// current folder.
+pub fn outside(path: &Path, here: &Path) -> Option<(String, &'static str)> {
+    match path.strip_prefix(here) {
+        Err(_) => Some((
+            format!("{} is not below the current folder", shown(path, here)),
+            "run the command in a folder that has all sources in it",
+        )),
+        Ok(below) if below.as_os_str().is_empty() => Some((
+            "the source is the current folder itself".to_owned(),
+            "name a folder in it, so that nothing else is uploaded",
+        )),
+        Ok(_) => None,
+    }
+}
+
+/// Which sources are folders, of all routes in their order.
+fn folders(found: &[Found<'_>]) -> Vec<bool> {
+    found.iter().map(|found| !found.is_python() && found.path.is_dir()).collect()
+}
+
+/// The place of the path of a route.
+fn path_of(route: usize) -> FieldPath {
+    FieldPath::of(&["routes"]).join(Step::Index(route)).field("path")
 }
 
 /// Looks whether a source is there.
 fn look(source: &Source, path: &Path, here: &Path) -> Result<(), String> {
     let shown = shown(path, here);
     let about = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound if path.is_symlink() => dangling(&shown),
         std::io::ErrorKind::NotFound => format!("there is no {shown}"),
         _ => format!("failed to look at {shown}: {error}"),
     })?;
@@ -96,6 +141,16 @@ fn look(source: &Source, path: &Path, here: &Path) -> Result<(), String> {
         Source::Python { .. } if !is_python(path) => Err(format!("{shown} does not end with .py")),
         _ => Ok(()),
     }
+}
+
+/// What is said of a link behind which there is nothing.
+pub fn dangling(shown: &str) -> String {
+    format!("{shown} is a link that leads nowhere")
+}
+
+/// What is said of a link out of a folder that it must not leave.
+pub fn leaving(shown: &str) -> String {
+    format!("{shown} is a link that leads out of its folder")
 }
 
 /// Whether a path is that of a Python file.
@@ -132,17 +187,11 @@ pub fn app_dir(given: Option<&Path>, file: &RoutesFile, here: &Path) -> Result<P
     }
 }
 
-/// Notes of routes that are not answered as they look.
-pub fn hidden(file: &RoutesFile) -> Vec<Problem> {
-    let told = |(index, route): (usize, &Route)| {
-        let at = FieldPath::of(&["routes"]).join(Step::Index(index)).field("path");
-        let message = format!(
-            "{} has a static route, too, which answers to GET and HEAD before this handler",
-            route.path
-        );
-        file.problem(&at, message)
-    };
-    file.website.hidden().into_iter().map(told).collect()
+/// Warns of routes that are not answered as they look.
+pub fn warn_of_hidden(file: &RoutesFile, found: &[Found<'_>]) {
+    for hidden in router::hidden(&file.website, &folders(found)) {
+        output::warning(&file.problem(&path_of(hidden.route), hidden.told).to_string());
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::file::RoutesFile;
-use super::source::{Found, shown};
+use super::source::{Found, dangling, leaving, outside, shown};
 use crate::bounded;
 use crate::error::{Context, Problem, Result};
+use crate::kinds::agents::webserver::service::check_path;
 use crate::kinds::agents::webserver::{Source, Website};
 use crate::visible;
 
@@ -28,31 +31,83 @@ pub struct Upload {
     pub name: String,
     /// What it holds.
     pub content: Content,
+    /// Whether it is hidden in the static folder that it is in, and served to everybody there.
+    pub is_hidden: bool,
+}
+
+/// What is uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploads {
+    /// The files, by name.
+    pub files: Vec<Upload>,
+    /// The folders that are served, by their paths below the folder of the website.
+    pub served: BTreeSet<String>,
 }
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// What a file here holds.
-    Of(PathBuf),
+    Of(Local),
     /// This text.
     Text(String),
 }
 
+/// A file here, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The path by which it was found.
+    pub path: PathBuf,
+    /// Its path without links.
+    pub real: PathBuf,
+    /// What identifies it: its device and its number there.
+    identity: (u64, u64),
+}
+
+impl Local {
+    /// Opens it, unless something else has its place by now, such as a link that leads elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Something else is there; the system's.
+    pub fn open(&self) -> std::io::Result<fs::File> {
+        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW;
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(&self.real)?;
+        let about = file.metadata()?;
+        match about.is_file() && (about.dev(), about.ino()) == self.identity {
+            true => Ok(file),
+            false => Err(std::io::Error::other("another file has taken its place meanwhile")),
+        }
+    }
+}
+
 impl Upload {
     /// The file here that it is copied from.
-    pub fn path(&self) -> Option<&Path> {
+    pub fn local(&self) -> Option<&Local> {
         match &self.content {
-            Content::Of(path) => Some(path),
+            Content::Of(local) => Some(local),
             Content::Text(_) => None,
         }
     }
+}
 
-    /// Whether it has a name that is hidden on this machine, and served to everybody there.
-    pub fn is_hidden(&self) -> bool {
-        let is_hidden = |part: &str| part.starts_with('.') && part != ".well-known" && part != KEEP;
-        self.name.split('/').any(is_hidden)
-    }
+/// Folders in which credentials lie. They are not served, whoever wants it.
+const CLOSED: [&str; 2] = [".git", ".meshagent"];
+
+/// Whether a part of a path is hidden.
+fn has_hidden(path: &Path) -> bool {
+    path.iter().any(|part| part.to_str().is_some_and(is_hidden))
+}
+
+/// Whether a name is that of something hidden, which nobody means to serve. `.well-known` is made to
+/// be served.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".well-known" && name != KEEP
+}
+
+/// Whether something in a folder of a room stands there only so that the folder does.
+pub fn is_keeper(name: &str) -> bool {
+    name == KEEP
 }
 
 /// Collects what the routes need.
@@ -60,13 +115,20 @@ impl Upload {
 /// # Errors
 ///
 /// Every source that is not below the current folder, and what cannot be uploaded of the others.
+/// `name` is that of the routes file, and `into` the folder of the room.
 pub fn collect(
     file: &RoutesFile,
     found: &[Found<'_>],
-    name: &str,
+    (name, into): (&str, &str),
     here: &Path,
-) -> Result<Vec<Upload>> {
-    let mut collecting = Collecting { here, files: BTreeMap::new() };
+) -> Result<Uploads> {
+    let mut collecting = Collecting {
+        here,
+        into,
+        files: BTreeMap::new(),
+        hidden: BTreeSet::new(),
+        served: BTreeSet::new(),
+    };
     let mut problems = Vec::new();
     let mut website = file.website.clone();
     for (found, route) in found.iter().zip(&mut website.routes) {
@@ -91,8 +153,12 @@ pub fn collect(
         return Err(file.wrong(problems));
     }
     collecting.files.insert(name.to_owned(), Content::Text(text(&website, name)));
-    let uploads = collecting.files.into_iter();
-    Ok(uploads.map(|(name, content)| Upload { name, content }).collect())
+    let Collecting { files, hidden, served, .. } = collecting;
+    let upload = |(name, content)| {
+        let is_hidden = hidden.contains(&name);
+        Upload { name, content, is_hidden }
+    };
+    Ok(Uploads { files: files.into_iter().map(upload).collect(), served })
 }
 
 /// The text of the routes file in the room.
@@ -122,33 +188,33 @@ fn unfit<T>(what: String) -> Result<T, Unfit> {
 
 struct Collecting<'a> {
     here: &'a Path,
+    /// The folder of the room.
+    into: &'a str,
     files: BTreeMap<String, Content>,
+    hidden: BTreeSet<String>,
+    served: BTreeSet<String>,
 }
 
 impl Collecting<'_> {
     /// Adds the source of a route; its path in the room.
     fn source(&mut self, found: &Found<'_>) -> Result<String, Unfit> {
-        let shown = shown(&found.path, self.here);
-        let Ok(below) = found.path.strip_prefix(self.here) else {
-            return Err(Unfit {
-                what: format!("{shown} is not below the current folder"),
-                hint: Some("run the command in a folder that has all sources in it"),
-            });
-        };
-        if below.as_os_str().is_empty() {
-            return Err(Unfit {
-                what: "the source is the current folder itself".to_owned(),
-                hint: Some("name a folder in it, so that nothing else is uploaded"),
-            });
+        if let Some((what, hint)) = outside(&found.path, self.here) {
+            return Err(Unfit { what, hint: Some(hint) });
         }
+        let below = found.path.strip_prefix(self.here).unwrap_or(&found.path);
         let name = name(below)?;
         let real = self.real(&found.path, self.here)?;
+        // A path that says itself that it is hidden is meant so, as `.output/public` is.
+        let leads_to_hidden =
+            !has_hidden(below) && real.strip_prefix(self.here).is_ok_and(has_hidden);
         if found.is_python() || !real.is_dir() {
-            self.add(name.clone(), found.path.clone())?;
+            let is_hidden = leads_to_hidden || is_hidden(name.rsplit('/').next().unwrap_or(&name));
+            self.add(name.clone(), &found.path, real, is_hidden && !found.is_python())?;
             return Ok(name);
         }
         let before = self.files.len();
-        self.folder(&found.path, &name, &real, 0)?;
+        self.served.insert(name.clone());
+        self.folder((&found.path, &name, leads_to_hidden), &real, 0)?;
         if self.files.len() == before && !self.files.keys().any(|it| is_below(it, &name)) {
             self.files.insert(format!("{name}/{KEEP}"), Content::Text(String::new()));
         }
@@ -158,26 +224,51 @@ impl Collecting<'_> {
     /// Where something is without links, which must not lead out of a folder.
     fn real(&self, path: &Path, within: &Path) -> Result<PathBuf, Unfit> {
         let shown = shown(path, self.here);
-        let real = path.canonicalize().context(|| format!("failed to look at {shown}"))?;
-        match real.starts_with(within) {
-            true => Ok(real),
-            false => unfit(format!("{shown} is a link that leads out of its folder")),
+        let real = match path.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                return unfit(dangling(&shown));
+            }
+            real => real.context(|| format!("failed to look at {shown}"))?,
+        };
+        let Ok(below) = real.strip_prefix(within) else { return unfit(leaving(&shown)) };
+        let whole = real.strip_prefix(self.here).unwrap_or(below);
+        match whole.iter().find(|part| CLOSED.iter().any(|closed| part == closed)) {
+            Some(closed) => unfit(format!(
+                "{shown} is in a folder {}, in which credentials lie, and is not uploaded",
+                closed.display()
+            )),
+            None => Ok(real),
         }
     }
 
-    fn add(&mut self, name: String, path: PathBuf) -> Result<(), Unfit> {
+    fn add(
+        &mut self,
+        name: String,
+        path: &Path,
+        real: PathBuf,
+        is_hidden: bool,
+    ) -> Result<(), Unfit> {
+        let shown = shown(path, self.here);
+        if let Err(what) = check_path(&format!("{}/{name}", self.into)) {
+            return unfit(format!("{} {what}", visible::line(&shown)));
+        }
+        let about = real.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
+        let identity = (about.dev(), about.ino());
         if self.files.len() >= MOST {
             return unfit(format!("there are more than {MOST} files"));
         }
-        self.files.insert(name, Content::Of(path));
+        if is_hidden {
+            self.hidden.insert(name.clone());
+        }
+        self.files.insert(name, Content::Of(Local { path: path.to_owned(), real, identity }));
         Ok(())
     }
 
-    /// Adds what is in a folder. `root` is the one that links must not leave.
+    /// Adds what is in a folder, which has a name there and may be hidden. `root` is the one that
+    /// links must not leave.
     fn folder(
         &mut self,
-        folder: &Path,
-        name: &str,
+        (folder, name, is_hidden): (&Path, &str, bool),
         root: &Path,
         depth: usize,
     ) -> Result<(), Unfit> {
@@ -197,19 +288,23 @@ impl Collecting<'_> {
             let shown = shown(&path, self.here);
             let own = self::name(Path::new(path.file_name().unwrap_or_default()))?;
             let name = format!("{name}/{own}");
+            let is_hidden = is_hidden || self::is_hidden(&own);
             let about = path.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
             if about.is_dir() {
-                self.folder(&path, &name, root, depth + 1)?;
+                self.real(&path, root)?;
+                self.folder((&path, &name, is_hidden), root, depth + 1)?;
                 continue;
             }
-            if about.is_symlink() && self.real(&path, root)?.is_dir() {
+            let real = self.real(&path, root)?;
+            if about.is_symlink() && real.is_dir() {
                 return unfit(format!("{shown} is a link to a folder, which is not uploaded"));
             }
+            let is_hidden = is_hidden || real.strip_prefix(root).is_ok_and(has_hidden);
             let about = path.metadata().context(|| format!("failed to look at {shown}"))?;
             if let Some(what) = bounded::special(about.file_type()) {
                 return unfit(format!("{shown} is {what}, not a file"));
             }
-            self.add(name, path)?;
+            self.add(name, &path, real, is_hidden)?;
         }
         Ok(())
     }

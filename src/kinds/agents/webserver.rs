@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `command` | the command line that the container runs |
 //! | `handler` | what can be said of a handler without running it |
+//! | `pattern` | which patterns of paths the webserver takes |
+//! | `router` | which route answers, where several could |
 //! | `service` | the service that a webserver becomes, and where its files are |
 //!
 //! Facts are those of release 0.31.4. Must not live here: where files are, and what is in them.
@@ -13,12 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use self::pattern::Unfit;
 use crate::kinds::Fault;
 use crate::kinds::path::{FieldPath, Step};
 use crate::listed::nearest;
 
 pub mod command;
 pub mod handler;
+pub mod pattern;
+pub mod router;
 pub mod service;
 
 /// The host that a new file names: every address of the machine.
@@ -94,12 +99,6 @@ impl Source {
 }
 
 impl Website {
-    /// A new one, without routes.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { host: Some(HOST.to_owned()), port: Some(PORT), routes: Vec::new() }
-    }
-
     /// Reads what a routes file says.
     ///
     /// # Errors
@@ -124,30 +123,6 @@ impl Website {
         }
         document["routes"] = self.routes.iter().map(Route::document).collect();
         document
-    }
-
-    /// Routes whose handlers are not called as they look: a static route for the same path answers
-    /// first. Each with its place in the list.
-    #[must_use]
-    pub fn hidden(&self) -> Vec<(usize, &Route)> {
-        let of_static = |route: &&Route| matches!(route.source, Source::Static(_));
-        let all = self.routes.iter().filter(of_static).map(|route| route.path.as_str());
-        let served: BTreeSet<&str> = all.collect();
-        let is_hidden = |(_, route): &(usize, &Route)| match &route.source {
-            Source::Python { methods, .. } => {
-                let is_got =
-                    |method: &String| method == "*" || OF_STATIC.contains(&method.as_str());
-                served.contains(route.path.as_str()) && methods.iter().any(is_got)
-            }
-            Source::Static(_) => false,
-        };
-        self.routes.iter().enumerate().filter(is_hidden).collect()
-    }
-}
-
-impl Default for Website {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -233,7 +208,9 @@ impl Reading {
                     website.routes.extend(self.route(&at.join(Step::Index(index)), item));
                 }
             }
-            Some(_) => drop(self.fault(&at, "`routes` is not a list")),
+            Some(_) => {
+                self.hinted(&at, "`routes` is not a list", "write `routes: []` for none yet");
+            }
         }
         website
     }
@@ -292,8 +269,16 @@ impl Reading {
         if fields.get("path").is_none_or(Value::is_null) {
             self.fault(at, "`path` is missing");
         }
-        if let Some(path) = path.as_ref().filter(|path| !path.starts_with('/')) {
-            self.fault(&at.field("path"), format!("`path` must start with /, and is {path:?}"));
+        match path.as_ref().map(|path| (path, pattern::check(path))) {
+            Some((path, _)) if !path.starts_with('/') => {
+                let told = format!("`path` must start with /, and is {path:?}");
+                self.fault(&at.field("path"), told);
+            }
+            Some((_, Err(Unfit { what, hint }))) => {
+                self.fault(&at.field("path"), format!("`path` {what}")).hint =
+                    hint.map(str::to_owned);
+            }
+            _ => {}
         }
         let has = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
         if has("python") == has("static") {
@@ -333,9 +318,13 @@ impl Reading {
             match named {
                 Ok(named) => methods.push(named),
                 Err(what) => {
-                    self.fault(&own.join(Step::Index(index)), format!("a method {what}"));
+                    let own = own.join(Step::Index(index));
+                    self.fault(&own, format!("the method {item} {what}"));
                 }
             }
+        }
+        if methods.len() > 1 && methods.iter().any(|method| method == "*") {
+            self.hinted(&own, "`methods` has * beside other methods", "write `[*]` for all");
         }
         methods
     }
@@ -413,7 +402,6 @@ mod tests {
         });
         assert_eq!(website.document(), written);
         assert_eq!(Website::read(&written).unwrap(), website);
-        assert_eq!(Website::read(&Website::new().document()).unwrap(), Website::new());
     }
 
     #[test]
@@ -469,9 +457,9 @@ mod tests {
         ] {
             assert_eq!(wrong(&with(&routes)).len(), 1, "{routes}");
         }
-        let both = json!([{"path": "/", "static": "a"}, python(&["GET"]), python(&["POST"])]);
-        let website = Website::read(&with(&both)).unwrap();
-        let hidden: Vec<usize> = website.hidden().iter().map(|(index, _)| *index).collect();
-        assert_eq!(hidden, [1]);
+        assert_eq!(
+            wrong(&with(&json!([python(&["*", "GET"])]))),
+            ["routes[0].methods: `methods` has * beside other methods"]
+        );
     }
 }

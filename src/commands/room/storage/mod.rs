@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::copy::{CopyArgs, copy};
 use self::encoding::Encoding;
 use self::location::{Location, is_pattern, is_root, matching, name_of, parent_of};
-pub(in crate::commands) use self::transfer::{upload, upload_text};
+pub(in crate::commands) use self::transfer::{upload_opened, upload_text};
 use super::{RoomArgs, ask, refused};
 use crate::bounded;
 use crate::commands::show::{ListArgs as Show, Listed, quietly};

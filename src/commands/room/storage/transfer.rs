@@ -138,6 +138,20 @@ pub async fn upload(room: &Room, from: &Path, to: &str) -> Result<()> {
     sent.map(drop).map_err(|error| not_moved(room, Moved::Up, &shown, error))
 }
 
+/// Copies a file that is open into the room, as one of several at a time. `shown` is its name in
+/// messages.
+///
+/// # Errors
+///
+/// A file that cannot be read; what the room refuses.
+pub async fn upload_opened(room: &Room, file: fs::File, shown: &str, to: &str) -> Result<()> {
+    let failed = || format!("failed to read {shown}");
+    let size = Some(file.metadata().context(failed)?.len());
+    let upload = Upload { path: to, name: None, mime_type: None, overwrite: true, size };
+    let sent = room.upload_from(&upload, &mut tokio::fs::File::from_std(file)).await;
+    sent.map(drop).map_err(|error| not_moved(room, Moved::Up, shown, error))
+}
+
 /// Writes a text into the room as a file.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ const fn with_letter(name: &'static str, short: &'static str) -> AgentOption {
 
 /// The options of `webserver spec` and `webserver deploy`, as far as it matters how many words each
 /// of them takes. An option whose value must follow `=` takes one.
-pub const OPTIONS: [AgentOption; 24] = [
+pub const OPTIONS: [AgentOption; 25] = [
     option("service-name", Takes::Text),
     option("service-description", Takes::Text),
     option("service-title", Takes::Text),
@@ -28,6 +28,7 @@ pub const OPTIONS: [AgentOption; 24] = [
     option("no-import", Takes::Flag),
     option("room", Takes::Text),
     option("domain", Takes::Text),
+    option("allow-hidden", Takes::Flag),
     option("dry-run", Takes::Flag),
     option("as-manifest", Takes::Flag),
     option("report", Takes::Text),
@@ -62,12 +63,17 @@ impl Words {
     #[must_use]
     pub fn of_line(line: &[String]) -> Self {
         let mut rest = line.get(1..).unwrap_or_default();
-        for _ in ["webserver", "its command"] {
-            while let Some(word) = rest.first().filter(|word| word.starts_with("--log")) {
-                let count = if word.contains('=') { 1 } else { 2 };
-                rest = rest.get(count..).unwrap_or_default();
-            }
-            rest = rest.get(1..).unwrap_or_default();
+        let mut waiting = 2;
+        while let Some(word) = rest.first().filter(|_| waiting > 0) {
+            let count = match word.strip_prefix("--log") {
+                Some("") => 2,
+                Some(_) => 1,
+                None => {
+                    waiting -= 1;
+                    1
+                }
+            };
+            rest = rest.get(count..).unwrap_or_default();
         }
         Self::of(rest)
     }

@@ -2,20 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::agents::service::IMAGE;
+use crate::kinds::agents::service::{About, IMAGE};
 use crate::kinds::specs::scope::ApiScope;
 
 /// What describes the service of a webserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described<'a> {
-    /// The name of the service; the agent's if absent.
-    pub name: Option<&'a str>,
-    /// What it is for.
-    pub description: Option<&'a str>,
+    /// What is said of the service.
+    pub about: &'a About,
     /// The name with which the webserver takes part in its room.
     pub agent: &'a str,
-    /// The secrets of the project whose values the container has as variables.
-    pub secrets: &'a [String],
     /// The port that it listens on.
     pub port: u16,
     /// The folder in the room that holds the files.
@@ -27,53 +23,85 @@ pub struct Described<'a> {
 /// The variables with which the container acts in its room, and calls models through it.
 const TOKENS: [&str; 3] = ["MESHAGENT_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
 
-impl Described<'_> {
-    /// The name of the service.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name.unwrap_or(self.agent)
-    }
+/// The annotation that says which sort of agent one is.
+const TYPE: &str = "meshagent.agent.type";
 
+/// What it says of webservers.
+const AGENT_TYPE: &str = "WebServer";
+
+/// Whether a service is a webserver; else what it is, for people.
+///
+/// # Errors
+///
+/// What it is.
+pub fn is_webserver(service: &Value) -> Result<(), String> {
+    let agents = service["agents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let sorts = agents.iter().map(|agent| agent["annotations"][TYPE].as_str());
+    let other: Vec<&str> = sorts.clone().flatten().filter(|sort| *sort != AGENT_TYPE).collect();
+    match (other.first(), sorts.flatten().next()) {
+        (Some(sort), _) => Err(format!("an agent of the sort {sort}")),
+        (None, Some(_)) => Ok(()),
+        (None, None) => Err(match service["container"]["image"].as_str() {
+            Some(image) => format!("a service with the image {image}"),
+            None => "a service without a container".to_owned(),
+        }),
+    }
+}
+
+/// Whether a service is a webserver whose files are in this folder of its room.
+#[must_use]
+pub fn has_files_in(service: &Value, folder: &str) -> bool {
+    let mounts = service["container"]["storage"]["room"].as_array();
+    let plain = |text: &str| text.trim_matches('/').to_owned();
+    let is_it = |mount: &Value| mount["subpath"].as_str().map(plain) == Some(plain(folder));
+    is_webserver(service).is_ok() && mounts.into_iter().flatten().any(is_it)
+}
+
+/// How long a path in a room and a part of it may be, in bytes.
+const LENGTH: usize = 1024;
+const PART: usize = 255;
+
+/// Whether a file in a room can have a path.
+///
+/// # Errors
+///
+/// What is wrong with it, as a phrase.
+pub fn check_path(path: &str) -> Result<(), &'static str> {
+    if path.len() > LENGTH {
+        Err("is longer than 1024 bytes in the room")
+    } else if path.split('/').any(|part| part.len() > PART) {
+        Err("has a part of more than 255 bytes")
+    } else if path.chars().any(char::is_control) {
+        Err("has a control character, which no file of a room has")
+    } else {
+        Ok(())
+    }
+}
+
+impl Described<'_> {
     /// The service.
     #[must_use]
     pub fn service(&self) -> Value {
-        let name = self.name();
-        let mut metadata = json!({"name": name});
-        if let Some(description) = self.description {
-            metadata["description"] = description.into();
-        }
-        metadata["annotations"] = json!({"meshagent.service.id": name});
         let token = json!({"identity": self.agent, "api": ApiScope::of_agents(), "role": "agent"});
         let variable = |name: &str| json!({"name": name, "token": token});
         let mount = json!({"path": self.folder, "subpath": self.folder, "read_only": true});
-        let mut container = json!({
+        let container = json!({
             "image": IMAGE,
             "command": self.command,
             "working_dir": self.folder,
             "environment": TOKENS.map(variable),
+            "storage": {"room": [mount]},
         });
-        if !self.secrets.is_empty() {
-            container["secrets"] = self.secrets.into();
-        }
-        container["storage"] = json!({"room": [mount]});
-        container["private"] = true.into();
-        json!({
-            "version": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "agents": [{
-                "name": self.agent, "annotations": {"meshagent.agent.type": "WebServer"},
-            }],
-            "ports": [{
-                "num": self.port,
-                "type": "http",
-                "endpoints": [],
-                "liveness": "/",
-                "published": true,
-                "public": true,
-            }],
-            "container": container,
-        })
+        let agents = json!([{"name": self.agent, "annotations": {TYPE: AGENT_TYPE}}]);
+        let ports = json!([{
+            "num": self.port,
+            "type": "http",
+            "endpoints": [],
+            "liveness": "/",
+            "published": true,
+            "public": true,
+        }]);
+        self.about.service(agents, ports, container)
     }
 }
 
@@ -97,13 +125,16 @@ pub fn folder(text: &str) -> Result<String, &'static str> {
     }
     match parts.is_empty() {
         true => Err("is the root of the room, and must be a folder in it"),
-        false => Ok(format!("/{}", parts.join("/"))),
+        false => {
+            let path = format!("/{}", parts.join("/"));
+            check_path(&path).map(|()| path)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::folder;
+    use super::*;
 
     #[test]
     fn a_folder_of_the_room_is_not_its_root() {
@@ -112,8 +143,26 @@ mod tests {
         {
             assert_eq!(folder(text).as_deref(), Ok("/sites/web"), "{text}");
         }
-        for text in ["", " ", "/", "room://", "room:///", "a/../b", ".", "../x", "a\0b"] {
+        for text in ["", " ", "/", "room://", "room:///", "a/../b", ".", "../x", "a\0b", "a\nb"] {
             assert!(folder(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn webservers_are_told_from_other_services() {
+        let of = |sort: &str| json!({"agents": [{"annotations": {TYPE: sort}}]});
+        let sort = |service: &Value| is_webserver(service).err();
+        assert_eq!(sort(&of("WebServer")), None);
+        assert_eq!(sort(&of("ChatBot")).as_deref(), Some("an agent of the sort ChatBot"));
+        let image = json!({"agents": [{"name": "a"}], "container": {"image": "i"}});
+        assert_eq!(sort(&image).as_deref(), Some("a service with the image i"));
+        assert_eq!(sort(&json!({})).as_deref(), Some("a service without a container"));
+        let about =
+            About { secrets: ["a", "b", "a"].map(str::to_owned).to_vec(), ..About::default() };
+        let described =
+            Described { about: &about, agent: "w", port: 1, folder: "/w/x", command: "c" };
+        let service = described.service();
+        assert!(has_files_in(&service, "/w/x") && !has_files_in(&service, "/w"));
+        assert_eq!(service["container"]["secrets"], json!(["a", "b"]));
     }
 }
