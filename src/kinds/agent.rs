@@ -103,7 +103,8 @@ impl JsonSchema for AgentDocument {
         }
         // The name in its room needs not be said twice.
         properties["agent_name"]["description"] =
-            "The name with which the agent takes part in its room; `metadata.name` if absent.".into();
+            "The name with which the agent takes part in its room; `metadata.name` if absent."
+                .into();
         schemars::json_schema!({
             "title": "Agent",
             "description": "An agent: a service that runs the options given here.",
@@ -182,7 +183,8 @@ impl Kind for Agent {
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let document: AgentDocument = typed(written)?;
-        let Some((family, fields)) = Family::named(&document.family).zip(written.as_object()) else {
+        let Some((family, fields)) = Family::named(&document.family).zip(written.as_object())
+        else {
             return Err(Fault::new(&["type"], "is not a type of agents").into());
         };
         let mut faults = document::faults(family, fields);
@@ -264,8 +266,9 @@ fn named_twice(variables: &[EnvironmentVariable]) -> Vec<Fault> {
         let (message, hint) = if name == TOKEN {
             (format!("`{path}` is `{TOKEN}`, which the agent sets itself"), "remove it".to_owned())
         } else if let Some(first) = first.get(name.as_str()) {
-            let message =
-                format!("`{path}` is `{name}`, which occurs twice, first at `environment[{first}]`");
+            let message = format!(
+                "`{path}` is `{name}`, which occurs twice, first at `environment[{first}]`"
+            );
             (message, "remove one of the two".to_owned())
         } else {
             first.insert(name, index);
@@ -320,7 +323,8 @@ fn explained(key: &Key, fields: &Tree) -> Option<Value> {
     }
     let service = fields.written();
     let container = service.get("container")?;
-    let AgentCommand { family, action, given } = AgentCommand::read(container.get("command")?.as_str()?)?;
+    let AgentCommand { family, action, given } =
+        AgentCommand::read(container.get("command")?.as_str()?)?;
     let is_deployed = action == deployed(family);
     let said = given.said(&family.options(action), Defaults::Known);
     let mut document = Map::new();

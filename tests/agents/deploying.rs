@@ -151,6 +151,15 @@ fn what_cannot_be_deployed_is_told() {
     let address = ["--email-address", "a@b.c"];
     let nowhere = sandbox.embedded(1, &deploy(&[&address[..], &["--room", "nope"]].concat()));
     assert!(nowhere.stderr.contains("room \"nope\" does not exist"), "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("meshagent rooms create --name nope"), "{}", nowhere.stderr);
+    // A variable that is not set puts no agent into every room.
+    let empty = sandbox.embedded(2, &deploy(&[&address[..], &["--room", ""]].concat()));
+    assert!(empty.stderr.contains("--room is empty"), "{}", empty.stderr);
+    std::fs::create_dir(sandbox.path("skill")).unwrap();
+    sandbox.write("skill/SKILL.md", "x");
+    let skill = ["--skill-dir", "skill", "--report", "skill/SKILL.md"];
+    sandbox.embedded(6, &deploy(&[&address[..], &ROOM, &skill].concat()));
+    assert_eq!(std::fs::read_to_string(sandbox.path("skill/SKILL.md")).unwrap(), "x");
     let without = sandbox.embedded(2, &deploy(&ROOM));
     assert!(without.stderr.contains("--email-address"), "{}", without.stderr);
     for (more, told) in [
@@ -224,6 +233,39 @@ async fn what_the_platform_refuses_is_told() {
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
         assert!(run.stderr.contains(told), "{}", run.stderr);
     }
+}
+
+/// What a second deploy leaves out is told, and that it changes nothing, too.
+#[test]
+fn what_a_deploy_takes_away_is_told() {
+    let sandbox = with_room();
+    sandbox.embedded(0, &["secret", "key", "create", "--name", "k", "--data", "A=b"]);
+    let deploy = ["chatbot", "deploy", "--agent-name", "a", "--room", "lobby"];
+    sandbox.embedded(0, &[&deploy[..], &["--secret", "k"]].concat());
+    let again = sandbox.embedded(0, &[&deploy[..], &["--secret", "k", "--dry-run"]].concat());
+    assert!(again.stdout.contains("it has all of these fields already"), "{}", again.stdout);
+    let without = sandbox.embedded(0, &deploy);
+    assert!(without.stderr.contains("has no more: `container.secrets`"), "{}", without.stderr);
+    let same = sandbox.embedded(0, &deploy);
+    assert_eq!(same.stderr, "updated Service/a\n");
+}
+
+/// What is here is not where the agent runs, and a document can take it along.
+#[test]
+fn files_of_this_machine_are_not_taken_along_in_silence() {
+    let sandbox = with_room();
+    sandbox.write("rules.txt", "be kind\n");
+    let spec = ["chatbot", "spec", "--agent-name", "a", "--rules-file"];
+    for (file, told) in
+        [("rules.txt", "`rules: [{file: PATH}]`"), ("gone.txt", "there is no gone.txt here")]
+    {
+        let run = sandbox.run(&[&spec[..], &[file]].concat());
+        assert!(run.code == 0 && run.stderr.contains(told), "{}", run.stderr);
+    }
+    sandbox.write("agent.yaml", "version: v1\nkind: Agent\nmetadata: {name: a}\ntype: chatbot\n");
+    let create = ["service", "create", "--file", "agent.yaml", "--room", "lobby"];
+    let refused = sandbox.embedded(1, &create);
+    assert!(refused.stderr.contains("meshagent apply -f"), "{}", refused.stderr);
 }
 
 /// The reference lets the variable change the port of what is deployed.

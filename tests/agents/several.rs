@@ -105,6 +105,7 @@ fn a_wrong_piece_is_named() {
         ("python x.py y.py", "unexpected argument 'y.py'"),
         ("chatbot --agent-name a --port 1; chatbot --agent-name b", "on different ports"),
         ("chatbot --agent-name a; chatbot --agent-name b --path /agent", "the path \"/agent\""),
+        ("chatbot --agent-name a; worker --agent-name a --queue q", "two agents have the name"),
         ("chatbot --agent-name a --rule 'one; two'", "`chatbot`: a word of it has a ;"),
         ("chatbot --agent-name 'a", "-c cannot be read: the quote ' is not closed"),
         ("chatbot --agent-name a\\", "-c cannot be read: it ends with \\"),
@@ -117,6 +118,14 @@ fn a_wrong_piece_is_named() {
         assert!(run.stderr.contains(told), "{pieces}: {}", run.stderr);
         assert!(!run.stderr.contains("hush"), "{}", run.stderr);
     }
+    let twice = ["-c", "chatbot --agent-name a", "-c", "chatbot --agent-name b"];
+    let twice = sandbox.run(&[&["multi", "spec"], &NAMED[..], &twice].concat());
+    assert!(twice.code == 2 && twice.stderr.contains("more than once"), "{}", twice.stderr);
+    sandbox.write("main.py", "x");
+    let report = ["-c", "python main.py", "--report", "main.py", "--room", "r"];
+    let report = sandbox.embedded(6, &[&["multi", "deploy"], &NAMED[..], &report].concat());
+    assert!(report.stderr.contains("main.py"), "{}", report.stderr);
+    assert_eq!(std::fs::read_to_string(sandbox.path("main.py")).unwrap(), "x");
     let nameless = sandbox.run(&["multi", "spec", "--service-name", "s", "-c", "chatbot"]);
     assert!(nameless.code == 2 && nameless.stderr.contains("--agent-name"), "{}", nameless.stderr);
     for words in [&["multi", "join", "--room", "r", "-c", "x"][..], &["multi", "service"]] {
