@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
+use crate::bounded;
 use crate::error::{Class, Error, Result};
+use crate::manifest::own_files::OwnFiles;
 use crate::manifest::reach::Reach;
 use crate::manifest::source;
 use crate::visible;
@@ -82,7 +84,7 @@ impl Written<'_> {
             read.extend(below.map(walkdir::DirEntry::into_path));
         }
         let Some(read) = read.iter().find(|read| identity(read) == Some(written)) else {
-            return Ok(());
+            return self.keeps_others(path);
         };
         let (option, name) = (self.option, visible::line(&read.display().to_string()).into_owned());
         Err(Error::new(
@@ -92,6 +94,28 @@ impl Written<'_> {
         .hint(format!("give another file with {option}")))
     }
 }
+
+impl Written<'_> {
+    /// Refuses to overwrite what is neither empty nor a plan or report of this program: it may be
+    /// a file that a manifest names, such as that of a secret or a rule.
+    fn keeps_others(&self, path: &Path) -> Result<()> {
+        let is_own = |text: &str| {
+            text.trim().is_empty() || OwnFiles::of(text).is_some() || OwnFiles::is_cut_off(text)
+        };
+        if bounded::text(path, LARGEST).is_ok_and(|text| is_own(&text)) {
+            return Ok(());
+        }
+        let (option, name) = (self.option, visible::line(&path.display().to_string()).into_owned());
+        Err(Error::new(
+            Class::Refused,
+            format!("{option} would overwrite {name}, which is no plan or report of this program"),
+        )
+        .hint(format!("give another file with {option}, or remove it")))
+    }
+}
+
+/// The largest plan or report that is looked at, in bytes.
+const LARGEST: usize = 256 * 1024 * 1024;
 
 /// What identifies a file, whatever its name.
 fn identity(path: &Path) -> Option<(u64, u64)> {

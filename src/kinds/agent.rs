@@ -208,7 +208,7 @@ impl Kind for Agent {
             Ok(_) => return Err(faults),
             Err(more) => return Err([faults, more].concat()),
         };
-        let said = given.said(&options, Defaults::Known);
+        let said = given.said(&options, defaults(document.image.as_deref()));
         let mut whole = service(family, Action::Spec, (&given, &words(&said, &options)));
         document.complete(&mut whole, files);
         let declared = Declared {
@@ -326,7 +326,8 @@ fn explained(key: &Key, fields: &Tree) -> Option<Value> {
     let AgentCommand { family, action, given } =
         AgentCommand::read(container.get("command")?.as_str()?)?;
     let is_deployed = action == deployed(family);
-    let said = given.said(&family.options(action), Defaults::Known);
+    let image = container.get("image").and_then(Value::as_str);
+    let said = given.said(&family.options(action), defaults(image));
     let mut document = Map::new();
     document.insert("version".to_owned(), "v1".into());
     document.insert("kind".to_owned(), KindName::Agent.to_string().into());
@@ -358,6 +359,14 @@ fn explained(key: &Key, fields: &Tree) -> Option<Value> {
     let declared = Agent.declare(&document).ok()?.pop()?;
     let declared = Service.spelled_as(&declared.fields, fields).unwrap_or(declared.fields);
     (is_deployed && declared == *fields).then_some(document)
+}
+
+/// Whether it is known what options are by default: it is of one image only.
+fn defaults(image: Option<&str>) -> Defaults {
+    match image {
+        None | Some(IMAGE) => Defaults::Known,
+        Some(_) => Defaults::Unknown,
+    }
 }
 
 /// The metadata of a service, as the document of its agent has them.

@@ -45,6 +45,8 @@ pub struct Read {
     pub folders: BTreeSet<PathBuf>,
     /// How many bytes they have, each time that they are named.
     bytes: usize,
+    /// The same when the document began that is read now.
+    begun: usize,
 }
 
 /// What is wrong, and what to do about it.
@@ -81,7 +83,7 @@ pub(super) fn read(
         return Ok(());
     }
     let place = Place::of(document, reach);
-    let before = read.bytes;
+    read.begun = read.bytes;
     let mut problems = Vec::new();
     for (at_item, beside, path) in named {
         let found = match document.source.signs.are_in(&path) {
@@ -91,7 +93,6 @@ pub(super) fn read(
                 Beside::Folder => place.folder(real, &path, read),
             }),
         };
-        let found = found.and_then(|found| within_bounds(read, before).map(|()| found));
         match (found, at(value, &at_item)) {
             (Ok(Value::Object(found)), Some(Value::Object(item))) => item.extend(found),
             (Ok(_), _) => {}
@@ -101,7 +102,7 @@ pub(super) fn read(
             }
         }
         // What comes behind it would be read for nothing.
-        if read.bytes - before > OF_DOCUMENT {
+        if within_bounds(read).is_err() {
             break;
         }
     }
@@ -119,12 +120,12 @@ pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<
         .collect()
 }
 
-fn within_bounds(read: &Read, before: usize) -> Result<(), Wrong> {
+fn within_bounds(read: &Read) -> Result<(), Wrong> {
     let wrong = |of: &str, most: usize| {
         let most = most / 1024 / 1024;
         Err(Wrong(format!("the files that {of} have more than {most} MiB together"), None))
     };
-    if read.bytes - before > OF_DOCUMENT {
+    if read.bytes - read.begun > OF_DOCUMENT {
         wrong("the document names", OF_DOCUMENT)
     } else if read.bytes > OF_SET {
         wrong("all documents name", OF_SET)
@@ -275,9 +276,11 @@ fn text(real: &Path, path: &str, read: &mut Read) -> Result<Value, Wrong> {
 
 /// The text of a file, with the line breaks of every system.
 fn whole_text((real, most): (&Path, usize), path: &str, read: &mut Read) -> Result<String, Wrong> {
+    within_bounds(read)?;
     let text = bounded::text_at(real, most).map_err(|error| failed(path, &error))?;
     read.files.insert(real.to_owned());
     read.bytes += text.len();
+    within_bounds(read)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.contains('\0') {
         return Err(format!("{path} is not a text file: it has a zero byte").into());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Number, Value};
 
 use crate::error::{Place, RENDERED};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::manifest::declared_in::stream;
@@ -181,6 +181,10 @@ fn write(
     if let Some(stream) = stream(&document.source.name) {
         return Err(format!("it was read from {stream}"));
     }
+    let is_of_other_kind = document.kind.declares() != document.kind.name();
+    if is_of_other_kind && *count > 1 {
+        return Err(format!("its document declares {count} objects"));
+    }
     if *count > 1 {
         let same = plan.operations.iter().filter(|other| other.place.as_ref() == Some(place));
         let same = same.filter(|other| {
@@ -195,11 +199,11 @@ fn write(
     }
     let text =
         edited.get(place).map_or(&document.source.text[document.bytes.clone()], String::as_str);
-    let new = if document.kind.declares() == document.kind.name() {
+    let new = if !is_of_other_kind {
         let value = change.old.as_ref().map(|value| as_written(text, &change.path, value.reveal()));
         edit::set(text, &change.path, value.as_ref())?
     } else {
-        with_all(document, text, operation)?
+        with_drift(document, text, operation)?
     };
     check(document, &new)?;
     edited.insert(place.clone(), new);
@@ -207,37 +211,61 @@ fn write(
 }
 
 /// The fields of a document that say where its object is and what may become of it.
-const OF_PLACE: [&str; 7] =
-    ["version", "kind", "metadata", "project", "room", "rooms", "lifecycle"];
+const OF_PLACE: [&str; 6] = ["version", "kind", "project", "room", "rooms", "lifecycle"];
 
 /// The text of a document that says in other fields what its object has, such as that of an agent,
-/// with all that the object has.
-fn with_all(document: &Document, text: &str, operation: &Operation) -> Result<String, String> {
-    let kind = document.kind.name();
+/// with what drifted. Which of its fields a change of the object belongs to is not known, so all
+/// that differs must be drift.
+fn with_drift(document: &Document, text: &str, operation: &Operation) -> Result<String, String> {
+    let kind = document.kind;
     let root = document.root().to_json();
-    if !document.kind.beside(&root).is_empty() {
+    if !kind.beside(&root).is_empty() {
         return Err("its document takes files along, which are not written".to_owned());
     }
-    let there = operation
-        .observed()
-        .and_then(|observed| document.kind.explained(&operation.key, &observed.fields))
-        .ok_or_else(|| format!("no document of the kind {kind} says what is there"))?;
+    if root.pointer("/lifecycle/ignore").is_some() {
+        return Err(format!("its document is of the kind {}, and ignores fields", kind.name()));
+    }
+    if operation.changes.iter().any(|change| change.cause != Some(Cause::Drift)) {
+        return Err("its document has changed, too: apply that first, or take it back".to_owned());
+    }
+    let explained = |fields: Option<&Tree>| {
+        let document = fields.and_then(|fields| kind.explained(&operation.key, fields));
+        document.ok_or_else(|| format!("no document of the kind {} says it", kind.name()))
+    };
+    let wanted = explained(operation.fields().map(|fields| &**fields))?;
+    let there = explained(operation.observed().map(|observed| &*observed.fields))?;
     let mut text = text.to_owned();
-    for (above, left_out) in [(&[][..], &OF_PLACE[..]), (&["metadata"], &["name"])] {
-        let at = |value: &Value| {
-            let found = above.iter().try_fold(value, |value, name| value.get(name));
-            found.and_then(Value::as_object).cloned().unwrap_or_default()
-        };
-        let (old, new) = (at(&root), at(&there));
-        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        for name in names.into_iter().filter(|name| !left_out.contains(&name.as_str())) {
-            if old.get(name) != new.get(name) {
-                let path = FieldPath::of(above).field(name);
-                text = edit::set(&text, &path, new.get(name))?;
-            }
+    let mut changed = Vec::new();
+    differing(&FieldPath::default(), &wanted, &there, &mut changed);
+    for (path, value) in changed {
+        let of_place =
+            |step: &Step| matches!(step, Step::Field(name) if OF_PLACE.contains(&name.as_str()));
+        if !path.0.first().is_some_and(of_place) {
+            text = edit::set(&text, &path, value)?;
         }
     }
     Ok(text)
+}
+
+/// The fields in which two documents differ, with what the second one has.
+fn differing<'a>(
+    path: &FieldPath,
+    one: &Value,
+    other: &'a Value,
+    found: &mut Vec<(FieldPath, Option<&'a Value>)>,
+) {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else { return };
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    for name in names {
+        let below = path.field(name);
+        match (one.get(name), other.get(name)) {
+            (Some(one @ Value::Object(_)), Some(other @ Value::Object(_))) => {
+                differing(&below, one, other, found);
+            }
+            (one, other) if one != other => found.push((below, other)),
+            _ => {}
+        }
+    }
 }
 
 /// A value as the document's author would write it: a field that takes numbers as well as

@@ -276,6 +276,13 @@ fn what_is_in_a_skill_is_no_manifest() {
     let operations = planned(&sandbox, &[]);
     let keys: Vec<&str> = operations.iter().map(|it| it["address"].as_str().unwrap()).collect();
     assert_eq!(keys, ["Room/lobby", "Service/support@lobby"]);
+    // What is given by itself is a manifest, and what is not read is told.
+    let given = ["plan", "-f", "m/a.yaml", "-f", "m/skill/room.yaml", "-o", "json"];
+    let given = sandbox.embedded(0, &given).json();
+    assert_eq!(given["operations"].as_array().unwrap().len(), 3, "{given}");
+    let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
+    let told = "are taken along by an agent, and not read as manifests";
+    assert!(plan.stderr.contains(told) || plan.stdout.contains(told), "{}", plan.stderr);
     let plan = sandbox.embedded(0, &["plan", "-f", "m", "-o", "json"]).stdout;
     for file in ["room.yaml", "config.yaml", "mail.j2"] {
         assert!(plan.contains(&format!("/skills/skill/{file}")), "{plan}");
@@ -370,6 +377,33 @@ fn drift_of_an_agent_is_written_into_its_document() {
         agent("# What it is\ntype: chatbot\ntools: {time: false}   # ids\nrules:\n  - hand\n")
     );
     assert_eq!(planned(&sandbox, &[]), Vec::<Value>::new());
+    // What did not drift stays as its author wrote it, and what is not applied yet is not lost.
+    let document = agent(
+        "type: chatbot\nagent_name: support # same\nimage: meshagent/cli:default\n\
+         tools: {time: true}   # on purpose\nenvironment: [{name: B, value: '1'}]\n",
+    );
+    applied(&sandbox, &document);
+    let id = sandbox.embedded(0, &["service", "list", "--room", "lobby", "-o", "json"]).json();
+    let mut service = id["services"][0].clone();
+    let id = service["id"].as_str().unwrap().to_owned();
+    service["container"]["environment"][1]["value"] = "9".into();
+    sandbox.write("s.json", &service.to_string());
+    let update = ["service", "update", "--id", &id, "--room", "lobby", "--file", "s.json"];
+    sandbox.embedded(0, &update);
+    let edited = document.replace("type: chatbot\n", "type: chatbot\nrules: [mine]\n");
+    put(&sandbox, "m/a.yaml", &edited);
+    let refused = sandbox.embedded(1, &["accept", "-f", "m"]);
+    assert!(refused.stderr.contains("its document has changed, too"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap(), edited);
+    let ignoring = format!("{document}lifecycle: {{ignore: [container.command]}}\n");
+    put(&sandbox, "m/a.yaml", &ignoring);
+    let refused = sandbox.embedded(1, &["accept", "-f", "m"]);
+    assert!(refused.stderr.contains("and ignores fields"), "{}", refused.stderr);
+    put(&sandbox, "m/a.yaml", &document);
+    sandbox.embedded(0, &["accept", "-f", "m"]);
+    let text = std::fs::read_to_string(sandbox.path("m/a.yaml")).unwrap();
+    assert_eq!(text.replace("'9'", "'1'").replace("\"9\"", "'1'"), document);
+    assert_eq!(planned(&sandbox, &[]), Vec::<Value>::new());
     // What comes from files is not written.
     put(&sandbox, "m/tone.md", "be kind");
     let document = agent("type: chatbot\nrules: [{file: tone.md}]\n");
@@ -397,4 +431,31 @@ fn a_secret_in_clear_text_is_told() {
     put(&sandbox, "m/a.yaml", &agent("type: chatbot\nshell: {set_env: {MODE: b}}\n"));
     let plan = sandbox.embedded(0, &["plan", "-f", "m"]);
     assert!(!plan.stderr.contains("secret") && !plan.stdout.contains("secret"));
+}
+
+#[test]
+fn what_holds_a_secret_is_not_taken_along() {
+    let sandbox = Sandbox::new();
+    let secret = "version: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\n";
+    put(&sandbox, "m/k.yaml", &format!("{secret}data: {{K: {{from: {{file: pw.txt}}}}}}\n"));
+    put(&sandbox, "m/pw.txt", "canary");
+    for file in ["pw.txt", "k.yaml"] {
+        let fields = format!("type: chatbot\nrules: [{{file: {file}}}]\n");
+        put(&sandbox, "m/a.yaml", &agent(&fields));
+        let refused = sandbox.embedded(6, &["plan", "-f", "m"]);
+        let told = format!("m/{file} holds a secret");
+        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("canary") && refused.stdout.is_empty());
+    }
+    // Nor is it overwritten, as nothing is that is no plan and no report.
+    put(&sandbox, "m/a.yaml", &agent("type: chatbot\n"));
+    for option in ["--out", "--report"] {
+        let words = match option {
+            "--out" => &["plan", "-f", "m", "--out", "m/pw.txt"][..],
+            _ => &["apply", "-f", "m", "--yes", "--report", "m/pw.txt"],
+        };
+        let refused = sandbox.embedded(6, words);
+        assert!(refused.stderr.contains("is no plan or report"), "{}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(sandbox.path("m/pw.txt")).unwrap(), "canary");
+    }
 }

@@ -149,7 +149,8 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::Secret => &["metadata.description", "type"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
-        KindName::Agent => &["room", "rooms", "type"],
+        // Of another image, what is said counts, also where it is the default.
+        KindName::Agent => &["room", "rooms", "type", "image"],
         _ => &["metadata.description"],
     };
     own.contains(&path)

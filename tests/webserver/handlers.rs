@@ -56,6 +56,26 @@ fn code_runs_only_where_it_is_imported() {
     assert!(run(&sandbox, 2, &["check", "--app-dir", "ran"]).stderr.contains("--app-dir ran"));
 }
 
+/// The container calls a handler with these two, and answers with an error if it wants more.
+#[test]
+fn a_handler_is_called_with_a_room_and_a_request_alone() {
+    if !needs::programs("handlers", &["python3"]) {
+        return;
+    }
+    let sandbox = site();
+    for (handler, code) in [
+        ("async def handler(*, room, req, more): pass", 2),
+        ("async def handler(first, /, room, req): pass", 2),
+        ("async def handler(*, room, req, more=1): pass", 0),
+        ("async def handler(**call): pass", 0),
+        ("async def handler(room, req, *rest): pass", 0),
+    ] {
+        sandbox.write("handlers/home.py", handler);
+        let told = run(&sandbox, code, &["check", "--no-import"]).stderr;
+        assert_eq!(told.contains("cannot be called with room and req alone"), code == 2, "{told}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_handlers_is_told_with_python_and_without() {
     if !needs::programs("handlers", &["python3"]) {
@@ -66,8 +86,8 @@ fn what_is_wrong_with_handlers_is_told_with_python_and_without() {
         ("def handler(\n", "handlers/home.py:1:12: '(' was never closed"),
         ("METHODS = []\ndef handler(room, req): pass", "defines METHOD or METHODS"),
         ("x = 1", "handlers/home.py has no handler"),
-        ("def handler(req): pass", "has no parameters room and req"),
-        ("async def handler(): pass", "has no parameters room and req"),
+        ("def handler(req): pass", "cannot be called with room and req alone"),
+        ("async def handler(): pass", "cannot be called with room and req alone"),
         ("from html import escape as handler", "does not define its handler itself"),
         ("handler = lambda room, req: None", "does not define its handler itself"),
     ] {

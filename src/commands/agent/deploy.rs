@@ -43,6 +43,11 @@ impl Wanted {
             return Err(Error::usage("--room is empty")
                 .hint("name a room, or leave the option out for every room of the project"));
         }
+        let is_empty = std::env::var_os("MESHAGENT_ROOM").is_some_and(|room| room.is_empty());
+        if self.room.is_none() && is_empty {
+            return Err(Error::usage("MESHAGENT_ROOM is empty")
+                .hint("name a room, or unset it for every room of the project"));
+        }
         let room = room(self.room);
         let deployment = Deployment { spec: &spec, room: room.as_deref(), namesake: self.namesake };
         args.platform

@@ -1,10 +1,12 @@
 //! `webserver add`: a route is added to the routes file. Everything is checked before anything is
 //! written, and what the file says besides stays as it is, with its comments.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueHint;
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
 use super::FileArgs;
@@ -170,6 +172,20 @@ impl Wanted {
     }
 }
 
+/// Keeps others from adding a route to a file of the same folder meanwhile; none where there is no
+/// such folder.
+fn alone(given: &Path) -> Result<Option<Flock<File>>> {
+    let path = expanded(given);
+    let folder = path.canonicalize().ok().and_then(|real| real.parent().map(Path::to_owned));
+    let folder = folder.or_else(|| path.parent().map(Path::to_owned)).unwrap_or_default();
+    let folder = if folder.as_os_str().is_empty() { Path::new(".").to_owned() } else { folder };
+    let Ok(folder) = File::open(&folder) else { return Ok(None) };
+    let locked = Flock::lock(folder, FlockArg::LockExclusive);
+    locked.map(Some).map_err(|(_, error)| {
+        Error::failed(format!("failed to lock the folder of {}", given.display())).because(error)
+    })
+}
+
 /// Runs `webserver add`.
 ///
 /// # Errors
@@ -179,6 +195,7 @@ pub fn run(args: &AddArgs) -> Result<ExitCode> {
     let route = args.route()?;
     let here = source::here()?;
     let given = &args.file.file;
+    let _alone = alone(given)?;
     let wanted = added(given, &route)?;
     let file = &wanted.file;
     let path = source::place(route.source.path(), file.folder(), &here);

@@ -53,6 +53,17 @@ def imported(statement):
     return [statement.name] if isinstance(statement, ast.ClassDef) else []
 
 
+def takes_a_call(args):
+    """Whether a function can be called with `room` and `req` by their names, and nothing else."""
+    first = args.args[: len(args.args) - len(args.defaults)]
+    needed = [it.arg for it in first]
+    needed += [it.arg for it, of in zip(args.kwonlyargs, args.kw_defaults) if of is None]
+    without = len(args.posonlyargs) > len(args.defaults)
+    known = [it.arg for it in args.args + args.kwonlyargs]
+    is_known = args.kwarg is not None or ("room" in known and "req" in known)
+    return is_known and not without and set(needed) <= {"room", "req"}
+
+
 def by_syntax(path):
     with open(path, "rb") as file:
         text = file.read()
@@ -69,9 +80,7 @@ def by_syntax(path):
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     own = [it for it in body if isinstance(it, functions) and it.name == "handler"]
     if own:
-        takes = [it.arg for it in own[-1].args.args + own[-1].args.kwonlyargs]
-        is_fine = "room" in takes and "req" in takes
-        return dict(what="fine" if is_fine else "parameters")
+        return dict(what="fine" if takes_a_call(own[-1].args) else "parameters")
     elsewhere = given + [name for statement in body for name in imported(statement)]
     return dict(what="elsewhere" if "handler" in elsewhere else "missing")
 

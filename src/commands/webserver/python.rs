@@ -233,10 +233,10 @@ impl Checking<'_> {
             Told::Elsewhere => {
                 Problem::new(format!("{shown} does not define its handler itself")).hint(takes)
             }
-            Told::Parameters => {
-                Problem::new(format!("the handler of {shown} has no parameters room and req"))
-                    .hint(takes)
-            }
+            Told::Parameters => Problem::new(format!(
+                "the handler of {shown} cannot be called with room and req alone"
+            ))
+            .hint(takes),
             Told::Uncallable => Problem::new(format!("the handler of {shown} is no function")),
             Told::Failed { message } => {
                 Problem::new(format!("failed to import {shown}: {message}")).hint(NO_IMPORT)

@@ -254,6 +254,10 @@ impl Collecting<'_> {
         }
         let about = real.symlink_metadata().context(|| format!("failed to look at {shown}"))?;
         let identity = (about.dev(), about.ino());
+        if about.is_file() {
+            // What cannot be read is told before anything is uploaded.
+            fs::File::open(&real).context(|| format!("failed to read {shown}"))?;
+        }
         if self.files.len() >= MOST {
             return unfit(format!("there are more than {MOST} files"));
         }

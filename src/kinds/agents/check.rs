@@ -47,7 +47,8 @@ pub fn check(family: Family, given: &Given, has_variable: impl Fn(&str) -> bool)
             if text.contains('\0') {
                 return wrong(option, "has a zero byte, which no command line can have");
             }
-            if text.len() >= LONGEST {
+            // It may stand behind the name of its option.
+            if text.len() + option.len() + "--=".len() >= LONGEST {
                 return wrong(
                     option,
                     "has a text of 128 KiB or more, which no command line can have",

@@ -70,7 +70,7 @@ fn split(text: &str) -> Option<Vec<String>> {
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            ' ' | '\t' | '\n' => words.extend(word.take()),
+            ' ' | '\t' => words.extend(word.take()),
             '\'' | '"' => {
                 let word = word.get_or_insert_default();
                 loop {
@@ -101,7 +101,9 @@ mod tests {
         for (other, same) in [
             ("meshagent chatbot join --rule='be kind' --agent-name a", true),
             ("meshagent chatbot join --agent-name a -r \"be kind\"", true),
-            ("meshagent chatbot join\n  --agent-name a --rule be' 'kind", true),
+            ("meshagent chatbot join   --agent-name a --rule be' 'kind", true),
+            // To a shell these are two commands.
+            ("meshagent chatbot join --agent-name a\n--rule 'be kind'", false),
             ("meshagent chatbot join --agent-name a -r 'be kind' --model other", false),
             ("meshagent chatbot service --agent-name a -r 'be kind'", false),
             ("meshagent process join --agent-name a -r 'be kind'", false),

@@ -25,10 +25,10 @@ use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem, RENDERED};
-use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::listed::{at_most, few};
 
 pub(super) use self::declaring::Found;
@@ -255,17 +255,23 @@ pub fn from_sources(
     let (mut documents, found) = read_documents(sources);
     problems.extend(found);
     let folders = named_folders(&documents, &input.reach());
+    // What is given by itself is meant as a manifest.
+    let given: Vec<PathBuf> =
+        input.paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
     let is_inside = |name: &str| {
-        let name = Path::new(name.trim_end_matches(RENDERED));
-        let real = name.canonicalize();
-        real.is_ok_and(|real| folders.iter().any(|folder| real.starts_with(folder)))
+        let real = Path::new(name.trim_end_matches(RENDERED)).canonicalize();
+        real.is_ok_and(|real| {
+            folders.iter().any(|folder| {
+                let is_given = |path: &PathBuf| path.starts_with(folder) && real.starts_with(path);
+                real.starts_with(folder) && !given.iter().any(is_given)
+            })
+        })
     };
     let mut taken_along: BTreeSet<PathBuf> = BTreeSet::new();
     if !folders.is_empty() {
         // What a document takes along is for its agent, and no manifest of the set.
-        let inside = sources.iter().filter(|source| is_inside(&source.name));
-        taken_along
-            .extend(inside.map(|source| PathBuf::from(source.name.trim_end_matches(RENDERED))));
+        let inside = sources.iter().map(|source| source.name.trim_end_matches(RENDERED));
+        taken_along.extend(inside.filter(|name| is_inside(name)).map(PathBuf::from));
         documents.retain(|(document, _)| !is_inside(&document.source.name));
         problems.retain(|it| it.place.as_ref().is_none_or(|place| !is_inside(&place.file)));
     }
@@ -300,7 +306,15 @@ pub fn from_sources(
         let (is, declares) = if blank.len() == 1 { ("is", "declares") } else { ("are", "declare") };
         set.notes.push(format!("{} {is} empty, and {declares} nothing", few(blank)));
     }
+    if !taken_along.is_empty() {
+        let shown = few(taken_along.iter().map(|path| path.display().to_string()));
+        let (is, a) =
+            if taken_along.len() == 1 { ("is", "a manifest") } else { ("are", "manifests") };
+        set.notes.push(format!("{shown} {is} taken along by an agent, and not read as {a}"));
+    }
+    let of_secrets = files_with_secrets(&documents);
     declare_all(&mut set, documents, input, &mut problems);
+    problems.extend(shown_secrets(&set, &of_secrets));
     if problems.is_empty() {
         return Ok(set);
     }
@@ -308,6 +322,31 @@ pub fn from_sources(
     // One document may stand for several objects.
     problems.dedup();
     Err(problems)
+}
+
+/// The files with documents of secrets, where they really are.
+fn files_with_secrets(documents: &[documents::Read]) -> BTreeSet<PathBuf> {
+    let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
+    let names = secret.map(|(document, _)| document.source.name.trim_end_matches(RENDERED));
+    names.filter_map(|name| Path::new(name).canonicalize().ok()).collect()
+}
+
+/// Files with secrets that a document names to have their texts shown.
+fn shown_secrets(set: &Set, of_secrets: &BTreeSet<PathBuf>) -> Vec<Problem> {
+    if set.beside.files.is_empty() {
+        return Vec::new();
+    }
+    let read = secrets::files(&set.objects);
+    let shown =
+        set.beside.files.iter().filter(|file| read.contains(*file) || of_secrets.contains(*file));
+    let problem = |file: &PathBuf| {
+        let file = file.display();
+        Problem::new(format!(
+            "{file} holds a secret, and an agent takes it along for everybody to read"
+        ))
+        .hint("name another file in its `rules` or `skills`")
+    };
+    shown.map(problem).collect()
 }
 
 /// The folders that documents take along, where they really are.

@@ -44,8 +44,9 @@ fn mounted<'a>(website: &'a Website, folders: &[bool]) -> Vec<Mount<'a>> {
     all
 }
 
-/// Static routes that keep the server from starting, or are never answered to, because of another
-/// one: a folder answers to all of its path. `folders` says which routes are of folders.
+/// Routes that keep the server from starting, or are never answered to, because of a static one: a
+/// folder answers to all of its path, and the router refuses a second one that follows on the same
+/// path. `folders` says which routes are of folders.
 #[must_use]
 pub fn clashes(website: &Website, folders: &[bool]) -> Vec<Remark> {
     let mounted = mounted(website, folders);
@@ -60,16 +61,43 @@ pub fn clashes(website: &Website, folders: &[bool]) -> Vec<Remark> {
             let what = if other.is_folder { "folder" } else { "file" };
             let told = format!("{own} has a static {what} already");
             found.push(Remark { route: mount.route, told });
+        } else if let Some(folder) = tail_of(mount, &mounted) {
+            let folder = &website.routes[folder.route].path;
+            let told = format!("{own} is what the static folder {folder} answers to itself");
+            found.push(Remark { route: mount.route, told });
         } else if mount.is_folder && has_variable(mount.path, "tail") {
             let told = format!("{own} has the variable tail, which folders have themselves");
+            found.push(Remark { route: mount.route, told });
+        }
+    }
+    for mount in mounted.iter().filter(|mount| !mount.is_static) {
+        let own = &website.routes[mount.route].path;
+        if shared(&OF_STATIC, &mount.methods).is_none() || mount.methods.contains(&"*") {
+            continue;
+        }
+        let is_file =
+            |other: &&Mount<'_>| other.is_static && !other.is_folder && other.path == mount.path;
+        if mounted.iter().any(|other| is_file(&other)) {
+            let told = format!("{own} has a static file already, which answers to GET and HEAD");
+            found.push(Remark { route: mount.route, told });
+        } else if let Some(folder) = tail_of(mount, &mounted) {
+            let folder = &website.routes[folder.route].path;
+            let told = format!("{own} is what the static folder {folder} answers to itself");
             found.push(Remark { route: mount.route, told });
         }
     }
     found
 }
 
+/// The folder whose router has the path of a route for what is below it.
+fn tail_of<'a>(mount: &Mount<'_>, mounted: &'a [Mount<'a>]) -> Option<&'a Mount<'a>> {
+    let above = mount.path.strip_suffix("/{tail:.*}")?;
+    mounted.iter().find(|other| other.is_folder && other.path.trim_end_matches('/') == above)
+}
+
 fn has_variable(path: &str, name: &str) -> bool {
-    path.contains(&format!("{{{name}}}")) || path.contains(&format!("{{{name}:"))
+    let forms = [format!("{{{name}}}"), format!("{{{name}:"), format!("(?P<{name}>")];
+    forms.iter().any(|form| path.contains(form))
 }
 
 /// Routes that are not called as they look, because another one answers first.
@@ -157,6 +185,30 @@ mod tests {
         ] {
             assert_eq!(found(clashes, &routes), [told]);
         }
+        let post = |path: &str| json!({"path": path, "python": "h.py", "methods": ["POST"]});
+        for (routes, told) in [
+            (
+                json!([get("/a"), file("/a")]),
+                "0: /a has a static file already, which answers to GET and HEAD",
+            ),
+            (
+                json!([folder("/"), get("/{tail:.*}")]),
+                "1: /{tail:.*} is what the static folder / answers to itself",
+            ),
+            (
+                json!([folder("/app"), file("/app/{tail:.*}")]),
+                "1: /app/{tail:.*} is what the static folder /app answers to itself",
+            ),
+            (
+                json!([folder("/x{a:(?P<tail>q)}")]),
+                "0: /x{a:(?P<tail>q)} has the variable tail, which folders have themselves",
+            ),
+        ] {
+            assert_eq!(found(clashes, &routes), [told]);
+        }
+        assert!(
+            found(clashes, &json!([file("/a"), post("/a"), folder("/b"), get("/b")])).is_empty()
+        );
         assert!(found(clashes, &json!([file("/s"), file("/s/"), folder("/t")])).is_empty());
         assert!(found(clashes, &json!([folder("/s"), get("/s/")])).is_empty());
     }
