@@ -289,3 +289,24 @@ fn websites_are_not_served_in_rooms_yet() {
     assert!(group.lines().any(|line| line.contains("join ") && line.contains("(not here yet)")));
     assert!(run(&sandbox, 0, &["join", "--help"]).stdout.contains("--token-from-env"));
 }
+
+/// Who adds a route waits for who adds another one, so that none is lost.
+#[test]
+fn routes_that_are_added_at_once_are_all_there() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run(&["webserver", "init"]).code, 0);
+    std::fs::create_dir(sandbox.path("public")).unwrap();
+    let path = |number: usize| format!("/route-{number}");
+    let added: Vec<_> = (0..8)
+        .map(|number| {
+            let path = path(number);
+            let words = ["webserver", "add", "--path", &path, "--static", "public"];
+            sandbox.command(&words).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut added in added {
+        assert!(added.wait().unwrap().success());
+    }
+    let routes = std::fs::read_to_string(sandbox.path("webserver.yaml")).unwrap();
+    assert!((0..8).all(|number| routes.contains(&path(number))), "{routes}");
+}
