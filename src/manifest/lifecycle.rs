@@ -27,7 +27,13 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
     let rules = lifecycle.ignore.iter().enumerate();
     problems.extend(rules.filter_map(|(index, rule)| {
         let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));
-        let wrong = ignore_rule(found, rule).err()?;
+        let mut wrong = ignore_rule(found, rule).err()?;
+        if document.kind.name() != found.kind {
+            let (own, there) = (document.kind.name(), found.kind);
+            wrong.hint = format!(
+                "here the fields of the {there} are meant that the {own} becomes, such as `container.command`; see `meshagent explain {there}`"
+            );
+        }
         Some(match document.may_be_quoted() {
             true => at(path, wrong),
             false => document

@@ -348,6 +348,11 @@ fn a_wrong_agent_is_told_at_its_field() {
         ("type: chatbot\nrequire-web-search: true\n", "10:", "write `tools.web_search`"),
         ("type: chatbot\nweb_search: true\n", "10:", "write `offers.web_search`"),
         ("type: chatbot\nskill_dir: a\n", "10:", "write `skills`"),
+        (
+            "type: chatbot\nlifecycle: {ignore: [model]}\n",
+            "10:",
+            "the fields of the Service are meant that the Agent becomes",
+        ),
         ("type: chatbot\ncontainer: {}\n", "10:", "meshagent explain Agent"),
     ] {
         put(&sandbox, "m/a.yaml", &agent(fields));
