@@ -51,7 +51,7 @@ pub struct DescribeArgs {
     #[arg(short = 'c', value_name = "PIECES", required = true)]
     pieces: Vec<String>,
     #[command(flatten)]
-    service: ServiceOptions,
+    service: ServiceOptions<true>,
 }
 
 /// Arguments of `multi deploy`.
@@ -148,11 +148,6 @@ impl DescribeArgs {
             ));
         }
         let ServiceOptions(given) = &self.service;
-        for option in ["service-name", "agent-name"] {
-            if given.filled(option).is_none() {
-                return Err(Error::usage(format!("--{option} is empty")));
-            }
-        }
         let (mut members, mut files) = (Vec::new(), Vec::new());
         for (index, piece) in pieces.iter().enumerate() {
             let (member, file) = member(piece).map_err(|error| named(index, piece, error))?;

@@ -16,7 +16,7 @@ use super::agents::family::{Action, Family};
 use super::agents::given::Given;
 use super::agents::options::{AgentOption, Beside};
 use super::agents::said::{Defaults, Said, words};
-use super::agents::service::{IMAGE, deployed, service};
+use super::agents::service::{IMAGE, TOKEN, deployed, service};
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::service::{MOST_ROOMS, Service, in_rooms, placements};
@@ -31,9 +31,6 @@ kind_tag!(AgentTag, Agent);
 
 /// The annotation that identifies a service across documents.
 const SERVICE_ID: &str = "meshagent.service.id";
-
-/// The variable that holds the agent's token.
-const TOKEN: &str = "MESHAGENT_TOKEN";
 
 /// The folder of a container that folders beside the manifest are mounted in.
 const MOUNTED: &str = "/skills";

@@ -452,6 +452,11 @@ fn what_holds_a_secret_is_not_taken_along() {
         assert!(refused.stderr.contains(&told), "{}", refused.stderr);
         assert!(!refused.stderr.contains("canary") && refused.stdout.is_empty());
     }
+    put(&sandbox, "m/skill/k.yaml", &format!("{secret}data: {{K: canary}}\n"));
+    put(&sandbox, "m/a.yaml", &agent("type: chatbot\nskills: [{folder: skill}]\n"));
+    let refused = sandbox.embedded(6, &["plan", "-f", "m"]);
+    assert!(refused.stderr.contains("m/skill/k.yaml holds a secret"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("canary") && refused.stdout.is_empty());
     // Nor is it overwritten, as nothing is that is no plan and no report.
     put(&sandbox, "m/a.yaml", &agent("type: chatbot\n"));
     for option in ["--out", "--report"] {

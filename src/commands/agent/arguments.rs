@@ -11,16 +11,15 @@ pub fn with_options(command: Command, options: &[AgentOption]) -> Command {
     options.iter().flat_map(arguments).fold(command, Command::arg)
 }
 
-/// The options that describe a service, where a command requires the names of both the service and
-/// the agent.
+/// The options that describe a service and name its agent: those of every family. With `NAMED`, the
+/// service must have a name of its own.
 #[derive(Debug, Clone)]
-pub struct ServiceOptions(pub Given);
+pub struct ServiceOptions<const NAMED: bool>(pub Given);
 
-impl ServiceOptions {
-    /// Its options: those of every agent's service.
+impl<const NAMED: bool> ServiceOptions<NAMED> {
     fn options() -> Vec<AgentOption> {
         let mut options = [options::SERVICE, options::AGENT].concat();
-        let name = options.iter_mut().find(|option| option.name == "service-name");
+        let name = options.iter_mut().find(|option| NAMED && option.name == "service-name");
         name.into_iter().for_each(|option| {
             option.required = true;
             option.help = "The name of the service";
@@ -29,9 +28,20 @@ impl ServiceOptions {
     }
 }
 
-impl Args for ServiceOptions {
+/// A text that is not only blanks.
+///
+/// # Errors
+///
+/// It is.
+pub fn filled(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it must not be empty") } else { Ok(text.to_owned()) }
+}
+
+impl<const NAMED: bool> Args for ServiceOptions<NAMED> {
     fn augment_args(command: Command) -> Command {
-        with_options(command, &Self::options())
+        let named = |arg: Arg| arg.value_parser(filled);
+        let command = with_options(command, &Self::options());
+        command.mut_arg("service-name", named).mut_arg("agent-name", named)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -39,7 +49,7 @@ impl Args for ServiceOptions {
     }
 }
 
-impl FromArgMatches for ServiceOptions {
+impl<const NAMED: bool> FromArgMatches for ServiceOptions<NAMED> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self(given(&Self::options(), matches)))
     }

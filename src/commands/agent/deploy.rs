@@ -8,11 +8,8 @@ use serde_json::Value;
 use crate::commands::option_values::room;
 use crate::commands::own_inputs::Written;
 use crate::commands::service::deploy::{DeployArgs, Deployment, Namesake};
-use crate::commands::shortcut::{Shortcut, Writing};
-use crate::connection::Connection;
+use crate::commands::shortcut::Writing;
 use crate::error::{Context, Error, Result};
-use crate::kinds::KindName;
-use crate::kinds::service::fields_of;
 use crate::kinds::specs::service::ServiceSpec;
 
 /// A service of agents that is to be deployed.
@@ -52,25 +49,11 @@ impl Wanted {
         let deployment = Deployment { spec: &spec, room: room.as_deref(), namesake: self.namesake };
         args.platform
             .with(async |connection| {
-                if args.declare.as_manifest() {
-                    as_manifest(connection, &deployment, args).await?;
-                } else if deployment.write(connection, &args.declare).await?.is_some() {
+                if deployment.write(connection, &args.declare).await?.is_some() {
                     deployment.wait(connection, args).await?;
                 }
                 Ok(ExitCode::SUCCESS)
             })
             .await
     }
-}
-
-/// Prints the document that declares the agent; that of its service, where no other can.
-async fn as_manifest(
-    connection: &Connection,
-    deployment: &Deployment<'_>,
-    args: &DeployArgs,
-) -> Result<()> {
-    let project = connection.project_id().await?;
-    let (name, fields) = (&deployment.spec.metadata.name, fields_of(deployment.spec));
-    let shortcut = Shortcut::create_of(KindName::Service, project, name, fields);
-    shortcut.in_room(deployment.room).as_agent().run(connection, &args.declare).await.map(drop)
 }

@@ -1,46 +1,15 @@
 //! The command line as it was typed, of which the container's command is made.
 
 use crate::kinds::agents::family::{Action, Family};
-use crate::kinds::agents::options::{AgentOption, Takes};
-use crate::kinds::agents::words::{with_long_forms, without};
-
-/// The option of this program that may stand before and between its commands, too.
-const LOG: AgentOption = AgentOption::new("log", Takes::Text, "");
-
-/// Our own options of `deploy`: how the service is written, and on which platform. The agent is not
-/// described by them, so its container does not get them.
-const OF_DEPLOY: [AgentOption; 10] = [
-    AgentOption::new("dry-run", Takes::Flag, ""),
-    AgentOption::new("as-manifest", Takes::Flag, ""),
-    AgentOption::new("report", Takes::Text, ""),
-    // The value of these two stands behind `=`, if there is one.
-    AgentOption::new("wait", Takes::Flag, ""),
-    AgentOption::new("embedded", Takes::Flag, ""),
-    AgentOption { short: Some("n"), ..AgentOption::new("project-id", Takes::Text, "") },
-    AgentOption::new("api-url", Takes::Text, ""),
-    AgentOption::new("insecure", Takes::Flag, ""),
-    AgentOption::new("timeout", Takes::Text, ""),
-    AgentOption::new("retries", Takes::Text, ""),
-];
+use crate::kinds::agents::options::{AgentOption, LOG, WRITING};
+use crate::kinds::agents::words::{next_command, with_long_forms, without};
 
 /// The options of a command that are this program's own.
 fn ours(action: Action) -> Vec<AgentOption> {
     match action {
-        Action::Deploy => [&OF_DEPLOY[..], &[LOG]].concat(),
+        Action::Deploy => [WRITING, &[LOG]].concat(),
         _ => vec![LOG],
     }
-}
-
-/// Where the next command of a command line is.
-fn next_command(words: &[String], mut at: usize) -> usize {
-    while let Some(word) = words.get(at) {
-        at += match word.as_str() {
-            "--log" => 2,
-            word if word.starts_with("--log=") => 1,
-            _ => break,
-        };
-    }
-    at
 }
 
 /// The family and the action that a command line names, and where its options begin.

@@ -17,14 +17,11 @@ use crate::commands::signals::{Stopping, WAITING};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Error, Result};
-use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::service::fields_of;
 use crate::kinds::specs::service::ServiceSpec;
-use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::listed::{few, nearest};
 use crate::output;
-use crate::plan::diff::{self, Memory};
 use crate::plan::references::{NamesById, name_ids};
 use crate::plan::{Observed, Plan, ProjectState};
 use crate::reconcile::health::{self, Awaited};
@@ -102,11 +99,9 @@ impl Deployment<'_> {
             Namesake::Last => services.iter().rfind(is_it),
         };
         let found = found.and_then(|service| Some((service["id"].as_str()?, service)));
-        let mut lost = Vec::new();
         let shortcut = match found {
             Some((id, service)) => {
                 let observed = self.observed(connection, project, service, &secrets);
-                lost.extend(observed.iter().flat_map(|it| removed(&it.fields, &fields)));
                 let shortcut = Shortcut::replace(KindName::Service, project, name, fields);
                 let shortcut = shortcut.in_room(self.room).of_id(id);
                 match observed {
@@ -118,7 +113,9 @@ impl Deployment<'_> {
                 Shortcut::create_of(KindName::Service, project, name, fields).in_room(self.room)
             }
         };
-        let Some(written) = shortcut.referring_to(secrets).run(connection, writing).await? else {
+        let Some(written) =
+            shortcut.referring_to(secrets).as_agent().run(connection, writing).await?
+        else {
             return Ok(None);
         };
         let (id, done) = match found {
@@ -126,6 +123,8 @@ impl Deployment<'_> {
             None => (written.id, "created"),
         };
         output::note(&format!("{done} Service/{name}"));
+        let lost = written.changes.iter().filter(|it| it.old.is_some() && it.new.is_none());
+        let lost: Vec<String> = lost.map(|change| format!("`{}`", change.path)).collect();
         if !lost.is_empty() {
             output::note(&format!("note: what it had and has no more: {}", few(lost)));
         }
@@ -229,16 +228,6 @@ impl Deployment<'_> {
         let outcomes = waiting.wait(&[awaited], most).await;
         health::verdict(&outcomes, stop.is_cancelled())
     }
-}
-
-/// The fields that a service has and would lose.
-fn removed(old: &Tree, new: &Tree) -> Vec<String> {
-    let fingerprinter = Fingerprinter::new("");
-    let memory = Memory { fingerprinter: &fingerprinter, applied: None };
-    let shape = KindName::Service.kind().shape();
-    let changes = diff::changes(shape, Some(old), Some(new), memory).into_iter();
-    let gone = changes.filter(|change| change.old.is_some() && change.new.is_none());
-    gone.map(|change| format!("`{}`", change.path)).collect()
 }
 
 /// The error for a secret that does not exist.

@@ -76,6 +76,8 @@ pub struct Written {
     pub id: Option<String>,
     /// The platform's answer; `null` where it was lost.
     pub answer: Value,
+    /// What was changed.
+    pub changes: Vec<FieldChange>,
 }
 
 impl Shortcut {

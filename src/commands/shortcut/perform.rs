@@ -40,8 +40,9 @@ impl Shortcut {
         }
         let code = report.outcomes.first().and_then(Outcome::refused_with);
         if let Err(error) = self.conclude(report) {
+            // In a room its name is its own, and the platform does not say that another has it.
             if self.key.kind == KindName::Service
-                && self.action != Action::Delete
+                && matches!(self.action, Action::Create | Action::Rename)
                 && code == Some(409)
             {
                 let name = visible::line(&self.key.name);
@@ -124,8 +125,9 @@ struct Answered {
 impl Progress for Answered {
     fn started(&self, _operation: &Operation) {}
     fn finished(&self, _operation: &Operation, _outcome: &Outcome) {}
-    fn answered(&self, _operation: &Operation, id: Option<&str>, answer: &Value) {
+    fn answered(&self, operation: &Operation, id: Option<&str>, answer: &Value) {
         let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *written = Written { id: id.map(str::to_owned), answer: answer.clone() };
+        let changes = operation.changes.clone();
+        *written = Written { id: id.map(str::to_owned), answer: answer.clone(), changes };
     }
 }

@@ -22,7 +22,7 @@ pub struct WriteArgs {
     #[command(flatten)]
     dry: DryRunArgs,
     /// Also write the result as JSON to this file
-    #[arg(long, value_name = "FILE", value_parser = written_file(), help_heading = "Writing")]
+    #[arg(long, value_name = "FILE", value_parser = written_file(), conflicts_with = "dry_run", help_heading = "Writing")]
     pub report: Option<PathBuf>,
     /// Where the result is kept instead, for a command that writes several objects and has one
     /// report of them.
@@ -69,7 +69,7 @@ pub struct DeclareArgs {
     #[command(flatten)]
     write: WriteArgs,
     /// Print the equivalent manifest, and change nothing
-    #[arg(long, conflicts_with = "dry_run", help_heading = "Writing")]
+    #[arg(long, conflicts_with_all = ["dry_run", "report"], help_heading = "Writing")]
     as_manifest: bool,
 }
 

@@ -9,6 +9,7 @@ use super::python::{self, Checking};
 use super::source::{self, Found};
 use super::upload::{self, Upload, Uploads};
 use super::{FileArgs, HandlerArgs, port};
+use crate::commands::agent::arguments::{ServiceOptions, filled};
 use crate::error::{Error, Result};
 use crate::kinds::agents::service::About;
 use crate::kinds::agents::webserver::command::Words;
@@ -20,21 +21,8 @@ use crate::output;
 /// What describes the service of a webserver.
 #[derive(Debug, clap::Args)]
 pub struct SiteArgs {
-    /// The name of the service; the agent's if absent
-    #[arg(long, value_name = "NAME", value_parser = filled)]
-    service_name: Option<String>,
-    /// What the service is for
-    #[arg(long, value_name = "TEXT")]
-    service_description: Option<String>,
-    /// A title; accepted, and not used
-    #[arg(long, value_name = "TEXT")]
-    service_title: Option<String>,
-    /// A secret of the project whose values the container has as variables
-    #[arg(long = "secret", value_name = "NAME")]
-    secrets: Vec<String>,
-    /// The name with which the webserver takes part in its room
-    #[arg(long, value_name = "NAME", value_parser = filled)]
-    agent_name: String,
+    #[command(flatten)]
+    described: ServiceOptions<false>,
     #[command(flatten)]
     file: FileArgs,
     #[command(flatten)]
@@ -65,11 +53,6 @@ pub struct Site {
     pub uploads: Uploads,
     /// The files of modules that handlers import, as far as they are known.
     pub modules: Vec<PathBuf>,
-}
-
-/// A text that is not only blanks, as an option.
-fn filled(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() { Err("it must not be empty") } else { Ok(text.to_owned()) }
 }
 
 /// The options that were typed.
@@ -115,14 +98,11 @@ impl SiteArgs {
         }
         // The program in the container would listen where nobody reaches it.
         let added = file.website.host.is_none().then_some(HOST);
-        let about = About {
-            name: self.service_name.as_ref().unwrap_or(&self.agent_name).clone(),
-            description: self.service_description.clone(),
-            secrets: self.secrets.clone(),
-        };
+        let ServiceOptions(given) = &self.described;
+        let about = About::of(given);
         let service = Described {
             about: &about,
-            agent: &self.agent_name,
+            agent: given.text("agent-name").unwrap_or_default(),
             port,
             folder: &into,
             command: &words.in_container(&name, added),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::family::Family;
 use super::given::Given;
 use super::options::{AgentOption, Takes};
-use super::service::{About, IMAGE, annotations, token};
+use super::service::{About, IMAGE, TOKEN, annotations, token};
 use super::words::joined;
 
 /// The families that a piece can be of.
@@ -155,7 +155,7 @@ pub fn service(
     let container = json!({
         "image": IMAGE,
         "command": command(pieces),
-        "environment": [token(identity)],
+        "environment": [token(TOKEN, identity)],
     });
     let ports = json!([{"num": "*", "type": "http", "endpoints": endpoints(members)?}]);
     Ok(about.service(agents.collect(), ports, container))

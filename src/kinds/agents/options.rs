@@ -579,3 +579,22 @@ pub const SUPPORTS_TOOLS: &[AgentOption] =
 /// What a codex worker supports.
 pub const SUPPORTS_CONTEXT: &[AgentOption] =
     &[on_off!("supports-context", "Whether jobs bring messages of their caller").default("true")];
+
+/// The option of this program that may stand before and between its commands, too.
+pub const LOG: AgentOption = text("log", "");
+
+/// Our own options of `deploy`: how the service is written, and on which platform. They describe no
+/// agent, so its container does not get them; what counts here is how many words each of them takes.
+pub const WRITING: &[AgentOption] = &[
+    AgentOption::new("dry-run", Takes::Flag, ""),
+    AgentOption::new("as-manifest", Takes::Flag, ""),
+    text("report", ""),
+    // The value of these two stands behind `=`, if there is one.
+    AgentOption::new("wait", Takes::Flag, ""),
+    AgentOption::new("embedded", Takes::Flag, ""),
+    text("project-id", "").short("n"),
+    text("api-url", ""),
+    AgentOption::new("insecure", Takes::Flag, ""),
+    text("timeout", ""),
+    text("retries", ""),
+];

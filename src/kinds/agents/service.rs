@@ -69,7 +69,7 @@ pub fn service(family: Family, action: Action, (given, words): (&Given, &[String
     let container = json!({
         "image": IMAGE,
         "command": command(family, action, words),
-        "environment": [token(agent)],
+        "environment": [token(TOKEN, agent)],
     });
     let agents = json!([{"name": agent, "annotations": annotations(family, given)}]);
     About::of(given).service(agents, ports(family, given, agent), container)
@@ -82,9 +82,12 @@ pub const fn deployed(family: Family) -> Action {
 }
 
 /// The variable with which the container enters its room.
-pub(super) fn token(identity: &str) -> Value {
+pub(in crate::kinds) const TOKEN: &str = "MESHAGENT_TOKEN";
+
+/// A variable that holds a token of an agent.
+pub(super) fn token(name: &str, identity: &str) -> Value {
     let token = json!({"identity": identity, "api": ApiScope::of_agents(), "role": "agent"});
-    json!({"name": "MESHAGENT_TOKEN", "token": token})
+    json!({"name": name, "token": token})
 }
 
 /// The command of the container.

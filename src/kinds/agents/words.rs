@@ -47,6 +47,19 @@ fn is_attached(word: &str, option: &AgentOption) -> bool {
     !word.starts_with("--") && option.short.is_some_and(|short| word.len() > short.len() + 1)
 }
 
+/// Where the next command of a command line is, behind levels of the log.
+#[must_use]
+pub fn next_command(words: &[String], mut at: usize) -> usize {
+    while let Some(word) = words.get(at) {
+        at += match word.as_str() {
+            "--log" => 2,
+            word if word.starts_with("--log=") => 1,
+            _ => break,
+        };
+    }
+    at
+}
+
 /// Replaces the short forms of two letters, which no other program reads.
 #[must_use]
 pub fn with_long_forms(words: &[String], options: &[AgentOption]) -> Vec<String> {

@@ -4,8 +4,8 @@
 //! together. Must not: what a single document means, which is `document`'s and the kinds'.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use self::declaring::declare_all;
 use self::documents::read_documents;
+use self::taken_along::TakenAlong;
 use super::beside;
 use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, stream};
@@ -25,16 +26,17 @@ use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem, RENDERED};
+use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Key, KindName};
 use crate::listed::{at_most, few};
 
 pub(super) use self::declaring::Found;
 
 mod declaring;
 mod documents;
+mod taken_along;
 mod templates;
 mod unique;
 
@@ -254,34 +256,15 @@ pub fn from_sources(
     }
     let (mut documents, found) = read_documents(sources);
     problems.extend(found);
-    let folders = named_folders(&documents, &input.reach());
-    // What is given by itself is meant as a manifest.
-    let given: Vec<PathBuf> =
-        input.paths.iter().filter_map(|path| path.canonicalize().ok()).collect();
-    let is_inside = |name: &str| {
-        let real = Path::new(name.trim_end_matches(RENDERED)).canonicalize();
-        real.is_ok_and(|real| {
-            folders.iter().any(|folder| {
-                let is_given = |path: &PathBuf| path.starts_with(folder) && real.starts_with(path);
-                real.starts_with(folder) && !given.iter().any(is_given)
-            })
-        })
-    };
-    let mut taken_along: BTreeSet<PathBuf> = BTreeSet::new();
-    if !folders.is_empty() {
-        // What a document takes along is for its agent, and no manifest of the set.
-        let inside = sources.iter().map(|source| source.name.trim_end_matches(RENDERED));
-        taken_along.extend(inside.filter(|name| is_inside(name)).map(PathBuf::from));
-        documents.retain(|(document, _)| !is_inside(&document.source.name));
-        problems.retain(|it| it.place.as_ref().is_none_or(|place| !is_inside(&place.file)));
-    }
+    let taken_along = TakenAlong::of(input, sources, &mut documents, &mut problems);
     let mut set = Set {
         digest: digest
             .finalize()
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
-        looked_at: LookedAt::new(&input.paths).without(taken_along.iter().map(PathBuf::as_path)),
+        looked_at: LookedAt::new(&input.paths)
+            .without(taken_along.files.iter().map(PathBuf::as_path)),
         empty_input: sources.iter().find_map(|source| {
             let is_its = |document: &Document| Arc::ptr_eq(&document.source, source);
             let is_empty = !documents.iter().any(|(document, _)| is_its(document));
@@ -306,15 +289,9 @@ pub fn from_sources(
         let (is, declares) = if blank.len() == 1 { ("is", "declares") } else { ("are", "declare") };
         set.notes.push(format!("{} {is} empty, and {declares} nothing", few(blank)));
     }
-    if !taken_along.is_empty() {
-        let shown = few(taken_along.iter().map(|path| path.display().to_string()));
-        let (is, a) =
-            if taken_along.len() == 1 { ("is", "a manifest") } else { ("are", "manifests") };
-        set.notes.push(format!("{shown} {is} taken along by an agent, and not read as {a}"));
-    }
-    let of_secrets = files_with_secrets(&documents);
+    set.notes.extend(taken_along.note());
     declare_all(&mut set, documents, input, &mut problems);
-    problems.extend(shown_secrets(&set, &of_secrets));
+    problems.extend(taken_along.shown_secrets(&set));
     if problems.is_empty() {
         return Ok(set);
     }
@@ -322,40 +299,6 @@ pub fn from_sources(
     // One document may stand for several objects.
     problems.dedup();
     Err(problems)
-}
-
-/// The files with documents of secrets, where they really are.
-fn files_with_secrets(documents: &[documents::Read]) -> BTreeSet<PathBuf> {
-    let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
-    let names = secret.map(|(document, _)| document.source.name.trim_end_matches(RENDERED));
-    names.filter_map(|name| Path::new(name).canonicalize().ok()).collect()
-}
-
-/// Files with secrets that a document names to have their texts shown.
-fn shown_secrets(set: &Set, of_secrets: &BTreeSet<PathBuf>) -> Vec<Problem> {
-    if set.beside.files.is_empty() {
-        return Vec::new();
-    }
-    let read = secrets::files(&set.objects);
-    let shown =
-        set.beside.files.iter().filter(|file| read.contains(*file) || of_secrets.contains(*file));
-    let problem = |file: &PathBuf| {
-        let file = file.display();
-        Problem::new(format!(
-            "{file} holds a secret, and an agent takes it along for everybody to read"
-        ))
-        .hint("name another file in its `rules` or `skills`")
-    };
-    shown.map(problem).collect()
-}
-
-/// The folders that documents take along, where they really are.
-fn named_folders(documents: &[documents::Read], reach: &Reach) -> Vec<PathBuf> {
-    let named = documents.iter().filter(|(_, declared)| declared.is_none());
-    let named = named.filter(|(document, _)| document.template.is_none());
-    named
-        .flat_map(|(document, _)| beside::folders(document, &document.root().to_json(), reach))
-        .collect()
 }
 
 /// Adds a text to the digest. In the places of sealed variables stand signs: whoever reads the

@@ -1,46 +1,31 @@
 //! *Pure*: the command line that the container of a webserver runs: that which was typed, without
 //! what only matters where it was typed.
 
-use crate::kinds::agents::options::{AgentOption, Takes};
-use crate::kinds::agents::words::{joined, typed};
+use std::sync::LazyLock;
+
+use crate::kinds::agents::options::{self, AgentOption, Takes};
+use crate::kinds::agents::words::{joined, next_command, typed};
 
 const fn option(name: &'static str, takes: Takes) -> AgentOption {
     AgentOption::new(name, takes, "")
 }
 
-const fn with_letter(name: &'static str, short: &'static str) -> AgentOption {
-    AgentOption { short: Some(short), ..option(name, Takes::Text) }
-}
-
 /// The options of `webserver spec` and `webserver deploy`, as far as it matters how many words each
-/// of them takes. An option whose value must follow `=` takes one.
-pub const OPTIONS: [AgentOption; 25] = [
-    option("service-name", Takes::Text),
-    option("service-description", Takes::Text),
-    option("service-title", Takes::Text),
-    option("secret", Takes::Texts),
-    option("agent-name", Takes::Text),
-    with_letter(FILE, "f"),
-    option("app-dir", Takes::Text),
-    option(WEB_HOST, Takes::Text),
-    option(WEB_PORT, Takes::Number),
-    option("website-path", Takes::Text),
-    option("no-import", Takes::Flag),
-    option("room", Takes::Text),
-    option("domain", Takes::Text),
-    option("allow-hidden", Takes::Flag),
-    option("dry-run", Takes::Flag),
-    option("as-manifest", Takes::Flag),
-    option("report", Takes::Text),
-    option("wait", Takes::Flag),
-    with_letter("project-id", "n"),
-    option("api-url", Takes::Text),
-    option("insecure", Takes::Flag),
-    option("embedded", Takes::Flag),
-    option("timeout", Takes::Text),
-    option("retries", Takes::Text),
-    option("log", Takes::Text),
-];
+/// of them takes.
+pub static OPTIONS: LazyLock<Vec<AgentOption>> = LazyLock::new(|| {
+    let own = [
+        AgentOption { short: Some("f"), ..option(FILE, Takes::Text) },
+        option("app-dir", Takes::Text),
+        option(WEB_HOST, Takes::Text),
+        option(WEB_PORT, Takes::Number),
+        option("website-path", Takes::Text),
+        option("no-import", Takes::Flag),
+        option("room", Takes::Text),
+        option("domain", Takes::Text),
+        option("allow-hidden", Takes::Flag),
+    ];
+    [options::SERVICE, options::AGENT, &own, options::WRITING, &[options::LOG]].concat()
+});
 
 /// The routes file has a letter and no name.
 const FILE: &str = "f";
@@ -62,20 +47,10 @@ impl Words {
     /// Those of a whole command line, behind the program, `webserver` and its command.
     #[must_use]
     pub fn of_line(line: &[String]) -> Self {
-        let mut rest = line.get(1..).unwrap_or_default();
-        let mut waiting = 2;
-        while let Some(word) = rest.first().filter(|_| waiting > 0) {
-            let count = match word.strip_prefix("--log") {
-                Some("") => 2,
-                Some(_) => 1,
-                None => {
-                    waiting -= 1;
-                    1
-                }
-            };
-            rest = rest.get(count..).unwrap_or_default();
-        }
-        Self::of(rest)
+        // Behind the program, its group and its command.
+        let commands = next_command(line, 1);
+        let begin = next_command(line, commands + 1) + 1;
+        Self::of(line.get(begin..).unwrap_or_default())
     }
 
     /// Finds out which words belong together.

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::agents::service::{About, IMAGE};
-use crate::kinds::specs::scope::ApiScope;
+use crate::kinds::agents::service::{About, IMAGE, TOKEN, token};
 
 /// What describes the service of a webserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct Described<'a> {
 }
 
 /// The variables with which the container acts in its room, and calls models through it.
-const TOKENS: [&str; 3] = ["MESHAGENT_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
+const TOKENS: [&str; 3] = [TOKEN, "OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
 
 /// The annotation that says which sort of agent one is.
 const TYPE: &str = "meshagent.agent.type";
@@ -82,14 +81,12 @@ impl Described<'_> {
     /// The service.
     #[must_use]
     pub fn service(&self) -> Value {
-        let token = json!({"identity": self.agent, "api": ApiScope::of_agents(), "role": "agent"});
-        let variable = |name: &str| json!({"name": name, "token": token});
         let mount = json!({"path": self.folder, "subpath": self.folder, "read_only": true});
         let container = json!({
             "image": IMAGE,
             "command": self.command,
             "working_dir": self.folder,
-            "environment": TOKENS.map(variable),
+            "environment": TOKENS.map(|name| token(name, self.agent)),
             "storage": {"room": [mount]},
         });
         let agents = json!([{"name": self.agent, "annotations": {TYPE: AGENT_TYPE}}]);

@@ -1,0 +1,108 @@
+//! What documents take along from beside their manifests is for what they declare: it is no
+//! manifest of the set, and nothing secret is shown by it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::super::beside;
+use super::super::source::Source;
+use super::documents::Read;
+use super::{Input, Set, secrets};
+use crate::error::{Problem, RENDERED};
+use crate::kinds::KindName;
+use crate::listed::few;
+
+/// The manifests below folders that documents take along.
+pub(super) struct TakenAlong {
+    /// The folders, where they really are.
+    folders: BTreeSet<PathBuf>,
+    /// What the user gave by itself, which is meant as a manifest wherever it is.
+    given: BTreeSet<PathBuf>,
+    /// The files with documents of secrets, where they really are.
+    secret: BTreeSet<PathBuf>,
+    /// The manifests in the folders, by their names.
+    pub files: Vec<PathBuf>,
+}
+
+/// Where a source really is.
+fn real(name: &str) -> Option<PathBuf> {
+    Path::new(name.trim_end_matches(RENDERED)).canonicalize().ok()
+}
+
+impl TakenAlong {
+    /// Takes what documents take along out of the manifests of a set.
+    pub(super) fn of(
+        input: &Input,
+        sources: &[std::sync::Arc<Source>],
+        documents: &mut Vec<Read>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let reach = input.reach();
+        let named = documents
+            .iter()
+            .filter(|(document, declared)| declared.is_none() && document.template.is_none());
+        let folders = named.flat_map(|(document, _)| {
+            beside::folders(document, &document.root().to_json(), &reach)
+        });
+        let given = input.paths.iter().filter_map(|path| path.canonicalize().ok());
+        let mut taken = Self {
+            folders: folders.collect(),
+            given: given.collect(),
+            secret: BTreeSet::new(),
+            files: Vec::new(),
+        };
+        // Most sets take nothing along, and their files are not looked at again.
+        if documents.iter().any(|(document, declared)| {
+            declared.is_none() && document.kind.declares() != document.kind.name()
+        }) {
+            let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
+            taken.secret = secret.filter_map(|(it, _)| real(&it.source.name)).collect();
+        }
+        if !taken.folders.is_empty() {
+            let inside = sources.iter().filter(|source| taken.has(&source.name));
+            let names = inside.map(|source| source.name.trim_end_matches(RENDERED).into());
+            taken.files = names.collect();
+            documents.retain(|(document, _)| !taken.has(&document.source.name));
+            problems.retain(|it| it.place.as_ref().is_none_or(|place| !taken.has(&place.file)));
+        }
+        taken
+    }
+
+    /// Whether a source is in one of the folders, and was not given by itself.
+    fn has(&self, name: &str) -> bool {
+        let Some(real) = real(name) else { return false };
+        let mut above = real.ancestors();
+        let folder = above.find(|path| self.folders.contains(*path));
+        folder.is_some_and(|folder| {
+            let mut between = real.ancestors().take_while(|path| path.starts_with(folder));
+            !between.any(|path| self.given.contains(path))
+        })
+    }
+
+    /// What the user is told of it.
+    pub(super) fn note(&self) -> Option<String> {
+        let shown = few(self.files.iter().map(|path| path.display().to_string()));
+        match self.files.len() {
+            0 => None,
+            1 => Some(format!("{shown} is taken along by an agent, and not read as a manifest")),
+            _ => Some(format!("{shown} are taken along by an agent, and not read as manifests")),
+        }
+    }
+
+    /// The files that documents of a set take along, and that hold secrets.
+    pub(super) fn shown_secrets(&self, set: &Set) -> Vec<Problem> {
+        if set.beside.files.is_empty() {
+            return Vec::new();
+        }
+        let read = secrets::files(&set.objects);
+        let is_secret = |file: &&PathBuf| read.contains(*file) || self.secret.contains(*file);
+        let problem = |file: &PathBuf| {
+            let file = file.display();
+            Problem::new(format!(
+                "{file} holds a secret, and an agent takes it along for everybody to read"
+            ))
+            .hint("name another file in its `rules` or `skills`")
+        };
+        set.beside.files.iter().filter(is_secret).map(problem).collect()
+    }
+}
