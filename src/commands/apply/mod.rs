@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
+use super::approvals::{ApprovalArgs, tell_authors};
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
@@ -22,6 +24,7 @@ use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
 use super::signals::{PERFORMING, Stopping, WAITING};
 use crate::apply::journal;
+use crate::approval::verdict::ApprovalsDocument;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::counted;
@@ -29,6 +32,7 @@ use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
+use crate::reconcile::approvals::Approvals;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
@@ -91,6 +95,8 @@ pub struct ApplyArgs {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
+    approvals: ApprovalArgs,
+    #[command(flatten)]
     perform: PerformArgs,
     /// Wait until the services that the manifests declare work, at most 5m or this long; their rooms
     /// are entered for that. Exit code 7 if they do not
@@ -142,6 +148,7 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
+    others.extend(args.approvals.files().cloned());
     if let Ok(Some(saved)) = &saved {
         manifests.extend(saved.inputs.files.iter().map(PathBuf::from));
         let inputs = [&saved.inputs.values_files, &saved.inputs.policies];
@@ -167,6 +174,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
+    let approvals = approvals(&args.approvals, args.plan.as_deref(), saved.as_ref())?;
     let connection = platform.connect().await?;
     let set = files.read(connection.project.clone(), connection.fallback_project.clone());
     let run = Run {
@@ -174,6 +182,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         guards: &guards,
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
+        approvals: approvals.as_ref(),
         is_only_shown: false,
         wait: args.wait,
         platform: &platform,
@@ -185,6 +194,20 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
+}
+
+/// The approvals that a plan needs, before anything is asked of a platform; none if it needs none.
+fn approvals(
+    args: &ApprovalArgs,
+    path: Option<&Path>,
+    saved: Option<&Saved>,
+) -> Result<Option<Approvals>> {
+    let Some(needed) = args.needed(None)? else { return Ok(None) };
+    let Some((path, saved)) = path.zip(saved) else { return Err(needed.unsaved()) };
+    let approvals = needed.read(path, saved.bound.clone())?;
+    tell_authors(&approvals);
+    approvals.check(Timestamp::now())?;
+    Ok(Some(approvals))
 }
 
 /// Runs `destroy`.
@@ -216,6 +239,7 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         guards: &guards,
         expected: None,
         saved: None,
+        approvals: None,
         is_only_shown: args.dry_run,
         wait: None,
         platform: &args.platform,
@@ -242,6 +266,8 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
+    /// Who approved it, if that was required.
+    approvals: Option<ApprovalsDocument>,
     /// What became of the services that were to be started again.
     restarts: Vec<Restart>,
     /// Why it was not performed, if a rule or the user decided so.
@@ -256,7 +282,7 @@ struct Ran {
 /// file. A plan that was only shown ends when it was.
 fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping }) => {
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
@@ -271,6 +297,7 @@ fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<Ex
             let ledger = match &args.report {
                 Some(_) => ReportDocument {
                     restarts: restarts.clone(),
+                    approvals,
                     ..ReportDocument::of(&plan, report)
                 },
                 None => ReportDocument::default(),
@@ -312,6 +339,8 @@ struct Run<'a> {
     /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
+    /// The approvals that the plan needs.
+    approvals: Option<&'a Approvals>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
     /// How long it is waited at most until everything works.
@@ -353,6 +382,14 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
+        let approvals = self.approvals.map(|it| it.check(Timestamp::now())).transpose()?;
+        match (&approvals, self.args.output) {
+            (Some(approvals), ApplyFormat::Text) => output::note(&approvals.told()),
+            (Some(approvals), ApplyFormat::Json) => {
+                print_event(&Event::Approved(approvals.clone()))
+            }
+            (None, _) => {}
+        }
         let (mut restarts, mut health, mut stopping) = (Vec::new(), None, None);
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
@@ -376,7 +413,7 @@ impl Run<'_> {
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
         let plan = decision.plan;
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping: stopping })
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping: stopping })
     }
 
     /// Waits until services work, if that is wanted. Nothing comes of it where none is looked at.
@@ -481,6 +518,7 @@ impl Run<'_> {
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
+            approvals: self.approvals,
             break_lock: self.args.break_lock,
             ..Performing::in_folder(folder, progress.as_ref())
         };

@@ -1,0 +1,149 @@
+//! `approvals`: which approvals a plan has; and the options of `apply` that demand some.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::saved_plan;
+use crate::approval::statement::Bound;
+use crate::approval::verdict::ApprovalsDocument;
+use crate::error::{Error, Result};
+use crate::output;
+use crate::reconcile::approvals::{Approvals, Needed, folder_of};
+
+/// Who must have approved a plan.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ApprovalArgs {
+    /// Refuse a plan that fewer people than this approved with `meshagent approve`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Guards")]
+    require_approvals: Option<u16>,
+    /// The people whose approvals count, with their keys, as the `allowed_signers` of ssh-keygen;
+    /// may be repeated: then each file must list them
+    #[arg(long, value_name = "FILE", help_heading = "Guards")]
+    approvers: Vec<PathBuf>,
+    /// An approval, or a folder of them; may be repeated [default: the folder PLAN.approvals]
+    #[arg(long, value_name = "PATH", help_heading = "Guards")]
+    approval: Vec<PathBuf>,
+    /// Whoever made the change, by a name that the approvers' file has: their approval does not
+    /// count; may be repeated
+    #[arg(long, value_name = "NAME", help_heading = "Guards")]
+    author: Vec<String>,
+}
+
+impl ApprovalArgs {
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.approvers.iter().chain(&self.approval)
+    }
+
+    /// Whom these options demand, together with what is demanded elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// A number without approvers, or approvers without a number.
+    pub fn needed(&self, elsewhere: Option<Needed>) -> Result<Option<Needed>> {
+        let given = Needed {
+            required: self.require_approvals.map_or(0, usize::from),
+            approvers: self.approvers.clone(),
+            approvals: self.approval.clone(),
+            authors: self.author.clone(),
+        };
+        let is_given =
+            given.required > 0 || self.files().next().is_some() || !self.author.is_empty();
+        if !is_given {
+            return Ok(elsewhere.filter(|it| it.required > 0));
+        }
+        let needed = given.and(elsewhere.unwrap_or_default());
+        match (needed.required, needed.approvers.is_empty()) {
+            (0, _) => Err(Error::usage("no number of approvals is required")
+                .hint("add --require-approvals N")),
+            (_, true) => Err(Error::usage("approvals are required, but not whose approvals count")
+                .hint("add --approvers FILE, a file of names and keys as the allowed_signers of ssh-keygen")),
+            _ => Ok(Some(needed)),
+        }
+    }
+}
+
+/// Arguments of `approvals`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meshagent approvals plan.json\n  meshagent approvals plan.json --approvers allowed_signers\n  meshagent approvals plan.json --approvers allowed_signers --require-approvals 2   # 6 where they are not enough"
+)]
+pub struct ApprovalsArgs {
+    /// A plan that was saved with `plan --out`
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    #[command(flatten)]
+    approvals: ApprovalArgs,
+    /// How they are printed
+    #[arg(short, long, value_enum, default_value_t = ApprovalsFormat::Text)]
+    output: ApprovalsFormat,
+}
+
+/// How `approvals` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ApprovalsFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs `approvals`: no platform is asked, and nothing is applied.
+///
+/// # Errors
+///
+/// A plan that cannot be applied; fewer approvals than are required.
+pub fn run(args: &ApprovalsArgs) -> Result<ExitCode> {
+    let saved = saved_plan::read(&args.plan, &[])?;
+    let ApprovalArgs { require_approvals, approvers, approval, author } = args.approvals.clone();
+    if approvers.is_empty() && (require_approvals.is_some() || !author.is_empty()) {
+        args.approvals.needed(None)?;
+    }
+    let needed = Needed {
+        required: require_approvals.map_or(0, usize::from),
+        approvers,
+        approvals: approval,
+        authors: author,
+    };
+    let read = needed.read(&args.plan, saved.bound)?;
+    tell_authors(&read);
+    let judged = read.judged(Timestamp::now());
+    match args.output {
+        ApprovalsFormat::Json => output::json(&judged)?,
+        ApprovalsFormat::Text if judged.approvals.is_empty() => {
+            output::note("there are no approvals");
+        }
+        ApprovalsFormat::Text => list(&judged),
+    }
+    if args.output == ApprovalsFormat::Text && needed.required > 0 && judged.check().is_ok() {
+        output::note(&judged.told());
+    }
+    judged.check().map(|()| ExitCode::SUCCESS)
+}
+
+/// Says of which authors nothing is taken off.
+pub fn tell_authors(approvals: &Approvals) {
+    for author in approvals.unknown_authors() {
+        output::warning(&format!(
+            "no file of approvers has the author {author:?}, so no approval is left out for that name"
+        ));
+    }
+}
+
+fn list(judged: &ApprovalsDocument) {
+    judged.approvals.iter().for_each(|approval| output::value(&approval.line()));
+}
+
+/// Lists the approvals beside a plan that is shown. Whose keys they are is not checked.
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub fn list_beside(path: &std::path::Path, plan: Bound) -> Result<()> {
+    if folder_of(path).is_dir() {
+        list(&Needed::default().read(path, plan)?.judged(Timestamp::now()));
+    }
+    Ok(())
+}
