@@ -9,6 +9,9 @@ pub mod approvers;
 pub mod statement;
 pub mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 /// The namespace of the signatures. A signature for anything else, such as a commit, approves
 /// nothing.
 pub const NAMESPACE: &str = "meshagent-plan";

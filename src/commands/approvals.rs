@@ -109,7 +109,8 @@ pub fn run(args: &ApprovalsArgs) -> Result<ExitCode> {
     };
     let read = needed.read(&args.plan, saved.bound)?;
     tell_authors(&read);
-    let judged = read.judged(Timestamp::now());
+    let now = Timestamp::now();
+    let (judged, verdict) = (read.judged(now), read.check(now));
     match args.output {
         ApprovalsFormat::Json => output::json(&judged)?,
         ApprovalsFormat::Text if judged.approvals.is_empty() => {
@@ -117,10 +118,14 @@ pub fn run(args: &ApprovalsArgs) -> Result<ExitCode> {
         }
         ApprovalsFormat::Text => list(&judged),
     }
-    if args.output == ApprovalsFormat::Text && needed.required > 0 && judged.check().is_ok() {
+    if args.output == ApprovalsFormat::Text && needed.required > 0 && verdict.is_ok() {
         output::note(&judged.told());
     }
-    judged.check().map(|()| ExitCode::SUCCESS)
+    verdict.map(|_| ExitCode::SUCCESS).map_err(|mut error| {
+        // The approvals are listed already.
+        error.problems.truncate(1);
+        error.saying("the approvals are not enough")
+    })
 }
 
 /// Says of which authors nothing is taken off.
