@@ -331,7 +331,7 @@ fn what_cannot_be_approved_is_refused_before_anything_is_signed() {
         (
             2,
             &["printed.json", "--key", "ann", "--yes"][..],
-            "it was printed, not saved, so it cannot be applied",
+            "printed.json was printed, not saved, so it cannot be applied",
         ),
         (2, &["set.yaml", "--key", "ann", "--yes"], "set.yaml is not a saved plan"),
         (2, &["plan.json", "--yes"], "there is no key to sign with"),
@@ -377,12 +377,7 @@ fn what_cannot_be_approved_is_refused_before_anything_is_signed() {
 
 /// Whether OpenSSH is there.
 fn has_openssh(tested: &str) -> bool {
-    let starts = |name: &str| {
-        let mut command = Command::new(name);
-        command.arg("-?").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok()
-    };
-    needs::met(["ssh-keygen", "ssh-agent", "ssh-add"].into_iter().all(starts), tested, "OpenSSH")
+    needs::programs(tested, &["ssh-keygen", "ssh-agent", "ssh-add"])
 }
 
 fn keygen(folder: &Path, arguments: &[&str], input: &str) -> (bool, String) {
@@ -511,4 +506,104 @@ fn a_key_in_an_agent_approves_by_its_public_key() {
     desk.write("allowed_signers", &format!("agent {public}"));
     let demand = ["--approvers", "allowed_signers", "--require-approvals", "1"];
     desk.run(0, &[&["approvals", "plan.json"], &demand[..]].concat());
+}
+
+/// A line signed as a security key does, with these flags; and the key as approvers have it.
+fn by_security_key(line: &str, flags: u8) -> (String, String) {
+    use ed25519_dalek::Signer;
+    use sha2::{Digest, Sha256};
+    use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+    use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, Signature, SshSig};
+
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let public = Ed25519PublicKey::from(key.verifying_key());
+    let public = KeyData::SkEd25519(SkEd25519::new(public, "ssh:"));
+    let namespace = "meshagent-plan";
+    let message = SshSig::signed_data(namespace, HashAlg::Sha512, line.as_bytes()).unwrap();
+    let trailer = [flags, 0, 0, 0, 9];
+    let (application, message) = (Sha256::digest("ssh:"), Sha256::digest(message));
+    let signed = key.sign(&[&application[..], &trailer, &message].concat());
+    let signature = [&signed.to_bytes()[..], &trailer].concat();
+    let signature = Signature::new(Algorithm::SkEd25519, signature).unwrap();
+    let signature = SshSig::new(public.clone(), namespace, HashAlg::Sha512, signature).unwrap();
+    let text = line.to_owned() + signature.to_pem(LineEnding::LF).unwrap().trim_end() + "\n";
+    (text, PublicKey::from(public).to_openssh().unwrap())
+}
+
+#[test]
+fn a_security_key_approves_if_somebody_touched_it() {
+    let desk = Desk::new();
+    desk.run(0, &["approve", "plan.json", "--key", "ann", "--yes", "--out", "ann.approval"]);
+    let ann = std::fs::read_to_string(desk.path("ann.approval")).unwrap();
+    let line = &ann[..=ann.find('\n').unwrap()];
+    let demand = [
+        "--approvers",
+        "allowed_signers",
+        "--require-approvals",
+        "1",
+        "--approval",
+        "token.approval",
+    ];
+    for (flags, code, told) in
+        [(1, 0, ": counts"), (5, 0, ": counts"), (0, 6, "nobody touched"), (4, 6, "nobody touched")]
+    {
+        let (text, public) = by_security_key(line, flags);
+        desk.write("token.approval", &text);
+        desk.write("allowed_signers", &format!("ann@example.com {public}\n"));
+        let listed = desk.run(code, &[&["approvals", "plan.json"], &demand[..]].concat());
+        assert!(listed.stdout.contains(told), "{flags}: {}", listed.stdout);
+        // Flags that were not signed.
+        let other = by_security_key(line, flags ^ 2).0;
+        assert_ne!(text, other);
+    }
+    if !has_openssh("approvals of security keys and ssh-keygen") {
+        return;
+    }
+    let (text, _) = by_security_key(line, 1);
+    desk.write("signature", &text[line.len()..]);
+    let verify = [
+        "-Y",
+        "verify",
+        "-f",
+        "allowed_signers",
+        "-I",
+        "ann@example.com",
+        "-n",
+        "meshagent-plan",
+        "-s",
+        "signature",
+    ];
+    let (is_valid, told) = keygen(&desk.path(""), &verify, line);
+    assert!(is_valid, "{told}");
+}
+
+/// A certificate says more than a key does, and nothing of that is checked.
+#[test]
+fn certificates_approve_nothing() {
+    if !has_openssh("approvals and certificates") {
+        return;
+    }
+    let desk = Desk::new();
+    let folder = desk.path("");
+    for arguments in [
+        &["-q", "-t", "ed25519", "-N", "", "-f", "authority"][..],
+        &["-q", "-t", "ed25519", "-N", "", "-f", "person"],
+        &["-q", "-s", "authority", "-I", "x", "-n", "ann@example.com", "person.pub"],
+    ] {
+        let (made, told) = keygen(&folder, arguments, "");
+        assert!(made, "{told}");
+    }
+    let authority = std::fs::read_to_string(desk.path("authority.pub")).unwrap();
+    desk.write("allowed_signers", &format!("ann@example.com cert-authority {authority}"));
+    let demand = ["--approvers", "allowed_signers", "--require-approvals", "1"];
+    let refused = desk.run(2, &[&["approvals", "plan.json"], &demand[..]].concat());
+    assert!(
+        refused.stderr.contains("allowed_signers:1:1: certificates are not accepted"),
+        "{}",
+        refused.stderr
+    );
+    let certificate = std::fs::read_to_string(desk.path("person-cert.pub")).unwrap();
+    desk.write("allowed_signers", &format!("ann@example.com {certificate}"));
+    let refused = desk.run(2, &[&["approvals", "plan.json"], &demand[..]].concat());
+    assert!(refused.stderr.contains("allowed_signers:1:17: "), "{}", refused.stderr);
 }

@@ -11,7 +11,7 @@ use ssh_key::PublicKey;
 use wildmatch::WildMatch;
 
 use super::NAMESPACE;
-use super::approval::{check_key, fingerprint};
+use super::signed::{check_key, fingerprint};
 use crate::error::{Place, Problem};
 use crate::listed::nearest;
 use crate::visible;

@@ -1,11 +1,11 @@
 //! *Pure*: who approved a plan. An approver signs a [`statement`] about one saved plan with an SSH
-//! key; the file of that is an [`Approval`](approval::Approval). [`approvers`] says whose
+//! key; the file of that is an [`Approval`](signed::Approval). [`approvers`] says whose
 //! approvals count, and [`verdict`] which of some approvals do.
 //!
 //! Must not live here: reading files, asking for keys, starting programs. The time is passed in.
 
-pub mod approval;
 pub mod approvers;
+pub mod signed;
 pub mod statement;
 pub mod verdict;
 

@@ -7,8 +7,8 @@ use ssh_key::private::Ed25519Keypair;
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
 use super::NAMESPACE;
-use super::approval::Approval;
 use super::approvers::{Approvers, People};
+use super::signed::Approval;
 use super::statement::{Bound, STANDARD, Statement};
 use super::verdict::{ApprovalsDocument, Found, Terms};
 

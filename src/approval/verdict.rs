@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::approval::Approval;
 use super::approvers::{Approvers, Holder, People};
+use super::signed::Approval;
 use super::statement::Bound;
 use crate::error::{Error, Problem, Result};
 use crate::listed::{counted, few};
@@ -213,7 +213,8 @@ impl ApprovalsDocument {
     #[must_use]
     pub fn told(&self) -> String {
         let counting = self.approvals.iter().filter(|it| it.counts);
-        let names = counting.map(|it| it.principals.join(", "));
+        let mut names: Vec<String> = counting.map(|it| it.principals.join(", ")).collect();
+        names.sort();
         let required = self.required;
         let told = format!("approved by {} of {required} required: {}", self.people, few(names));
         visible::line(&told).into_owned()

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::approval::approval::Approval;
 use crate::approval::approvers::Approvers;
+use crate::approval::signed::Approval;
 use crate::approval::statement::Bound;
 use crate::approval::verdict::{ApprovalsDocument, Found, Terms};
 use crate::approval::{MAX_APPROVAL, MAX_APPROVERS, MOST};

@@ -14,7 +14,7 @@ use super::own_inputs::{refuse_outside, written_file};
 use super::plan::{print, refuse};
 use super::saved_plan;
 use crate::approval::MAX_APPROVAL;
-use crate::approval::approval::Approval;
+use crate::approval::signed::Approval;
 use crate::approval::statement::{LONGEST, LONGEST_REASON, Statement};
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
@@ -138,8 +138,12 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
     let shown = path.display().to_string();
     whole_file::write(&path, text.as_bytes())
         .context(|| format!("failed to write {}", visible::line(&shown)))?;
-    let (file, key) = (word(&shown), approval.key());
-    output::note(&format!("approved until {until} with the key {key}: {file}"));
+    output::note(&format!("approved until {until}: {}", word(&shown)));
+    output::note(&format!(
+        "a file of approvers lists the key as: {} {}",
+        args.by.as_deref().unwrap_or("NAME"),
+        approval.public_key()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,8 @@
 //! An approval: a statement on one line, and below it the signature as `ssh-keygen -Y sign` writes
 //! it. `ssh-keygen -Y verify` reads both: the first line is the message.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
 
@@ -12,6 +14,10 @@ const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 
 /// The line that a signature ends with.
 const END: &str = "\n-----END SSH SIGNATURE-----\n";
+
+/// What follows the signature of a security key, in bytes: flags, the first of which says whether
+/// somebody touched it, and a counter.
+const SECURITY_KEY_TRAILER: usize = 5;
 
 /// The least and the most bits of an RSA key.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
@@ -52,6 +58,16 @@ impl Approval {
         let signature = SshSig::from_pem(armored)
             .map_err(|error| format!("its signature cannot be read: {error}"))?;
         check(&signature)?;
+        // The reader of signatures takes some lengths that are too large.
+        let body = armored.strip_prefix(BEGIN).and_then(|body| body.strip_suffix(END));
+        let body: String = body.unwrap_or_default().lines().collect();
+        let is_exact = match (STANDARD.decode(body), encoded(&signature)) {
+            (Ok(read), Some(exact)) => read == exact,
+            _ => false,
+        };
+        if !is_exact {
+            return Err("its signature is not written as `ssh-keygen` writes it".to_owned());
+        }
         Ok(Self { statement, line: line.to_owned(), signature })
     }
 
@@ -59,6 +75,13 @@ impl Approval {
     #[must_use]
     pub fn key(&self) -> String {
         fingerprint(self.signature.public_key())
+    }
+
+    /// The key that signed it, as a line of approvers has it.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        let key = PublicKey::from(self.signature.public_key().clone());
+        key.to_openssh().unwrap_or_default()
     }
 
     /// The key that signed it, as a part of the name of a file.
@@ -118,6 +141,35 @@ pub fn check_key(key: &KeyData) -> Result<(), String> {
     }
 }
 
+/// The bytes of a signature, in the one way to write it.
+fn encoded(signature: &SshSig) -> Option<Vec<u8>> {
+    fn put(into: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+        into.extend(u32::try_from(bytes.len()).ok()?.to_be_bytes());
+        into.extend(bytes);
+        Some(())
+    }
+    let trailer = if is_token(&signature.algorithm()) { SECURITY_KEY_TRAILER } else { 0 };
+    let signed = signature.signature_bytes();
+    let (signed, trailer) = signed.split_at_checked(signed.len().checked_sub(trailer)?)?;
+    let mut inner = Vec::new();
+    put(&mut inner, signature.algorithm().as_str().as_bytes())?;
+    put(&mut inner, signed)?;
+    inner.extend(trailer);
+    let mut all = b"SSHSIG".to_vec();
+    all.extend(signature.version().to_be_bytes());
+    put(&mut all, &PublicKey::from(signature.public_key().clone()).to_bytes().ok()?)?;
+    put(&mut all, signature.namespace().as_bytes())?;
+    put(&mut all, signature.reserved())?;
+    put(&mut all, signature.hash_alg().as_str().as_bytes())?;
+    put(&mut all, &inner)?;
+    Some(all)
+}
+
+/// Whether a signature was made by a security key.
+fn is_token(used: &Algorithm) -> bool {
+    matches!(used, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+}
+
 /// Refuses a signature that is for something else, or made in a way that is not accepted.
 fn check(signature: &SshSig) -> Result<(), String> {
     if signature.version() != SshSig::VERSION || !signature.reserved().is_empty() {
@@ -140,13 +192,11 @@ fn check(signature: &SshSig) -> Result<(), String> {
         return Err(format!("its signature was made by {used}, which its key is not for"));
     }
     let is_present = || {
-        // Whether somebody touched the key is in the flags, before a counter of four bytes.
         let bytes = signature.signature_bytes();
-        let flags = bytes.len().checked_sub(5).and_then(|at| bytes.get(at));
+        let flags = bytes.len().checked_sub(SECURITY_KEY_TRAILER).and_then(|at| bytes.get(at));
         flags.is_some_and(|flags| flags & 1 != 0)
     };
-    let is_token = matches!(used, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256);
-    if is_token && !is_present() {
+    if is_token(&used) && !is_present() {
         return Err("its signature was made by a security key that nobody touched".to_owned());
     }
     Ok(())
