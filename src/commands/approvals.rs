@@ -147,7 +147,7 @@ fn list(judged: &ApprovalsDocument) {
 ///
 /// A folder that cannot be read.
 pub fn list_beside(path: &std::path::Path, plan: Bound) -> Result<()> {
-    if folder_of(path).is_dir() {
+    if path.as_os_str() != "-" && folder_of(path).is_dir() {
         list(&Needed::default().read(path, plan)?.judged(Timestamp::now()));
     }
     Ok(())
