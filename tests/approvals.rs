@@ -374,3 +374,47 @@ fn what_cannot_be_approved_is_refused_before_anything_is_signed() {
     assert!(linked.stderr.contains("leads outside"), "{}", linked.stderr);
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn an_environment_requires_approvals_and_options_can_only_require_more() {
+    let desk = Desk::new();
+    let project = |required: u16| {
+        format!(
+            "version: v1\nmanifests: set.yaml\nset: shop\nenvironments:\n  prod:\n    embedded: true\n    approvals: {{required: {required}, approvers: allowed_signers}}\n"
+        )
+    };
+    desk.write("meshagent.yaml", &project(1));
+    for line in [&["apply", "--yes"][..], &["destroy", "-e", "prod", "--yes"]] {
+        let refused = desk.run(6, line);
+        assert!(
+            refused.stderr.contains("this needs 1 approval, and only a saved"),
+            "{}",
+            refused.stderr
+        );
+    }
+    desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
+    desk.run(0, &["plan", "--out", "plan.json"]);
+    desk.run(6, &["apply", "plan.json"]);
+    desk.run(6, &["approvals", "plan.json"]);
+    desk.approve("eve");
+    desk.run(6, &["apply", "plan.json"]);
+    desk.approve("ann");
+    desk.run(0, &["approvals", "plan.json"]);
+    // The larger number counts, and both files.
+    desk.run(6, &["apply", "plan.json", "--require-approvals", "2"]);
+    desk.write("mine", &format!("eve@example.com {}\n", key_pair(3).1));
+    desk.run(6, &["apply", "plan.json", "--approvers", "mine"]);
+    desk.has_written_nothing();
+    let applied = desk.run(0, &["apply", "plan.json"]);
+    assert!(
+        applied.stderr.contains("approved by 1 of 1 required: ann@example.com"),
+        "{}",
+        applied.stderr
+    );
+    for required in [0, 101] {
+        desk.write("meshagent.yaml", &project(required));
+        let wrong = desk.run(6, &["plan"]);
+        assert!(wrong.stderr.contains("meshagent.yaml:7:"), "{}", wrong.stderr);
+        assert!(wrong.stderr.contains("hint: write 1 to 100"), "{}", wrong.stderr);
+    }
+}

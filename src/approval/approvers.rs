@@ -90,7 +90,7 @@ impl Approvers {
                 Err(wrong) => {
                     let before = text.get(..wrong.at).unwrap_or_default();
                     let column = before.chars().count() as u64 + 1;
-                    let place = Place { file: file.to_owned(), line: number, column };
+                    let place = Place { file: file.to_owned(), line: number, column, from: None };
                     let hint = wrong.hint;
                     let problem = Problem::new(wrong.message);
                     problems.push(Problem { place: Some(place), hint, ..problem });

@@ -1,16 +1,20 @@
 //! `approvals`: which approvals a plan has; and the options of `apply` that demand some.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::saved_plan;
+use super::apply::ApplyFormat;
+use super::apply::progress::print as print_event;
+use super::saved_plan::{self, Saved};
 use crate::approval::statement::Bound;
 use crate::approval::verdict::ApprovalsDocument;
 use crate::error::{Error, Result};
 use crate::output;
+use crate::project_file::ProjectFile;
 use crate::reconcile::approvals::{Approvals, Needed, folder_of};
+use crate::reconcile::events::Event;
 
 /// Who must have approved a plan.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -29,6 +33,9 @@ pub struct ApprovalArgs {
     /// count; may be repeated
     #[arg(long, value_name = "NAME", help_heading = "Guards")]
     author: Vec<String>,
+    /// What the environment requires.
+    #[arg(skip)]
+    pub of_environment: Option<Needed>,
 }
 
 impl ApprovalArgs {
@@ -37,31 +44,61 @@ impl ApprovalArgs {
         self.approvers.iter().chain(&self.approval)
     }
 
-    /// Whom these options demand, together with what is demanded elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// A number without approvers, or approvers without a number.
-    pub fn needed(&self, elsewhere: Option<Needed>) -> Result<Option<Needed>> {
+    /// What is demanded, by these options and by the environment.
+    fn demanded(&self) -> Needed {
         let given = Needed {
             required: self.require_approvals.map_or(0, usize::from),
             approvers: self.approvers.clone(),
             approvals: self.approval.clone(),
             authors: self.author.clone(),
         };
-        let is_given =
-            given.required > 0 || self.files().next().is_some() || !self.author.is_empty();
-        if !is_given {
-            return Ok(elsewhere.filter(|it| it.required > 0));
-        }
-        let needed = given.and(elsewhere.unwrap_or_default());
+        given.and(self.of_environment.clone().unwrap_or_default())
+    }
+
+    /// What is demanded of a plan that is to be applied; nothing where neither these options nor the
+    /// environment demand approvals.
+    ///
+    /// # Errors
+    ///
+    /// A number without approvers, or approvers without a number.
+    pub fn needed(&self) -> Result<Option<Needed>> {
+        let needed = self.demanded();
+        let is_given = self.files().next().is_some() || !self.author.is_empty();
         match (needed.required, needed.approvers.is_empty()) {
-            (0, _) => Err(Error::usage("no number of approvals is required")
+            (0, _) if is_given => Err(Error::usage("no number of approvals is required")
                 .hint("add --require-approvals N")),
+            (0, _) => Ok(None),
             (_, true) => Err(Error::usage("approvals are required, but not whose approvals count")
                 .hint("add --approvers FILE, a file of names and keys as the allowed_signers of ssh-keygen")),
             _ => Ok(Some(needed)),
         }
+    }
+}
+
+impl ApprovalArgs {
+    /// The approvals that a plan needs and has, before anything is asked of a platform; nothing if
+    /// it needs none.
+    ///
+    /// # Errors
+    ///
+    /// They are not enough; the plan was not saved.
+    pub fn of_plan(&self, path: Option<&Path>, saved: Option<&Saved>) -> Result<Option<Approvals>> {
+        let Some(needed) = self.needed()? else { return Ok(None) };
+        let Some((path, saved)) = path.zip(saved) else {
+            return Err(needed.unsaved().hint("save the plan with `meshagent plan --out plan.json`; `meshagent approve plan.json` approves it, and `meshagent apply plan.json` performs it"));
+        };
+        let approvals = needed.read(path, saved.bound.clone())?;
+        tell_authors(&approvals);
+        approvals.check(Timestamp::now())?;
+        Ok(Some(approvals))
+    }
+}
+
+/// Says who approved the plan that is about to be performed.
+pub fn tell(approvals: &ApprovalsDocument, format: ApplyFormat) {
+    match format {
+        ApplyFormat::Text => output::note(&approvals.told()),
+        ApplyFormat::Json => print_event(&Event::Approved(approvals.clone())),
     }
 }
 
@@ -97,15 +134,16 @@ pub enum ApprovalsFormat {
 /// A plan that cannot be applied; fewer approvals than are required.
 pub fn run(args: &ApprovalsArgs) -> Result<ExitCode> {
     let saved = saved_plan::read(&args.plan, &[])?;
-    let ApprovalArgs { require_approvals, approvers, approval, author } = args.approvals.clone();
-    if approvers.is_empty() && (require_approvals.is_some() || !author.is_empty()) {
-        args.approvals.needed(None)?;
-    }
-    let needed = Needed {
-        required: require_approvals.map_or(0, usize::from),
-        approvers,
-        approvals: approval,
-        authors: author,
+    let environment = match &saved.inputs.environment {
+        None => None,
+        Some(named) => Some(ProjectFile::named(named)?.environment(Some(named))?),
+    };
+    let demand = args.approvals.clone().or_of(environment.as_ref());
+    let needed = match demand.demanded() {
+        // Without approvers it is only told what there is.
+        all if all.required == 0 && all.authors.is_empty() => all,
+        all if all.approvers.is_empty() => demand.needed()?.unwrap_or(all),
+        all => all,
     };
     let read = needed.read(&args.plan, saved.bound)?;
     tell_authors(&read);
@@ -129,7 +167,7 @@ pub fn run(args: &ApprovalsArgs) -> Result<ExitCode> {
 }
 
 /// Says of which authors nothing is taken off.
-pub fn tell_authors(approvals: &Approvals) {
+fn tell_authors(approvals: &Approvals) {
     for author in approvals.unknown_authors() {
         output::warning(&format!(
             "no file of approvers has the author {author:?}, so no approval is left out for that name"
@@ -146,7 +184,7 @@ fn list(judged: &ApprovalsDocument) {
 /// # Errors
 ///
 /// A folder that cannot be read.
-pub fn list_beside(path: &std::path::Path, plan: Bound) -> Result<()> {
+pub fn list_beside(path: &Path, plan: Bound) -> Result<()> {
     if path.as_os_str() != "-" && folder_of(path).is_dir() {
         list(&Needed::default().read(path, plan)?.judged(Timestamp::now()));
     }

@@ -13,6 +13,7 @@ use crate::approval::verdict::{ApprovalsDocument, Found, Terms};
 use crate::approval::{MAX_APPROVAL, MAX_APPROVERS, MOST};
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
+use crate::listed::counted;
 use crate::own_folder;
 use crate::visible;
 
@@ -70,11 +71,10 @@ impl Needed {
         Error::new(
             Class::Refused,
             format!(
-                "{} people must approve this, and only a saved plan can be approved; nothing was written",
-                self.required
+                "this needs {}, and only a saved plan can be approved; nothing was written",
+                counted(self.required, "approval")
             ),
         )
-        .hint("save the plan with `meshagent plan --out plan.json`; `meshagent approve plan.json` approves it, and `meshagent apply plan.json` performs it")
     }
 
     /// Reads the approvers, and the approvals of the plan in this file.

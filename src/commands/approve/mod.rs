@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use self::signing::Signer;
-use super::apply::confirm;
+use super::confirmation::confirm;
 use super::own_inputs::{refuse_outside, written_file};
 use super::plan::{print, refuse};
 use super::saved_plan;
