@@ -392,7 +392,6 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
             refused.stderr
         );
     }
-    desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
     desk.run(0, &["plan", "--out", "plan.json"]);
     desk.run(6, &["apply", "plan.json"]);
     desk.run(6, &["approvals", "plan.json"]);
@@ -411,6 +410,8 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
         "{}",
         applied.stderr
     );
+    desk.run(6, &["destroy", "-e", "prod", "--yes"]);
+    desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
     for required in [0, 101] {
         desk.write("meshagent.yaml", &project(required));
         let wrong = desk.run(6, &["plan"]);
