@@ -414,7 +414,7 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
     for required in [0, 101] {
         desk.write("meshagent.yaml", &project(required));
-        let wrong = desk.run(6, &["plan"]);
+        let wrong = desk.run(2, &["plan"]);
         assert!(wrong.stderr.contains("meshagent.yaml:7:"), "{}", wrong.stderr);
         assert!(wrong.stderr.contains("hint: write 1 to 100"), "{}", wrong.stderr);
     }
