@@ -134,7 +134,13 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
         (_, _, "room") | ("rooms", "get" | "update" | "delete", "name") => Names::Rooms,
         ("service", "show" | "delete" | "update" | "update-template", "id") => Names::Services,
-        (_, "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export", "set")
+        (
+            _,
+            "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export" | "history"
+            | "rollback",
+            "set",
+        )
+        | ("history", "show", "set")
         | ("set", "move", "from" | "to")
         | ("set", "rename", "from") => Names::Sets,
         (_, "schema", "kind") => Names::Schemas,
@@ -142,6 +148,7 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         (_, "help", "words") => Names::Commands,
         (_, "explain", "what") => Names::Fields,
         (_, "plan" | "diff" | "graph" | "apply", "target" | "exclude" | "adopt")
+        | (_, "rollback", "target" | "exclude")
         | (_, "accept", "objects") => Names::Objects,
         _ if argument.get_value_hint() == ValueHint::AnyPath => Names::Files,
         _ => return None,

@@ -17,6 +17,7 @@ pub mod agent;
 pub mod api_key;
 pub mod apply;
 pub mod auth;
+mod author;
 pub mod call;
 pub mod completion;
 pub mod evaluation;
@@ -24,6 +25,7 @@ pub mod explain;
 pub mod export;
 mod group;
 pub mod helper;
+pub mod history;
 pub mod init;
 pub mod mailbox;
 pub mod manual;
@@ -104,6 +106,10 @@ enum Command {
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
     Destroy(apply::DestroyArgs),
+    /// List the past states of a set, show one, and how two differ
+    History(history::HistoryArgs),
+    /// Bring a set back to a past state
+    Rollback(apply::rollback::RollbackArgs),
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
@@ -324,6 +330,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::History(args) => wait(history::run(args)),
+        Command::Rollback(args) => wait(apply::rollback::rollback(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved_plan::name_of;
-use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background};
+use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::listed::word;
@@ -27,6 +27,10 @@ pub struct PlanningArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// Plan the way back to this state of the set, as `meshagent history` numbers it; manifests only
+    /// say where secrets are read from then
+    #[arg(long, value_name = "STATE")]
+    to: Option<u64>,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -92,7 +96,20 @@ pub struct GraphArgs {
 impl PlanningArgs {
     /// The same with the manifests of the environment, if none are given.
     fn named(self) -> Result<Self> {
-        Ok(Self { files: self.files.named()?, ..self })
+        let files = match self.to {
+            Some(_) => self.files.named_if_any()?,
+            None => self.files.named()?,
+        };
+        Ok(Self { files, ..self })
+    }
+
+    /// The policy for the set.
+    fn policy(&self) -> Result<Policy> {
+        let set = self.set.name()?;
+        Ok(match self.to {
+            Some(_) => self.policy.policy_back(set),
+            None => self.policy.policy(set),
+        })
     }
 
     /// Makes the plan, and drops what it was made from.
@@ -104,15 +121,15 @@ impl PlanningArgs {
 
     /// Makes the plan. A plan that is only for reading is made without missing secrets.
     async fn decided(&self, may_miss: bool) -> Result<Decision> {
-        let set_name = self.set.name()?;
+        let policy = Policy { is_only_shown: true, may_miss, ..self.policy()? };
         let connection = self.platform.connect().await?;
         let mut files = self.files.clone();
         files.reading.may_miss = may_miss;
-        let set = files
-            .read(connection.project.clone(), connection.fallback_project.clone())
-            .map_err(Error::refusing_plan)?;
-        let policy = Policy { is_only_shown: true, may_miss, ..self.policy.policy(set_name) };
-        let decided = decide(&connection, set, &policy, &self.policy.guards).await;
+        let goal = goal(&files, self.to, &policy.set, &connection).await;
+        let decided = match goal.map_err(Error::refusing_plan) {
+            Ok(goal) => decide(&connection, goal, &policy, &self.policy.guards).await,
+            Err(error) => Err(error),
+        };
         let closed = connection.close().await;
         let planned = decided?;
         closed.map(|()| planned)
@@ -130,6 +147,7 @@ impl PlanningArgs {
             value_json: names(&reading.value_json),
             allow_env: reading.allow_env.iter().map(ToString::to_string).collect(),
             allow_files: reading.allow_files.iter().map(text).collect(),
+            to: self.to,
             project: self.platform.project_id.clone(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
@@ -270,7 +288,7 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
     let planning = args.planning.named()?;
     let Decision { plan, mut basis, .. } = planning.decided(true).await?;
-    let policy = planning.policy.policy(planning.set.name()?);
+    let policy = planning.policy()?;
     if let Some(selection) = planner::selected(&basis.desired, &basis.state, &policy) {
         basis.desired.retain(|key, _| selection.contains(key));
     }

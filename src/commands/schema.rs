@@ -12,6 +12,7 @@ use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::reconcile::events::Event;
+use crate::reconcile::history::HistoryDocument;
 use crate::reconcile::report::ReportDocument;
 use crate::whole_file;
 
@@ -21,7 +22,7 @@ use crate::whole_file;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
+    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, `history` for what history prints as JSON, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -41,6 +42,7 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
     all.push(("events.json".to_owned(), schemars::schema_for!(Event).to_value()));
     all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
+    all.push(("history.json".to_owned(), schemars::schema_for!(HistoryDocument).to_value()));
     let validation = schemars::schema_for!(Validation).to_value();
     all.push(("validation.json".to_owned(), validation));
     let named = |(name, schema): (String, Value)| (name.clone(), identified(&name, schema));
@@ -57,11 +59,12 @@ pub fn names() -> Vec<(String, Option<String>)> {
 }
 
 /// What else has a schema, by the name of its file.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 6] = [
     ("manifest", "documents of all kinds"),
     ("plan", "plans"),
     ("events", "what apply prints as JSON"),
     ("report", "what --report writes"),
+    ("history", "what history prints as JSON"),
     ("validation", "what validate prints as JSON"),
 ];
 

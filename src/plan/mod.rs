@@ -28,6 +28,7 @@ pub mod order;
 pub mod ownership;
 pub mod planner;
 pub mod policy;
+pub mod recalled;
 pub mod references;
 pub mod renames;
 pub mod restored;

@@ -9,10 +9,12 @@
 
 pub mod accept;
 pub mod acceptance;
+pub mod back;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
 pub mod health;
+pub mod history;
 pub mod known_secrets;
 pub mod left_over;
 pub mod perform;

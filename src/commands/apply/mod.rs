@@ -2,6 +2,7 @@
 
 pub(super) mod progress;
 pub mod report;
+pub mod rollback;
 pub(super) mod wait;
 
 use std::io::{BufRead, IsTerminal};
@@ -14,13 +15,17 @@ use tokio_util::sync::CancellationToken;
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
-use super::own_inputs::{Written, written_file};
+use super::author::author;
+use super::own_inputs::written_file;
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::room::entering::Entering;
 use super::saved_plan::{self, Saved};
-use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
+use super::set::{
+    FileArgs, Goal, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background, goal,
+};
 use super::signals::{PERFORMING, Stopping, WAITING};
+use crate::apply::history::{MOST_KEPT, Occasion, What};
 use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -51,18 +56,15 @@ pub struct PerformArgs {
     /// Take over the set's lease from whoever holds it
     #[arg(long)]
     break_lock: bool,
+    /// How many states the history of the set keeps from now on, at most 100; 0 keeps none of this
+    /// run [default: as before, 20 at first]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_KEPT)))]
+    keep_states: Option<u32>,
     /// How the plan and the result are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
     #[command(flatten)]
     rules: RuleArgs,
-}
-
-impl PerformArgs {
-    /// Refuses a report that would overwrite an input.
-    fn keep(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
-        Written { option: "--report", path: self.report.as_deref() }.keeps(manifests, others)
-    }
 }
 
 /// How `apply` prints.
@@ -168,7 +170,8 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
     let connection = platform.connect().await?;
-    let set = files.read(connection.project.clone(), connection.fallback_project.clone());
+    let back_to = saved.as_ref().and_then(|saved| saved.inputs.to);
+    let goal = goal(&files, back_to, &policy.set, &connection).await;
     let run = Run {
         policy: &policy,
         guards: &guards,
@@ -178,9 +181,12 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         wait: args.wait,
         platform: &platform,
         args: &args.perform,
+        what: back_to.map_or(What::Apply, |_| What::Rollback),
+        back_to,
+        manifests: &files.files,
     };
-    let done = match set {
-        Ok(set) => run.perform(&connection, set).await,
+    let done = match goal {
+        Ok(goal) => run.perform(&connection, goal).await,
         Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
         Err(error) => Err(error.refusing_plan()),
     };
@@ -205,11 +211,10 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     output::set_verbose(args.reading.verbose);
     let connection = args.platform.connect().await?;
-    let set = if args.files.is_empty() {
-        Ok(Set::default())
-    } else {
-        let files = FileArgs { files: args.files, reading: args.reading };
-        files.read(connection.project.clone(), connection.fallback_project.clone())
+    let files = FileArgs { files: args.files, reading: args.reading };
+    let goal = match files.files.is_empty() {
+        true => Ok(Set::default().into()),
+        false => goal(&files, None, &policy.set, &connection).await,
     };
     let run = Run {
         policy: &policy,
@@ -220,9 +225,12 @@ async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
         wait: None,
         platform: &args.platform,
         args: &args.perform,
+        what: What::Destroy,
+        back_to: None,
+        manifests: &files.files,
     };
-    let done = match set {
-        Ok(set) => run.perform(&connection, set).await,
+    let done = match goal {
+        Ok(goal) => run.perform(&connection, goal).await,
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -319,16 +327,22 @@ struct Run<'a> {
     /// How rooms are reached.
     platform: &'a PlatformArgs,
     args: &'a PerformArgs,
+    /// What is run, for the history of the set.
+    what: What,
+    /// The state that it goes back to, if it does.
+    back_to: Option<u64>,
+    /// The manifests, whose checkout the history names.
+    manifests: &'a [PathBuf],
 }
 
 impl Run<'_> {
-    async fn perform(&self, connection: &Connection, set: Set) -> Result<Ran> {
+    async fn perform(&self, connection: &Connection, goal: Goal) -> Result<Ran> {
         let folder = Path::new(".");
         let leftover = journal::leftover(folder, &self.policy.set);
         if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
-        let decision = decide(connection, set, self.policy, self.guards).await;
+        let decision = decide(connection, goal, self.policy, self.guards).await;
         let mut decision = match self.saved {
             Some(saved) => {
                 let decision = decision.map_err(saved_plan::staleness)?;
@@ -422,14 +436,24 @@ impl Run<'_> {
         for (name, project) in &decision.plan.projects {
             let Some(id) = &project.id else { continue };
             if left_over::end(target, set, (name, id), self.args.break_lock).await? {
-                let message = left_over::ended(set, name);
-                match self.args.output {
-                    ApplyFormat::Text => output::note(&format!("note: {message}")),
-                    ApplyFormat::Json => print_event(&Event::Note { message }),
-                }
+                self.note(&left_over::ended(set, name));
             }
         }
         Ok(())
+    }
+
+    /// Tells something beside the result.
+    fn note(&self, message: &str) {
+        match self.args.output {
+            ApplyFormat::Text => output::note(&format!("note: {message}")),
+            ApplyFormat::Json => print_event(&Event::Note { message: message.to_owned() }),
+        }
+    }
+
+    /// What is known of the run for the history of the set.
+    fn occasion(&self) -> Occasion {
+        let occasion = Occasion::of(self.what, author(self.manifests));
+        Occasion { back_to: self.back_to, keep: self.args.keep_states, ..occasion }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -482,6 +506,7 @@ impl Run<'_> {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
             break_lock: self.args.break_lock,
+            occasion: Some(self.occasion().into()),
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
@@ -489,6 +514,9 @@ impl Run<'_> {
         let stop = performing.stop;
         drop(progress);
         let performed = performed?;
+        for note in &performed.report.notes {
+            self.note(note);
+        }
         let restarting = Restarting {
             plan: &decision.plan,
             report: &performed.report,
