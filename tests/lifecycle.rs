@@ -283,8 +283,12 @@ impl Life<'_> {
             destroy: policy.destroy,
             project: None,
         };
-        let origin =
-            Origin { objects: set.objects.len(), empty_input: None, is_given: !policy.destroy };
+        let origin = Origin {
+            objects: set.objects.len(),
+            empty_input: None,
+            is_given: !policy.destroy,
+            state: None,
+        };
         let refused = guards::check(&plan, &seen.state, origin, &consent);
         match refused.is_empty() {
             true => Ok((plan, seen.stored)),

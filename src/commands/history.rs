@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::set::SetArgs;
+use super::environment;
+use super::set::{FileArgs, SetArgs};
 use super::show::{ListArgs, Listed, quietly};
 use crate::apply::history::{Author, Ended, Record, What};
 use crate::connection::Connection;
@@ -119,18 +120,27 @@ pub async fn run(args: HistoryArgs) -> Result<ExitCode> {
     match args.command {
         None => {
             let ListStatesArgs { set, show, platform } = args.list;
-            platform.with(async |it| list(it, set.name()?, &show).await).await
+            let (set, platform) = chosen(set, platform)?;
+            platform.with(async |it| list(it, &set, &show).await).await
         }
         Some(HistoryCommand::Show(args)) => {
             output::set_verbose(args.verbose);
-            let platform = args.platform.clone();
-            platform.with(async |it| show(it, &args).await).await
+            let (set, platform) = chosen(args.set.clone(), args.platform.clone())?;
+            platform.with(async |it| show(it, &set, &args).await).await
         }
         Some(HistoryCommand::Diff(args)) => {
-            let platform = args.platform.clone();
-            platform.with(async |it| diff(it, &args).await).await
+            let (set, platform) = chosen(args.set.clone(), args.platform.clone())?;
+            platform.with(async |it| diff(it, &set, &args).await).await
         }
     }
+}
+
+/// The set and the platform, in the environment that is meant.
+fn chosen(set: SetArgs, mut platform: PlatformArgs) -> Result<(String, PlatformArgs)> {
+    let mut files = FileArgs::default();
+    let environment = environment::chosen_if_any(&mut files, &mut platform)?;
+    environment::tell(environment.as_deref());
+    Ok((set.or_of(environment.as_deref()).name()?.to_owned(), platform))
 }
 
 async fn read(connection: &Connection, set: &str) -> Result<History> {
@@ -203,8 +213,7 @@ fn by(author: &Author) -> String {
     known.into_iter().flatten().next().cloned().unwrap_or_else(|| "somebody".to_owned())
 }
 
-async fn show(connection: &Connection, args: &ShowStateArgs) -> Result<ExitCode> {
-    let set = args.set.name()?;
+async fn show(connection: &Connection, set: &str, args: &ShowStateArgs) -> Result<ExitCode> {
     let history = read(connection, set).await?;
     let past = history.state(&connection.client.reader(), args.state).await?;
     if args.documents {
@@ -279,8 +288,8 @@ fn tell_plan(plan: PlanDocument) -> Result<()> {
     Ok(())
 }
 
-async fn diff(connection: &Connection, args: &DiffStatesArgs) -> Result<ExitCode> {
-    let history = read(connection, args.set.name()?).await?;
+async fn diff(connection: &Connection, set: &str, args: &DiffStatesArgs) -> Result<ExitCode> {
+    let history = read(connection, set).await?;
     let newest = history.runs().last().map(|run| run.number);
     let to = args.to.or(newest).unwrap_or(args.from);
     let reader = connection.client.reader();

@@ -20,6 +20,7 @@ pub mod auth;
 mod author;
 pub mod call;
 pub mod completion;
+pub mod environment;
 pub mod evaluation;
 pub mod explain;
 pub mod export;
@@ -105,7 +106,7 @@ enum Command {
     /// Write drift on the platform back into the manifests
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
-    Destroy(apply::DestroyArgs),
+    Destroy(apply::destroy::DestroyArgs),
     /// List the past states of a set, show one, and how two differ
     History(history::HistoryArgs),
     /// Bring a set back to a past state
@@ -329,7 +330,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Show(args) => show_file::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
-        Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::Destroy(args) => wait(apply::destroy::destroy(args)),
         Command::History(args) => wait(history::run(args)),
         Command::Rollback(args) => wait(apply::rollback::rollback(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),

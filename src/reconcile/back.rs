@@ -18,7 +18,7 @@ use crate::kinds::Key;
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{self, Policy};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Why};
 
 /// Makes the plan that goes back to a state. Where secrets are read from, today's manifests say, if
 /// there are any.
@@ -35,7 +35,7 @@ pub async fn go_back(
     guards: &Guards,
 ) -> Result<Decision> {
     let (digest, note) = (past.digest(), past.note());
-    let Past { wanted, project, entries, .. } = past;
+    let Past { number, wanted, project, entries, .. } = past;
     let mut today = today.unwrap_or_default();
     let set = Set {
         objects: wanted,
@@ -48,6 +48,7 @@ pub async fn go_back(
     let of_state = Target { project: target.project.clone().or(Some(project)), ..target.clone() };
     let target = if set.objects.is_empty() { &of_state } else { target };
     let mut seen = Seen::look(target, set, policy, guards).await?;
+    seen.back_to = Some(number);
     let wanted = std::mem::take(&mut seen.set.objects);
     let selection = planner::selected(&wanted, &seen.state, &seen.policy);
     let is_meant = |key: &Key| selection.as_ref().is_none_or(|selection| selection.contains(key));
@@ -62,7 +63,9 @@ pub async fn go_back(
         if !settled.lost.is_empty() {
             return Err(Error::refused(settled.lost));
         }
-        let plan = seen.plan(&settled.objects)?;
+        let mut plan = seen.plan(&settled.objects)?;
+        let leaving = plan.operations.iter_mut().filter(|it| it.reason.why == Why::Undeclared);
+        leaving.for_each(|it| it.reason.text = format!("it is not in state {number}"));
         let unknown = sent_unknown(&plan);
         if unknown.is_subset(&needed) {
             break (plan, settled);

@@ -108,6 +108,8 @@ pub(super) struct Seen<'a> {
     /// What the platform answered.
     pub state: State,
     stored: BTreeMap<String, Stored>,
+    /// The past state that is wanted, if one is.
+    pub back_to: Option<u64>,
     /// The policy, with what was looked at.
     pub policy: Policy,
 }
@@ -137,7 +139,18 @@ impl<'a> Seen<'a> {
             ..policy.clone()
         };
         let (declared, is_everywhere) = (set.objects.len(), scope == Scope::Everywhere);
-        Ok(Self { target, guards, reader, is_everywhere, declared, set, state, stored, policy })
+        Ok(Self {
+            target,
+            guards,
+            reader,
+            is_everywhere,
+            declared,
+            set,
+            state,
+            stored,
+            back_to: None,
+            policy,
+        })
     }
 
     /// How secrets are read.
@@ -167,8 +180,8 @@ impl<'a> Seen<'a> {
         desired: BTreeMap<Key, Desired>,
         not_read: Vec<Problem>,
     ) -> Result<Decision> {
-        let Self { target, guards, reader, is_everywhere, declared, set, state, stored, policy } =
-            self;
+        let Self { target, guards, reader, is_everywhere, declared, .. } = self;
+        let Self { set, state, stored, policy, back_to, .. } = self;
         let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
         if policy.destroy
             && !is_known
@@ -190,6 +203,7 @@ impl<'a> Seen<'a> {
             objects: declared,
             empty_input: set.empty_input,
             is_given: !policy.looked_at.is_empty(),
+            state: back_to,
         };
         plan.refused = guards::check(&plan, &state, made_from, &consent);
         served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;

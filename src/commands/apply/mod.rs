@@ -1,5 +1,6 @@
-//! `apply` and `destroy`: plan, show, ask, perform, report.
+//! `apply`, and with `destroy` and `rollback` below: plan, show, ask, perform, report.
 
+pub mod destroy;
 pub(super) mod progress;
 pub mod report;
 pub mod rollback;
@@ -16,13 +17,14 @@ use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
 use super::author::author;
+use super::environment;
 use super::own_inputs::written_file;
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::room::entering::Entering;
 use super::saved_plan::{self, Saved};
 use super::set::{
-    FileArgs, Goal, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background, goal,
+    FileArgs, Goal, GuardArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal,
 };
 use super::signals::{PERFORMING, Stopping, WAITING};
 use crate::apply::history::{MOST_KEPT, Occasion, What};
@@ -30,10 +32,10 @@ use crate::apply::journal;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::counted;
-use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
+use crate::project_file::ProjectFile;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
@@ -102,31 +104,6 @@ pub struct ApplyArgs {
     platform: PlatformArgs,
 }
 
-/// Arguments of `destroy`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  meshagent destroy --set staging --dry-run\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
-)]
-pub struct DestroyArgs {
-    /// Show the plan, and change nothing
-    #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
-    dry_run: bool,
-    /// Only what these manifests declare; without them, everything that the set owns
-    #[arg(short, long = "file", value_name = "PATH")]
-    files: Vec<PathBuf>,
-    #[command(flatten)]
-    reading: ReadArgs,
-    #[command(flatten)]
-    set: SetArgs,
-    /// Refuse a plan for any project but this one, by name or id
-    #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
-    expect_project: Option<String>,
-    #[command(flatten)]
-    perform: PerformArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 /// Runs `apply`.
 ///
 /// # Errors
@@ -134,13 +111,13 @@ pub struct DestroyArgs {
 /// What keeps a plan from being made; [`Stale`](crate::error::Class::Stale) for a saved plan that
 /// no longer fits; [`Partial`](crate::error::Class::Partial) when some of it was done.
 pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
-    if args.plan.is_none() {
-        args.files = args.files.named()?;
+    let given = args.files.files.clone();
+    let saved = args.plan.as_deref().map(|plan| saved_plan::read(plan, &given)).transpose();
+    if let Err(error) = args.choose(saved.as_ref().ok().and_then(Option::as_ref)) {
+        return tell(&args.perform, false, Err(error));
     }
     let told = args.perform.clone();
-    let given = &args.files.files;
-    let saved = args.plan.as_deref().map(|plan| saved_plan::read(plan, given)).transpose();
-    let mut manifests = given.clone();
+    let mut manifests = args.files.files.clone();
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
@@ -156,6 +133,41 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     }
 }
 
+impl ApplyArgs {
+    /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
+    /// named. Without a plan, the environment has the manifests, too, if none are given.
+    fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
+        let environment = match saved.map(|saved| &saved.inputs.environment) {
+            None if self.plan.is_some() => None,
+            None => environment::chosen(&mut self.files, &mut self.platform)?,
+            Some(planned) => {
+                let named = self.platform.named_environment();
+                if let Some(named) = named.filter(|named| planned.as_ref() != Some(named)) {
+                    return Err(Error::usage(match planned {
+                        Some(planned) => format!(
+                            "the plan is for environment `{planned}`, but `{named}` is named"
+                        ),
+                        None => format!("the plan is for no environment, but `{named}` is named"),
+                    })
+                    .hint("leave -e and MESHAGENT_ENVIRONMENT out"));
+                }
+                let given = std::mem::take(&mut self.files.files);
+                let environment = planned.as_ref().map(|planned| {
+                    let environment = ProjectFile::named(planned)?.environment(Some(planned))?;
+                    environment::enter(environment, &mut self.files, &mut self.platform)
+                });
+                self.files.files = given;
+                environment.transpose()?
+            }
+        };
+        let environment = environment.as_deref();
+        self.set = self.set.clone().or_of(environment);
+        self.policy = self.policy.clone().or_of(environment);
+        self.perform.rules = self.perform.rules.clone().or_of(environment);
+        Ok(())
+    }
+}
+
 async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     args.perform.rules.expect()?;
     let (mut policy, mut guards) =
@@ -165,6 +177,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     if let Some(saved) = &mut saved {
         saved.is_given_files = !files.files.is_empty();
         (policy, guards) = saved.policy();
+        policy.environment.clone_from(&args.policy.environment);
         guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
@@ -188,49 +201,6 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     let done = match goal {
         Ok(goal) => run.perform(&connection, goal).await,
         Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
-        Err(error) => Err(error.refusing_plan()),
-    };
-    close(connection, done).await
-}
-
-/// Runs `destroy`.
-///
-/// # Errors
-///
-/// As [`apply`].
-pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
-    let told = args.perform.clone();
-    told.keep(&args.files, &args.reading.values.values_file)?;
-    let is_only_shown = args.dry_run;
-    tell(&told, is_only_shown, destroy_set(args).await)
-}
-
-async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
-    args.perform.rules.expect()?;
-    let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
-    let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
-    output::set_verbose(args.reading.verbose);
-    let connection = args.platform.connect().await?;
-    let files = FileArgs { files: args.files, reading: args.reading };
-    let goal = match files.files.is_empty() {
-        true => Ok(Set::default().into()),
-        false => goal(&files, None, &policy.set, &connection).await,
-    };
-    let run = Run {
-        policy: &policy,
-        guards: &guards,
-        expected: None,
-        saved: None,
-        is_only_shown: args.dry_run,
-        wait: None,
-        platform: &args.platform,
-        args: &args.perform,
-        what: What::Destroy,
-        back_to: None,
-        manifests: &files.files,
-    };
-    let done = match goal {
-        Ok(goal) => run.perform(&connection, goal).await,
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -453,7 +423,8 @@ impl Run<'_> {
     /// What is known of the run for the history of the set.
     fn occasion(&self) -> Occasion {
         let occasion = Occasion::of(self.what, author(self.manifests));
-        Occasion { back_to: self.back_to, keep: self.args.keep_states, ..occasion }
+        let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
+        Occasion { back_to: self.back_to, environment, keep: self.args.keep_states, ..occasion }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.

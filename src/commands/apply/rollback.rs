@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{PerformArgs, Ran, Run, close, tell};
 use crate::apply::history::What;
+use crate::commands::environment;
 use crate::commands::own_inputs::Written;
 use crate::commands::set::{FileArgs, PolicyArgs, SetArgs, goal};
 use crate::error::{Error, Result};
@@ -44,7 +45,11 @@ pub struct RollbackArgs {
 ///
 /// A state that does not exist; as `apply`.
 pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
-    args.files = args.files.named_if_any()?;
+    let environment = environment::chosen_if_any(&mut args.files, &mut args.platform)?;
+    let environment = environment.as_deref();
+    args.set = args.set.or_of(environment);
+    args.policy = args.policy.or_of(environment);
+    args.perform.rules = args.perform.rules.or_of(environment);
     let told = args.perform.clone();
     told.keep(&args.files.files, &args.files.reading.values.values_file)?;
     let is_only_shown = args.dry_run;
