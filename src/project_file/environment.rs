@@ -166,7 +166,7 @@ impl ProjectFile {
     }
 
     /// What an environment is like, from the one that extends none to itself.
-    fn chain(&self, name: &str) -> Vec<(String, &EnvironmentForm)> {
+    pub(super) fn chain(&self, name: &str) -> Vec<(String, &EnvironmentForm)> {
         let mut forms = Vec::new();
         let mut next = self.form.environments.get_key_value(name);
         while let Some((name, form)) = next {

@@ -20,9 +20,11 @@ use crate::manifest::yaml::{self, Node};
 
 pub use self::environment::{Environment, Guarded};
 pub use self::form::Form;
+pub use self::promotion::{Difference, Promotion};
 
 mod environment;
 pub mod form;
+mod promotion;
 mod reading;
 
 /// The word that means all environments.
