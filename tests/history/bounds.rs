@@ -8,6 +8,7 @@ use meshagent::dialect::Speaks;
 
 use super::{Past, done, kept, room, told};
 use crate::hostile::proxy::{Fault, Hostile, Moment};
+use crate::reconciler::World;
 
 const FILES: &str = "history%2Fs%2F";
 
@@ -111,7 +112,7 @@ async fn a_run_that_dies_between_its_writes_leaves_states_that_were_reached() {
         }
         proxy.resume(&url);
         proxy.settled().await;
-        past.world.through(&Hostile::in_front_of(&past.world.server).start().await);
+        past.world.client = World::on(&past.world.server);
         for number in past.numbers("s").await {
             // Each state that is listed is whole, and what was reached once.
             past.back(number, &[])
