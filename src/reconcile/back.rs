@@ -15,10 +15,11 @@ use super::history::Past;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
+use crate::kinds::document::FormerNames;
 use crate::manifest::set::Set;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::{self, Policy};
-use crate::plan::{Action, Plan, Why};
+use crate::plan::{Action, Plan, State, Why};
 
 /// Makes the plan that goes back to a state. Where secrets are read from, today's manifests say, if
 /// there are any.
@@ -35,7 +36,7 @@ pub async fn go_back(
     guards: &Guards,
 ) -> Result<Decision> {
     let (digest, note) = (past.digest(), past.note());
-    let Past { number, wanted, project, entries, .. } = past;
+    let Past { number, wanted, project, entries, renamed, .. } = past;
     let mut today = today.unwrap_or_default();
     let set = Set {
         objects: wanted,
@@ -49,13 +50,16 @@ pub async fn go_back(
     let target = if set.objects.is_empty() { &of_state } else { target };
     let mut seen = Seen::look(target, set, policy, guards).await?;
     seen.back_to = Some(number);
+    forget_names(&mut seen.state, &renamed);
     let wanted = std::mem::take(&mut seen.set.objects);
     let selection = planner::selected(&wanted, &seen.state, &seen.policy);
     let is_meant = |key: &Key| selection.as_ref().is_none_or(|selection| selection.contains(key));
     let mut texts = Texts::new(today.objects, &seen.state);
+    let by_id = secrets::by_id(&seen.state);
     let mut needed = BTreeSet::new();
     let (plan, settled) = loop {
-        let settling = Settling { state: &seen.state, texts: &texts, needed: &needed };
+        let settling =
+            Settling { state: &seen.state, by_id: &by_id, texts: &texts, needed: &needed };
         let settled = settling.settle(&wanted, &entries, &is_meant);
         if texts.read(&settled.open, seen.reading()).await? {
             continue;
@@ -75,6 +79,17 @@ pub async fn go_back(
     let Settled { objects, notes, .. } = settled;
     seen.set.notes.extend(notes);
     seen.conclude(plan, objects, Vec::new()).await
+}
+
+/// Lets objects have their former names again: names that a document once gave, and that were dealt
+/// with then, are open.
+fn forget_names(state: &mut State, renamed: &BTreeSet<Key>) {
+    for key in renamed {
+        let inventory = state.inventories.get_mut(&key.project);
+        if let Some(entry) = inventory.and_then(|inventory| inventory.entries.get_mut(key)) {
+            *entry = entry.clone().but(|it| it.moved_from = FormerNames::default());
+        }
+    }
 }
 
 /// The objects of which a plan would send values that are not known.

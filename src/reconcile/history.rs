@@ -13,8 +13,8 @@ use crate::apply::history::{self, Index, PastState, Record};
 use crate::apply::inventory;
 use crate::apply::survey;
 use crate::error::{Class, Error, Result};
-use crate::kinds::Key;
 use crate::kinds::document::FormerNames;
+use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
@@ -46,6 +46,8 @@ pub struct Past {
     pub entries: BTreeMap<Key, Entry>,
     /// What it wants if it goes back.
     pub(super) wanted: BTreeMap<Key, Desired>,
+    /// The objects of it that have another name by now.
+    pub(super) renamed: BTreeSet<Key>,
     /// The project that is meant if the state has no objects, by id.
     pub(super) project: String,
 }
@@ -124,6 +126,7 @@ impl History {
             parts: Vec::new(),
             entries: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            renamed: BTreeSet::new(),
             project: String::new(),
         };
         for (id, part) in &self.projects {
@@ -176,35 +179,28 @@ impl History {
                 format!("the set `{}` cannot go back to state {number}: {without}", self.set),
             ));
         }
-        let wanted = |(key, entry): (&Key, &Entry)| {
-            let mut desired = recalled::wanted(number, key, entry)?;
-            desired.lifecycle.moved_from = self.former_names(key, entry);
-            Some((key.clone(), desired))
-        };
-        past.wanted = past.entries.iter().filter_map(wanted).collect();
+        let now: BTreeMap<&Key, &Entry> =
+            self.projects.values().flat_map(|part| &part.entries).collect();
+        let by_id = now.iter().filter_map(|(key, entry)| Some((id_of(key, entry)?, *key)));
+        let by_id: BTreeMap<_, &Key> = by_id.collect();
+        for (key, entry) in &past.entries {
+            let Some(mut desired) = recalled::wanted(number, key, entry) else { continue };
+            let itself = id_of(key, entry).and_then(|id| by_id.get(&id));
+            let renamed = itself.map(|now| &now.name).filter(|name| **name != key.name);
+            let is_free = |name: &&String| !now.contains_key(&key.with_name(name.as_str()));
+            let known = entry.moved_from.0.iter().filter(is_free);
+            let names = renamed.into_iter().chain(known).cloned().collect();
+            desired.lifecycle.moved_from = FormerNames(names);
+            past.renamed.extend(renamed.map(|_| key.clone()));
+            past.wanted.insert(key.clone(), desired);
+        }
         Ok(past)
     }
+}
 
-    /// The names that an object of a state has or had: the present one, if it was renamed since, and
-    /// those of its document then, unless other objects of the set have them now.
-    fn former_names(&self, key: &Key, entry: &Entry) -> FormerNames {
-        let parts = self.projects.values();
-        let now: Vec<_> = parts
-            .flat_map(|part| &part.entries)
-            .filter(|(other, _)| other.project == key.project)
-            .collect();
-        let is_itself = |other: &Entry| entry.id.is_some() && entry.id == other.id;
-        let renamed = now.iter().find(|(other, it)| other.kind == key.kind && is_itself(it));
-        let renamed = renamed.map(|(other, _)| other.name.clone()).filter(|name| *name != key.name);
-        let taken: BTreeSet<&str> = now
-            .iter()
-            .filter(|(other, _)| other.kind == key.kind && other.room == key.room)
-            .map(|(other, _)| other.name.as_str())
-            .collect();
-        let known =
-            entry.moved_from.0.iter().filter(|name| !taken.contains(name.as_str())).cloned();
-        FormerNames(renamed.into_iter().chain(known).collect())
-    }
+/// What identifies an object whatever it is called.
+fn id_of<'a>(key: &'a Key, entry: &'a Entry) -> Option<(&'a str, KindName, &'a str)> {
+    Some((&key.project, key.kind, entry.id.as_deref()?))
 }
 
 impl Past {

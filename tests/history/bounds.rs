@@ -131,10 +131,10 @@ async fn runs_that_fail_are_told_and_displace_nothing() {
     for _ in 0..3 {
         let decision = past.decided(&[room("one"), room("taken")]).await;
         // The name is taken once the plan is made, and free again afterwards.
-        past.world.server.room("taken").await;
+        let id = past.world.server.room("taken").await;
         let report = past.performed(&decision, kept(What::Apply, None)).await;
         assert_eq!(done(&report), 0, "{report:?}");
-        past.world.server.own("DELETE", "/rooms/taken").send().await;
+        past.world.server.own("DELETE", &format!("/rooms/{id}")).send().await.expect(204);
     }
     let index = past.index("s").await;
     let ended: Vec<_> = index.runs().iter().map(|run| (run.number, run.ended)).collect();

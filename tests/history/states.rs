@@ -151,8 +151,10 @@ async fn what_others_manage_stays_as_they_have_it() {
     };
     past.apply(&[ignoring("one")]).await;
     past.apply(&[ignoring("two")]).await;
-    let by_hand = json!({"metadata": {"note": "two", "by": "hand"}});
-    past.world.server.send("PUT", "/rooms/lobby", by_hand).await;
+    let mut by_hand = past.world.server.read("/rooms/lobby").await.expect(200).json();
+    by_hand["metadata"]["by"] = "hand".into();
+    let path = format!("/rooms/{}", by_hand["id"].as_str().unwrap());
+    past.world.server.send("PUT", &path, by_hand).await.expect(200);
     past.roll_back(1, &[]).await;
     let room = past.world.server.read("/rooms/lobby").await.expect(200).json();
     assert_eq!(room["metadata"], json!({"note": "one", "by": "hand"}));

@@ -477,7 +477,8 @@ impl Run<'_> {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
             break_lock: self.args.break_lock,
-            occasion: Some(self.occasion().into()),
+            // Nothing is done, so no state is reached.
+            occasion: (!decision.plan.is_empty()).then(|| self.occasion().into()),
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;

@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::error::{Error, Problem, Result};
-use crate::kinds::Key;
 use crate::kinds::document::ReadFrom;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::{Recorded, fingerprint_in};
 use crate::kinds::tree::{Sealed, Tree};
+use crate::kinds::{Key, KindName};
 use crate::manifest::secrets::{self, Reading};
 use crate::manifest::set::Desired;
 use crate::plan::recalled::is_in_list;
@@ -93,9 +93,20 @@ pub(super) struct Settled {
 /// What secrets are compared with.
 pub(super) struct Settling<'a> {
     pub state: &'a State,
+    /// The objects that the set owns, by what identifies them whatever they are called.
+    pub by_id: &'a BTreeMap<(String, KindName, String), Key>,
     pub texts: &'a Texts,
     /// The objects that are sent whole, with all their secrets.
     pub needed: &'a BTreeSet<Key>,
+}
+
+/// The objects that a set owns, by what identifies them whatever they are called.
+pub(super) fn by_id(state: &State) -> BTreeMap<(String, KindName, String), Key> {
+    let entries = state.inventories.values().flat_map(|inventory| &inventory.entries);
+    let named = |(key, entry): (&Key, &Entry)| {
+        Some(((key.project.clone(), key.kind, entry.id.clone()?), key.clone()))
+    };
+    entries.filter_map(named).collect()
 }
 
 /// What becomes of one secret.
@@ -150,10 +161,9 @@ impl Settling<'_> {
         let key = &wanted.key;
         let inventory = self.state.inventories.get(&key.project);
         let entry_of = |key: &Key| inventory?.entries.get(key);
-        let is_itself = |other: &Entry| past.is_some_and(|it| it.id.is_some() && it.id == other.id);
-        let same = inventory.into_iter().flat_map(|it| &it.entries);
-        let same = same.filter(|(other, it)| other.kind == key.kind && is_itself(it));
-        let now = same.map(|(key, _)| key).next().unwrap_or(key).clone();
+        let id = past.and_then(|past| past.id.clone());
+        let itself = id.and_then(|id| self.by_id.get(&(key.project.clone(), key.kind, id)));
+        let now = itself.unwrap_or(key).clone();
         let entry = entry_of(&now);
         let salt = past.and_then(|past| past.salt.as_deref());
         Compared {
