@@ -16,13 +16,14 @@ use super::explain;
 use super::schema;
 use super::set::{FileArgs, ReadArgs, files_of_environment};
 use super::shortcut::listed;
-use crate::apply::sets;
+use crate::apply::{history, sets};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Context, Result};
 use crate::kinds::KindName;
 use crate::manifest::set;
 use crate::output;
+use crate::reconcile::DEFAULT_SET;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
 
@@ -100,6 +101,7 @@ enum Names {
     Rooms,
     Services,
     Sets,
+    States,
     Schemas,
     Fields,
     Objects,
@@ -143,6 +145,9 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         | ("history", "show", "set")
         | ("set", "move", "from" | "to")
         | ("set", "rename", "from") => Names::Sets,
+        (_, "plan" | "diff" | "graph" | "rollback", "to")
+        | ("history", "show", "state")
+        | ("history", "diff", "from") => Names::States,
         (_, "schema", "kind") => Names::Schemas,
         (_, _, "log") => Names::Levels,
         (_, "help", "words") => Names::Commands,
@@ -295,6 +300,14 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
         Names::Sets => {
             let sets = sets::listed(&reader, connection.project_id().await?).await?;
             return Ok(sets.names.into_iter().map(|name| (name, None)).collect());
+        }
+        Names::States => {
+            let set = line().and_then(|it| it.try_get_one::<String>("set").ok()?.cloned());
+            let set = set.as_deref().unwrap_or(DEFAULT_SET);
+            let index = history::index(&reader, set, connection.project_id().await?).await?;
+            let runs = index.iter().flat_map(|index| index.runs()).rev();
+            let named = runs.map(|run| (run.number.to_string(), Some(format!("{:.0}", run.at))));
+            return Ok(named.collect());
         }
         _ => return Ok(Vec::new()),
     };

@@ -182,7 +182,10 @@ fn the_program_lists_shows_compares_and_goes_back() {
     let documents = &shown["states"][0]["parts"][0]["documents"];
     assert_eq!(documents["Service/bot@lobby"]["container"]["image"], "a/b:1");
     let differs = sandbox.embedded(3, &["history", "diff", "1", "--exit-code"]).stdout;
-    insta::assert_snapshot!(differs);
+    let changed =
+        "--- history/1/Service/bot@lobby\n+++ history/2/Service/bot@lobby\n@@ -4,4 +4,4 @@\n";
+    assert!(differs.starts_with(changed), "{differs}");
+    assert!(differs.ends_with("-  image: a/b:1\n+  image: a/b:2\n"), "{differs}");
     let pending = sandbox.embedded(3, &["plan", "--to", "1", "--exit-code"]);
     assert!(pending.stderr.contains("this goes back to state 1 of "), "{}", pending.stderr);
     sandbox.embedded(0, &["rollback", "--to", "1", "--dry-run"]);
@@ -209,8 +212,6 @@ fn the_program_lists_shows_compares_and_goes_back() {
     assert!(unknown.stderr.contains("hint: states 1 to 7 are kept"), "{}", unknown.stderr);
     let none = sandbox.embedded(2, &["plan", "--to", "1", "--set", "none"]);
     assert!(none.stderr.contains("there is no history of the set `none`"), "{}", none.stderr);
-    assert_eq!(
-        sandbox.embedded(0, &["history", "--set", "none"]).stdout,
-        "There is no history of this set.\n"
-    );
+    let none = sandbox.embedded(0, &["history", "--set", "none"]);
+    assert!(none.stderr.contains("There is no history of this set."), "{}", none.stderr);
 }
