@@ -36,7 +36,7 @@ pub async fn go_back(
     guards: &Guards,
 ) -> Result<Decision> {
     let (digest, note) = (past.digest(), past.note());
-    let Past { number, wanted, project, entries, renamed, .. } = past;
+    let Past { number, wanted, project, recorded, renamed, .. } = past;
     let mut today = today.unwrap_or_default();
     let set = Set {
         objects: wanted,
@@ -60,7 +60,7 @@ pub async fn go_back(
     let (plan, settled) = loop {
         let settling =
             Settling { state: &seen.state, by_id: &by_id, texts: &texts, needed: &needed };
-        let settled = settling.settle(&wanted, &entries, &is_meant);
+        let settled = settling.settle(&wanted, &recorded, &is_meant);
         if texts.read(&settled.open, seen.reading()).await? {
             continue;
         }

@@ -46,6 +46,8 @@ pub struct Past {
     pub entries: BTreeMap<Key, Entry>,
     /// What it wants if it goes back.
     pub(super) wanted: BTreeMap<Key, Desired>,
+    /// What was recorded of these.
+    pub(super) recorded: BTreeMap<Key, Entry>,
     /// The objects of it that have another name by now.
     pub(super) renamed: BTreeSet<Key>,
     /// The project that is meant if the state has no objects, by id.
@@ -63,9 +65,10 @@ impl History {
         let reader = target.client.reader();
         let mut projects = BTreeMap::new();
         let mut open = vec![project.to_owned()];
-        let mut is_first = true;
+        let mut looked_for = BTreeSet::new();
         while let Some(project) = open.pop() {
-            if projects.contains_key(&project) {
+            let is_first = looked_for.is_empty();
+            if !looked_for.insert(project.clone()) || projects.contains_key(&project) {
                 continue;
             }
             let (name, id) = match survey::find_project(&reader, &project).await {
@@ -74,7 +77,6 @@ impl History {
                 Err(_) if !is_first => continue,
                 Err(error) => return Err(error),
             };
-            is_first = false;
             let stored = inventory::load(&reader, set, &name, &id).await?;
             let index = history::index(&reader, set, &id).await?;
             let runs = index.iter().flat_map(|index| index.runs());
@@ -126,6 +128,7 @@ impl History {
             parts: Vec::new(),
             entries: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             renamed: BTreeSet::new(),
             project: String::new(),
         };
@@ -184,8 +187,18 @@ impl History {
         let by_id = now.iter().filter_map(|(key, entry)| Some((id_of(key, entry)?, *key)));
         let by_id: BTreeMap<_, &Key> = by_id.collect();
         for (key, entry) in &past.entries {
-            let Some(mut desired) = recalled::wanted(number, key, entry) else { continue };
-            let itself = id_of(key, entry).and_then(|id| by_id.get(&id));
+            // A run that was cut off may have left an object under a name that nobody wants.
+            let meant = entry.was.as_ref().map(|was| key.with_name(was.as_str()));
+            let is_free =
+                |key: &Key| !past.entries.contains_key(key) && !past.wanted.contains_key(key);
+            let key = meant.filter(is_free).unwrap_or_else(|| key.clone());
+            // Where it is not known whether it was created, what there is now stays.
+            let entry = match (&entry.applied, now.get(&key)) {
+                (None, Some(now)) => (*now).clone(),
+                _ => entry.clone(),
+            };
+            let Some(mut desired) = recalled::wanted(number, &key, &entry) else { continue };
+            let itself = id_of(&key, &entry).and_then(|id| by_id.get(&id));
             let renamed = itself.map(|now| &now.name).filter(|name| **name != key.name);
             let is_free = |name: &&String| !now.contains_key(&key.with_name(name.as_str()));
             let known = entry.moved_from.0.iter().filter(is_free);
@@ -193,6 +206,7 @@ impl History {
             desired.lifecycle.moved_from = FormerNames(names);
             past.renamed.extend(renamed.map(|_| key.clone()));
             past.wanted.insert(key.clone(), desired);
+            past.recorded.insert(key, entry);
         }
         Ok(past)
     }

@@ -215,3 +215,57 @@ fn the_program_lists_shows_compares_and_goes_back() {
     let none = sandbox.embedded(0, &["history", "--set", "none"]);
     assert!(none.stderr.contains("There is no history of this set."), "{}", none.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_of_all_projects_of_a_set() {
+    let past = Past::start().await;
+    past.world.server.other_project("other").await;
+    let elsewhere = |note: &str| {
+        let mut room = room("hall");
+        room["project"] = "other".into();
+        room["room_metadata"] = json!({"note": note});
+        room
+    };
+    past.apply(&[room("lobby"), elsewhere("one")]).await;
+    past.apply(&[room("lobby"), elsewhere("two")]).await;
+    past.apply(&[room("foyer"), elsewhere("two")]).await;
+    let numbers = past.index("s").await;
+    let numbers: Vec<u64> = numbers.runs().iter().map(|run| run.number).collect();
+    // Where nothing was written, no state is.
+    assert_eq!((numbers, past.numbers("s").await), (vec![1, 3], vec![1, 2, 3]));
+    let back = past.roll_back(1, &[]).await;
+    assert_eq!(told(&back), ["create Room/lobby", "update Room/hall", "delete Room/foyer"]);
+    let back = past.roll_back(3, &[]).await;
+    assert_eq!(told(&back), ["create Room/foyer", "update Room/hall", "delete Room/lobby"]);
+    assert_eq!(told(&past.roll_back(2, &[]).await), ["create Room/lobby", "delete Room/foyer"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_a_template_brings_comes_and_goes_with_its_service() {
+    let past = Past::start().await;
+    let template = json!({
+        "version": "v1", "kind": "ServiceTemplate", "metadata": {"name": "mail"},
+        "variables": [{"name": "email", "type": "email"}],
+        "container": {"image": "a/b:1"},
+    });
+    let placed = json!({
+        "version": "v1", "kind": "Service", "metadata": {"name": "mail"}, "room": "lobby",
+        "template": "mail", "values": {"email": "support@mail.localhost"},
+    });
+    past.apply(&[room("lobby"), template, placed]).await;
+    past.apply(&[room("lobby")]).await;
+    let back = past.roll_back(1, &[]).await;
+    let brought = ["create Service/mail@lobby", "create Mailbox/support@mail.localhost"];
+    let mut told = told(&back);
+    told.sort();
+    let mut brought = brought.map(str::to_owned).to_vec();
+    brought.sort();
+    assert_eq!(told, brought);
+    past.roll_back(2, &[]).await;
+    assert!(
+        past.world.server.read("/mailboxes").await.expect(200).json()["mailboxes"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -21,6 +21,9 @@ pub const MOST_KEPT: u32 = 100;
 /// The most bytes that the states of a set take in a project.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The most projects that a state may name: each is asked.
+const MOST_PROJECTS: usize = 200;
+
 /// A run, and the state that it led to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -104,7 +107,9 @@ impl Index {
         let slots: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
         let is_apart = slots.len() == self.runs.len() && slots.iter().all(|it| *it <= MOST_KEPT);
         let is_numbered = numbers && self.runs.iter().all(|run| run.number < u64::MAX / 2);
-        (is_long || !is_apart || !is_numbered).then(|| "it is not a list of states".to_owned())
+        let is_wide = self.runs.iter().any(|run| run.projects.len() > MOST_PROJECTS);
+        (is_long || is_wide || !is_apart || !is_numbered)
+            .then(|| "it is not a list of states".to_owned())
     }
 
     /// The same list for a set of another name.

@@ -1,7 +1,7 @@
 //! Keeps the state that a run led to, once it is over. What is kept is what was recorded in the
 //! inventory, so it is what was applied and not what was wanted.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::plan::document::{PlanDocument, TOOL};
-use crate::plan::{Action, Counts, Plan};
+use crate::plan::{Counts, Plan};
 
 /// The most bytes of one state.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -286,38 +286,35 @@ impl Run<'_> {
 
 /// The plan of a run in one project, without what is in the state or is not shown.
 fn told(plan: &Plan, project: &str) -> PlanDocument {
-    let mine: BTreeSet<usize> = plan
-        .operations
-        .iter()
-        .enumerate()
-        .filter(|(_, operation)| operation.key.project == project)
-        .map(|(index, _)| index)
-        .collect();
+    let mine = plan.operations.iter().enumerate();
+    let mine = mine.filter(|(_, operation)| operation.key.project == project);
+    let positions: HashMap<usize, usize> =
+        mine.clone().enumerate().map(|(position, (index, _))| (index, position)).collect();
+    let operations = mine.map(|(_, operation)| {
+        let mut operation = operation.clone();
+        // The state has the fields of what was created.
+        if operation.is_new() {
+            operation.changes.clear();
+        }
+        let own = operation.waits_for.iter().filter_map(|index| positions.get(index));
+        operation.waits_for = own.copied().collect();
+        operation
+    });
     let mut document = PlanDocument::of(&Plan {
-        operations: plan
-            .operations
-            .iter()
-            .filter(|operation| operation.key.project == project)
-            .cloned()
-            .map(|mut operation| {
-                // The state has the fields of what was created.
-                if operation.is_new() {
-                    operation.changes.clear();
-                }
-                let before = |index: &usize| mine.range(..index).count();
-                let own = operation.waits_for.iter().filter(|index| mine.contains(index));
-                operation.waits_for = own.map(before).collect();
-                operation
-            })
-            .collect(),
-        kept: Default::default(),
-        ..plan.clone()
+        set: plan.set.clone(),
+        platform: plan.platform.clone(),
+        digest: plan.digest.clone(),
+        projects: plan.projects.clone(),
+        operations: operations.collect(),
+        unchanged: plan.unchanged,
+        notes: plan.notes.clone(),
+        partial: plan.partial,
+        fingerprints: plan.fingerprints.clone(),
+        environment: plan.environment.clone(),
+        ..Plan::default()
     });
     for operation in &mut document.operations {
-        operation.fields = None;
-        if operation.action != Action::Delete {
-            operation.fingerprint = None;
-        }
+        (operation.fields, operation.fingerprint) = (None, None);
     }
     document
 }

@@ -34,14 +34,22 @@ pub struct PlanningArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
-    /// Plan the way back to this state of the set, as `meshagent history` numbers it; manifests only
-    /// say where secrets are read from then
-    #[arg(long, value_name = "STATE")]
+    /// The past state that is planned, if one is.
+    #[arg(skip)]
     to: Option<u64>,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     platform: PlatformArgs,
+}
+
+/// The way back to a past state.
+#[derive(Debug, Clone, clap::Args)]
+struct BackArgs {
+    /// Plan the way back to this state of the set, as `meshagent history` numbers it; manifests only
+    /// say where secrets are read from then
+    #[arg(long, value_name = "STATE")]
+    to: Option<u64>,
 }
 
 /// Arguments of `plan`.
@@ -52,6 +60,8 @@ pub struct PlanningArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     #[command(flatten)]
     rules: RuleArgs,
     /// Output format of the plan
@@ -79,6 +89,8 @@ pub struct PlanArgs {
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// Of two environments, compare only what the manifests say, and ask no platform
     #[arg(long)]
     rendered: bool,
@@ -96,6 +108,8 @@ pub struct DiffArgs {
 pub struct GraphArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// The graph's language
     #[arg(short, long, value_enum, default_value = "mermaid")]
     language: Language,
@@ -225,6 +239,7 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
         return Err(Error::usage("--suggest-ignore is for text and JSON")
             .hint("leave --output out, or give --output json"));
@@ -355,7 +370,8 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
+pub async fn diff(mut args: DiffArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let named = args.planning.platform.named_environment();
     if let Some((one, other)) = named.as_deref().and_then(|named| named.split_once("..")) {
         args.planning.refuse_state()?;
@@ -376,7 +392,8 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
+pub async fn graph(mut args: GraphArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let planning = args.planning.chosen()?;
     let Decision { plan, mut basis, .. } = planning.decided(true).await?;
     let policy = planning.policy()?;
