@@ -17,8 +17,9 @@ use crate::listed::counted;
 use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::plan::text::{self, Detail};
-use crate::plan::{Entry, recalled, unified};
+use crate::plan::{Entry, unified};
 use crate::reconcile::history::{History, HistoryDocument, Past, StateDocument};
+use crate::reconcile::recalled;
 use crate::settings::PlatformArgs;
 use crate::visible;
 

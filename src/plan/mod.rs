@@ -28,7 +28,6 @@ pub mod order;
 pub mod ownership;
 pub mod planner;
 pub mod policy;
-pub mod recalled;
 pub mod references;
 pub mod renames;
 pub mod restored;

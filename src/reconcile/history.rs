@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::recalled;
 use super::target::Target;
 use crate::api::reader::Reader;
 use crate::apply::history::{self, Index, PastState, Record};
@@ -18,7 +19,6 @@ use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
-use crate::plan::recalled;
 
 /// The history of a set in the projects where it owns something, or did.
 pub struct History {

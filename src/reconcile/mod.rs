@@ -18,6 +18,7 @@ pub mod history;
 pub mod known_secrets;
 pub mod left_over;
 pub mod perform;
+pub mod recalled;
 pub mod relocate;
 pub mod report;
 pub mod restarts;

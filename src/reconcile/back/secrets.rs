@@ -15,8 +15,8 @@ use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{Key, KindName};
 use crate::manifest::secrets::{self, Reading};
 use crate::manifest::set::Desired;
-use crate::plan::recalled::is_in_list;
 use crate::plan::{Entry, Observed, State};
+use crate::reconcile::recalled::is_in_list;
 
 /// The texts of secrets in today's manifests, as far as they were read.
 pub(super) struct Texts {

@@ -1,4 +1,4 @@
-//! *Pure*: what a set once knew of an object becomes what the set wants again, and a document to
+//! What a set once knew of an object becomes what the set wants again, and a document to
 //! read it in. The texts of secrets are not known: in their place stand their fingerprints.
 
 use std::path::PathBuf;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Entry, Facts};
 use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::fingerprint::digest;
@@ -17,6 +16,7 @@ use crate::manifest::document::Document;
 use crate::manifest::export::add_lifecycle;
 use crate::manifest::set::{Desired, Origin};
 use crate::manifest::source::Source;
+use crate::plan::{Entry, Facts};
 use crate::visible;
 
 /// How many letters tell one value of a secret from another.
