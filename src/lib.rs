@@ -55,11 +55,13 @@
 //! | drift | observed differs from what was last applied, and no document asked for that |
 //! | inventory | what a set owns, what it last applied and what it protects; the platform keeps it |
 //! | claim | the note in the inventory, before a create, of what is about to be created: whose answer is lost is found again by it |
+//! | history | the last states of a set, in the project's storage, each with its plan and who ran it |
 //! | lease | the right to apply a set, for a while; one run holds it at a time |
 //! | journal | what a run did, in a file, for the case that it cannot say it |
 //! | fingerprint | a keyed digest of a value, which tells that it changed and not what it is |
 //! | seal | a text that is secret is held so that it cannot be printed; a sign stands in its place |
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
+//! | past state | what a set owned after a run, by number: its documents, without secrets |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
 //! | platform | the service behind the API: the hosted one, or the embedded one |
 //! | environment | a named target of the same manifests: project, values, guards, overrides |

@@ -26,6 +26,7 @@ mod exit_codes;
 mod export;
 mod forms;
 mod helper;
+mod history;
 mod hostile;
 mod housekeeping;
 mod ignore;

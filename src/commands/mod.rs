@@ -19,6 +19,7 @@ pub mod apply;
 pub mod approvals;
 pub mod approve;
 pub mod auth;
+mod author;
 pub mod call;
 pub mod completion;
 mod confirmation;
@@ -28,6 +29,7 @@ pub mod explain;
 pub mod export;
 mod group;
 pub mod helper;
+pub mod history;
 pub mod init;
 pub mod mailbox;
 pub mod manual;
@@ -114,7 +116,11 @@ enum Command {
     /// Write drift on the platform back into the manifests
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
-    Destroy(apply::DestroyArgs),
+    Destroy(apply::destroy::DestroyArgs),
+    /// List the past states of a set, show one, and how two differ
+    History(history::HistoryArgs),
+    /// Bring a set back to a past state
+    Rollback(apply::rollback::RollbackArgs),
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
@@ -337,7 +343,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Approvals(args) => approvals::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
-        Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::Destroy(args) => wait(apply::destroy::destroy(args)),
+        Command::History(args) => wait(history::run(args)),
+        Command::Rollback(args) => wait(apply::rollback::rollback(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
