@@ -17,6 +17,7 @@
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
@@ -28,6 +29,7 @@
 //! | [`conceal`] | *pure*: known credentials are removed from everything that is shown |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
+//! | [`whereabouts`] | *pure*: where a run takes place: the system, the forge, the pull request, the commit |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
@@ -57,6 +59,8 @@
 //! | seal | a text that is secret is held so that it cannot be printed; a sign stands in its place |
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
+//! | forge | where a repository is kept, with its pull requests and issues: GitHub, GitLab, Gitea |
+//! | occasion | what a run of continuous integration is about: a pull request, a branch, something else |
 //! | platform | the service behind the API: the hosted one, or the embedded one |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
@@ -73,6 +77,7 @@ pub mod connection;
 pub mod decoding;
 pub mod dialect;
 pub mod error;
+pub mod forge;
 pub mod kinds;
 pub mod limited;
 pub mod listed;
@@ -87,4 +92,5 @@ pub mod room;
 pub mod serving;
 pub mod settings;
 pub mod visible;
+pub mod whereabouts;
 pub mod whole_file;
