@@ -9,6 +9,7 @@
 //! | [`connection`] | the platform that is meant, connected; an embedded one is started |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
 //! | [`agents`] | what works in rooms, and the host that lets it be called there |
+//! | [`checkout`] | the working copy of a repository, through the `git` program |
 //! | [`project_file`] | `meshagent.yaml`: the environments that a folder's manifests are applied to |
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
@@ -74,6 +75,7 @@ pub mod agents;
 pub mod api;
 pub mod apply;
 pub mod bounded;
+pub mod checkout;
 pub mod commands;
 pub mod conceal;
 pub mod connection;

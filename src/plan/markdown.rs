@@ -30,6 +30,12 @@ const WIDTH: usize = 400;
 /// operations that say the same are shown one by one, as far as there is room.
 #[must_use]
 pub fn render(plan: &Plan, is_whole: bool) -> String {
+    render_within(plan, is_whole, LIMIT)
+}
+
+/// The same, with so many bytes at most.
+#[must_use]
+pub fn render_within(plan: &Plan, is_whole: bool, limit: usize) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
@@ -80,7 +86,7 @@ pub fn render(plan: &Plan, is_whole: bool) -> String {
     let mut kept: usize = more.len() + shorts.iter().map(String::len).sum::<usize>();
     for (operation, short) in operations.into_iter().zip(shorts) {
         kept -= short.len();
-        let free = (LIMIT - RESERVE).saturating_sub(out.len());
+        let free = limit.saturating_sub(RESERVE + out.len());
         let whole = (kept + short.len() < free).then(|| whole(plan, operation));
         match whole.filter(|whole| kept + whole.len() <= free) {
             Some(whole) => out += &whole,
@@ -262,8 +268,15 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// A text of several lines as it was printed, for a block of code.
+#[must_use]
+pub fn printed(text: &str) -> String {
+    visible::lines(&conceal::within(text.into())).into_owned()
+}
+
 /// The beginning of a text as code on one line.
-fn code(text: &str) -> String {
+#[must_use]
+pub fn code(text: &str) -> String {
     code_of(&cut(&visible::line(&cut(&conceal::within(text.into())))))
 }
 

@@ -102,6 +102,7 @@ impl ProjectFile {
                 ));
             }
         }
+        problems.extend(self.unknown_in_ci());
         if problems.is_empty() {
             problems.extend(self.shared());
         }
@@ -149,7 +150,7 @@ impl ProjectFile {
         None
     }
 
-    fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
+    pub(super) fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
         let problem = self.problem(path, format!("there is no environment `{name}`"));
         match nearest(name, self.names()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),

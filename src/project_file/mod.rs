@@ -18,9 +18,11 @@ use crate::manifest::source::{Source, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::{self, Node};
 
+pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Environment, Guarded};
 pub use self::form::Form;
 
+pub mod ci;
 mod environment;
 pub mod form;
 mod reading;
