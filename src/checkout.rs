@@ -175,7 +175,9 @@ impl Checkout {
             }
             count += 1;
             if count > FILES {
-                return Err(Error::failed(format!("commit {commit} has more than {FILES} files of rules")));
+                return Err(Error::failed(format!(
+                    "commit {commit} has more than {FILES} files of rules"
+                )));
             }
             let bytes = git(&self.root, &["cat-file", "blob", object], Said::Shown)?;
             if bytes.len() > FILE {
@@ -214,7 +216,8 @@ impl Checkout {
     /// Git cannot commit it.
     pub fn commit_all(&self, message: &str) -> Result<Option<String>> {
         git(&self.root, &["add", "--update", "--", ":/"], Said::Shown)?;
-        if git(&self.root, &["diff", "--cached", "--quiet", "--no-ext-diff"], Said::Hidden).is_ok() {
+        if git(&self.root, &["diff", "--cached", "--quiet", "--no-ext-diff"], Said::Hidden).is_ok()
+        {
             return Ok(None);
         }
         let message = format!("--message={message}");
@@ -233,7 +236,8 @@ impl Checkout {
         let listed = git(&self.root, &["ls-remote", "--", "origin", &reference], Said::Shown)?;
         let listed = String::from_utf8_lossy(&listed).into_owned();
         let found = listed.lines().filter_map(|line| line.split_once('\t'));
-        let found = found.filter(|(_, name)| *name == reference).map(|(commit, _)| commit.to_owned());
+        let found =
+            found.filter(|(_, name)| *name == reference).map(|(commit, _)| commit.to_owned());
         Ok(found.into_iter().next())
     }
 
@@ -255,7 +259,8 @@ impl Checkout {
     /// Whether two commits have the same files.
     #[must_use]
     pub fn are_same(&self, one: &str, other: &str) -> bool {
-        git(&self.root, &["diff", "--quiet", "--no-ext-diff", one, other, "--"], Said::Hidden).is_ok()
+        git(&self.root, &["diff", "--quiet", "--no-ext-diff", one, other, "--"], Said::Hidden)
+            .is_ok()
     }
 
     /// Pushes a commit to a branch of `origin`, if the branch still is where it was.
@@ -362,7 +367,8 @@ mod tests {
         assert_eq!(checkout.changed(&base).unwrap(), [PathBuf::from("a b/policies/x.rego")]);
         assert!(!checkout.are_same(&base, &head) && checkout.are_same(&head, &head));
         let into = tempfile::tempdir().unwrap();
-        let of = [PathBuf::from("a b/meshagent.yaml"), PathBuf::from("a b/policies"), "none".into()];
+        let of =
+            [PathBuf::from("a b/meshagent.yaml"), PathBuf::from("a b/policies"), "none".into()];
         checkout.take_out(&base, &of, into.path()).unwrap();
         let rule = std::fs::read_to_string(into.path().join("a b/policies/x.rego")).unwrap();
         assert_eq!(rule, "package x\n");

@@ -18,6 +18,7 @@ pub mod api_key;
 pub mod apply;
 pub mod auth;
 pub mod call;
+pub mod ci;
 pub mod completion;
 pub mod environment;
 pub mod evaluation;
@@ -35,6 +36,7 @@ pub mod plan;
 pub mod platform_secret;
 pub mod policy;
 pub mod project;
+pub mod promote;
 pub mod room;
 pub mod rooms;
 pub mod route;
@@ -95,6 +97,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what apply would do as a unified diff of YAML
     Diff(plan::DiffArgs),
+    /// Write what one environment has into another, and show the plan
+    Promote(promote::PromoteArgs),
     /// Draw the order of the operations, or a whole set, as Mermaid, DOT, SVG or HTML
     Graph(plan::GraphArgs),
     /// Show a saved plan, or the report of a run
@@ -108,6 +112,9 @@ enum Command {
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
+    /// Plan pull requests, apply the main branch and tell of drift, in continuous integration
+    #[command(subcommand)]
+    Ci(Group<ci::CiCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write the objects of a project as manifests
@@ -320,12 +327,14 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Init(args) => begin(&args),
         Command::Plan(args) => wait(plan::plan(args)),
         Command::Diff(args) => wait(plan::diff(args)),
+        Command::Promote(args) => wait(promote::run(args)),
         Command::Graph(args) => wait(plan::graph(args)),
         Command::Show(args) => show_file::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
+        Command::Ci(Group(command)) => wait(ci::run(command)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

@@ -57,6 +57,13 @@ impl Source {
         Self { name, folder, text, signs, over: None, lines }
     }
 
+    /// The same with another text, in which no signs stand.
+    #[must_use]
+    pub fn with_text(&self, text: String) -> Self {
+        let Self { name, folder, over, .. } = self;
+        Self { over: over.clone(), ..Self::new(name.clone(), folder.clone(), text) }
+    }
+
     /// The same, in which these signs stand.
     #[must_use]
     pub(super) fn with_signs(self, signs: Signs) -> Self {

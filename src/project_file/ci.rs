@@ -158,7 +158,8 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Result<ProjectFile> {
-        let text = format!("version: v1\nenvironments:\n  dev: {{set: a}}\n  prod: {{set: b}}\n{text}");
+        let text =
+            format!("version: v1\nenvironments:\n  dev: {{set: a}}\n  prod: {{set: b}}\n{text}");
         ProjectFile::of(Path::new("meshagent.yaml"), text)
     }
 

@@ -167,7 +167,7 @@ impl ProjectFile {
     }
 
     /// What an environment is like, from the one that extends none to itself.
-    fn chain(&self, name: &str) -> Vec<(String, &EnvironmentForm)> {
+    pub(super) fn chain(&self, name: &str) -> Vec<(String, &EnvironmentForm)> {
         let mut forms = Vec::new();
         let mut next = self.form.environments.get_key_value(name);
         while let Some((name, form)) = next {
@@ -220,22 +220,10 @@ impl ProjectFile {
         let mut problems = Vec::new();
         let manifests = last(&forms, |it| it.manifests.clone()).or(self.form.manifests.clone());
         let manifests = manifests.unwrap_or(OneOrMore::One(MANIFESTS.into())).paths();
-        let prune = match last(&forms, |it| it.guards.as_ref()?.prune.clone()) {
-            None => None,
-            Some(word) => match <Prune as clap::ValueEnum>::from_str(&word, false) {
-                Ok(prune) => Some(prune),
-                Err(_) => {
-                    let place = at(name, &["guards", "prune"]);
-                    problems.push(
-                        self.problem(&place, format!("`prune: {word}` is none of its words"))
-                            .hint("write given, all or none"),
-                    );
-                    None
-                }
-            },
-        };
-        let mut policies = self.form.policies.clone().unwrap_or_default();
-        policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
+        let (policies, guarded) = self.ruled(name, &forms).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Default::default()
+        });
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
         let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
         let mut values = Layer::default();
@@ -275,12 +263,41 @@ impl ProjectFile {
             values,
             values_files,
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
-            policies: policies.iter().map(|folder| self.beside(folder)).collect(),
-            guarded: Guarded {
-                deletes: last(&forms, |it| it.guards.as_ref()?.allow_deletes),
-                prune,
-            },
+            policies,
+            guarded,
         })
+    }
+
+    /// The folders with rules of an environment, and what it refuses; of one that is not there, what
+    /// is said of all.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn rules(&self, name: &str) -> Result<(Vec<PathBuf>, Guarded)> {
+        self.ruled(name, &self.chain(name)).map_err(|problem| Self::wrong(vec![problem]))
+    }
+
+    fn ruled(
+        &self,
+        name: &str,
+        forms: &[(String, &EnvironmentForm)],
+    ) -> Result<(Vec<PathBuf>, Guarded), Problem> {
+        let prune = match last(forms, |it| it.guards.as_ref()?.prune.clone()) {
+            None => None,
+            Some(word) => {
+                Some(<Prune as clap::ValueEnum>::from_str(&word, false).map_err(|_| {
+                    let place = at(name, &["guards", "prune"]);
+                    self.problem(&place, format!("`prune: {word}` is none of its words"))
+                        .hint("write given, all or none")
+                })?)
+            }
+        };
+        let deletes = last(forms, |it| it.guards.as_ref()?.allow_deletes);
+        let of_all = self.form.policies.iter().flatten();
+        let policies = of_all.chain(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten()));
+        let policies = policies.map(|folder| self.beside(folder)).collect();
+        Ok((policies, Guarded { deletes, prune }))
     }
 
     fn node(&self, path: &FieldPath) -> Option<&Node> {

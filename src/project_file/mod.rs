@@ -21,10 +21,12 @@ use crate::manifest::yaml::{self, Node};
 pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Environment, Guarded};
 pub use self::form::Form;
+pub use self::promotion::{Difference, Promotion};
 
 pub mod ci;
 mod environment;
 pub mod form;
+mod promotion;
 mod reading;
 
 /// The word that means all environments.

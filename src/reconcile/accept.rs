@@ -60,8 +60,7 @@ impl<'a> Accepting<'a> {
     ///
     /// Every problem of every file.
     pub fn read(input: &'a Input) -> Result<Self> {
-        let source::Reading { sources, problems, skipped, mut notes, .. } =
-            source::read(&input.paths, &input.values, &input.reach());
+        let source::Reading { sources, problems, skipped, mut notes, .. } = input.sources();
         let set = from_sources(&sources, problems, input).map_err(Error::manifests)?;
         let skipped = set.passed_over(&skipped);
         notes.extend(walk::summary(&skipped));
@@ -152,10 +151,7 @@ impl Edit<'_> {
 /// The sources as they are once the changes are written.
 fn edited(sources: &[Arc<Source>], acceptance: &Acceptance) -> Vec<Arc<Source>> {
     let sources = sources.iter().map(|source| match acceptance.texts.get(&source.name) {
-        Some(text) => {
-            let Source { name, folder, .. } = &**source;
-            Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
-        }
+        Some(text) => Arc::new(source.with_text(text.clone())),
         None => Arc::clone(source),
     });
     sources.collect()
@@ -238,7 +234,11 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
 }
 
 /// Writes a file in one step, with the mode that it had, unless it changed meanwhile.
-fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// It changed; it cannot be written; a credential of the user would be in it.
+pub fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     // A link stays a link.
     let path = &std::fs::canonicalize(path).context(failed)?;

@@ -117,8 +117,9 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
         ))
     };
     let Some(wanted) = branch.or(here.at.default_branch.as_deref()) else {
-        return Err(Error::usage("it is not known which branch is applied")
-            .hint("name it with --branch"));
+        return Err(
+            Error::usage("it is not known which branch is applied").hint("name it with --branch")
+        );
     };
     let found = match &here.at.occasion {
         Occasion::Branch(branch) => branch.clone(),
@@ -126,7 +127,9 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
         Occasion::Unknown if here.at.system == System::Plain => {
             match checkout.and_then(Checkout::branch) {
                 Some(branch) => branch,
-                None => return refused("no branch is checked out, so nothing is applied".to_owned()),
+                None => {
+                    return refused("no branch is checked out, so nothing is applied".to_owned());
+                }
             }
         }
         Occasion::PullRequest(pull_request) => {
@@ -137,7 +140,9 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
         }
         Occasion::Unknown => {
             let system = here.at.system.name();
-            return refused(format!("nothing is applied: {system} does not say which branch this is"));
+            return refused(format!(
+                "nothing is applied: {system} does not say which branch this is"
+            ));
         }
     };
     match found == wanted {
@@ -204,19 +209,28 @@ fn saved(plan: &Path, args: &ApplyArgs, checkout: Option<&Checkout>) -> Result<V
             None if at.folder == "." => PathBuf::from("."),
             None => {
                 let (list, folder) = (path.display(), visible::line(&at.folder));
-                return Err(Error::new(Class::Refused, format!("{list} names a set in {folder}, where the repository has none")));
+                return Err(Error::new(
+                    Class::Refused,
+                    format!("{list} names a set in {folder}, where the repository has none"),
+                ));
             }
         };
         if !is_name {
             let (list, file) = (path.display(), visible::line(&at.file));
-            return Err(Error::new(Class::Refused, format!("{list} names {file}, which is no file beside it")));
+            return Err(Error::new(
+                Class::Refused,
+                format!("{list} names {file}, which is no file beside it"),
+            ));
         }
         let name = match at.environment.is_empty() {
             true => at.folder.clone(),
             false => format!("{} {}", at.folder, at.environment),
         };
         let job = job(folder, name, (at.folder.clone(), at.environment.clone()));
-        steps.push((order(set, &at.environment), Step { job, plan: Some(absolute(&plan.join(&at.file))?) }));
+        steps.push((
+            order(set, &at.environment),
+            Step { job, plan: Some(absolute(&plan.join(&at.file))?) },
+        ));
     }
     steps.sort_by(|(one, of_one), (other, of_other)| {
         (&of_one.job.of.0, one).cmp(&(&of_other.job.of.0, other))

@@ -35,9 +35,7 @@ pub(super) fn base(
 }
 
 fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<String> {
-    let there = |commit: &String| {
-        checkout.commit(commit).or_else(|| checkout.fetch(commit).ok())
-    };
+    let there = |commit: &String| checkout.commit(commit).or_else(|| checkout.fetch(commit).ok());
     if let Some(commit) = pull_request.base_commit.as_ref().and_then(there) {
         return Ok(commit);
     }
@@ -50,7 +48,9 @@ fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<St
         }
     }
     if let Some(commit) = pull_request.left_at.as_ref().and_then(there) {
-        output::note("note: guards and policies are those of the commit where the branch was left: the branch itself cannot be fetched");
+        output::note(
+            "note: guards and policies are those of the commit where the branch was left: the branch itself cannot be fetched",
+        );
         return Ok(commit);
     }
     Err(Error::new(
@@ -94,7 +94,9 @@ pub(super) fn at_base(
         Ok(file) => file,
         Err(_) => {
             let shown = visible::line(&path.display().to_string()).into_owned();
-            output::warning(&format!("{shown} cannot be used as the base branch has it, so no guards and policies are taken from it"));
+            output::warning(&format!(
+                "{shown} cannot be used as the base branch has it, so no guards and policies are taken from it"
+            ));
             return none();
         }
     };

@@ -87,7 +87,9 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     };
     telling.show(&here)?;
     let mut left = drifted > 0;
-    if args.pull_request && let Some(checkout) = &checkout {
+    if args.pull_request
+        && let Some(checkout) = &checkout
+    {
         left = propose(&here, args, checkout, &outcomes).await? > 0;
     }
     if !args.no_issue {
@@ -230,12 +232,18 @@ impl Proposing<'_> {
         let accepted = child::run(&words, &folder, &Surroundings::Whole).await?;
         let title = format!("Accept drift of {}", visible::line(&job.name));
         let Some(commit) = copy.commit_all(&format!("{title}\n\n{MADE}\n"))? else {
-            output::note(&format!("note: the drift of {} cannot be written into manifests", job.name));
+            output::note(&format!(
+                "note: the drift of {} cannot be written into manifests",
+                job.name
+            ));
             return Ok(false);
         };
         let (about, is_whole) = match accepted.code {
             0 => ("This takes what changed on the platform into the manifests.", true),
-            _ => ("This takes what changed on the platform into the manifests, as far as that can be written there. What is left is told below.", false),
+            _ => (
+                "This takes what changed on the platform into the manifests, as far as that can be written there. What is left is told below.",
+                false,
+            ),
         };
         let mut sections = vec![self.outcome.section.clone()];
         if !is_whole {
@@ -265,7 +273,9 @@ impl Proposing<'_> {
                 copy.fetch(&format!("refs/heads/{branch}"))?;
             }
             if !copy.is_all_made_here(was, &since) {
-                let told = format!("the branch {branch} has commits that this program did not make, so it is left as it is");
+                let told = format!(
+                    "the branch {branch} has commits that this program did not make, so it is left as it is"
+                );
                 return Err(Error::new(Class::Refused, told)
                     .hint("merge or close its pull request, and delete the branch"));
             }

@@ -60,7 +60,9 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
         return Ok(vec![SetAt { folder, file: None, path: None, ci }]);
     }
     let Some(checkout) = checkout else {
-        return Err(Error::usage("this is no checkout of a repository").hint("give manifests with -f"));
+        return Err(
+            Error::usage("this is no checkout of a repository").hint("give manifests with -f")
+        );
     };
     let files = match what.folders.is_empty() {
         true => {
@@ -72,8 +74,10 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
     match files.len() {
         0 => Err(Error::usage("the repository has no project file")
             .hint("write a meshagent.yaml, or give manifests with -f")),
-        many if many > MOST => Err(Error::usage(format!("the repository has more than {MOST} project files"))
-            .hint("name the folders of those that are meant")),
+        many if many > MOST => {
+            Err(Error::usage(format!("the repository has more than {MOST} project files"))
+                .hint("name the folders of those that are meant"))
+        }
         _ => Ok(files.into_iter().map(|path| set_at(checkout, path)).collect()),
     }
 }
@@ -92,9 +96,8 @@ fn given(checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
 /// Whether a file of this name is a project file, and not a manifest. What cannot be read is taken
 /// for one, so that it is told.
 fn is_project_file(path: &Path) -> bool {
-    bounded::text(path, LOOKED_AT).map_or(true, |text| {
-        !text.lines().any(|line| line.starts_with("kind:"))
-    })
+    bounded::text(path, LOOKED_AT)
+        .map_or(true, |text| !text.lines().any(|line| line.starts_with("kind:")))
 }
 
 fn set_at(checkout: &Checkout, path: PathBuf) -> SetAt {
@@ -118,14 +121,10 @@ impl SetAt {
     /// # Errors
     ///
     /// An environment that is wanted and is not there.
-    pub(super) fn jobs(
-        &self,
-        root: &Path,
-        names: &[String],
-        what: &WhatArgs,
-    ) -> Result<Vec<Job>> {
+    pub(super) fn jobs(&self, root: &Path, names: &[String], what: &WhatArgs) -> Result<Vec<Job>> {
         let wanted = &what.environments;
-        let is_known = |name: &str| self.file.as_ref().is_some_and(|it| it.names().any(|it| it == name));
+        let is_known =
+            |name: &str| self.file.as_ref().is_some_and(|it| it.names().any(|it| it == name));
         let names: Vec<&String> = match (wanted.is_empty(), &self.file) {
             (true, _) => names.iter().collect(),
             // What is asked for is done, whether or not the file says so.
@@ -136,7 +135,8 @@ impl SetAt {
             let files = what.files.iter();
             files.flat_map(|file| [OsString::from("-f"), file.clone().into()]).collect()
         };
-        let folder = if what.files.is_empty() { root.join(&self.folder) } else { PathBuf::from(".") };
+        let folder =
+            if what.files.is_empty() { root.join(&self.folder) } else { PathBuf::from(".") };
         let job = |name: &String| {
             let environment = self.environment(name);
             let words = match (what.files.is_empty(), name.is_empty()) {

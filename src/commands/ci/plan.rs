@@ -148,7 +148,8 @@ fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
     let Some(file) = &set.file else { return set.ci.clone() };
     let is_there = |name: &String| name.is_empty() || file.names().any(|it| it == name);
     let added = set.ci.plan.iter().filter(|name| !of_base.plan.contains(name));
-    let plan: Vec<String> = of_base.plan.iter().chain(added).filter(|it| is_there(it)).cloned().collect();
+    let plan: Vec<String> =
+        of_base.plan.iter().chain(added).filter(|it| is_there(it)).cloned().collect();
     for gone in of_base.plan.iter().filter(|name| !is_there(name)) {
         output::note(&format!(
             "note: the environment `{gone}` of {} is gone from its project file; what it has stays, and is not planned",
@@ -157,7 +158,11 @@ fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
     }
     // Without any, a project file is its one environment.
     let is_whole = file.names().next().is_none();
-    let plan = if is_whole { vec![String::new()] } else { plan.into_iter().filter(|it| !it.is_empty()).collect() };
+    let plan = if is_whole {
+        vec![String::new()]
+    } else {
+        plan.into_iter().filter(|it| !it.is_empty()).collect()
+    };
     Ci { plan, ..of_base }
 }
 

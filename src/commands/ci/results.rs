@@ -115,7 +115,8 @@ pub(super) fn verdict(results: &[Outcome], what: &str) -> Result<()> {
     let names = |found: Vec<&Outcome>| -> String {
         crate::listed::few(found.iter().map(|it| format!("`{}`", it.job.name)))
     };
-    let came = |is: &dyn Fn(&Outcome) -> bool| results.iter().filter(|it| is(it)).collect::<Vec<_>>();
+    let came =
+        |is: &dyn Fn(&Outcome) -> bool| results.iter().filter(|it| is(it)).collect::<Vec<_>>();
     let failed = came(&|it| matches!(it.came, Came::Failed(_)));
     if let Some(Came::Failed(code)) = failed.first().map(|it| it.came) {
         return Err(Error::new(class(code), format!("the {what} failed for {}", names(failed))));

@@ -115,7 +115,9 @@ pub(super) fn to_next_step(values: &[(&str, &str)]) -> Result<()> {
     let mut lines = String::new();
     for (name, value) in values {
         if value.chars().any(char::is_control) {
-            return Err(Error::failed(format!("the output {name} has characters that no line has")));
+            return Err(Error::failed(format!(
+                "the output {name} has characters that no line has"
+            )));
         }
         lines += &format!("{name}={value}\n");
     }

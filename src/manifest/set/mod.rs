@@ -208,6 +208,18 @@ impl Input {
     pub fn reach(&self) -> Reach {
         Reach::of(&self.paths, &self.allowed_folders)
     }
+
+    /// Reads the texts, each with what the project file says of its documents.
+    #[must_use]
+    pub fn sources(&self) -> source::Reading {
+        let mut reading = source::read(&self.paths, &self.values, &self.reach());
+        if let Some(over) = &self.over {
+            for source in &mut reading.sources {
+                Arc::make_mut(source).over = Some(Arc::clone(over));
+            }
+        }
+        reading
+    }
 }
 
 /// Reads a set: every file, every document, every reference between documents.
@@ -216,12 +228,7 @@ impl Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let mut reading = source::read(&input.paths, &input.values, &input.reach());
-    if let Some(over) = &input.over {
-        for source in &mut reading.sources {
-            Arc::make_mut(source).over = Some(Arc::clone(over));
-        }
-    }
+    let reading = input.sources();
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
     let mut unused = input.over.as_ref().map(|over| over.unused()).unwrap_or_default();
     unused.extend(input.values.unread_given(&reading.used_values));
