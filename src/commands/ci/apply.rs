@@ -182,7 +182,6 @@ fn saved(plan: &Path, args: &ApplyArgs, checkout: Option<&Checkout>) -> Result<V
         name,
         of,
         words: Vec::new(),
-        project: None,
     };
     if !plan.is_dir() {
         let name = plan.display().to_string();

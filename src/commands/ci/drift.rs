@@ -5,8 +5,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::child::{self, Surroundings};
 use super::here::{Footing, Here};
 use super::jobs::{Job, refuse_unknown, sets};
@@ -197,16 +195,7 @@ struct Proposing<'a> {
 impl Proposing<'_> {
     /// Its branch.
     fn branch(&self) -> String {
-        let safe = |text: &str| {
-            let kept = NON_ALPHANUMERIC.remove(b'-').remove(b'_');
-            utf8_percent_encode(text, &kept).to_string().replace('%', "=")
-        };
-        let (folder, environment) = &self.outcome.job.of;
-        let folder = if folder == "." { "root".to_owned() } else { safe(folder) };
-        match environment.is_empty() {
-            true => format!("{BRANCHES}/{folder}"),
-            false => format!("{BRANCHES}/{folder}.{}", safe(environment)),
-        }
+        format!("{BRANCHES}/{}", self.outcome.job.slug())
     }
 
     fn telling(&self, about: &str, sections: Vec<Section>) -> Telling<'_> {

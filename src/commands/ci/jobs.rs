@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::WhatArgs;
 use crate::bounded;
 use crate::checkout::Checkout;
@@ -45,8 +47,6 @@ pub(super) struct Job {
     pub(super) of: (String, String),
     /// The options that select its manifests.
     pub(super) words: Vec<OsString>,
-    /// The project of the environment, if it is named.
-    pub(super) project: Option<String>,
 }
 
 /// The sets that are meant.
@@ -138,7 +138,6 @@ impl SetAt {
         let folder =
             if what.files.is_empty() { root.join(&self.folder) } else { PathBuf::from(".") };
         let job = |name: &String| {
-            let environment = self.environment(name);
             let words = match (what.files.is_empty(), name.is_empty()) {
                 (false, _) => of_files(),
                 (true, true) => Vec::new(),
@@ -154,7 +153,6 @@ impl SetAt {
                 name: called,
                 of: (self.shown(), name.clone()),
                 words,
-                project: environment.and_then(|it| it.project),
             }
         };
         Ok(names.into_iter().map(job).collect())
@@ -227,20 +225,25 @@ impl Job {
         }
     }
 
-    /// A name for a file of it, which no other job has.
-    pub(super) fn file_name(&self) -> String {
-        let safe = |text: &str| {
-            let kept = percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_');
-            percent_encoding::utf8_percent_encode(text, &kept).to_string()
-        };
+    /// A name that no other job has, of letters, digits, `-`, `_`, `.` and `=`.
+    pub(super) fn slug(&self) -> String {
+        let safe = |text: &str| utf8_percent_encode(text, SAFE).to_string().replace('%', "=");
         let (folder, environment) = &self.of;
         let folder = if folder == "." { "root".to_owned() } else { safe(folder) };
         match environment.is_empty() {
-            true => format!("{folder}.json"),
-            false => format!("{folder}.{}.json", safe(environment)),
+            true => folder,
+            false => format!("{folder}.{}", safe(environment)),
         }
     }
+
+    /// A name for a file of it.
+    pub(super) fn file_name(&self) -> String {
+        format!("{}.json", self.slug())
+    }
 }
+
+/// What stands for itself in a name.
+const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// Refuses environments that no set has.
 ///
