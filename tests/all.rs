@@ -10,6 +10,7 @@ mod auth;
 mod belonging;
 mod book;
 mod bounds;
+mod ci;
 mod claims;
 mod cli;
 mod commands;

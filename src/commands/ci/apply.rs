@@ -112,7 +112,7 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
 /// Refuses everything but the branch that is applied.
 fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>) -> Result<()> {
     let refused = |what: String| {
-        Err(Error::new(Class::Refused, what).hint(
+        Err(Error::usage(what).hint(
             "apply on a push, a schedule or a start by hand on the default branch, or name another with --branch",
         ))
     };
@@ -136,7 +136,7 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
             return refused(format!("nothing is applied for pull request {}", pull_request.number));
         }
         Occasion::Other(event) => {
-            return refused(format!("nothing is applied on {}", visible::line(event)));
+            return refused(format!("nothing is applied on the event {}", visible::line(event)));
         }
         Occasion::Unknown => {
             let system = here.at.system.name();
@@ -246,7 +246,7 @@ fn order(set: Option<&SetAt>, environment: &str) -> usize {
 /// Applies one of them. A plan that was saved is looked after: what else would still change is an
 /// end, too, and then it is told that it was applied.
 async fn perform(step: &Step, args: &ApplyArgs, own: &Path) -> Result<(Ran, bool)> {
-    let (job, more) = (&step.job, &args.what.more);
+    let (job, more) = (&step.job, args.what.options());
     let mut words: Vec<OsString> = vec!["apply".into()];
     words.extend(job.words.iter().cloned());
     let Some(plan) = &step.plan else {
@@ -255,8 +255,9 @@ async fn perform(step: &Step, args: &ApplyArgs, own: &Path) -> Result<(Ran, bool
         let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
         return Ok((ran, false));
     };
+    // What it was planned with is in the plan.
     words.push(plan.into());
-    words.extend(more.iter().map(Into::into));
+    words.extend(args.what.more.iter().map(Into::into));
     let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
     let Some(mut words) = again(plan).filter(|_| ran.code == 0) else { return Ok((ran, false)) };
     words.push("--exit-code".into());

@@ -120,7 +120,7 @@ async fn look(args: &DriftArgs, job: Job, on_drift: Verdict) -> Result<Outcome> 
     let mut words: Vec<OsString> = vec!["plan".into()];
     words.extend(job.words.iter().cloned());
     words.extend(["--drift-only", "--output", "markdown", "--exit-code"].map(Into::into));
-    words.extend(args.what.more.iter().map(Into::into));
+    words.extend(args.what.options().into_iter().map(OsString::from));
     let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
     let came = Came::of(ran.code);
     let section = of_plan(&job, &ran, came);

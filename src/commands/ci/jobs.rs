@@ -148,12 +148,7 @@ impl SetAt {
                 (true, true) => self.shown(),
                 (true, false) => format!("{} {name}", self.shown()),
             };
-            Job {
-                folder: folder.clone(),
-                name: called,
-                of: (self.shown(), name.clone()),
-                words,
-            }
+            Job { folder: folder.clone(), name: called, of: (self.shown(), name.clone()), words }
         };
         Ok(names.into_iter().map(job).collect())
     }

@@ -69,9 +69,22 @@ pub struct WhatArgs {
     /// What tells this job from others that write about the same pull request
     #[arg(long, value_name = "TEXT", default_value = "")]
     key: String,
-    /// More options of the command that is run, such as `-- --policy policies`
+    /// More options of the command that is run, such as `-- --policy policies`; before them come
+    /// those of MESHAGENT_CI_OPTIONS, one a line
     #[arg(last = true, value_name = "OPTIONS")]
     more: Vec<String>,
+}
+
+/// The variable with more options, one a line.
+const OPTIONS: &str = "MESHAGENT_CI_OPTIONS";
+
+impl WhatArgs {
+    /// The options for what is planned, and for what is applied without a saved plan.
+    fn options(&self) -> Vec<String> {
+        let named = std::env::var(OPTIONS).unwrap_or_default();
+        let named = named.lines().map(str::trim).filter(|line| !line.is_empty());
+        named.map(str::to_owned).chain(self.more.iter().cloned()).collect()
+    }
 }
 
 /// Runs `ci`.

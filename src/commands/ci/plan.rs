@@ -197,7 +197,7 @@ impl Planning<'_> {
                     let _ = std::fs::remove_file(out);
                     words.extend([OsString::from("--out"), out.into()]);
                 }
-                words.extend(self.args.what.more.iter().map(Into::into));
+                words.extend(self.args.what.options().into_iter().map(OsString::from));
                 let surroundings = match self.is_proposal {
                     true => Surroundings::WithoutForge,
                     false => Surroundings::Whole,
@@ -235,7 +235,7 @@ impl Planning<'_> {
         let mut embedded = OsString::from("--embedded=");
         embedded.push(self.own.join("embedded").join(job.file_name()));
         words.push(embedded);
-        words.extend(self.args.what.more.iter().map(Into::into));
+        words.extend(self.args.what.options().into_iter().map(OsString::from));
         child::run(&words, &job.folder, &surroundings).await
     }
 
@@ -254,10 +254,13 @@ impl Planning<'_> {
                 output::note("note: no plan is saved, because there are no credentials");
             }
         }
-        let plan = match (&self.out, saved.plans.is_empty()) {
-            (Some(out), false) => out.display().to_string(),
-            _ => String::new(),
+        // The plan of manifests that are given is one file, which is applied from the same folder.
+        let plan = match (&self.out, saved.plans.as_slice()) {
+            (Some(out), [one]) if !self.args.what.files.is_empty() => out.join(&one.file),
+            (Some(out), [_, ..]) => out.clone(),
+            _ => PathBuf::new(),
         };
+        let plan = plan.display().to_string();
         let changes = if has_changes { "true" } else { "false" };
         to_next_step(&[("changes", changes), ("plan", &plan)])?;
         let about = match self.footing {
