@@ -225,6 +225,7 @@ impl Life<'_> {
             allowed_folders: Vec::new(),
             project: None,
             fallback_project: Some("default".to_owned()),
+            over: None,
         };
         read(&input).unwrap_or_else(|problems| self.fail(&format!("{problems:?}")))
     }

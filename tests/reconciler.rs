@@ -115,6 +115,7 @@ impl World {
             allowed_folders: Vec::new(),
             project: None,
             fallback_project: Some("default".to_owned()),
+            over: None,
         })
     }
 

@@ -369,6 +369,7 @@ pub fn read(wishes: &[Wish]) -> Set {
         allowed_folders: Vec::new(),
         project: Some("p".to_owned()),
         fallback_project: None,
+        over: None,
     })
     .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
