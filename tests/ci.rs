@@ -3,7 +3,7 @@
 
 mod apply;
 mod drift;
-mod forge;
+pub mod forge;
 mod proposals;
 mod repository;
 mod trouble;

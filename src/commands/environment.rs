@@ -49,7 +49,7 @@ pub fn enter(
 ) -> Result<Arc<Environment>> {
     let mut environment = environment;
     // On an embedded platform that was asked for, nothing has the name or id of the project.
-    if platform.embedded.is_some() && environment.embedded.is_none() {
+    if platform.embedded.is_some() && platform.embedded != environment.embedded {
         environment.project = None;
     }
     let environment = Arc::new(environment);

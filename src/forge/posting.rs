@@ -47,13 +47,16 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 impl Forge {
-    /// Writes a comment of a pull request, or updates the one that is there.
+    /// Updates the comment of a pull request, or writes one if that is wanted.
     ///
     /// # Errors
     ///
     /// What the forge refuses.
-    pub async fn comment(&self, number: u64, post: Post<'_>) -> Result<Posted> {
+    pub async fn comment(&self, number: u64, post: Post<'_>, is_wanted: bool) -> Result<Posted> {
         let own = self.own_comments(number, post.marker).await?;
+        if own.is_empty() && !is_wanted {
+            return Ok(Posted::Nothing);
+        }
         if own.is_empty() {
             let call = self.speech.write_comment(self.repository(), number, None, post.body);
             match self.ask(&call).await {

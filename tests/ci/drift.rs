@@ -68,7 +68,7 @@ async fn drift_is_proposed_for_the_manifests_and_withdrawn_when_it_is_gone() {
         repository.git(&["fetch", "--quiet", "origin"]);
         let remote = format!("origin/{branch}");
         let proposed = repository.git(&["show", &format!("{remote}:shop/manifests/rooms.yaml")]);
-        assert!(proposed.contains("displayName: Other"), "{proposed}");
+        assert!(proposed.contains("team: Other"), "{proposed}");
         assert_eq!(repository.git(&["status", "--porcelain"]), "");
         // The same drift pushes nothing; another one replaces it.
         let first = repository.git(&["rev-parse", &remote]);

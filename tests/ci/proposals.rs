@@ -58,6 +58,7 @@ async fn only_what_is_touched_is_planned() {
     repository.commit("Words");
     let run = repository.run(&forge, about, &["plan"], 0);
     assert!(run.stdout.contains("no set is touched"), "{}", run.stdout);
+    assert_eq!(forge.own_comments(), Vec::<String>::new());
     repository.write("other/manifests/room.yaml", &ROOMS.replace("{{ room }}", "other-2"));
     repository.commit("The other one");
     let run = repository.run(&forge, about, &["plan"], 0);

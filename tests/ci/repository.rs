@@ -32,8 +32,8 @@ version: v1
 kind: Room
 metadata:
   name: {{ room }}
-room_metadata:
-  displayName: Shop
+  annotations:
+    team: Shop
 ";
 
 /// A rule that hardly anything breaks.
@@ -149,9 +149,10 @@ impl Repository {
 
     /// Changes a room on the platform, which nobody asked for.
     #[track_caller]
-    pub fn let_drift(&self, room: &str, name: &str) {
-        let metadata = json!({"displayName": name}).to_string();
-        let mut command = self.sandbox.command(&["rooms", "update", room, "--metadata", &metadata]);
+    pub fn let_drift(&self, room: &str, team: &str) {
+        let annotations = json!({"team": team}).to_string();
+        let words = ["rooms", "update", "--name", room, "--new-name", room, "--annotations"];
+        let mut command = self.sandbox.command(&[&words[..], &[&annotations]].concat());
         command
             .env("MESHAGENT_API_URL", &self.server.url)
             .env("MESHAGENT_API_KEY", &self.server.owner)

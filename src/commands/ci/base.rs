@@ -80,7 +80,7 @@ pub(super) fn at_base(
 ) -> Result<AtBase> {
     // Of a set that is new, nothing stricter is known than what holds without a word.
     let none = || -> Result<AtBase> {
-        let rules = into.join("none.yaml");
+        let rules = into.with_extension("none.yaml");
         std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
         Ok(AtBase { rules, ci: None })
     };

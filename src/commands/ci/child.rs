@@ -70,7 +70,8 @@ pub(super) async fn run(
     let failed = || "failed to run this program".to_owned();
     let this = std::env::current_exe().context(failed)?;
     let mut command = Command::new(this);
-    command.args(words).current_dir(folder).stdin(Stdio::null());
+    // A terminal's signals reach it through this process alone, and only once.
+    command.args(words).current_dir(folder).stdin(Stdio::null()).process_group(0);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     match surroundings {
         Surroundings::Whole => {}

@@ -82,7 +82,9 @@ impl Telling<'_> {
         let Some(forge) = here.forge_or_note("the comment") else { return Ok(()) };
         let body = self.text(here, forge.limit());
         let post = Post { marker: &self.marker(), title: "", body: &body };
-        told("comment", &forge.comment(number, post).await?);
+        // Where nothing is to be told, only an older comment is put right.
+        let is_wanted = !self.sections.is_empty();
+        told("comment", &forge.comment(number, post, is_wanted).await?);
         Ok(())
     }
 }
