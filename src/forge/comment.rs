@@ -57,26 +57,19 @@ pub fn compose(frame: Frame<'_>, sections: &[Section]) -> String {
         head.push('\n');
     }
     let footer = format!("\n{}\n", frame.footer);
-    let whole: Vec<String> = sections
-        .iter()
-        .map(|section| match sections.len() {
-            1 => format!("{}\n", section.body.trim_end()),
-            _ => format!("### {}\n\n{}\n\n", section.title, section.body.trim_end()),
-        })
-        .collect();
+    let heading = |section: &Section| match section.verdict.as_str() {
+        "" => format!("### {}\n\n", section.title),
+        verdict => format!("### {}: {verdict}\n\n", section.title),
+    };
+    let whole = sections.iter().map(|it| format!("{}{}\n\n", heading(it), it.body.trim_end()));
+    let whole: Vec<String> = whole.collect();
     let elsewhere = match frame.run_url {
         Some(url) => format!("[the run]({url}) shows it"),
         None => "the run shows it".to_owned(),
     };
-    let short: Vec<String> = sections
-        .iter()
-        .map(|section| {
-            format!(
-                "### {}\n\n{}. This is too long for a comment; {elsewhere}.\n\n",
-                section.title, section.verdict
-            )
-        })
-        .collect();
+    let short =
+        |it: &Section| format!("{}This is too long for a comment; {elsewhere}.\n\n", heading(it));
+    let short: Vec<String> = sections.iter().map(short).collect();
     let free = frame.limit.saturating_sub(head.len() + footer.len() + RESERVE);
     let mut order: Vec<usize> = (0..sections.len()).collect();
     order.sort_by_key(|at| sections[*at].rank);
@@ -143,7 +136,7 @@ mod tests {
         assert!(shown.len() <= 4_000);
         assert_eq!(shown.matches(&"x".repeat(3_000)).count(), 1);
         let (_, behind) = shown.split_once("### `a`").unwrap();
-        assert!(behind.starts_with("\n\n1 to create. This is too long"), "{behind}");
+        assert!(behind.starts_with(": 1 to create\n\nThis is too long"), "{behind}");
         assert!(shown.ends_with("\nCommit c0ffee\n"), "{shown}");
         assert!(shown.contains("[the run](https://forge.test/run)"));
     }

@@ -118,7 +118,7 @@ async fn what_else_would_change_after_a_saved_plan_is_told() {
     let plans = repository.sandbox.path("plans").display().to_string();
     repository.run(&forge, MAIN, &["plan", "-e", "stage", "--out", &plans], 0);
     let run =
-        repository.run(&forge, MAIN, &["apply", "--plan", &format!("{plans}/shop.stage.json")], 1);
+        repository.run(&forge, MAIN, &["apply", "--plan", &format!("{plans}/shop.stage.json")], 2);
     // A plan is applied where it was made.
     assert!(run.stderr.contains("was not applied"), "{}", run.stderr);
     let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);

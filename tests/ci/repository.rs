@@ -37,7 +37,7 @@ metadata:
 ";
 
 /// A rule that hardly anything breaks.
-const RULE: &str = "package meshagent\ndeny contains \"this is forbidden\" if {\n  some operation in input.operations\n  contains(operation.name, \"forbidden\")\n}\n";
+const RULE: &str = "package meshagent\ndeny contains \"this is forbidden\" if {\n  some operation in input.operations\n  contains(operation.address, \"forbidden\")\n}\n";
 
 pub struct Repository {
     pub sandbox: Sandbox,

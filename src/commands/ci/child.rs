@@ -139,7 +139,7 @@ async fn told_of(told: Option<impl AsyncRead + Unpin>) -> String {
             Ok(0) | Err(_) => break,
             Ok(_) => {
                 let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                output::note(&line);
+                output::relay(&line);
                 if !line.starts_with("::") {
                     last.push_back(line);
                 }

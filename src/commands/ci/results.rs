@@ -8,6 +8,7 @@ use crate::listed::counted;
 use crate::output;
 use crate::plan::markdown;
 use crate::project_file::Verdict;
+use crate::visible;
 
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,8 +160,9 @@ pub(super) fn class(code: u8) -> Class {
 pub(super) fn warn(text: &str) {
     output::warning(text);
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
-        let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        output::note(&format!("::warning title=meshagent::{text}"));
+        let text =
+            visible::line(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        output::relay(&format!("::warning title=meshagent::{text}"));
     }
 }
 
