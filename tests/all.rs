@@ -5,6 +5,7 @@
 mod accept;
 mod agents;
 mod apply;
+mod approvals;
 mod around;
 mod auth;
 mod belonging;
@@ -14,6 +15,7 @@ mod ci;
 mod claims;
 mod cli;
 mod commands;
+mod compared;
 mod completion;
 mod destroying;
 mod documented;

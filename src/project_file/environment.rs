@@ -12,10 +12,14 @@ use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::nearest;
 use crate::manifest::overrides::Overrides;
+use crate::manifest::reach::Reach;
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
 use crate::plan::planner::Prune;
 use crate::settings::DEFAULT_DATA;
+
+/// The most approvals that can be required.
+const MOST_REQUIRED: u16 = 100;
 
 /// The manifests of a project file that names none.
 const MANIFESTS: &str = "manifests";
@@ -51,6 +55,17 @@ pub struct Environment {
     pub policies: Vec<PathBuf>,
     /// What is refused in a plan.
     pub guarded: Guarded,
+    /// Who must approve a plan.
+    pub approved: Option<Approved>,
+}
+
+/// Who must approve a plan of an environment.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// How many people.
+    pub required: usize,
+    /// The files with the people whose approvals count.
+    pub approvers: Vec<PathBuf>,
 }
 
 /// What an environment refuses in a plan.
@@ -224,8 +239,20 @@ impl ProjectFile {
             problems.push(problem);
             Default::default()
         });
+        let approved = last(&forms, |it| it.approvals.clone());
+        if approved.as_ref().is_some_and(|it| !(1..=MOST_REQUIRED).contains(&it.required)) {
+            let place = at(name, &["approvals", "required"]);
+            let message = "`required` is the number of people who must approve";
+            problems.push(
+                self.problem(&place, message).hint("write 1 to 100, or leave `approvals` out"),
+            );
+        }
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
         let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
+        self.keep_inside(&forms, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let mut values = Layer::default();
         for file in &values_files {
             problems.extend(values.add_file(file).err());
@@ -265,6 +292,10 @@ impl ProjectFile {
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
             policies,
             guarded,
+            approved: approved.map(|it| Approved {
+                required: it.required.into(),
+                approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
+            }),
         })
     }
 
@@ -298,6 +329,49 @@ impl ProjectFile {
         let policies = of_all.chain(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten()));
         let policies = policies.map(|folder| self.beside(folder)).collect();
         Ok((policies, Guarded { deletes, prune }))
+    }
+
+    /// Refuses paths that lead out of the project file's folder and its repository: the file may
+    /// be a stranger's.
+    fn keep_inside(&self, forms: &[(String, &EnvironmentForm)], problems: &mut Vec<Problem>) {
+        let reach = Reach::of(&[self.folder().to_owned()], &[]);
+        let mut named: Vec<(FieldPath, PathBuf)> = Vec::new();
+        let mut add = |path: FieldPath, paths: Vec<PathBuf>| {
+            named.extend(paths.into_iter().map(|named| (path.clone(), named)));
+        };
+        let all = |paths: &Option<Vec<PathBuf>>| paths.clone().unwrap_or_default();
+        let more =
+            |paths: &Option<OneOrMore>| paths.as_ref().map(OneOrMore::paths).unwrap_or_default();
+        add(FieldPath::of(&["manifests"]), more(&self.form.manifests));
+        add(FieldPath::of(&["policies"]), all(&self.form.policies));
+        for (of, form) in forms {
+            add(at(of, &["manifests"]), more(&form.manifests));
+            add(at(of, &["values_files"]), all(&form.values_files));
+            add(at(of, &["policies"]), all(&form.policies));
+        }
+        let told = "is outside of the project file's folder and its repository";
+        for (path, named) in named {
+            if reach.check(&self.beside(&named)).is_err() {
+                let message = format!("{} {told}", named.display());
+                let hint = "name it on the command line: -f, --values-file or --policy";
+                problems.push(self.problem(&path, message).hint(hint));
+            }
+        }
+        for (of, form) in forms {
+            let Some(Embedded::In(folder)) = &form.embedded else { continue };
+            let is_plain = |part: std::path::Component<'_>| {
+                matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
+            };
+            let here = self.folder().canonicalize().unwrap_or_default();
+            let real = self.beside(folder).canonicalize();
+            let leads_out = real.is_ok_and(|real| !real.starts_with(&here));
+            if !folder.components().all(is_plain) || leads_out {
+                let message =
+                    format!("{} is outside of the project file's folder", folder.display());
+                let hint = "give it on the command line: --embedded=DIR";
+                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
+            }
+        }
     }
 
     fn node(&self, path: &FieldPath) -> Option<&Node> {

@@ -19,7 +19,7 @@ use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::{self, Node};
 
 pub use self::ci::{Ci, Verdict};
-pub use self::environment::{Environment, Guarded};
+pub use self::environment::{Approved, Environment, Guarded};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
 
