@@ -11,6 +11,7 @@ mod auth;
 mod belonging;
 mod book;
 mod bounds;
+mod ci;
 mod claims;
 mod cli;
 mod commands;
