@@ -348,12 +348,15 @@ impl ProjectFile {
             add(at(of, &["manifests"]), more(&form.manifests));
             add(at(of, &["values_files"]), all(&form.values_files));
             add(at(of, &["policies"]), all(&form.policies));
+            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
+            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
         }
         let told = "is outside of the project file's folder and its repository";
         for (path, named) in named {
             if reach.check(&self.beside(&named)).is_err() {
                 let message = format!("{} {told}", named.display());
-                let hint = "name it on the command line: -f, --values-file or --policy";
+                let hint =
+                    "name it on the command line: -f, --values-file, --policy or --approvers";
                 problems.push(self.problem(&path, message).hint(hint));
             }
         }
