@@ -359,7 +359,9 @@ impl Run<'_> {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed;
-                (performed, restarts) = self.execute(connection, &decision, folder).await?;
+                let approved = approvals.as_ref();
+                (performed, restarts) =
+                    self.execute(connection, &decision, (folder, approved)).await?;
                 self.end_left_over(connection, &decision).await?;
                 let is_done =
                     performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
@@ -438,10 +440,12 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    fn occasion(&self) -> Occasion {
+    fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
         let occasion = Occasion::of(self.what, author(self.manifests));
         let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
-        Occasion { back_to: self.back_to, environment, keep: self.args.keep_states, ..occasion }
+        let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
+        let (back_to, keep) = (self.back_to, self.args.keep_states);
+        Occasion { back_to, environment, approvals, keep, ..occasion }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -487,7 +491,7 @@ impl Run<'_> {
         &self,
         connection: &Connection,
         decision: &Decision,
-        folder: &Path,
+        (folder, approved): (&Path, Option<&ApprovalsDocument>),
     ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
@@ -496,7 +500,7 @@ impl Run<'_> {
             approvals: self.approvals,
             break_lock: self.args.break_lock,
             // Nothing is done, so no state is reached.
-            occasion: (!decision.plan.is_empty()).then(|| self.occasion().into()),
+            occasion: (!decision.plan.is_empty()).then(|| self.occasion(approved).into()),
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
