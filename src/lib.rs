@@ -13,6 +13,7 @@
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`settings`] | flags, environment and files, resolved once |
+//! | [`sources`] | manifests from elsewhere: the lock, the cache, and how they are fetched |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
@@ -86,5 +87,6 @@ pub mod reconcile;
 pub mod room;
 pub mod serving;
 pub mod settings;
+pub mod sources;
 pub mod visible;
 pub mod whole_file;

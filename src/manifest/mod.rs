@@ -23,6 +23,7 @@ pub mod located;
 mod measured;
 mod null;
 pub mod own_files;
+pub mod pack;
 pub mod placement;
 pub mod placing_manifest;
 pub mod process;

@@ -240,7 +240,7 @@ impl Walk {
 }
 
 /// Whether a file is a manifest, by its name.
-fn is_manifest(path: &Path) -> bool {
+pub(super) fn is_manifest(path: &Path) -> bool {
     has_suffix(path, &["yaml", "yml", "json", "j2"])
 }
 
