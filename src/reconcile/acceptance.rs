@@ -171,6 +171,15 @@ fn write(
     if let Some(origin) = &operation.derived_from {
         return Err(format!("it is derived from {origin}"));
     }
+    if let Some(inside) = &document.source.inside {
+        return Err(format!(
+            "it comes from the source `{0}`, which is read-only; write it in `sources.{0}.overrides` of the project file: `{1}/{2}: {{{3}: …}}`",
+            inside.of.name,
+            document.kind.name(),
+            operation.key.name,
+            change.path,
+        ));
+    }
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");
     }
