@@ -14,17 +14,38 @@ use crate::api::key::ApiKey;
 use crate::api::project::{self, Origin};
 use crate::api::reader::ListError;
 use crate::conceal;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Place, Result};
 use crate::listed::few;
 use crate::output;
-use crate::platform::{self, Place, Platform};
+use crate::platform::{self, Platform};
+use crate::project_file::{Environment, ProjectFile};
 use crate::reconcile::Target;
-use crate::settings::project_file::ProjectFile;
+use crate::settings::activated::Activated;
 use crate::settings::session_file::SessionFile;
 use crate::settings::{
     GIVEN, PlatformArgs, ProjectArgs, SignedIn, no_project, project_of_key, variable,
 };
 use crate::visible;
+
+/// Refuses to send the credential of the environment variables to a platform that only a file
+/// names: a project file may be a stranger's. Sessions and activated keys know their platform.
+fn refuse_unnamed(name: &str, url: &str, place: &Place) -> Result<()> {
+    let same = |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
+    let named = PlatformArgs::default().url();
+    let given = GIVEN.into_iter().find(|name| variable(name).is_some());
+    match given {
+        Some(given) if !same(url, &named) => Err(Error::new(
+            Class::Refused,
+            format!(
+                "{place}: environment `{name}` is on {}, but {given} is for {}, so it is not sent there",
+                visible::url(url),
+                visible::url(&named)
+            ),
+        )
+        .hint("if you trust the project file, set MESHAGENT_API_URL to that URL, too")),
+        _ => Ok(()),
+    }
+}
 
 /// A platform to talk to. An embedded one runs until this is dropped.
 pub struct Connection {
@@ -119,12 +140,64 @@ impl ProjectArgs {
 }
 
 impl PlatformArgs {
+    /// The same for an environment of the project file: its project and its platform, unless
+    /// others are given.
+    ///
+    /// # Errors
+    ///
+    /// Another project is given; the platform is named by nothing but a file, and the credential
+    /// may be another one's.
+    pub fn in_environment(mut self, environment: &Environment) -> Result<Self> {
+        let name = &environment.name;
+        match (&self.project_id, &environment.project) {
+            (Some(given), Some(own)) if given != own => {
+                return Err(Error::usage(format!(
+                    "environment `{name}` is for project `{}`, but --project-id names `{}`",
+                    visible::line(own),
+                    visible::line(given)
+                ))
+                .hint("leave one of them out"));
+            }
+            (None, Some(own)) => self.project_id = Some(own.clone()),
+            _ => {}
+        }
+        if self.embedded.is_none() && self.api_url.is_none() {
+            self.embedded.clone_from(&environment.embedded);
+            if let Some((url, place)) =
+                environment.api_url.as_ref().filter(|_| self.embedded.is_none())
+            {
+                refuse_unnamed(name, url, place)?;
+                self.api_url = Some(url.clone());
+            }
+        }
+        self.is_settled = true;
+        Ok(self)
+    }
+
+    /// The same in the environment that is named, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`PlatformArgs::in_environment`]; a project file that is not there or cannot be used.
+    pub fn settled(&self) -> Result<Self> {
+        match self.named_environment().filter(|_| !self.is_settled) {
+            Some(named) => {
+                let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
+                self.clone().in_environment(&environment)
+            }
+            None => Ok(self.clone()),
+        }
+    }
+
     /// Connects, starting the embedded platform when it is asked for.
     ///
     /// # Errors
     ///
     /// No credential; a platform that cannot be started.
     pub async fn connect(&self) -> Result<Connection> {
+        if !self.is_settled && self.named_environment().is_some() {
+            return Box::pin(self.settled()?.connect()).await;
+        }
         if let Some(data) = &self.embedded {
             return self.connect_embedded(data).await;
         }
@@ -203,7 +276,7 @@ impl PlatformArgs {
     /// The activated key of a project. For a project that is given by name, each key for the
     /// platform is used to ask for its project.
     async fn activated(&self, project: &str) -> Result<Option<Credential>> {
-        let (file, url) = (ProjectFile::read()?, self.safe_url()?);
+        let (file, url) = (Activated::read()?, self.safe_url()?);
         let of = |id: &str| -> Result<Option<Credential>> {
             let by = By::Activated { project: project.to_owned() };
             Ok(file.key_for(id, &url)?.map(|key| Credential {
@@ -268,7 +341,7 @@ impl PlatformArgs {
             let folder = data.strip_prefix(here).unwrap_or(data).display();
             output::note(&format!("note: a new embedded platform was created in {folder}"));
         }
-        let activated = ProjectFile::read_embedded(data)?.active_project;
+        let activated = Activated::read_embedded(data)?.active_project;
         project::named_by(match (&self.project_id, &activated) {
             (Some(_), _) => Origin::Option,
             (None, Some(_)) => Origin::Activated,
@@ -333,11 +406,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`ProjectFile::read`].
-    pub fn project_file(&self) -> Result<ProjectFile> {
+    /// As [`Activated::read`].
+    pub fn project_file(&self) -> Result<Activated> {
         match &self.data {
-            Some(data) => ProjectFile::read_embedded(data),
-            None => ProjectFile::read(),
+            Some(data) => Activated::read_embedded(data),
+            None => Activated::read(),
         }
     }
 
@@ -416,9 +489,9 @@ pub fn refuse_foreign(data: &Path, option: &str) -> Result<()> {
 /// Where an embedded platform keeps its data: in a folder, with the encryption key in a file that
 /// is given, or named by the environment, or in the folder.
 #[must_use]
-pub fn place(data: &Path, key_file: Option<PathBuf>) -> Place {
+pub fn place(data: &Path, key_file: Option<PathBuf>) -> platform::Place {
     let named = || variable("MESHAGENT_PLATFORM_KEY_FILE").map(PathBuf::from);
-    Place { data: data.to_owned(), key_file: key_file.or_else(named) }
+    platform::Place { data: data.to_owned(), key_file: key_file.or_else(named) }
 }
 
 /// Whether a key is neither an API key nor a token, which has three parts.

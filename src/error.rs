@@ -124,6 +124,9 @@ pub struct Place {
     pub line: u64,
     /// The column in characters, from one.
     pub column: u64,
+    /// What says it in the place of the manifest, such as `environment prod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 impl fmt::Display for Place {

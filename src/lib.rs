@@ -9,6 +9,7 @@
 //! | [`connection`] | the platform that is meant, connected; an embedded one is started |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
 //! | [`agents`] | what works in rooms, and the host that lets it be called there |
+//! | [`project_file`] | `meshagent.yaml`: the environments that a folder's manifests are applied to |
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
@@ -59,6 +60,8 @@
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
 //! | platform | the service behind the API: the hosted one, or the embedded one |
+//! | environment | a named target of the same manifests: project, values, guards, overrides |
+//! | override | a field of a document that the project file says in the place of the manifest |
 //!
 //! Invariants: the planner decides and the executor obeys; there is one write path;
 //! standard output is data; a secret's text never enters a plan, a report or a message; text
@@ -83,6 +86,7 @@ pub mod output;
 pub mod own_folder;
 pub mod plan;
 pub mod platform;
+pub mod project_file;
 pub mod reconcile;
 pub mod room;
 pub mod serving;

@@ -452,7 +452,7 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line_whatever_it_tells() {
-        let place = Place { file: "a,b:c%.yaml".to_owned(), line: 3, column: 7 };
+        let place = Place { file: "a,b:c%.yaml".to_owned(), line: 3, column: 7, from: None };
         let problem = Problem {
             place: Some(place),
             ..Problem::new("50% of\r\n::error::this, that").hint("look: here")
@@ -464,7 +464,7 @@ mod tests {
             )
         );
         assert_eq!(annotation(&Problem::new("of no file"), |name| name.into()), None);
-        let place = Place { file: "-".to_owned(), line: 3, column: 7 };
+        let place = Place { file: "-".to_owned(), line: 3, column: 7, from: None };
         let problem = Problem { place: Some(place), ..Problem::new("no") };
         let command = annotation(&problem, |name| name.into());
         assert_eq!(command.as_deref(), Some("::error title=meshagent::no"));

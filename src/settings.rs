@@ -13,11 +13,11 @@ use crate::conceal;
 use crate::error::{Error, Result};
 use crate::manifest::age::KEY_VARIABLE;
 use crate::visible;
-use project_file::ProjectFile;
+use activated::Activated;
 use session_file::SessionFile;
 
+pub mod activated;
 mod home_file;
-pub mod project_file;
 pub mod session_file;
 mod signed_in;
 
@@ -45,6 +45,9 @@ pub fn conceal_credentials() {
     texts.for_each(|text| conceal::credential(&SecretString::from(text)));
 }
 
+/// The variable that names the environment.
+pub const ENVIRONMENT: &str = "MESHAGENT_ENVIRONMENT";
+
 /// The variables that hold a credential, in order of precedence.
 pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 
@@ -54,6 +57,14 @@ pub struct PlatformArgs {
     /// The project, by name or id; documents that name another keep theirs
     #[arg(short = 'n', long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
+
+    /// Whether the environment is known and has said what it says.
+    #[arg(skip)]
+    pub is_settled: bool,
+
+    /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
+    #[arg(short = 'e', long, value_name = "NAME", help_heading = "Platform")]
+    pub environment: Option<String>,
 
     // The text is read in a terminal, where a link needs no brackets.
     #[allow(rustdoc::bare_urls)]
@@ -106,10 +117,11 @@ pub struct ProjectArgs {
     pub project_id: Option<String>,
 }
 
-/// Leaves `-n` to the annotations of a command, as in the reference.
+/// Leaves the letter of an option to another one, as in the reference: `-n` to the annotations of
+/// a command, `-e` to its events.
 #[must_use]
-pub fn without_letter(project: clap::Arg) -> clap::Arg {
-    project.short(None)
+pub fn without_letter(option: clap::Arg) -> clap::Arg {
+    option.short(None)
 }
 
 impl ProjectArgs {
@@ -122,9 +134,9 @@ impl ProjectArgs {
         let key = || variable("MESHAGENT_API_KEY").and_then(|key| project_of_key(&key));
         let named = match &self.project_id {
             Some(project) => Some(project.clone()),
-            None => variable("MESHAGENT_PROJECT_ID")
-                .or(ProjectFile::read()?.active_project)
-                .or_else(key),
+            None => {
+                variable("MESHAGENT_PROJECT_ID").or(Activated::read()?.active_project).or_else(key)
+            }
         };
         named.filter(|project| !project.is_empty()).ok_or_else(no_project)
     }
@@ -133,7 +145,9 @@ impl ProjectArgs {
 impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
-        Self { project_id: None, api_url: None, insecure: false, embedded: None, timeout, retries }
+        let (project_id, environment, api_url, embedded) = (None, None, None, None);
+        let (insecure, is_settled) = (false, false);
+        Self { project_id, is_settled, environment, api_url, insecure, embedded, timeout, retries }
     }
 }
 
@@ -144,8 +158,14 @@ impl PlatformArgs {
     ///
     /// A settings file that cannot be read.
     pub fn offline_project(&self) -> Result<Option<String>> {
-        let file = ProjectFile::read()?;
+        let file = Activated::read()?;
         Ok(variable("MESHAGENT_PROJECT_ID").or(file.active_project))
+    }
+
+    /// The environment that is named, by the option or by the variable.
+    #[must_use]
+    pub fn named_environment(&self) -> Option<String> {
+        self.environment.clone().or_else(|| variable(ENVIRONMENT))
     }
 
     /// The platform's URL.
@@ -164,7 +184,11 @@ impl PlatformArgs {
                 false => format!("'{}'", text.replace('\'', "'\\''")),
             }
         };
-        match (&self.embedded, &self.api_url) {
+        let of = match &self.environment {
+            Some(name) => format!(" -e {}", quoted(name)),
+            None => String::new(),
+        };
+        of + &match (&self.embedded, &self.api_url) {
             (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
             (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
             (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),

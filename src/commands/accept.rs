@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 
+use super::environment;
 use super::set::{FileArgs, SetArgs};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -40,7 +41,10 @@ pub struct AcceptArgs {
 ///
 /// What keeps a plan from being made; drift that cannot be written into the manifests.
 pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
-    let args = AcceptArgs { files: args.files.named()?, ..args };
+    let mut args = args;
+    let environment = environment::chosen(&mut args.files, &mut args.platform)?;
+    environment::tell(environment.as_deref());
+    args.set = args.set.or_of(environment.as_deref());
     let set_name = args.set.name()?.to_owned();
     let connection = args.platform.connect().await?;
     let done = decide(&connection, &set_name, &args).await;

@@ -17,7 +17,7 @@ use crate::dialect::Speaks;
 use crate::error::{Context, Error, Result};
 use crate::kinds::specs::rules;
 use crate::output;
-use crate::settings::project_file::ProjectFile;
+use crate::settings::activated::Activated;
 use crate::settings::{PlatformArgs, ProjectArgs};
 use crate::visible;
 
@@ -232,7 +232,7 @@ pub(super) async fn make(
 ///
 /// A file that cannot be written.
 pub(super) fn keep(connection: &Connection, project: &str, key: &SecretString) -> Result<()> {
-    let mut file = ProjectFile::read()?;
+    let mut file = Activated::read()?;
     file.activate_key(project, key, connection.client.base());
     file.write()?;
     output::note(SIGNS);
@@ -257,7 +257,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
     conceal::credential(&key);
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
     let project = args.project.id_on(platform.clone()).await?;
-    let mut file = ProjectFile::read()?;
+    let mut file = Activated::read()?;
     file.activate_key(&project, &key, &platform.url());
     file.write()?;
     match ApiKey::parse(key.expose_secret()) {

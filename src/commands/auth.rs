@@ -28,7 +28,7 @@ use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::output;
 use crate::serving::{self, Bounds};
-use crate::settings::project_file::ProjectFile;
+use crate::settings::activated::Activated;
 use crate::settings::session_file::{self, SessionFile};
 use crate::settings::{PlatformArgs, variable};
 
@@ -81,7 +81,7 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
         AuthCommand::Login(args) => {
             sign_in(&args).await?;
             output::note("you are signed in");
-            if ProjectFile::read()?.active_project.is_none() {
+            if Activated::read()?.active_project.is_none() {
                 output::note(
                     "no project is activated: `meshagent project list` lists the projects, `meshagent project activate` activates one",
                 );

@@ -19,6 +19,7 @@ pub mod apply;
 pub mod auth;
 pub mod call;
 pub mod completion;
+pub mod environment;
 pub mod evaluation;
 pub mod explain;
 pub mod export;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved_plan::name_of;
@@ -17,6 +18,7 @@ use crate::plan::graph::{Graph, Language};
 use crate::plan::planner::{self, Policy};
 use crate::plan::text::Detail;
 use crate::plan::{Plan, html, markdown, text, unified};
+use crate::project_file::Environment;
 use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
 
@@ -90,9 +92,21 @@ pub struct GraphArgs {
 }
 
 impl PlanningArgs {
-    /// The same with the manifests of the environment, if none are given.
-    fn named(self) -> Result<Self> {
-        Ok(Self { files: self.files.named()?, ..self })
+    /// The same in the environment that is meant, with its manifests, if none are given.
+    fn chosen(mut self) -> Result<Self> {
+        let environment = environment::chosen(&mut self.files, &mut self.platform)?;
+        Ok(self.or_of(environment.as_deref()))
+    }
+
+    /// The same with what an environment says in the place of options that are not given.
+    fn or_of(self, environment: Option<&Environment>) -> Self {
+        let (set, policy) = (self.set.or_of(environment), self.policy.or_of(environment));
+        Self { set, policy, ..self }
+    }
+
+    /// The environment that it is for.
+    fn environment(&self) -> Option<&Environment> {
+        self.files.reading.environment.as_deref()
     }
 
     /// Makes the plan, and drops what it was made from.
@@ -130,7 +144,8 @@ impl PlanningArgs {
             value_json: names(&reading.value_json),
             allow_env: reading.allow_env.iter().map(ToString::to_string).collect(),
             allow_files: reading.allow_files.iter().map(text).collect(),
-            project: self.platform.project_id.clone(),
+            project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
+            environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
@@ -156,7 +171,8 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
-    args.planning = args.planning.named()?;
+    args.planning = args.planning.chosen()?;
+    args.rules = args.rules.or_of(args.planning.environment());
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
     if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
@@ -256,7 +272,7 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
-    let Decision { plan, .. } = args.planning.named()?.plan(true).await?;
+    let Decision { plan, .. } = args.planning.chosen()?.plan(true).await?;
     output::data(&unified::render(&plan));
     refuse(&plan)?;
     Ok(exit_code(&plan, args.exit_code))
@@ -268,7 +284,7 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 ///
 /// What keeps a plan from being made.
 pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
-    let planning = args.planning.named()?;
+    let planning = args.planning.chosen()?;
     let Decision { plan, mut basis, .. } = planning.decided(true).await?;
     let policy = planning.policy.policy(planning.set.name()?);
     if let Some(selection) = planner::selected(&basis.desired, &basis.state, &policy) {

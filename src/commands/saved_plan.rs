@@ -243,13 +243,14 @@ impl Saved {
         };
         let args = PolicyArgs {
             adopt: inputs.adopt.clone(),
-            prune: inputs.prune,
+            prune: Some(inputs.prune),
             no_prune: false,
             ignore_drift: inputs.ignore_drift,
             target: inputs.targets.clone(),
             exclude: inputs.excludes.clone(),
             selector: inputs.selectors.clone(),
             guards: guards.clone(),
+            environment: None,
         };
         (args.policy(&self.document.set), guards)
     }
@@ -286,7 +287,7 @@ impl Saved {
                 "run this in the folder where the plan was made, or give the manifests with -f",
             ));
         }
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment } =
             given.reading;
         given_again("--value", &self.inputs.values, &values.values)?;
         given_again("--value-json", &self.inputs.value_json, &value_json)?;
@@ -300,7 +301,8 @@ impl Saved {
             false => values.values_file,
         };
         let values = ValueArgs { values_file, values: values.values };
-        let reading = ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss };
+        let reading =
+            ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment };
         Ok(FileArgs { files, reading })
     }
 

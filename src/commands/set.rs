@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::apply::inventory::is_set_name;
 use crate::bounded;
@@ -16,8 +17,9 @@ use crate::manifest::variables::{Allowed, is_own_variable};
 use crate::manifest::walk::Skipped;
 use crate::manifest::yaml;
 use crate::output;
-use crate::plan;
 use crate::plan::planner::{Adopt, Policy, Prune};
+use crate::plan::{self, InEnvironment};
+use crate::project_file::Environment;
 use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
 
 /// The files of a set.
@@ -61,6 +63,10 @@ pub struct ReadArgs {
     /// Whether the plan is only for reading, so that values of the environment may be missing.
     #[arg(skip)]
     pub may_miss: bool,
+
+    /// The environment of the project file that is meant, if there is one.
+    #[arg(skip)]
+    pub environment: Option<Arc<Environment>>,
 }
 
 /// Values for manifests that are templates.
@@ -78,9 +84,9 @@ pub struct ValueArgs {
 /// The name of a set.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetArgs {
-    /// The set's name; a set owns what it created or adopted
-    #[arg(long = "set", value_name = "NAME", default_value = DEFAULT_SET)]
-    pub set: String,
+    /// The set's name; a set owns what it created or adopted [default: that of the project file, else default]
+    #[arg(long = "set", value_name = "NAME")]
+    pub set: Option<String>,
 }
 
 /// What is adopted, what is deleted, and which part of the set is used.
@@ -93,8 +99,8 @@ pub struct PolicyArgs {
 
     /// Which objects are deleted after they left the manifests: those from files and folders that
     /// are given now (given), all, or none
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t, hide_possible_values = true)]
-    pub prune: Prune,
+    #[arg(long, value_enum, value_name = "WHICH", hide_possible_values = true)]
+    pub prune: Option<Prune>,
 
     /// Keep objects that left the manifests; the same as --prune=none
     #[arg(long, conflicts_with = "prune")]
@@ -119,6 +125,10 @@ pub struct PolicyArgs {
     /// What the user consents to.
     #[command(flatten)]
     pub guards: GuardArgs,
+
+    /// The environment of the project file that is meant, if there is one.
+    #[arg(skip)]
+    pub environment: Option<InEnvironment>,
 }
 
 /// What the user consents to.
@@ -210,7 +220,7 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss } =
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment } =
             &self.reading;
         output::set_verbose(*verbose);
         let ValueArgs { values_file, values } = values;
@@ -223,7 +233,9 @@ impl FileArgs {
         for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
             output::note(&format!("note: {note}"));
         }
-        for file in values_file {
+        let environment = environment.as_deref();
+        let own_files = environment.map(|it| it.values_files.as_slice()).unwrap_or_default();
+        for file in own_files.iter().chain(values_file) {
             // What a link that was given leads to is not what was given.
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
             let given = match file.is_symlink() && !bounded::is_open(file) {
@@ -238,7 +250,8 @@ impl FileArgs {
                 return Err(wrong_values(vec![outside.problem(file)]));
             }
         }
-        let values = FileValues::read(values_file, values, value_json)
+        let layer = environment.map(|it| it.values.clone()).unwrap_or_default();
+        let values = FileValues::above(layer, values_file, values, value_json)
             .map_err(wrong_values)?
             .allowing(allow_env)
             .missing(*may_miss);
@@ -263,8 +276,11 @@ impl FileArgs {
                 false => Error::usage(format!("{option}: there is no such folder")),
             });
         }
-        let (paths, allowed_folders) = (self.files.clone(), allow_files.clone());
-        Ok(Input { paths, values, allowed_folders, project, fallback_project })
+        let (paths, mut allowed_folders) = (self.files.clone(), allow_files.clone());
+        // The manifests of a project file may use what is beside it.
+        allowed_folders.extend(environment.map(|it| it.folder.clone()));
+        let over = environment.and_then(|it| it.over.clone());
+        Ok(Input { paths, values, allowed_folders, project, fallback_project, over })
     }
 }
 
@@ -319,10 +335,11 @@ impl SetArgs {
     ///
     /// A name that is not valid.
     pub fn name(&self) -> Result<&str> {
-        if is_set_name(&self.set) {
-            return Ok(&self.set);
+        let set = self.set.as_deref().unwrap_or(DEFAULT_SET);
+        if is_set_name(set) {
+            return Ok(set);
         }
-        Err(Error::usage(format!("{:?} cannot be the name of a set", self.set)).hint(
+        Err(Error::usage(format!("{set:?} cannot be the name of a set")).hint(
             "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
         ))
     }
@@ -346,7 +363,7 @@ impl PolicyArgs {
     /// Which objects are deleted because the manifests no longer declare them.
     #[must_use]
     pub fn pruned(&self) -> Prune {
-        if self.no_prune { Prune::None } else { self.prune }
+        if self.no_prune { Prune::None } else { self.prune.unwrap_or_default() }
     }
 
     /// The policy for a set.
@@ -360,6 +377,7 @@ impl PolicyArgs {
             Adopt::These(self.adopt.iter().cloned().collect::<BTreeSet<_>>())
         };
         Policy {
+            environment: self.environment.clone(),
             prune: self.pruned(),
             adopt,
             ignore_drift: self.ignore_drift,

@@ -11,7 +11,7 @@ use super::{api_key, project};
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::settings::PlatformArgs;
-use crate::settings::project_file::ProjectFile;
+use crate::settings::activated::Activated;
 
 /// Signs in, chooses a project, and creates a key for it if it has none.
 ///
@@ -47,7 +47,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
             };
             project::activate(connection, &id).await?;
             output::heading("3. Get a key that signs the project's tokens");
-            if ProjectFile::read()?.has_key(&id) {
+            if Activated::read()?.has_key(&id) {
                 output::note("there is one");
             } else {
                 let name = project::ask("A name for a new API key (empty for none): ")?;

@@ -15,7 +15,7 @@ use crate::kinds::shape::Shape;
 use crate::kinds::specs::token::TokenSpec;
 use crate::manifest::yaml;
 use crate::output;
-use crate::settings::project_file::ProjectFile;
+use crate::settings::activated::Activated;
 use crate::settings::{PlatformArgs, ProjectArgs, variable};
 
 /// Commands of `token`.
@@ -59,7 +59,7 @@ impl KeyArgs {
     /// There is no key to sign with; the key is not an API key, or is another platform's.
     pub fn signer(&self, project: &str) -> Result<Signer> {
         let activated = || -> Result<Option<SecretString>> {
-            let file = ProjectFile::read()?;
+            let file = Activated::read()?;
             Ok(file.key_for(project, &PlatformArgs::default().url())?.cloned())
         };
         let key = match &self.key {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::environment;
 use super::set::FileArgs;
 use crate::error::{Error, Result};
 use crate::listed::counted;
@@ -27,6 +28,9 @@ pub struct ValidateArgs {
     /// Also accept manifests that declare nothing
     #[arg(long)]
     allow_empty: bool,
+    /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
+    #[arg(short = 'e', long, value_name = "NAME")]
+    environment: Option<String>,
     /// The project for documents that name none
     #[arg(short = 'n', long, value_name = "PROJECT")]
     project_id: Option<String>,
@@ -83,11 +87,18 @@ fn refused(error: &Error) -> Validation {
 }
 
 fn validated(args: &ValidateArgs) -> Result<Validation> {
-    let files = args.files.clone().named()?;
+    let mut files = args.files.clone();
+    let mut platform = PlatformArgs {
+        environment: args.environment.clone(),
+        project_id: args.project_id.clone(),
+        ..PlatformArgs::default()
+    };
+    let environment = environment::chosen(&mut files, &mut platform)?;
+    environment::tell(environment.as_deref());
     let fallback = PlatformArgs::default().offline_project()?;
     // Which project it would be does not matter here.
     let set = files
-        .read(args.project_id.clone(), fallback.or_else(|| Some("(active project)".to_owned())))?;
+        .read(platform.project_id, fallback.or_else(|| Some("(active project)".to_owned())))?;
     if set.documents == 0 && !args.allow_empty {
         set.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
         return Err(Error::usage("the manifests declare nothing")

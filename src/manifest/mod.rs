@@ -22,6 +22,7 @@ mod literals;
 pub mod located;
 mod measured;
 mod null;
+pub mod overrides;
 pub mod own_files;
 pub mod pack;
 pub mod placement;

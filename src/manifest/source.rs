@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::overrides::Overrides;
 use super::own_files::OwnFiles;
 use super::reach::Reach;
 use super::signs::Signs;
@@ -21,7 +22,7 @@ use crate::listed::word;
 const QUOTED: usize = 4 * 1024;
 
 /// A text that holds documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// The file as the user named it, or `-` for standard input.
     pub name: String,
@@ -32,6 +33,8 @@ pub struct Source {
     pub text: String,
     /// The signs in it that stand for sealed variables of the environment.
     pub signs: Signs,
+    /// What another file says of its documents.
+    pub over: Option<Arc<Overrides>>,
     lines: Lines,
 }
 
@@ -46,19 +49,12 @@ impl Clone for Lines {
     }
 }
 
-impl PartialEq for Lines {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Lines {}
-
 impl Source {
     /// A text without signs.
     #[must_use]
     pub fn new(name: String, folder: PathBuf, text: String) -> Self {
-        Self { name, folder, text, signs: Signs::default(), lines: Lines::default() }
+        let (signs, lines) = (Signs::default(), Lines::default());
+        Self { name, folder, text, signs, over: None, lines }
     }
 
     /// The same, in which these signs stand.
@@ -82,7 +78,13 @@ impl Source {
     /// The place of a mark.
     #[must_use]
     pub fn place(&self, mark: Mark) -> Place {
-        Place { file: self.name.clone(), line: mark.line.max(1), column: mark.column.max(1) }
+        let said = self.over.as_ref().and_then(|over| Some((&over.source.name, over.from(mark)?)));
+        let (file, from) = match said {
+            Some((file, said)) => (file, Some(said.from().to_string())),
+            None => (&self.name, None),
+        };
+        let (line, column) = (mark.line.max(1), mark.column.max(1));
+        Place { file: file.clone(), line, column, from }
     }
 
     /// A problem at a mark, with the line of the text.
@@ -90,7 +92,12 @@ impl Source {
         let quoted = |line: &&str| line.len() <= QUOTED && !self.signs.are_in(line);
         Problem {
             place: Some(self.place(mark)),
-            source_line: self.line(mark).filter(quoted).map(str::to_owned),
+            // Another file says what stands at a mark of an override, and it may be a secret.
+            source_line: self
+                .line(mark)
+                .filter(|_| mark.over == 0)
+                .filter(quoted)
+                .map(str::to_owned),
             ..Problem::new(self.signs.hidden_in(message.into()))
         }
     }
@@ -246,6 +253,18 @@ impl Reading {
             }
             return true;
         }
+        if is_project_file(path, &source) {
+            match named {
+                Named::Alone => self.problems.push(
+                    Source::whole(&name, "this is a project file, not a manifest")
+                        .hint("leave -f out to use it: `meshagent plan` in its folder"),
+                ),
+                Named::With(_) => {
+                    self.skipped.push(Skipped { path: path.to_owned(), why: Why::ProjectFile });
+                }
+            }
+            return named == Named::Alone;
+        }
         match (OwnFiles::of(&source.text), named) {
             (None, Named::With(files)) if is_stray(path, &source) => {
                 return self.leave_values(&source, files);
@@ -278,6 +297,14 @@ impl Reading {
         self.skipped.push(Skipped { path: PathBuf::from(name), why: Why::Values });
         false
     }
+}
+
+/// Whether a file is a project file, by its name and its text: a manifest may have that name, too.
+fn is_project_file(path: &Path, source: &Source) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    walk::PROJECT_FILES.contains(&name)
+        && yaml::parse(&source.text)
+            .is_ok_and(|documents| documents.iter().all(|it| it.get("kind").is_none()))
 }
 
 /// Whether a file holds values, by its name and its text, and no document of ours.
@@ -389,7 +416,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
         let line = before.matches('\n').count() as u64 + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() as u64 + 1;
         Problem {
-            place: Some(Place { file: name.to_owned(), line, column }),
+            place: Some(Place { file: name.to_owned(), line, column, from: None }),
             ..Problem::new(format!("not UTF-8: byte {:#04x}", error.as_bytes()[good]))
         }
         .hint("save the file as UTF-8")

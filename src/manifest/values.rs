@@ -9,14 +9,13 @@ use serde_json::{Map, Value};
 
 use minijinja::machinery::parse;
 
+use self::pairs::{INEXACT, parse_pair};
 use super::engine;
-use super::exact;
 use super::jinja_differences;
 use super::measured::measured;
 use super::null;
 use super::quoting;
 use super::reach::Reach;
-use super::repeated;
 use super::source::{self, Source};
 use super::spelling::{self, Respelled};
 use super::template::TIME;
@@ -27,6 +26,12 @@ use crate::error::Problem;
 use crate::error::RENDERED;
 use crate::limited;
 use crate::listed::{SOME, at_most, nearest};
+
+pub use self::layer::Layer;
+pub use self::pairs::{exact_json, lost_spelling};
+
+mod layer;
+mod pairs;
 
 /// Names of files whose values are used by the templates beside them.
 pub const BESIDE: [&str; 2] = ["values.yaml", "values.yml"];
@@ -45,6 +50,8 @@ pub struct FileValues {
     files: Vec<PathBuf>,
     /// Whether a variable that has no value here stands for one that was not read.
     may_miss: bool,
+    /// The values that the project file gives by name, each at its place.
+    given: Vec<(String, Problem)>,
 }
 
 impl FileValues {
@@ -59,7 +66,21 @@ impl FileValues {
         texts: &[String],
         json: &[String],
     ) -> Result<Self, Vec<Problem>> {
-        let mut values = Values::default();
+        Self::above(Layer::default(), files, texts, json)
+    }
+
+    /// The same, which go before the values of an environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileValues::read`].
+    pub fn above(
+        layer: Layer,
+        files: &[PathBuf],
+        texts: &[String],
+        json: &[String],
+    ) -> Result<Self, Vec<Problem>> {
+        let Layer { mut values, named: given, files: mut all } = layer;
         let mut problems = Vec::new();
         for file in files {
             match read_map(file) {
@@ -90,9 +111,9 @@ impl FileValues {
                 }
             }
         }
-        let files = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
+        all.extend(files.iter().filter_map(|file| file.canonicalize().ok()));
         match problems.is_empty() {
-            true => Ok(Self { values, named, files, ..Self::default() }),
+            true => Ok(Self { values, named, files: all, given, ..Self::default() }),
             false => Err(problems),
         }
     }
@@ -123,7 +144,8 @@ impl FileValues {
     pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
         leaves(&self.values.map, "", &mut paths);
-        paths.retain(|path| !is_used(path, used));
+        let is_given = |path: &String| self.given.iter().any(|(name, _)| name == path);
+        paths.retain(|path| !is_used(path, used) && !is_given(path));
         paths
     }
 
@@ -142,6 +164,18 @@ impl FileValues {
             })
         };
         unread.map(problem).collect()
+    }
+
+    /// The same of the values that the project file gives.
+    #[must_use]
+    pub fn unread_given(&self, used: &BTreeSet<String>) -> Vec<Problem> {
+        let unread = self.given.iter().filter(|(name, _)| !is_used(name, used));
+        let names = || used.iter().map(String::as_str);
+        let told = |(name, problem): &(String, Problem)| match nearest(name, names()) {
+            Some(near) => problem.clone().hint(format!("did you mean `{near}`?")),
+            None => problem.clone().hint("take it out, or use it in a template"),
+        };
+        unread.map(told).collect()
     }
 }
 
@@ -189,69 +223,6 @@ pub(super) fn used(template: &str) -> BTreeSet<String> {
         |_| BTreeSet::new(),
         |parsed| parsed.undeclared_variables(true).into_iter().collect(),
     )
-}
-
-fn parse_pair(
-    pair: &str,
-    read: impl Fn(&str) -> Result<Value, String>,
-) -> Result<Map<String, Value>, String> {
-    let (name, text) = pair.split_once('=').ok_or("there is no `=`")?;
-    if name.split('.').any(str::is_empty) {
-        return Err("the name is empty".to_owned());
-    }
-    let nested = name
-        .rsplit('.')
-        .fold(read(text)?, |value, part| Value::Object(Map::from_iter([(part.to_owned(), value)])));
-    match nested {
-        Value::Object(map) => Ok(map),
-        _ => Err("the name is empty".to_owned()),
-    }
-}
-
-/// What the user should know of a pair `name=JSON`: numbers in it that templates write in
-/// another way than they are given.
-#[must_use]
-pub fn lost_spelling(pair: &str) -> Option<String> {
-    spelling::in_argument(pair)
-}
-
-/// What is said first of a number that cannot be held.
-const INEXACT: &str = "not exact";
-
-/// Reads JSON that means what is written: a number that would be rounded is refused, and so is
-/// a name that stands twice, of which one would win.
-///
-/// # Errors
-///
-/// What the text is, rather than JSON that can be read.
-pub fn exact_json(text: &str) -> Result<Value, String> {
-    let value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    if let Some(name) = repeated::name_in(text) {
-        return Err(format!("ambiguous: {name:?} occurs twice in one object"));
-    }
-    // Every second piece between quotes is a text.
-    let unescaped = text.replace("\\\\", "").replace("\\\"", "");
-    let beside_texts = unescaped.split('"').step_by(2);
-    let mut words = beside_texts
-        .flat_map(|piece| piece.split(|c: char| c.is_ascii_whitespace() || ",:[]{}".contains(c)));
-    let inexact = |number: &str| {
-        let digits = number.strip_prefix('-').unwrap_or(number);
-        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
-            return None;
-        }
-        let is_integer = digits.chars().all(|c| c.is_ascii_digit());
-        let is_large = number.parse::<i64>().is_err() && number.parse::<u64>().is_err();
-        match is_integer {
-            true => is_large.then_some("more than 64 bits"),
-            false => exact::is_rounded(number).then_some("more digits than a number can hold"),
-        }
-    };
-    match words.find_map(|word| Some((word, inexact(word)?))) {
-        Some((number, why)) => {
-            Err(format!("{INEXACT}: `{number}` has {why}; put it in quotes to make it a text"))
-        }
-        None => Ok(value),
-    }
 }
 
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {

@@ -21,6 +21,9 @@ use super::values::BESIDE;
 use super::yaml::Mark;
 use crate::error::Problem;
 
+/// What the project file is called.
+pub const PROJECT_FILES: [&str; 2] = ["meshagent.yaml", "meshagent.yml"];
+
 /// The file that lists what is not a manifest, in the syntax of `.gitignore`. It applies to its
 /// folder and everything below.
 pub const IGNORE_FILE: &str = ".meshagentignore";
@@ -52,6 +55,8 @@ pub enum Why {
     MadeHere,
     /// It is read under another name, and a link leads from one to the other.
     Again,
+    /// It is the project file.
+    ProjectFile,
 }
 
 impl fmt::Display for Skipped {
@@ -63,6 +68,7 @@ impl fmt::Display for Skipped {
             Why::Values => "it holds values for templates",
             Why::MadeHere => "it is a plan or a report of this program",
             Why::Again => "it is read under another name, through a link",
+            Why::ProjectFile => "it is the project file",
         };
         write!(out, "{}: {why}", self.path.display())
     }

@@ -32,6 +32,8 @@ pub struct Mark {
     pub start: usize,
     /// The byte offset after its end.
     pub end: usize,
+    /// Which override it is of, from one, where another file says what stands here; else zero.
+    pub over: u16,
 }
 
 impl From<&granit_parser::Span> for Mark {
@@ -42,6 +44,7 @@ impl From<&granit_parser::Span> for Mark {
             column: place.start.col() as u64 + 1,
             start: bytes.start,
             end: bytes.end,
+            over: 0,
         }
     }
 }
@@ -49,7 +52,13 @@ impl From<&granit_parser::Span> for Mark {
 impl From<&granit_parser::Marker> for Mark {
     fn from(place: &granit_parser::Marker) -> Self {
         let start = place.byte_offset().unwrap_or_default();
-        Self { line: place.line() as u64, column: place.col() as u64 + 1, start, end: start }
+        Self {
+            line: place.line() as u64,
+            column: place.col() as u64 + 1,
+            start,
+            end: start,
+            over: 0,
+        }
     }
 }
 

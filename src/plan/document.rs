@@ -34,6 +34,9 @@ pub struct PlanDocument {
     pub tool: String,
     /// The set's name.
     pub set: String,
+    /// The environment of the project file that it is for, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The platform's base URL.
     pub platform: String,
     /// The projects by name, with their ids; `null` for one that the plan creates.
@@ -114,6 +117,9 @@ pub struct Inputs {
     pub allow_files: Vec<String>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
+    /// The environment of the project file that it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// Which of the objects that the manifests no longer declare are deleted.
     pub prune: Prune,
     /// What is taken over; an empty text means all.
@@ -235,6 +241,7 @@ impl PlanDocument {
             version: VERSION,
             tool: TOOL.to_owned(),
             set: plan.set.clone(),
+            environment: plan.environment.as_ref().map(|it| it.name.clone()),
             platform: plan.platform.clone(),
             projects: plan
                 .projects

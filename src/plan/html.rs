@@ -228,7 +228,10 @@ fn change(change: &FieldChange) -> Option<Change> {
         sign: sort.sign(),
         path: change.path.to_string(),
         cause: changed::cause(change),
-        place: change.place.as_ref().map(ToString::to_string),
+        place: change.place.as_ref().map(|place| match &place.from {
+            Some(from) => format!("{place} (from {from})"),
+            None => place.to_string(),
+        }),
         ..Change::default()
     };
     Some(match said {

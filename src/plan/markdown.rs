@@ -33,8 +33,9 @@ pub fn render(plan: &Plan, is_whole: bool) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
-            "### Plan for set {}: {}\n\n{}{}{}{} unchanged{}.\n",
+            "### Plan for set {}{}: {}\n\n{}{}{}{} unchanged{}.\n",
             code(&plan.set),
+            in_environment(plan),
             if plan.is_drift { "nothing drifted" } else { "nothing to change" },
             refusals(plan) + &place(plan),
             unread(plan),
@@ -45,8 +46,9 @@ pub fn render(plan: &Plan, is_whole: bool) -> String {
         return out;
     }
     out += &format!(
-        "### Plan for set {}: {}\n\n",
+        "### Plan for set {}{}: {}\n\n",
         code(&plan.set),
+        in_environment(plan),
         plan.counts().sentence() + &plan.waits()
     );
     out += &refusals(plan);
@@ -132,6 +134,12 @@ fn listed(heading: &str, items: Vec<String>) -> String {
 /// A sentence in one code span.
 fn words(text: &str) -> String {
     code(&text.replace('`', "'"))
+}
+
+/// The environment of a plan, if there are any.
+fn in_environment(plan: &Plan) -> String {
+    let named = plan.environment.as_ref().map(|it| format!(" in environment {}", code(&it.name)));
+    named.unwrap_or_default()
 }
 
 /// Where the plan writes; more than one project must not be overlooked.

@@ -58,6 +58,8 @@ pub const DEFAULT_SET: &str = "default";
 pub struct Plan {
     /// The set's name; empty where no set is meant, so that nothing becomes owned.
     pub set: String,
+    /// The environment that it is for, if there are any.
+    pub environment: Option<InEnvironment>,
     /// The platform's base URL.
     pub platform: String,
     /// SHA-256 of the rendered manifests.
@@ -93,6 +95,25 @@ pub struct Plan {
     pub refused: Vec<Problem>,
     /// The values that were not read. A plan with any is for reading, not for applying.
     pub not_read: Vec<NotRead>,
+}
+
+/// The environment that a plan is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InEnvironment {
+    /// Its name.
+    pub name: String,
+    /// Whether it is meant because none was named.
+    pub is_default: bool,
+}
+
+impl InEnvironment {
+    /// How it is told.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let name = visible::line(&self.name);
+        let default = if self.is_default { " (the default)" } else { "" };
+        format!("environment `{name}`{default}")
+    }
 }
 
 impl Plan {

@@ -94,7 +94,7 @@ pub fn evaluate(sources: &[Source], plan: &serde_json::Value) -> Result<Verdict,
 
 fn check_length(source: &Source) -> Result<(), Problem> {
     length::check(&source.text).map_err(|TooLong { message, line, column }| {
-        let place = Place { file: source.name.clone(), line, column };
+        let place = Place { file: source.name.clone(), line, column, from: None };
         Problem { place: Some(place), ..Problem::new(message) }
     })
 }
@@ -160,7 +160,7 @@ impl<'a> Told<'a> {
             let (line, column) = at.split_once(':')?;
             let (_, message) = drawn.split_once("\nerror: ")?;
             let (line, column) = (line.parse().ok()?, column.parse().ok()?);
-            let place = Place { file: name.clone(), line, column };
+            let place = Place { file: name.clone(), line, column, from: None };
             Some(Self::At(place, message.lines().next().unwrap_or_default()))
         });
         at.unwrap_or(Self::Other(text))

@@ -6,6 +6,7 @@ use super::changed::{self, Said, Sort};
 use super::shown::Part;
 use super::summed::{self, Row};
 use super::{Action, DEFAULT_SET, FieldChange, Operation, Plan, suggestion};
+use crate::error::Place;
 use crate::visible;
 use anstyle::{AnsiColor, Style};
 
@@ -137,11 +138,13 @@ pub fn render_in(plan: &Plan, detail: Detail) -> String {
 /// Where the plan writes, before all that it writes.
 fn heading(plan: &Plan) -> String {
     let unread = plan.unread().map(|unread| format!("{YELLOW}{unread}{YELLOW:#}\n\n"));
+    let of = of_set(plan) + &in_environment(plan);
     let target = match plan.target() {
         Some(target) if plan.writes_to().len() > 1 => {
-            format!("This plan{} writes to {target}.\n\n", of_set(plan))
+            format!("This plan{of} writes to {target}.\n\n")
         }
-        Some(target) if !plan.is_empty() => format!("Plan{} for {target}\n\n", of_set(plan)),
+        Some(target) if !plan.is_empty() => format!("Plan{of} for {target}\n\n"),
+        _ if plan.environment.is_some() => format!("Plan{of}\n\n"),
         _ => String::new(),
     };
     target + &unread.unwrap_or_default()
@@ -153,6 +156,11 @@ fn of_set(plan: &Plan) -> String {
         Some(set) if set != DEFAULT_SET => format!(" of set `{}`", visible::line(set)),
         _ => String::new(),
     }
+}
+
+/// The environment of a plan, if there are any.
+fn in_environment(plan: &Plan) -> String {
+    plan.environment.as_ref().map(|it| format!(" in {}", it.told())).unwrap_or_default()
 }
 
 fn count(count: usize, one: &str, many: &str) -> String {
@@ -177,7 +185,9 @@ fn render_change(out: &mut String, operation: &Operation, change: &FieldChange) 
     if let Some(cause) = changed::cause(change) {
         let _ = write!(out, "  {CYAN}{cause}{CYAN:#}");
     }
-    if let (Some(place), Some(of)) = (&change.place, &operation.place)
+    if let Some(Place { from: Some(from), .. }) = &change.place {
+        let _ = write!(out, "  {DIM}from {}{DIM:#}", visible::line(from));
+    } else if let (Some(place), Some(of)) = (&change.place, &operation.place)
         && place.file == of.file
         && operation.action() != Action::Create
     {

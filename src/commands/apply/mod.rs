@@ -7,6 +7,7 @@ pub(super) mod wait;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
+use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
@@ -29,6 +31,7 @@ use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
+use crate::project_file::{Environment, ProjectFile};
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
@@ -132,13 +135,13 @@ pub struct DestroyArgs {
 /// What keeps a plan from being made; [`Stale`](crate::error::Class::Stale) for a saved plan that
 /// no longer fits; [`Partial`](crate::error::Class::Partial) when some of it was done.
 pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
-    if args.plan.is_none() {
-        args.files = args.files.named()?;
+    let given = args.files.files.clone();
+    let saved = args.plan.as_deref().map(|plan| saved_plan::read(plan, &given)).transpose();
+    if let Err(error) = args.choose(saved.as_ref().ok().and_then(Option::as_ref)) {
+        return tell(&args.perform, false, Err(error));
     }
     let told = args.perform.clone();
-    let given = &args.files.files;
-    let saved = args.plan.as_deref().map(|plan| saved_plan::read(plan, given)).transpose();
-    let mut manifests = given.clone();
+    let mut manifests = args.files.files.clone();
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
@@ -154,6 +157,41 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     }
 }
 
+impl ApplyArgs {
+    /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
+    /// named. Without a plan, the environment has the manifests, too, if none are given.
+    fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
+        let environment = match saved.map(|saved| &saved.inputs.environment) {
+            None if self.plan.is_some() => None,
+            None => environment::chosen(&mut self.files, &mut self.platform)?,
+            Some(planned) => {
+                let named = self.platform.named_environment();
+                if let Some(named) = named.filter(|named| planned.as_ref() != Some(named)) {
+                    return Err(Error::usage(match planned {
+                        Some(planned) => format!(
+                            "the plan is for environment `{planned}`, but `{named}` is named"
+                        ),
+                        None => format!("the plan is for no environment, but `{named}` is named"),
+                    })
+                    .hint("leave -e and MESHAGENT_ENVIRONMENT out"));
+                }
+                let given = std::mem::take(&mut self.files.files);
+                let environment = planned.as_ref().map(|planned| {
+                    let environment = ProjectFile::named(planned)?.environment(Some(planned))?;
+                    environment::enter(environment, &mut self.files, &mut self.platform)
+                });
+                self.files.files = given;
+                environment.transpose()?
+            }
+        };
+        let environment = environment.as_deref();
+        self.set = self.set.clone().or_of(environment);
+        self.policy = self.policy.clone().or_of(environment);
+        self.perform.rules = self.perform.rules.clone().or_of(environment);
+        Ok(())
+    }
+}
+
 async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     args.perform.rules.expect()?;
     let (mut policy, mut guards) =
@@ -163,6 +201,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     if let Some(saved) = &mut saved {
         saved.is_given_files = !files.files.is_empty();
         (policy, guards) = saved.policy();
+        policy.environment.clone_from(&args.policy.environment);
         guards.allow_commands = args.policy.guards.allow_commands;
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
@@ -199,10 +238,33 @@ pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     tell(&told, is_only_shown, destroy_set(args).await)
 }
 
-async fn destroy_set(args: DestroyArgs) -> Result<Ran> {
+/// The environment that is destroyed, if one is named. One that is not named is never meant.
+fn destroyed(args: &mut DestroyArgs) -> Result<Option<Arc<Environment>>> {
+    let Some(named) = args.platform.named_environment() else { return Ok(None) };
+    let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
+    let reading = std::mem::take(&mut args.reading);
+    let mut files = FileArgs { files: std::mem::take(&mut args.files), reading };
+    let is_given = !files.files.is_empty();
+    let environment = environment::enter(environment, &mut files, &mut args.platform)?;
+    // Without manifests, everything that the set owns is meant.
+    args.files = if is_given { files.files } else { Vec::new() };
+    args.reading = files.reading;
+    args.set = args.set.clone().or_of(Some(&environment));
+    Ok(Some(environment))
+}
+
+async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
+    let environment = destroyed(&mut args)?;
+    let environment = environment.as_deref();
+    args.perform.rules = args.perform.rules.clone().or_of(environment);
     args.perform.rules.expect()?;
-    let policy = Policy { destroy: true, ..Policy::standard(args.set.name()?) };
+    let policy = Policy {
+        destroy: true,
+        environment: environment.map(environment::told),
+        ..Policy::standard(args.set.name()?)
+    };
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
+    let guards = guards.or_of(environment);
     output::set_verbose(args.reading.verbose);
     let connection = args.platform.connect().await?;
     let set = if args.files.is_empty() {

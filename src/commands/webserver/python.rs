@@ -222,7 +222,7 @@ impl Checking<'_> {
         let takes = format!("write `async def {SIGNATURE}`");
         Some(match deciding {
             Told::Syntax { line, column, message } => Problem {
-                place: Some(Place { file: shown, line: *line, column: *column }),
+                place: Some(Place { file: shown, line: *line, column: *column, from: None }),
                 ..Problem::new(message.clone())
             },
             Told::Methods => {

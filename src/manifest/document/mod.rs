@@ -25,7 +25,16 @@ mod template_text;
 mod unreadable;
 
 /// Where a text begins.
-const START: Mark = Mark { line: 1, column: 1, start: 0, end: 0 };
+const START: Mark = Mark { line: 1, column: 1, start: 0, end: 0, over: 0 };
+
+/// Where another file says a field of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overridden {
+    /// The place.
+    pub place: Place,
+    /// Who says it, such as `environment prod`.
+    pub from: String,
+}
 
 /// One document of a manifest.
 pub struct Document {
@@ -133,7 +142,7 @@ impl Document {
         let text = self.source.text.get(self.bytes.clone()).unwrap_or_default();
         let part = Part { text, lines: self.lines, bytes: self.bytes.start };
         // It could be read before, so it can be read now.
-        let root = read::parse(&self.source, &part).ok().flatten();
+        let root = read::parse_over(&self.source, &part).ok().flatten();
         let mark = Mark { line: self.lines + 1, column: 1, ..Mark::default() };
         Arc::new(root.unwrap_or_else(|| Node { mark, ..Node::empty() }))
     }
@@ -189,6 +198,15 @@ impl Document {
         let Some(template) = self.template.as_ref().filter(|_| !is_there) else { return mark };
         let mark = template::variable_mark(&template.text, name).unwrap_or(START);
         template.mark(mark.line, mark.column)
+    }
+
+    /// What another file says of a field, or of something above or below it.
+    #[must_use]
+    pub fn overridden(&self, path: &FieldPath) -> Option<Overridden> {
+        let over = self.source.over.as_ref()?;
+        let said = over.saying(&self.root_for_places(), path)?;
+        let place = over.source.place(said.mark());
+        Some(Overridden { place, from: said.from().to_string() })
     }
 
     /// Whether a message may quote the document beyond the names of its fields and of the object. A

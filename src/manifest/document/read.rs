@@ -62,7 +62,7 @@ pub fn read_part(
     if is_block_template(part.text) {
         return match is_sealed {
             true => Err(vec![sealing::refused_template(source, part)]),
-            false => read_template(source, part).map(Some),
+            false => read_template(source, part).and_then(without_overrides).map(Some),
         };
     }
     if trees == Trees::Spared
@@ -71,7 +71,10 @@ pub fn read_part(
     {
         return Ok(Some(read));
     }
-    let Some(root) = parse(source, part)? else { return Ok(None) };
+    let Some(root) = parse_over(source, part)? else { return Ok(None) };
+    if source.over.as_ref().is_some_and(|over| over.leaves_out(&root)) {
+        return Ok(None);
+    }
     if let Some((tag, mark)) = root.first_tag() {
         // A text that begins with `!` reads as a tag.
         let tag = match quoting::may_hold_secret(part.text) {
@@ -113,9 +116,32 @@ pub fn read_part(
 fn read_plain(source: &Arc<Source>, part: &Part<'_>) -> Option<(Document, Value)> {
     let [value] = <[Value; 1]>::try_from(yaml::values(part.text).ok()?).ok()?;
     let kind = kind_named(value.get("kind")?.as_str()?)?;
+    if source.over.as_ref().is_some_and(|over| over.concern(&value)) {
+        return None;
+    }
     let is_valid = schema::validator(kind).is_none_or(|validator| validator.is_valid(&value));
     (is_valid && kind.name() != KindName::ServiceTemplate)
         .then(|| (Document::new(source, part, kind, None), value))
+}
+
+/// A template, unless another file says a field of it: its fields are a text.
+fn without_overrides(read: (Document, Value)) -> Result<(Document, Value), Vec<Problem>> {
+    let (document, _) = &read;
+    let name = document.name();
+    let over = document.source.over.as_ref().zip(name.as_deref());
+    match over.map(|(over, name)| over.of_template(name)).unwrap_or_default() {
+        problems if problems.is_empty() => Ok(read),
+        problems => Err(problems),
+    }
+}
+
+/// The tree of a document, with what another file says of its fields.
+pub(super) fn parse_over(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>> {
+    let mut root = parse(source, part)?;
+    if let (Some(root), Some(over)) = (&mut root, &source.over) {
+        over.apply(root)?;
+    }
+    Ok(root)
 }
 
 pub(super) fn parse(source: &Source, part: &Part<'_>) -> Result<Option<Node>, Vec<Problem>> {

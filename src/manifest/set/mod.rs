@@ -19,6 +19,7 @@ use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, stream};
 use super::document::Document;
 use super::located;
+use super::overrides::Overrides;
 use super::reach::Reach;
 use super::secrets;
 use super::source::{self, Source};
@@ -197,6 +198,8 @@ pub struct Input {
     /// The project of documents that name none when the set has not exactly one `Project`
     /// document.
     pub fallback_project: Option<String>,
+    /// What the project file says of the documents.
+    pub over: Option<Arc<Overrides>>,
 }
 
 impl Input {
@@ -213,8 +216,18 @@ impl Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let reading = source::read(&input.paths, &input.values, &input.reach());
+    let mut reading = source::read(&input.paths, &input.values, &input.reach());
+    if let Some(over) = &input.over {
+        for source in &mut reading.sources {
+            Arc::make_mut(source).over = Some(Arc::clone(over));
+        }
+    }
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
+    let mut unused = input.over.as_ref().map(|over| over.unused()).unwrap_or_default();
+    unused.extend(input.values.unread_given(&reading.used_values));
+    if !unused.is_empty() {
+        return Err(unused);
+    }
     set.notes.extend(reading.notes);
     set.not_read = reading.not_read;
     let passed_over = set.passed_over(&reading.skipped);
@@ -254,6 +267,9 @@ pub fn from_sources(
     for source in sources {
         digest_of(source, &mut digest);
     }
+    let mut said: Vec<&Arc<Overrides>> = sources.iter().filter_map(|it| it.over.as_ref()).collect();
+    said.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    said.iter().for_each(|over| over.digest(&mut digest));
     let (mut documents, found) = read_documents(sources);
     problems.extend(found);
     let taken_along = TakenAlong::of(input, sources, &mut documents, &mut problems);

@@ -1,5 +1,6 @@
 //! What the user decides before anything is planned.
 
+use crate::plan::InEnvironment;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Problem;
@@ -16,6 +17,8 @@ pub struct Policy {
     pub set: String,
     /// Which of the objects that left the manifests are deleted.
     pub prune: Prune,
+    /// The environment that is meant, if there are any.
+    pub environment: Option<InEnvironment>,
     /// What was looked at for documents.
     pub looked_at: LookedAt,
     /// Whether everything that the set owns is deleted.
@@ -41,6 +44,7 @@ impl Policy {
         Self {
             set: set.to_owned(),
             prune: Prune::All,
+            environment: None,
             looked_at: LookedAt::default(),
             destroy: false,
             adopt: Adopt::None,

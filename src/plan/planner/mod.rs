@@ -112,6 +112,7 @@ pub fn plan(
         faults: Vec::new(),
         plan: Plan {
             set: policy.set.clone(),
+            environment: policy.environment.clone(),
             projects: state.projects.clone(),
             partial: !policy.scope.is_everything(),
             unread: state.unread.clone(),

@@ -16,7 +16,7 @@ use crate::own_folder;
 
 /// The activated project and keys.
 #[derive(Debug, Clone, Default)]
-pub struct ProjectFile {
+pub struct Activated {
     /// The file; `None` where the home folder is not known.
     path: Option<PathBuf>,
     /// The id of the activated project.
@@ -47,7 +47,7 @@ fn path() -> Option<PathBuf> {
     Some(std::env::home_dir()?.join(own_folder::NAME).join(NAME))
 }
 
-impl ProjectFile {
+impl Activated {
     /// Reads the file; a missing file is like an empty one.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl ProjectFile {
     ///
     /// # Errors
     ///
-    /// As [`ProjectFile::read`].
+    /// As [`Activated::read`].
     pub fn read_embedded(data: &Path) -> Result<Self> {
         Self::read_from(data.join(NAME))
     }

@@ -1,0 +1,109 @@
+//! `-e`: the environment of the project file that a command is for, and what it says in the place
+//! of options that are not given.
+
+use std::sync::Arc;
+
+use super::policy::RuleArgs;
+use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
+use crate::error::Result;
+use crate::output;
+use crate::plan::InEnvironment;
+use crate::project_file::{Environment, ProjectFile};
+use crate::settings::PlatformArgs;
+
+/// The environment that a command on a set is for, and its manifests, unless others are given. A
+/// project file that nobody names is for whoever gives no manifests.
+///
+/// # Errors
+///
+/// A project file that is named and not there, or that cannot be used; no manifests.
+pub fn chosen(
+    files: &mut FileArgs,
+    platform: &mut PlatformArgs,
+) -> Result<Option<Arc<Environment>>> {
+    let named = platform.named_environment();
+    let is_given = !files.files.is_empty() || !files_of_environment().is_empty();
+    let file = match (&named, is_given) {
+        (None, true) => None,
+        (None, false) => ProjectFile::find().map(|path| ProjectFile::read(&path)).transpose()?,
+        (Some(name), _) => Some(ProjectFile::named(name)?),
+    };
+    let Some(file) = file else {
+        *files = files.clone().named()?;
+        return Ok(None);
+    };
+    let environment = file.environment(named.as_deref())?;
+    enter(environment, files, platform).map(Some)
+}
+
+/// Makes the command one for an environment.
+///
+/// # Errors
+///
+/// What is given contradicts the environment.
+pub fn enter(
+    environment: Environment,
+    files: &mut FileArgs,
+    platform: &mut PlatformArgs,
+) -> Result<Arc<Environment>> {
+    let environment = Arc::new(environment);
+    if files.files.is_empty() {
+        files.files.clone_from(&environment.manifests);
+    }
+    files.reading.environment = Some(Arc::clone(&environment));
+    *platform = platform.clone().in_environment(&environment)?;
+    Ok(environment)
+}
+
+impl SetArgs {
+    /// The same with the set of an environment, if none is given.
+    #[must_use]
+    pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
+        self.set = self.set.or_else(|| environment?.set.clone());
+        self
+    }
+}
+
+impl GuardArgs {
+    /// The same with what an environment refuses, if nothing else is given.
+    #[must_use]
+    pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
+        let Some(environment) = environment else { return self };
+        self.allow_deletes = self.allow_deletes.or(environment.guarded.deletes);
+        self.expect_project = self.expect_project.or_else(|| environment.project.clone());
+        self
+    }
+}
+
+impl PolicyArgs {
+    /// The same for an environment.
+    #[must_use]
+    pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
+        self.environment = environment.map(told).filter(|it| !it.name.is_empty());
+        self.prune = self.prune.or_else(|| environment?.guarded.prune);
+        self.guards = self.guards.or_of(environment);
+        self
+    }
+}
+
+impl RuleArgs {
+    /// The same with the rules of an environment, which every plan must pass.
+    #[must_use]
+    pub fn or_of(self, environment: Option<&Environment>) -> Self {
+        let folders = environment.map(|it| it.policies.as_slice()).unwrap_or_default();
+        let folders: Vec<String> = folders.iter().map(|it| it.display().to_string()).collect();
+        self.and(&folders)
+    }
+}
+
+/// How a plan names an environment.
+pub fn told(environment: &Environment) -> InEnvironment {
+    InEnvironment { name: environment.name.clone(), is_default: environment.is_default }
+}
+
+/// Says which environment a command without a plan is for, if nobody named one.
+pub fn tell(environment: Option<&Environment>) {
+    if let Some(environment) = environment.filter(|it| it.is_default && !it.name.is_empty()) {
+        output::note(&format!("note: this is for {}", told(environment).told()));
+    }
+}

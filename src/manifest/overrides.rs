@@ -1,0 +1,507 @@
+//! Fields of documents that another file says: the project file, for an environment or for a
+//! source. They are put into the tree of a document before it is checked, so a document with them
+//! is read like any other; the marks of what they say belong to the other file.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+use wildmatch::WildMatch;
+
+use super::source::Source;
+use super::yaml::{Key, Mark, Node, Value};
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::{self, KindName};
+use crate::listed::nearest;
+
+/// The fields that say what a document is. Whoever wants another document writes one.
+const IDENTITY: [&[&str]; 3] = [&["version"], &["kind"], &["metadata", "name"]];
+
+/// The most overrides of one set.
+pub const MOST: usize = 10_000;
+
+/// Which documents are meant: `Kind/name` or `Kind/name@room`, with `*` and `?`.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    wild: WildMatch,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to do about it.
+    pub fn parse(text: &str) -> Result<Self, (String, String)> {
+        let form = || "write Kind/name or Kind/name@room, with * and ?".to_owned();
+        let Some((kind, name)) = text.split_once('/') else {
+            return Err((format!("`{text}` names no object"), form()));
+        };
+        let is_pattern = kind.contains(['*', '?']);
+        if !is_pattern && kinds::ALL.iter().all(|known| known.name().to_string() != kind) {
+            let names: Vec<String> = kinds::ALL.iter().map(|it| it.name().to_string()).collect();
+            let hint = match nearest(kind, names.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("use one of {}", names.join(", ")),
+            };
+            return Err((format!("unknown kind `{kind}`"), hint));
+        }
+        if name.is_empty() {
+            return Err((format!("`{text}` names no object"), form()));
+        }
+        Ok(Self { text: text.to_owned(), wild: WildMatch::new(text) })
+    }
+
+    fn matches(&self, named: &Named<'_>) -> bool {
+        let plain = format!("{}/{}", named.kind, named.name);
+        self.wild.matches(&plain)
+            || named.rooms.iter().any(|room| self.wild.matches(&format!("{plain}@{room}")))
+    }
+}
+
+/// What a document says that it is.
+struct Named<'a> {
+    kind: &'a str,
+    name: &'a str,
+    rooms: Vec<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    fn of_node(root: &'a Node) -> Option<Self> {
+        let rooms = match root.get("rooms").map(|rooms| &rooms.value) {
+            Some(Value::List(rooms)) => rooms.iter().filter_map(Node::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let room = root.get("room").and_then(Node::as_str);
+        Some(Self {
+            kind: root.get("kind")?.as_str()?,
+            name: root.get("metadata")?.get("name")?.as_str()?,
+            rooms: rooms.into_iter().chain(room).collect(),
+        })
+    }
+
+    fn of_json(root: &'a Json) -> Option<Self> {
+        let rooms = root.get("rooms").and_then(Json::as_array);
+        let rooms = rooms.into_iter().flatten().chain(root.get("room")).filter_map(Json::as_str);
+        Some(Self {
+            kind: root.get("kind")?.as_str()?,
+            name: root.get("metadata")?.get("name")?.as_str()?,
+            rooms: rooms.collect(),
+        })
+    }
+}
+
+/// One field of some documents.
+#[derive(Debug)]
+pub struct Override {
+    /// The documents.
+    of: Pattern,
+    /// The field.
+    path: FieldPath,
+    /// What it is; `None` takes it out.
+    value: Option<Node>,
+    /// Where it is written.
+    mark: Mark,
+    /// What says so, such as `environment prod`.
+    from: Arc<str>,
+    is_used: AtomicBool,
+}
+
+/// Documents that are left out.
+#[derive(Debug)]
+struct Without {
+    of: Pattern,
+    mark: Mark,
+    is_used: AtomicBool,
+}
+
+/// All that one file says about the documents of a set.
+#[derive(Debug)]
+pub struct Overrides {
+    /// The file that says it.
+    pub source: Arc<Source>,
+    fields: Vec<Override>,
+    without: Vec<Without>,
+}
+
+impl Overrides {
+    /// Nothing yet, to be said by this file.
+    #[must_use]
+    pub fn new(source: Arc<Source>) -> Self {
+        Self { source, fields: Vec::new(), without: Vec::new() }
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.without.is_empty()
+    }
+
+    /// Adds a field, in the place of what was said of it before. The path and the pattern stand at
+    /// `mark`; a `null` takes the field out.
+    ///
+    /// # Errors
+    ///
+    /// A pattern or a path that is none, or that would make another document of it.
+    pub fn add(
+        &mut self,
+        (of, path): (&str, &str),
+        value: &Node,
+        mark: Mark,
+        from: &Arc<str>,
+    ) -> Result<(), Problem> {
+        let problem = |(message, hint): (String, String)| {
+            Problem { source_line: None, ..self.source.problem(mark, message) }.hint(hint)
+        };
+        let of = Pattern::parse(of).map_err(problem)?;
+        let path = FieldPath::parse(path).map_err(|why| {
+            let hint = "write it as plans do: container.image, ports[0].num, container.environment[name=TOKEN].value";
+            problem((format!("`{path}` is not the path of a field: {why}"), hint.to_owned()))
+        })?;
+        let is_identity = IDENTITY.iter().map(|fields| FieldPath::of(fields));
+        if is_identity.into_iter().any(|it| it.0.starts_with(&path.0) || path.0.starts_with(&it.0))
+        {
+            let message = format!("`{path}` says what the document is, so nothing else can say it");
+            return Err(problem((message, "write another document".to_owned())));
+        }
+        if self.fields.len() >= MOST {
+            let message = format!("these are more than {MOST} overrides");
+            return Err(problem((message, "put them into the manifests".to_owned())));
+        }
+        let is_same = |it: &Override| it.of.text == of.text && it.path == path;
+        self.fields.retain(|it| !is_same(it));
+        let value = (value.value != Value::Null).then(|| value.clone());
+        let (from, is_used) = (Arc::clone(from), AtomicBool::new(false));
+        self.fields.push(Override { of, path, value, mark, from, is_used });
+        // What was taken out before has left its number to the next one.
+        for (index, field) in self.fields.iter_mut().enumerate() {
+            let over = u16::try_from(index + 1).unwrap_or(u16::MAX);
+            field.mark.over = over;
+            if let Some(value) = &mut field.value {
+                marked(value, over);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves documents out.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that is none.
+    pub fn leave_out(&mut self, of: &str, mark: Mark) -> Result<(), Problem> {
+        let problem = |(message, hint): (String, String)| {
+            Problem { source_line: None, ..self.source.problem(mark, message) }.hint(hint)
+        };
+        let of = Pattern::parse(of).map_err(problem)?;
+        self.without.push(Without { of, mark, is_used: AtomicBool::new(false) });
+        Ok(())
+    }
+
+    /// Whether a document of these fields is left out.
+    pub(super) fn leaves_out(&self, root: &Node) -> bool {
+        let named = if self.without.is_empty() { None } else { Named::of_node(root) };
+        named.is_some_and(|named| {
+            let mut is_left_out = false;
+            for without in self.without.iter().filter(|without| without.of.matches(&named)) {
+                without.is_used.store(true, Ordering::Relaxed);
+                is_left_out = true;
+            }
+            is_left_out
+        })
+    }
+
+    /// Whether anything is said about a document of these fields.
+    pub(super) fn concern(&self, root: &Json) -> bool {
+        let named = if self.is_empty() { None } else { Named::of_json(root) };
+        named.is_some_and(|named| {
+            self.fields.iter().any(|it| it.of.matches(&named))
+                || self.without.iter().any(|it| it.of.matches(&named))
+        })
+    }
+
+    /// Puts the fields into the tree of a document.
+    ///
+    /// # Errors
+    ///
+    /// Fields that cannot be where they are said to be.
+    pub(super) fn apply(&self, root: &mut Node) -> Result<(), Vec<Problem>> {
+        let Some(of) = Named::of_node(root) else { return Ok(()) };
+        let (kind, name) = (of.kind.to_owned(), of.name.to_owned());
+        let fields: Vec<&Override> =
+            self.fields.iter().filter(|field| field.of.matches(&of)).collect();
+        let mut problems = Vec::new();
+        for field in fields {
+            field.is_used.store(true, Ordering::Relaxed);
+            if kind == KindName::ServiceTemplate.to_string() {
+                problems.push(self.refused_template(field, &name));
+            } else if let Err(why) = put(root, &field.path.0, field.value.as_ref(), field.mark) {
+                let message = format!("`{}` of {kind}/{name}: {why}", field.path);
+                problems.push(self.problem(field.mark, message));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// The problems of fields that are said of a template, whose text has them.
+    pub(super) fn of_template(&self, name: &str) -> Vec<Problem> {
+        let kind = KindName::ServiceTemplate.to_string();
+        let named = Named { kind: &kind, name, rooms: Vec::new() };
+        let fields = self.fields.iter().filter(|field| field.of.matches(&named));
+        fields.map(|field| self.refused_template(field, name)).collect()
+    }
+
+    fn refused_template(&self, field: &Override, name: &str) -> Problem {
+        field.is_used.store(true, Ordering::Relaxed);
+        let message =
+            format!("ServiceTemplate/{name} is a text, whose fields nothing else can say");
+        self.problem(field.mark, message)
+            .hint("override `values.NAME` of the service that the template becomes")
+    }
+
+    /// What says a field of a document, or anything below or above it: the place, and who.
+    pub(super) fn saying(&self, root: &Node, path: &FieldPath) -> Option<&Override> {
+        let named = Named::of_node(root)?;
+        let is_it = |it: &&Override| {
+            it.of.matches(&named)
+                && (it.path.0.starts_with(&path.0) || path.0.starts_with(&it.path.0))
+        };
+        self.fields.iter().rev().find(is_it)
+    }
+
+    /// The patterns that no document of the set is meant by.
+    #[must_use]
+    pub fn unused(&self) -> Vec<Problem> {
+        let fields = self.fields.iter().map(|it| (&it.of, it.mark, &it.is_used));
+        let without = self.without.iter().map(|it| (&it.of, it.mark, &it.is_used));
+        let mut seen = BTreeSet::new();
+        let unused = fields.chain(without).filter(|(_, _, used)| !used.load(Ordering::Relaxed));
+        let unused = unused.filter(|(of, ..)| seen.insert(of.text.clone()));
+        let problem = |(of, mark, _): (&Pattern, Mark, &AtomicBool)| {
+            self.problem(mark, format!("no document is {}", of.text))
+                .hint("correct the name, or take this out")
+        };
+        unused.map(problem).collect()
+    }
+
+    /// Who says what is at a mark.
+    pub(super) fn from(&self, mark: Mark) -> Option<&Override> {
+        self.fields.get(usize::from(mark.over).checked_sub(1)?)
+    }
+
+    /// A problem of what is said. Its line is not shown: it may be a secret's.
+    fn problem(&self, mark: Mark, message: String) -> Problem {
+        Problem { source_line: None, ..self.source.problem(Mark { over: 0, ..mark }, message) }
+    }
+
+    /// Adds all that is said to the digest of a set.
+    pub(super) fn digest(&self, digest: &mut Sha256) {
+        let mut add = |text: &str| {
+            digest.update(text.len().to_be_bytes());
+            digest.update(text.as_bytes());
+        };
+        for field in &self.fields {
+            add(&field.of.text);
+            add(&field.path.to_string());
+            add(&field.value.as_ref().map(Node::to_json).unwrap_or_default().to_string());
+        }
+        self.without.iter().for_each(|it| add(&it.of.text));
+    }
+}
+
+impl Override {
+    /// Who says it, such as `environment prod`.
+    #[must_use]
+    pub fn from(&self) -> &Arc<str> {
+        &self.from
+    }
+
+    /// Where it is written.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { over: 0, ..self.mark }
+    }
+}
+
+/// Says of a tree which override it is of.
+fn marked(node: &mut Node, over: u16) {
+    node.mark.over = over;
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| marked(item, over)),
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                key.mark.over = over;
+                marked(value, over);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts a value at a path, or takes away what is there; what is missing on the way is made.
+fn put(node: &mut Node, path: &[Step], value: Option<&Node>, mark: Mark) -> Result<(), String> {
+    let Some((step, rest)) = path.split_first() else {
+        if let Some(value) = value {
+            *node = value.clone();
+        }
+        return Ok(());
+    };
+    if matches!(node.value, Value::Null) && value.is_some() {
+        node.value = match step {
+            Step::Field(_) => Value::Map(Vec::new()),
+            _ => Value::List(Vec::new()),
+        };
+    }
+    let is_taken_out = rest.is_empty() && value.is_none();
+    match (step, &mut node.value) {
+        (Step::Field(name), Value::Map(entries)) => {
+            let at = entries.iter().position(|(key, _)| key.text == *name);
+            match (at, value) {
+                (Some(at), _) if is_taken_out => drop(entries.remove(at)),
+                (Some(at), value) => {
+                    if rest.is_empty() {
+                        entries[at].0.mark = mark;
+                    }
+                    put(&mut entries[at].1, rest, value, mark)?;
+                }
+                (None, None) => {}
+                (None, Some(_)) => {
+                    let mut below = Node { value: Value::Null, mark, tag: None };
+                    put(&mut below, rest, value, mark)?;
+                    entries.push((Key { text: name.clone(), mark }, below));
+                }
+            }
+            Ok(())
+        }
+        (Step::Index(index), Value::List(items)) => {
+            let count = items.len();
+            match items.get_mut(*index) {
+                Some(_) if is_taken_out => drop(items.remove(*index)),
+                Some(item) => put(item, rest, value, mark)?,
+                None => return Err(format!("there is no item {index} in a list of {count}")),
+            }
+            Ok(())
+        }
+        (Step::Item { field, text }, Value::List(items)) => {
+            let is_it = |item: &Node| item.get(field).and_then(Node::as_str) == Some(text);
+            match (items.iter().position(is_it), value) {
+                (Some(at), _) if is_taken_out => drop(items.remove(at)),
+                (Some(at), value) => put(&mut items[at], rest, value, mark)?,
+                (None, None) => {}
+                (None, Some(_)) => {
+                    let name = Node { value: Value::String(text.clone()), mark, tag: None };
+                    let key = Key { text: field.clone(), mark };
+                    let mut item = Node { value: Value::Map(vec![(key, name)]), mark, tag: None };
+                    put(&mut item, rest, value, mark)?;
+                    items.push(item);
+                }
+            }
+            Ok(())
+        }
+        (Step::Field(name), _) => Err(format!("there is no map that could have `{name}`")),
+        (_, Value::Map(_)) => Err("there is a map, not a list".to_owned()),
+        _ => Err("there is no list".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::manifest::yaml;
+
+    fn overrides(text: &str) -> Result<Overrides, Problem> {
+        let source = Source::new("meshagent.yaml".to_owned(), PathBuf::new(), text.to_owned());
+        let mut overrides = Overrides::new(Arc::new(source));
+        let root = yaml::parse(text).unwrap().remove(0);
+        let Value::Map(objects) = &root.value else { panic!("a map") };
+        for (of, fields) in objects {
+            let Value::Map(fields) = &fields.value else { panic!("a map") };
+            for (path, value) in fields {
+                overrides.add((&of.text, &path.text), value, path.mark, &"environment e".into())?;
+            }
+        }
+        Ok(overrides)
+    }
+
+    fn applied(document: &str, text: &str) -> Result<String, Vec<String>> {
+        let mut root = yaml::parse(document).unwrap().remove(0);
+        let told = |problem: Problem| problem.to_string();
+        let overrides = overrides(text).map_err(|problem| vec![told(problem)])?;
+        let problems = overrides.apply(&mut root).err().unwrap_or_default();
+        let problems = problems.into_iter().chain(overrides.unused());
+        let problems: Vec<String> = problems.map(told).collect();
+        match problems.is_empty() {
+            true => Ok(root.to_json()["x"].to_string()),
+            false => Err(problems),
+        }
+    }
+
+    const DOCUMENT: &str = "kind: Service\nmetadata: {name: a}\nroom: r\nx: {y: 1, list: [{name: n, v: 1}, {name: m}], none: }\n";
+
+    #[test]
+    fn a_field_becomes_what_is_said_of_it() {
+        for (text, x) in [
+            (
+                "{Service/a: {x.y: 2}}",
+                r#"{"y":2,"list":[{"name":"n","v":1},{"name":"m"}],"none":null}"#,
+            ),
+            ("{Service/*: {x: {z: [1]}}}", r#"{"z":[1]}"#),
+            ("{Service/a@r: {x: 1}}", "1"),
+            ("{'*/a': {x.y: null, x.list: null}}", r#"{"none":null}"#),
+            (
+                "{Service/a: {x.list: null, x.none.a: 1, 'x.new[name=k].v': 3}}",
+                r#"{"y":1,"none":{"a":1},"new":[{"name":"k","v":3}]}"#,
+            ),
+            (
+                "{Service/a: {'x.list[name=n].v': null, 'x.list[1]': null, x.y: null, x.none: null}}",
+                r#"{"list":[{"name":"n"}]}"#,
+            ),
+        ] {
+            assert_eq!(applied(DOCUMENT, text), Ok(x.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused_at_its_place() {
+        for (text, told) in [
+            ("Service/b:\n  x: 1", "meshagent.yaml:2:3: no document is Service/b"),
+            ("Service/a@s: {x: 1}", "meshagent.yaml:1:15: no document is Service/a@s"),
+            ("Servce/a: {x: 1}", "meshagent.yaml:1:12: unknown kind `Servce`"),
+            ("a: {x: 1}", "meshagent.yaml:1:5: `a` names no object"),
+            (
+                "Service/a: {x..y: 1}",
+                "meshagent.yaml:1:13: `x..y` is not the path of a field: a field's name is missing",
+            ),
+            (
+                "Service/a: {kind: Room}",
+                "meshagent.yaml:1:13: `kind` says what the document is, so nothing else can say it",
+            ),
+            (
+                "Service/a: {metadata: {}}",
+                "meshagent.yaml:1:13: `metadata` says what the document is, so nothing else can say it",
+            ),
+            (
+                "Service/a: {x.y.z: 1}",
+                "meshagent.yaml:1:13: `x.y.z` of Service/a: there is no map that could have `z`",
+            ),
+            (
+                "Service/a: {'x.list[7].v': 1}",
+                "meshagent.yaml:1:13: `x.list[7].v` of Service/a: there is no item 7 in a list of 2",
+            ),
+            (
+                "Service/a: {'x[0]': 1}",
+                "meshagent.yaml:1:13: `x[0]` of Service/a: there is a map, not a list",
+            ),
+        ] {
+            assert_eq!(applied(DOCUMENT, text), Err(vec![told.to_owned()]), "{text}");
+        }
+        let told = applied("kind: ServiceTemplate\nmetadata: {name: a}\n", "'*/a': {x: 1}");
+        assert!(told.unwrap_err()[0].contains("ServiceTemplate/a is a text"));
+    }
+}

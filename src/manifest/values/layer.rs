@@ -1,0 +1,59 @@
+//! The values of an environment of the project file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::super::located::locate;
+use super::super::source::Source;
+use super::super::{spelling, yaml};
+use super::{Values, leaves, read_map};
+use crate::error::Problem;
+use crate::kinds::path::FieldPath;
+
+/// Values that go before none of those that are given on the command line: those of an
+/// environment of the project file.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    pub(super) values: Values,
+    pub(super) named: Vec<(String, Problem)>,
+    pub(super) files: Vec<PathBuf>,
+}
+
+impl Layer {
+    /// Adds the values of a file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is no map.
+    pub fn add_file(&mut self, file: &Path) -> Result<(), Problem> {
+        self.values.merge(read_map(file)?);
+        self.files.extend(file.canonicalize());
+        Ok(())
+    }
+
+    /// Adds the values of a map in a project file. Values that no template uses are a problem at
+    /// the place where `from` says them.
+    pub fn add(&mut self, source: &Source, map: &yaml::Node, from: &str) {
+        let numbers = yaml::parse_with_numbers(&source.text).map(|(_, numbers)| numbers);
+        let respelled = spelling::in_values(source, map, &numbers.unwrap_or_default());
+        let Value::Object(fields) = map.to_json() else { return };
+        let mut paths = Vec::new();
+        leaves(&fields, "", &mut paths);
+        for path in paths {
+            self.named.retain(|(name, _)| *name != path);
+            let steps: Vec<&str> = path.split('.').collect();
+            let (mark, _) = locate(&FieldPath::of(&steps), map);
+            let message = format!("no template (*.j2) uses `{path}`, which {from} gives");
+            let problem = Problem { source_line: None, ..source.problem(mark, message) };
+            self.named.push((path, problem));
+        }
+        self.values.merge(Values { map: fields, respelled });
+    }
+
+    /// The values, by their names.
+    #[must_use]
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.values.map
+    }
+}

@@ -1,0 +1,344 @@
+//! One environment, with what it has of those that it extends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ProjectFile;
+use super::form::{Embedded, EnvironmentForm, OneOrMore};
+use crate::apply::inventory::is_set_name;
+use crate::error::{Error, Place, Problem, Result};
+use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
+use crate::listed::nearest;
+use crate::manifest::overrides::Overrides;
+use crate::manifest::values::Layer;
+use crate::manifest::yaml::{Node, Value};
+use crate::plan::planner::Prune;
+use crate::settings::DEFAULT_DATA;
+
+/// The manifests of a project file that names none.
+const MANIFESTS: &str = "manifests";
+
+/// An environment, as a command needs it.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Whether it is meant because none was named.
+    pub is_default: bool,
+    /// The project file, as messages name it.
+    pub file: PathBuf,
+    /// The folder of the project file.
+    pub folder: PathBuf,
+    /// The only project that it is for, by name or id.
+    pub project: Option<String>,
+    /// The URL of the platform, and where it is written.
+    pub api_url: Option<(String, Place)>,
+    /// The folder of the embedded platform, if that is meant.
+    pub embedded: Option<PathBuf>,
+    /// The manifests.
+    pub manifests: Vec<PathBuf>,
+    /// The name of the set, if it is said.
+    pub set: Option<String>,
+    /// The values for templates.
+    pub values: Layer,
+    /// The files that values come from.
+    pub values_files: Vec<PathBuf>,
+    /// What it says of documents.
+    pub over: Option<Arc<Overrides>>,
+    /// Folders with rules.
+    pub policies: Vec<PathBuf>,
+    /// What is refused in a plan.
+    pub guarded: Guarded,
+}
+
+/// What an environment refuses in a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Guarded {
+    /// How many objects may be deleted or replaced.
+    pub deletes: Option<usize>,
+    /// Which objects are deleted after they left the manifests.
+    pub prune: Option<Prune>,
+}
+
+/// The path of an environment, or of a field of one.
+pub(super) fn at(name: &str, fields: &[&str]) -> FieldPath {
+    fields.iter().fold(FieldPath::of(&["environments", name]), |path, field| path.field(field))
+}
+
+impl ProjectFile {
+    /// What can be said without knowing which environment is meant.
+    pub(super) fn check(&self) -> Result<(), Vec<Problem>> {
+        let mut problems = Vec::new();
+        if let Some(named) = &self.form.default
+            && !self.form.environments.contains_key(named)
+        {
+            problems.push(self.unknown(named, &FieldPath::of(&["default"])));
+        }
+        for (name, form) in &self.form.environments {
+            if !is_name(name) {
+                let message = format!("{name:?} cannot be the name of an environment");
+                problems.push(self.problem(&at(name, &[]), message).hint(
+                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit; `all` means all of them",
+                ));
+            }
+            if let Some(other) = &form.extends
+                && !self.form.environments.contains_key(other)
+            {
+                problems.push(self.unknown(other, &at(name, &["extends"])));
+            }
+        }
+        if problems.is_empty() {
+            problems.extend(self.form.environments.keys().filter_map(|name| self.circle(name)));
+        }
+        let sets =
+            self.form.environments.iter().map(|(name, form)| (&form.set, at(name, &["set"])));
+        for (set, path) in sets.chain([(&self.form.set, FieldPath::of(&["set"]))]) {
+            if let Some(set) = set.as_ref().filter(|set| !is_set_name(set)) {
+                let message = format!("{set:?} cannot be the name of a set");
+                problems.push(self.problem(&path, message).hint(
+                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+                ));
+            }
+        }
+        if problems.is_empty() {
+            problems.extend(self.shared());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// A problem where an environment extends itself.
+    fn circle(&self, name: &str) -> Option<Problem> {
+        let mut seen = vec![name];
+        let mut next = self.form.environments.get(name)?.extends.as_deref();
+        while let Some(other) = next {
+            if other == name {
+                seen.push(other);
+                let message = format!("the environments extend each other: {}", seen.join(" → "));
+                return Some(self.problem(&at(name, &["extends"]), message));
+            }
+            if seen.contains(&other) {
+                return None;
+            }
+            seen.push(other);
+            next = self.form.environments.get(other)?.extends.as_deref();
+        }
+        None
+    }
+
+    /// Two environments that are one set of one project: each would delete what the other declares.
+    fn shared(&self) -> Option<Problem> {
+        let mut known: BTreeMap<(Option<String>, String, Option<String>), &str> = BTreeMap::new();
+        for name in self.form.environments.keys() {
+            let forms = self.chain(name);
+            let project = last(&forms, |it| it.project.clone())?;
+            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
+            let platform = last(&forms, |it| {
+                let url = it.api_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+                url.or_else(|| it.embedded.as_ref().map(|embedded| format!("{embedded:?}")))
+            });
+            if let Some(other) = known.insert((platform, project.clone(), set), name) {
+                let message = format!(
+                    "the environments `{other}` and `{name}` are the same set of project `{project}`, so each would delete what the other declares"
+                );
+                let hint = "give one of them another `project` or another `set`";
+                return Some(self.problem(&at(name, &["project"]), message).hint(hint));
+            }
+        }
+        None
+    }
+
+    fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
+        let problem = self.problem(path, format!("there is no environment `{name}`"));
+        match nearest(name, self.names()) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(self.known()),
+        }
+    }
+
+    /// Which environments there are.
+    fn known(&self) -> String {
+        match self.names().collect::<Vec<_>>() {
+            names if names.is_empty() => "the project file has no `environments`".to_owned(),
+            names => format!("there are {}", names.join(", ")),
+        }
+    }
+
+    /// What an environment is like, from the one that extends none to itself.
+    fn chain(&self, name: &str) -> Vec<(String, &EnvironmentForm)> {
+        let mut forms = Vec::new();
+        let mut next = self.form.environments.get_key_value(name);
+        while let Some((name, form)) = next {
+            forms.push((name.clone(), form));
+            let extended =
+                form.extends.as_ref().filter(|_| forms.len() <= self.form.environments.len());
+            next = extended.and_then(|other| self.form.environments.get_key_value(other));
+        }
+        forms.reverse();
+        forms
+    }
+
+    /// The environment that is named; without a name the default one, or the only one.
+    ///
+    /// # Errors
+    ///
+    /// There is none of this name; none is named and there are several; what is wrong with it.
+    pub fn environment(&self, named: Option<&str>) -> Result<Environment> {
+        let environments = &self.form.environments;
+        let name = match named.or(self.form.default.as_deref()) {
+            Some(name) => name,
+            None if environments.len() <= 1 => {
+                environments.keys().next().map_or("", String::as_str)
+            }
+            None => {
+                return Err(Error::usage(format!(
+                    "{} has several environments, and none is named",
+                    self.path.display()
+                ))
+                .hint(format!(
+                    "give one with -e, or write `default: NAME` into the file; {}",
+                    self.known()
+                )));
+            }
+        };
+        if !name.is_empty() && !environments.contains_key(name) {
+            let problem = self.unknown(name, &FieldPath::of(&["environments"]));
+            let error = Error::usage(format!("{}: {}", self.path.display(), problem.message));
+            return Err(match problem.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        }
+        let resolved = self.resolve(name, named.is_none()).map_err(Self::wrong)?;
+        Ok(resolved)
+    }
+
+    fn resolve(&self, name: &str, is_default: bool) -> Result<Environment, Vec<Problem>> {
+        let forms = self.chain(name);
+        let mut problems = Vec::new();
+        let manifests = last(&forms, |it| it.manifests.clone()).or(self.form.manifests.clone());
+        let manifests = manifests.unwrap_or(OneOrMore::One(MANIFESTS.into())).paths();
+        let prune = match last(&forms, |it| it.guards.as_ref()?.prune.clone()) {
+            None => None,
+            Some(word) => match <Prune as clap::ValueEnum>::from_str(&word, false) {
+                Ok(prune) => Some(prune),
+                Err(_) => {
+                    let place = at(name, &["guards", "prune"]);
+                    problems.push(
+                        self.problem(&place, format!("`prune: {word}` is none of its words"))
+                            .hint("write given, all or none"),
+                    );
+                    None
+                }
+            },
+        };
+        let mut policies = self.form.policies.clone().unwrap_or_default();
+        policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
+        let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
+        let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
+        let mut values = Layer::default();
+        for file in &values_files {
+            problems.extend(values.add_file(file).err());
+        }
+        self.add_values(&mut values, &FieldPath::of(&["values"]), "the project file");
+        for (of, _) in &forms {
+            let from = format!("environment {of}");
+            self.add_values(&mut values, &at(of, &["values"]), &from);
+        }
+        let mut over = Overrides::new(Arc::clone(&self.source));
+        for (of, form) in &forms {
+            self.say(&mut over, of, form, &mut problems);
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let api_url = forms.iter().rev().find_map(|(of, it)| {
+            let (mark, _) = crate::manifest::located::locate(&at(of, &["api_url"]), &self.root);
+            Some((it.api_url.clone()?, self.source.place(mark)))
+        });
+        let embedded = last(&forms, |it| it.embedded.clone()).and_then(|embedded| match embedded {
+            Embedded::Is(is) => is.then(|| PathBuf::from(DEFAULT_DATA)),
+            Embedded::In(folder) => Some(folder),
+        });
+        Ok(Environment {
+            name: name.to_owned(),
+            is_default,
+            file: self.path.clone(),
+            folder: self.folder().to_owned(),
+            project: last(&forms, |it| it.project.clone()),
+            api_url,
+            embedded: embedded.map(|folder| self.beside(&folder)),
+            manifests: manifests.iter().map(|path| self.beside(path)).collect(),
+            set: last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone()),
+            values,
+            values_files,
+            over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
+            policies: policies.iter().map(|folder| self.beside(folder)).collect(),
+            guarded: Guarded {
+                deletes: last(&forms, |it| it.guards.as_ref()?.allow_deletes),
+                prune,
+            },
+        })
+    }
+
+    fn node(&self, path: &FieldPath) -> Option<&Node> {
+        path.0.iter().try_fold(&self.root, |node, step| match step {
+            crate::kinds::path::Step::Field(name) => node.get(name),
+            _ => None,
+        })
+    }
+
+    fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
+        if let Some(node) = self.node(path) {
+            values.add(&self.source, node, from);
+        }
+    }
+
+    /// Adds what an environment says of documents.
+    fn say(
+        &self,
+        over: &mut Overrides,
+        of: &str,
+        form: &EnvironmentForm,
+        problems: &mut Vec<Problem>,
+    ) {
+        let from: Arc<str> = format!("environment {of}").into();
+        let said = self.node(&at(of, &["overrides"])).map(|node| ("", node));
+        let prefix = format!("{}/", KindName::Secret);
+        let secrets = self.node(&at(of, &["secrets"])).map(|node| (prefix.as_str(), node));
+        for (prefix, node) in said.into_iter().chain(secrets) {
+            let Value::Map(objects) = &node.value else { continue };
+            for (name, fields) in objects {
+                let Value::Map(fields) = &fields.value else { continue };
+                for (path, value) in fields {
+                    let pattern = format!("{prefix}{}", name.text);
+                    let path_text = match prefix {
+                        "" => path.text.clone(),
+                        _ => FieldPath::of(&["data", &path.text]).to_string(),
+                    };
+                    let added = over.add((&pattern, &path_text), value, path.mark, &from);
+                    problems.extend(added.err());
+                }
+            }
+        }
+        for (index, pattern) in form.without.iter().flatten().enumerate() {
+            let path = at(of, &["without"]).join(crate::kinds::path::Step::Index(index));
+            let (mark, _) = crate::manifest::located::locate(&path, &self.root);
+            problems.extend(over.leave_out(pattern, mark).err());
+        }
+    }
+}
+
+/// What the last one says that says anything.
+fn last<T>(
+    forms: &[(String, &EnvironmentForm)],
+    said: impl Fn(&EnvironmentForm) -> Option<T>,
+) -> Option<T> {
+    forms.iter().rev().find_map(|(_, form)| said(form))
+}
+
+/// Whether this can be the name of an environment.
+fn is_name(name: &str) -> bool {
+    is_set_name(name) && name != "all" && !name.contains("..")
+}

@@ -1,0 +1,136 @@
+//! *Pure*: the fields of a project file.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// `meshagent.yaml`: what a folder's manifests are applied to, and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// The version of the form.
+    pub version: Version,
+    /// The manifests: a file or folder, or several, relative to this file. Without it, `manifests`.
+    #[serde(default)]
+    pub manifests: Option<OneOrMore>,
+    /// The name of the set. Without it, `default`.
+    #[serde(default)]
+    pub set: Option<String>,
+    /// The environment that is meant where none is named.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Values for templates in every environment.
+    #[serde(default)]
+    pub values: Option<Map<String, Value>>,
+    /// Folders with Rego rules that every plan must pass, relative to this file.
+    #[serde(default)]
+    pub policies: Option<Vec<PathBuf>>,
+    /// What `promote` takes from one environment to another: names of values and paths of fields,
+    /// with `*` and `?`. Without it, `*image*`, `*version*`, `*tag*` and `*digest*`.
+    #[serde(default)]
+    pub promote: Option<Vec<String>>,
+    /// The environments, by name.
+    #[serde(default)]
+    pub environments: IndexMap<String, EnvironmentForm>,
+}
+
+/// The version of a project file.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum Version {
+    /// The first one.
+    #[serde(rename = "v1")]
+    V1,
+}
+
+/// One path or several.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(PathBuf),
+    /// Several.
+    More(Vec<PathBuf>),
+}
+
+impl OneOrMore {
+    /// The paths.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::One(path) => vec![path.clone()],
+            Self::More(paths) => paths.clone(),
+        }
+    }
+}
+
+/// One environment.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentForm {
+    /// The environment that this one is like, except for what it says itself.
+    #[serde(default)]
+    pub extends: Option<String>,
+    /// The project, by name or id. No other project is planned for or written to.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// The URL of the platform. The credential of the environment variables is sent to it only if
+    /// `MESHAGENT_API_URL` or `--api-url` names it, too.
+    #[serde(default)]
+    pub api_url: Option<String>,
+    /// Whether the platform is the embedded one, or the folder of its data, relative to this file.
+    #[serde(default)]
+    pub embedded: Option<Embedded>,
+    /// The manifests, in the place of those of the project file.
+    #[serde(default)]
+    pub manifests: Option<OneOrMore>,
+    /// The name of the set, in the place of that of the project file.
+    #[serde(default)]
+    pub set: Option<String>,
+    /// Files of values for templates, relative to this file.
+    #[serde(default)]
+    pub values_files: Option<Vec<PathBuf>>,
+    /// Values for templates; they go before those of the files.
+    #[serde(default)]
+    pub values: Option<Map<String, Value>>,
+    /// Fields of documents, by `Kind/name` and field path, in the place of what the manifests say;
+    /// `null` takes a field out. Paths of files are relative to the manifest.
+    #[serde(default)]
+    pub overrides: Option<IndexMap<String, Map<String, Value>>>,
+    /// Where the values of secrets come from, by the name of the secret and the name of the value.
+    #[serde(default)]
+    pub secrets: Option<IndexMap<String, Map<String, Value>>>,
+    /// Documents that are not part of this environment: `Kind/name` with `*` and `?`.
+    #[serde(default)]
+    pub without: Option<Vec<String>>,
+    /// More folders with Rego rules, relative to this file.
+    #[serde(default)]
+    pub policies: Option<Vec<PathBuf>>,
+    /// What is refused in a plan.
+    #[serde(default)]
+    pub guards: Option<GuardsForm>,
+}
+
+/// Whether the platform is the embedded one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Embedded {
+    /// Whether it is, with its data in `.meshagent/embedded` beside the project file.
+    Is(bool),
+    /// It is, with its data in this folder.
+    In(PathBuf),
+}
+
+/// What is refused in a plan.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GuardsForm {
+    /// How many objects may be deleted or replaced, unless `--allow-deletes` says otherwise.
+    #[serde(default)]
+    pub allow_deletes: Option<usize>,
+    /// Which objects are deleted after they left the manifests: `given`, `all` or `none`.
+    #[serde(default)]
+    pub prune: Option<String>,
+}

@@ -1,0 +1,82 @@
+//! *Pure*: a text becomes the form of a project file, or problems with their places.
+
+use super::form::Form;
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::listed::nearest;
+use crate::manifest::located::locate;
+use crate::manifest::source::Source;
+use crate::manifest::yaml::{self, Node};
+
+/// Reads the one document of a text.
+pub(super) fn read(source: &Source) -> Result<(Form, Node), Vec<Problem>> {
+    let hidden = |problem: Problem| Problem { source_line: None, ..problem };
+    let documents = yaml::parse(&source.text).map_err(|error| {
+        let mark = error.mark.unwrap_or_default();
+        vec![hidden(source.problem(mark, error.message))]
+    })?;
+    let mut documents = documents.into_iter();
+    let root = documents.next().unwrap_or_else(Node::empty);
+    if let Some(second) = documents.next() {
+        return Err(vec![hidden(source.problem(second.mark, "a project file is one document"))]);
+    }
+    if let Some((tag, mark)) = root.first_tag() {
+        return Err(vec![hidden(
+            source.problem(mark, format!("the tag `{tag}` has no meaning here")),
+        )]);
+    }
+    if !matches!(root.value, yaml::Value::Map(_)) {
+        let problem = source.problem(root.mark, "a project file is a map of fields");
+        return Err(vec![hidden(problem).hint("begin it with `version: v1`")]);
+    }
+    let value = root.to_json();
+    match serde_path_to_error::deserialize::<_, Form>(&value) {
+        Ok(form) => Ok((form, root)),
+        Err(error) => {
+            let path = steps(error.path());
+            Err(vec![hidden(problem(source, &root, &path, &error.inner().to_string()))])
+        }
+    }
+}
+
+fn steps(path: &serde_path_to_error::Path) -> FieldPath {
+    use serde_path_to_error::Segment;
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } => Some(Step::Field(key.clone())),
+        _ => None,
+    };
+    FieldPath(path.iter().filter_map(step).collect())
+}
+
+/// What serde says of a field, in our words.
+fn problem(source: &Source, root: &Node, path: &FieldPath, message: &str) -> Problem {
+    let (mark, _) = locate(path, root);
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if message.starts_with("unknown field") {
+        let name = quoted.first().copied().unwrap_or_default();
+        let known = quoted.get(1..).unwrap_or_default();
+        let problem = source.problem(mark, format!("unknown field `{name}`"));
+        return match nearest(name, known.iter().copied()) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(format!("the fields here are {}", known.join(", "))),
+        };
+    }
+    if message.starts_with("missing field `version`") {
+        let problem = source.problem(root.mark, "the project file has no `version`");
+        return problem.hint("begin it with `version: v1`");
+    }
+    if message.starts_with("unknown variant") {
+        let known = quoted.get(1..).unwrap_or_default().join(" or ");
+        return source.problem(mark, format!("`{path}` must be {known}"));
+    }
+    // An untagged field says only that it fits nothing.
+    let message = match message.contains("untagged enum OneOrMore") {
+        true => "it must be a path, or a list of paths".to_owned(),
+        false if message.contains("untagged enum Embedded") => {
+            "it must be true, false, or a folder".to_owned()
+        }
+        false => message.to_owned(),
+    };
+    source.problem(mark, format!("`{path}`: {message}"))
+}
