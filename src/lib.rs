@@ -41,6 +41,8 @@
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
 //! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
+//! | source | manifests from elsewhere that the project file names; also what a secret or a text is read from |
+//! | pin | what a source was, in `meshagent.lock`: its commit or digest, and a digest over its files |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |

@@ -146,6 +146,7 @@ impl PlanningArgs {
             allow_files: reading.allow_files.iter().map(text).collect(),
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            sources: reading.sources(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,

@@ -318,6 +318,7 @@ impl LookedAt {
     #[must_use]
     pub fn with_sources_of(mut self, project_file: &Path) -> Self {
         self.project_file = Some(Places::default().of_path(project_file));
+        self.is_given = true;
         self
     }
 

@@ -86,11 +86,10 @@ impl Imported {
         let (folder, _) = path.rsplit_once('/').unwrap_or_default();
         let folder = Path::new(NOWHERE).join(&self.name).join(folder);
         let inside = Inside { of: Arc::clone(self), path: path.to_owned() };
-        Ok(Source {
-            over: self.over.clone(),
-            inside: Some(inside),
-            ..Source::new(self.name_of(path), folder, text)
-        })
+        let mut source = Source::new(self.name_of(path), folder, text);
+        source.over = self.over.clone();
+        source.inside = Some(inside);
+        Ok(source)
     }
 }
 

@@ -16,6 +16,7 @@ mod exact;
 pub mod export;
 mod form;
 mod habits;
+pub mod imported;
 mod jinja_differences;
 mod lifecycle;
 mod literals;

@@ -20,10 +20,12 @@ use crate::manifest::yaml::{self, Node};
 
 pub use self::environment::{Environment, Guarded};
 pub use self::form::Form;
+pub use self::sources::{Consent, SourceOf};
 
 mod environment;
 pub mod form;
 mod reading;
+mod sources;
 
 /// The word that means all environments.
 pub const ALL: &str = "all";

@@ -16,7 +16,7 @@ use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::manifest::secrets;
 use crate::manifest::set::{Input, Set, from_sources};
-use crate::manifest::source::{self, Source};
+use crate::manifest::source::{self, Reading, Source};
 use crate::manifest::walk::{self, Skipped};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
@@ -60,8 +60,7 @@ impl<'a> Accepting<'a> {
     ///
     /// Every problem of every file.
     pub fn read(input: &'a Input) -> Result<Self> {
-        let source::Reading { sources, problems, skipped, mut notes, .. } =
-            source::read(&input.paths, &input.values, &input.reach());
+        let Reading { sources, problems, skipped, mut notes, .. } = input.texts();
         let set = from_sources(&sources, problems, input).map_err(Error::manifests)?;
         let skipped = set.passed_over(&skipped);
         notes.extend(walk::summary(&skipped));
@@ -152,10 +151,7 @@ impl Edit<'_> {
 /// The sources as they are once the changes are written.
 fn edited(sources: &[Arc<Source>], acceptance: &Acceptance) -> Vec<Arc<Source>> {
     let sources = sources.iter().map(|source| match acceptance.texts.get(&source.name) {
-        Some(text) => {
-            let Source { name, folder, .. } = &**source;
-            Arc::new(Source::new(name.clone(), folder.clone(), text.clone()))
-        }
+        Some(text) => Arc::new(source.with_text(text.clone())),
         None => Arc::clone(source),
     });
     sources.collect()

@@ -14,7 +14,6 @@ use crate::manifest::declared_in::stream;
 use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
-use crate::manifest::source::Source;
 use crate::plan::{Action, Cause, FieldChange, Operation, Plan};
 use crate::visible;
 
@@ -291,7 +290,7 @@ fn as_written(text: &str, path: &FieldPath, value: Value) -> Value {
 /// Whether the new text is still a document of its kind.
 fn check(document: &Document, text: &str) -> Result<(), String> {
     let source = &document.source;
-    let source = Source::new(source.name.clone(), source.folder.clone(), text.to_owned());
+    let source = source.with_text(text.to_owned());
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),

@@ -1,5 +1,6 @@
 //! Sources are fetched: as they are pinned, for plans, or as they are now, to move a pin.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::archive;
@@ -33,6 +34,16 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
+    /// That of the user, for the project file in a folder, and folders that the user allows.
+    ///
+    /// # Errors
+    ///
+    /// The home folder is not known.
+    pub fn of_user(folder: &Path, allowed: &[PathBuf], is_offline: bool) -> Result<Self> {
+        let cache = Cache::of_user().context(|| "there is no cache for sources".to_owned())?;
+        Ok(Self { cache, is_offline, reach: Reach::of(&[folder.to_owned()], allowed) })
+    }
+
     /// The files of sources as they are pinned, in order: from the cache, or else fetched.
     ///
     /// # Errors
