@@ -52,6 +52,7 @@ pub mod shortcut;
 pub mod show;
 pub mod show_file;
 mod signals;
+pub mod sources;
 mod toggle;
 pub mod token;
 pub mod usage;
@@ -108,6 +109,9 @@ enum Command {
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
+    /// List the sources of the project file, move their pins, and fetch them
+    #[command(subcommand)]
+    Source(Group<sources::SourceCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write the objects of a project as manifests
@@ -326,6 +330,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
+        Command::Source(Group(command)) => sources::run(command),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

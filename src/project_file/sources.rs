@@ -1,5 +1,6 @@
 //! The sources that a project file names, with what an environment says of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::environment::{add_overrides, at};
@@ -77,25 +78,34 @@ impl ProjectFile {
         problems
     }
 
-    /// Every version of every source that an environment asks for.
-    #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = Vec::new();
+    /// Every version of every source that an environment asks for, as the first of them has it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with what is said of their documents.
+    pub fn versions(&self) -> Result<Vec<SourceOf>> {
+        let mut versions: Vec<SourceOf> = Vec::new();
+        let mut problems = Vec::new();
         let environments = self.form.environments.keys().map(|name| self.chain(name));
         let environments: Vec<_> = environments.collect();
         let without = [Vec::new()];
         let all = if environments.is_empty() { &without[..] } else { &environments };
         for (name, form) in &self.form.sources {
             for forms in all {
-                let entry = self.entry(name, form, &changes(forms, name));
-                if let Ok(entry) = entry
-                    && !entries.contains(&entry)
-                {
-                    entries.push(entry);
+                let changes = changes(forms, name);
+                let entry = match self.entry(name, form, &changes) {
+                    Ok(entry) => entry,
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                };
+                if !versions.iter().any(|it| it.entry.is_same(&entry)) {
+                    versions.push(self.source(entry, form, &changes, &mut problems));
                 }
             }
         }
-        entries
+        if problems.is_empty() { Ok(versions) } else { Err(Self::wrong(problems)) }
     }
 
     /// The sources of an environment.
@@ -226,7 +236,7 @@ impl SourceOf {
     pub fn imported(
         &self,
         pack: Pack,
-        environment: &Environment,
+        project_file: &Path,
         consent: Consent<'_>,
     ) -> Result<Imported> {
         let allowed = consent.variables.iter();
@@ -244,7 +254,7 @@ impl SourceOf {
             values,
             over: self.over.clone(),
             allowed: self.allowed.clone(),
-            project_file: environment.file.clone(),
+            project_file: project_file.to_owned(),
         })
     }
 }
@@ -277,6 +287,6 @@ impl Environment {
         }
         let packs = fetcher.pinned(&pins).map_err(Error::manifests)?;
         let read = self.sources.iter().zip(packs);
-        read.map(|(source, pack)| source.imported(pack, self, consent).map(Arc::new)).collect()
+        read.map(|(source, pack)| source.imported(pack, &self.file, consent).map(Arc::new)).collect()
     }
 }

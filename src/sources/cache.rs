@@ -45,6 +45,12 @@ impl Cache {
         self.folder.join(format!("{}.pack", digest.hex()))
     }
 
+    /// Whether there is a file for this digest, whatever is in it.
+    #[must_use]
+    pub fn has(&self, digest: Digest) -> bool {
+        self.file(digest).is_file()
+    }
+
     /// What has this digest; `None` if it is not here. A file that is not what its name says is as
     /// if it were not here: it is fetched again, and replaced.
     #[must_use]

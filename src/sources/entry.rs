@@ -1,7 +1,7 @@
 //! A source as the project file names it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -75,18 +75,29 @@ pub fn is_name(text: &str) -> bool {
 type Wrong = (String, String);
 
 impl Entry {
+    /// Whether two entries are one version of one source, wherever they are written.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.name, &self.origin, &self.path) == (&other.name, &other.origin, &other.path)
+    }
+
     /// What the entry is called where its documents are: its name, with the version that it asks
     /// for.
     #[must_use]
     pub fn shown(&self) -> String {
-        let version = match &self.origin {
+        match self.version() {
+            Some(version) => format!("{}@{}", self.name, visible::line(&version)),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The version that it asks for.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        match &self.origin {
             Origin::Git { reference, .. } => reference.as_deref().map(short),
             Origin::Archive { .. } => None,
             Origin::Oci { oci } => tag(oci).map(short),
-        };
-        match version {
-            Some(version) => format!("{}@{}", self.name, visible::line(&version)),
-            None => self.name.clone(),
         }
     }
 
@@ -135,7 +146,10 @@ impl Entry {
     /// Where what is fetched lies.
     #[must_use]
     pub fn lies(&self) -> Where {
-        let here = |path: &str| Where::Here(self.folder.join(path));
+        let here = |path: &str| match self.folder == Path::new(".") {
+            true => Where::Here(path.into()),
+            false => Where::Here(self.folder.join(path)),
+        };
         match &self.origin {
             Origin::Git { git, .. } if is_local(git) => here(without_scheme(git)),
             Origin::Archive { archive, .. } if is_local(archive) => here(without_scheme(archive)),

@@ -86,7 +86,7 @@ impl Fetcher {
         let pack = match &entry.origin {
             Origin::Git { git, reference } => {
                 check_commit(pin.at())?;
-                let repository = self.repository(entry, git);
+                let repository = self.repository(entry, git)?;
                 repository.fetch_commit(pin.at(), reference.as_deref(), &entry.path)?
             }
             Origin::Archive { archive, .. } => {
@@ -125,7 +125,7 @@ impl Fetcher {
         output::note(&format!("fetching {} from {}", entry.shown(), shown(entry)));
         let (at, pack) = match &entry.origin {
             Origin::Git { git, reference } => {
-                let repository = self.repository(entry, git);
+                let repository = self.repository(entry, git)?;
                 repository.fetch(reference.as_deref(), &entry.path)?
             }
             Origin::Archive { archive, sha256 } => {
@@ -144,32 +144,44 @@ impl Fetcher {
     }
 
     fn may_fetch(&self, entry: &Entry) -> Result<()> {
-        let Where::Here(path) = entry.lies() else {
-            return match self.is_offline {
-                true => Err(Error::failed("it is not in the cache, and --offline allows no network")
-                    .hint(format!(
-                        "run `meshagent source fetch {}` where there is a network",
-                        word(&entry.name)
-                    ))),
-                false => Ok(()),
-            };
-        };
-        self.reach
-            .check(&path)
-            .map_err(|outside| Error::failed(outside.message(&path)).hint(outside.hint()))
+        match (entry.lies(), self.is_offline) {
+            (Where::Here(path), _) => self.here(&path).map(drop),
+            (Where::Elsewhere, false) => Ok(()),
+            (Where::Elsewhere, true) => {
+                let told = "it is not in the cache, and --offline allows no network";
+                Err(Error::failed(told).hint(format!(
+                    "run `meshagent source fetch {}` where there is a network",
+                    word(&entry.name)
+                )))
+            }
+        }
     }
 
-    fn repository(&self, entry: &Entry, git: &str) -> Repository<'_> {
+    /// Where a path of this machine really leads, if it may be read.
+    fn here(&self, path: &Path) -> Result<PathBuf> {
+        self.reach.resolve(path).map_err(|outside| {
+            let error = Error::failed(outside.message(path));
+            match outside.is_link {
+                true => error.hint(outside.hint()),
+                false => error.hint(format!(
+                    "add --allow-files {} to let sources lie there",
+                    word(&path.display().to_string())
+                )),
+            }
+        })
+    }
+
+    fn repository(&self, entry: &Entry, git: &str) -> Result<Repository<'_>> {
         let (url, is_local) = match entry.lies() {
-            Where::Here(path) => (path.display().to_string(), true),
+            Where::Here(path) => (self.here(&path)?.display().to_string(), true),
             Where::Elsewhere => (git.to_owned(), false),
         };
-        Repository { url, is_local, cache: &self.cache }
+        Ok(Repository { url, is_local, cache: &self.cache })
     }
 
     fn archive(&self, entry: &Entry, url: &str) -> Result<Vec<u8>> {
         match entry.lies() {
-            Where::Here(path) => bounded::bytes(&path, archive::LARGEST)
+            Where::Here(path) => bounded::bytes(&self.here(&path)?, archive::LARGEST)
                 .context(|| format!("failed to read {}", path.display())),
             Where::Elsewhere => waited(download(url)),
         }

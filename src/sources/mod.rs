@@ -10,6 +10,7 @@
 
 pub mod archive;
 pub mod cache;
+pub mod changes;
 mod download;
 pub mod entry;
 pub mod fetch;
