@@ -149,6 +149,7 @@ impl PlatformArgs {
     /// may be another one's.
     pub fn in_environment(mut self, environment: &Environment) -> Result<Self> {
         let name = &environment.name;
+        self.settled = Some(self.flags());
         match (&self.project_id, &environment.project) {
             (Some(given), Some(own)) if given != own => {
                 return Err(Error::usage(format!(
@@ -170,7 +171,6 @@ impl PlatformArgs {
                 self.api_url = Some(url.clone());
             }
         }
-        self.is_settled = true;
         Ok(self)
     }
 
@@ -180,7 +180,7 @@ impl PlatformArgs {
     ///
     /// As [`PlatformArgs::in_environment`]; a project file that is not there or cannot be used.
     pub fn settled(&self) -> Result<Self> {
-        match self.named_environment().filter(|_| !self.is_settled) {
+        match self.named_environment().filter(|_| self.settled.is_none()) {
             Some(named) => {
                 let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
                 self.clone().in_environment(&environment)
@@ -195,7 +195,7 @@ impl PlatformArgs {
     ///
     /// No credential; a platform that cannot be started.
     pub async fn connect(&self) -> Result<Connection> {
-        if !self.is_settled && self.named_environment().is_some() {
+        if self.settled.is_none() && self.named_environment().is_some() {
             return Box::pin(self.settled()?.connect()).await;
         }
         if let Some(data) = &self.embedded {

@@ -58,9 +58,10 @@ pub struct PlatformArgs {
     #[arg(short = 'n', long, value_name = "PROJECT", help_heading = "Platform")]
     pub project_id: Option<String>,
 
-    /// Whether the environment is known and has said what it says.
+    /// Once the environment has said what it says: the options that were given, each after a
+    /// space.
     #[arg(skip)]
-    pub is_settled: bool,
+    pub settled: Option<String>,
 
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
     #[arg(short = 'e', long, value_name = "NAME", help_heading = "Platform")]
@@ -146,8 +147,8 @@ impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
         let (project_id, environment, api_url, embedded) = (None, None, None, None);
-        let (insecure, is_settled) = (false, false);
-        Self { project_id, is_settled, environment, api_url, insecure, embedded, timeout, retries }
+        let (insecure, settled) = (false, None);
+        Self { project_id, settled, environment, api_url, insecure, embedded, timeout, retries }
     }
 }
 
@@ -184,6 +185,9 @@ impl PlatformArgs {
                 false => format!("'{}'", text.replace('\'', "'\\''")),
             }
         };
+        if let Some(given) = &self.settled {
+            return given.clone();
+        }
         let of = match &self.environment {
             Some(name) => format!(" -e {}", quoted(name)),
             None => String::new(),

@@ -35,6 +35,7 @@ pub mod plan;
 pub mod platform_secret;
 pub mod policy;
 pub mod project;
+pub mod promote;
 pub mod room;
 pub mod rooms;
 pub mod route;
@@ -96,6 +97,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Show what apply would do as a unified diff of YAML
     Diff(plan::DiffArgs),
+    /// Write what one environment has into another, and show the plan
+    Promote(promote::PromoteArgs),
     /// Draw the order of the operations, or a whole set, as Mermaid, DOT, SVG or HTML
     Graph(plan::GraphArgs),
     /// Show a saved plan, or the report of a run
@@ -324,6 +327,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Init(args) => begin(&args),
         Command::Plan(args) => wait(plan::plan(args)),
         Command::Diff(args) => wait(plan::diff(args)),
+        Command::Promote(args) => wait(promote::run(args)),
         Command::Graph(args) => wait(plan::graph(args)),
         Command::Show(args) => show_file::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),

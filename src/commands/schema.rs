@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::plan::PlansDocument;
 use super::validate::Validation;
 use crate::error::{Context, Error, Result};
 use crate::kinds::{self, By, Kind, KindName, Relation, schema};
 use crate::listed::nearest;
 use crate::output;
 use crate::plan::document::PlanDocument;
+use crate::project_file;
 use crate::reconcile::events::Event;
 use crate::reconcile::report::ReportDocument;
 use crate::whole_file;
@@ -21,7 +23,7 @@ use crate::whole_file;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
+    /// A kind, `plan` for plans, `plans` for those of all environments, `project-file` for meshagent.yaml, `events` for what apply prints as JSON, `report` for what --report writes, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -39,6 +41,9 @@ pub fn all() -> Vec<(String, Value)> {
         .collect();
     all.push(("manifest.json".to_owned(), schema::combined()));
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
+    all.push(("plans.json".to_owned(), schemars::schema_for!(PlansDocument).to_value()));
+    let project_file = schemars::schema_for!(project_file::Form).to_value();
+    all.push(("project-file.json".to_owned(), project_file));
     all.push(("events.json".to_owned(), schemars::schema_for!(Event).to_value()));
     all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
     let validation = schemars::schema_for!(Validation).to_value();
@@ -57,9 +62,11 @@ pub fn names() -> Vec<(String, Option<String>)> {
 }
 
 /// What else has a schema, by the name of its file.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 7] = [
     ("manifest", "documents of all kinds"),
     ("plan", "plans"),
+    ("plans", "plans of all environments"),
+    ("project-file", "meshagent.yaml"),
     ("events", "what apply prints as JSON"),
     ("report", "what --report writes"),
     ("validation", "what validate prints as JSON"),

@@ -64,7 +64,9 @@ impl Source {
     /// The same with another text, in which no signs stand.
     #[must_use]
     pub fn with_text(&self, text: String) -> Self {
-        Self { text, signs: Signs::default(), ..self.clone() }
+        let Self { name, folder, over, inside, .. } = self;
+        let (over, inside) = (over.clone(), inside.clone());
+        Self { over, inside, ..Self::new(name.clone(), folder.clone(), text) }
     }
 
     /// The same, in which these signs stand.

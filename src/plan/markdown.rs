@@ -2,6 +2,8 @@
 //! and never longer than what a comment may hold. What comes from manifests or from the
 //! platform stands in code spans only, so that it is neither markup nor a mention.
 
+use std::collections::BTreeSet;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::changed::{self, Said, Sort};
@@ -9,7 +11,7 @@ use super::shown::Whole;
 use super::summed::{self, Row};
 use super::{Counts, FieldChange, Operation, Plan, text};
 use crate::conceal;
-use crate::listed::counted;
+use crate::listed::{at_most, counted};
 use crate::visible;
 
 /// What a comment may hold. GitHub counts 65,536 characters; bytes are never fewer.
@@ -25,11 +27,84 @@ const MARKER: &AsciiSet =
 /// The longest name or reason that is shown, in characters.
 const WIDTH: usize = 400;
 
+/// A section of a comment about several environments.
+pub struct Section<'a> {
+    /// The environment.
+    pub environment: &'a str,
+    /// The name of its set.
+    pub set: &'a str,
+    /// The plan, or why there is none.
+    pub plan: Result<&'a Plan, String>,
+}
+
+impl Section<'_> {
+    /// The section in so many bytes, as far as that is possible.
+    fn render(&self, is_whole: bool, limit: usize) -> String {
+        match &self.plan {
+            Ok(plan) => {
+                let whole = render_within(plan, is_whole, limit);
+                whole.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned())
+            }
+            Err(why) => {
+                let name = code(self.environment);
+                format!("### No plan in environment {name}\n\n{}\n", words(why))
+            }
+        }
+    }
+}
+
+/// The plans of several environments in one comment, with a section for each of them. The first
+/// line is a marker that stays the same for the sets and the environments.
+#[must_use]
+pub fn render_all(sections: &[Section<'_>], is_whole: bool) -> String {
+    let names: Vec<&str> = sections.iter().map(|section| section.environment).collect();
+    let sets: BTreeSet<&str> = sections.iter().map(|section| section.set).collect();
+    let sets: Vec<&str> = sets.into_iter().collect();
+    let mut out = format!(
+        "<!-- meshagent-plan set={} environments={} -->\n",
+        safe(&sets.join("+")),
+        safe(&names.join("+"))
+    );
+    let mut texts: Vec<String> =
+        sections.iter().map(|section| section.render(is_whole, LIMIT)).collect();
+    let room = LIMIT.saturating_sub(out.len() + RESERVE);
+    if texts.iter().map(|text| text.len() + 1).sum::<usize>() > room {
+        // What a short section leaves is for the long ones.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|index| texts[*index].len());
+        let mut free = room;
+        for (done, index) in order.into_iter().enumerate() {
+            let share = (free / (sections.len() - done)).saturating_sub(1);
+            if texts[index].len() > share {
+                texts[index] = sections[index].render(is_whole, share);
+            }
+            free = free.saturating_sub(texts[index].len() + 1);
+        }
+    }
+    let mut left_out = Vec::new();
+    for (section, text) in sections.iter().zip(texts) {
+        match out.len() + text.len() + RESERVE <= LIMIT {
+            true => out += &(text + "\n"),
+            false => left_out.push(section.environment),
+        }
+    }
+    if !left_out.is_empty() {
+        let names = at_most(LISTED, left_out.into_iter().map(cut));
+        out += &format!("… and what does not fit here: {}\n", words(&names));
+    }
+    out
+}
+
 /// The plan as Markdown. Its first line is a marker that stays the same for a set in its
 /// projects, so that a script can find the comment again and update it. If it is whole, many
 /// operations that say the same are shown one by one, as far as there is room.
 #[must_use]
 pub fn render(plan: &Plan, is_whole: bool) -> String {
+    render_within(plan, is_whole, LIMIT)
+}
+
+/// The same in so many bytes, as far as that is possible.
+fn render_within(plan: &Plan, is_whole: bool, limit: usize) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
@@ -80,7 +155,7 @@ pub fn render(plan: &Plan, is_whole: bool) -> String {
     let mut kept: usize = more.len() + shorts.iter().map(String::len).sum::<usize>();
     for (operation, short) in operations.into_iter().zip(shorts) {
         kept -= short.len();
-        let free = (LIMIT - RESERVE).saturating_sub(out.len());
+        let free = limit.saturating_sub(RESERVE).saturating_sub(out.len());
         let whole = (kept + short.len() < free).then(|| whole(plan, operation));
         match whole.filter(|whole| kept + whole.len() <= free) {
             Some(whole) => out += &whole,
@@ -158,13 +233,15 @@ fn unread(plan: &Plan) -> String {
     plan.unread().map(|unread| format!("**{unread}**\n\n")).unwrap_or_default()
 }
 
+/// A name as it can appear in an HTML comment. Other letters are encoded, so that two names never
+/// share a comment.
+fn safe(text: &str) -> String {
+    let text: String = text.chars().take(WIDTH).collect();
+    utf8_percent_encode(&text, MARKER).to_string()
+}
+
 /// The set's name as it can appear in an HTML comment.
 fn marker(plan: &Plan) -> String {
-    // Other letters are encoded, so that two names never share a comment.
-    let safe = |text: &str| -> String {
-        let text: String = text.chars().take(WIDTH).collect();
-        utf8_percent_encode(&text, MARKER).to_string()
-    };
     let projects: Vec<&str> = plan.projects.keys().map(String::as_str).collect();
     let platform = plan.platform.rsplit("://").next().unwrap_or_default();
     format!(
@@ -236,7 +313,9 @@ fn change_lines(change: &FieldChange, out: &mut String) {
         Said::Parts(..) => format!("{path}:"),
     };
     let cause = changed::cause(change).map(|cause| format!(" ({cause})")).unwrap_or_default();
-    *out += &format!("  - {line}{cause}\n");
+    let from = change.place.as_ref().and_then(|place| place.from.as_ref());
+    let from = from.map(|from| format!(", from {}", code(from))).unwrap_or_default();
+    *out += &format!("  - {line}{cause}{from}\n");
     match &said {
         Said::Value(whole) => {
             whole.lines.iter().for_each(|line| *out += &format!("    - {}\n", code_of(line)));

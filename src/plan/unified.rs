@@ -5,11 +5,13 @@ use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::changed::{MAY_CHANGE, SECRET_CHANGED};
+use super::diff::{self, Memory};
 use super::shown::concealed;
 use super::{Action, Operation, Plan};
-use crate::kinds::OWNER_ANNOTATION;
+use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
+use crate::kinds::{KindName, OWNER_ANNOTATION};
 use crate::visible;
 
 /// The differences, with styles, which the printer takes off where they do not belong.
@@ -39,6 +41,58 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
         name(&new, "manifest", &address)
     );
     out + &hunks(&old, &new, &|_| None)
+}
+
+/// What stands in the place of a secret that differs from the other one.
+const DIFFERS: &str = "(secret, another one)";
+
+/// The same of one that was not read.
+const MAY_DIFFER: &str = "(not read, may be another one)";
+
+/// One side of a comparison: how the object is named, and its fields, if it is there.
+pub struct Side<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its fields.
+    pub fields: Option<&'a Tree>,
+}
+
+/// How two objects differ that are alike in two environments; empty where they do not. Secrets that
+/// differ are marked.
+#[must_use]
+pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
+    let (mut old, mut new) = (one.fields.cloned(), other.fields.cloned());
+    // Nothing was applied, so none is made.
+    let fingerprinter = Fingerprinter::slow("");
+    let memory = Memory { fingerprinter: &fingerprinter, applied: None };
+    let changes = diff::changes(kind.kind().shape(), old.as_ref(), new.as_ref(), memory);
+    if changes.is_empty() && old.is_some() == new.is_some() {
+        return String::new();
+    }
+    for change in &changes {
+        let is_secret =
+            matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
+        if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
+            *leaf = Tree::text(if change.is_uncertain() { MAY_DIFFER } else { DIFFERS });
+        }
+    }
+    let (was, is) = (old.is_some(), new.is_some());
+    let (old, new) = (yaml(&old.take()), yaml(&new.take()));
+    let name = |is_there: bool, name: &str| {
+        if is_there { visible::line(name).into_owned() } else { "/dev/null".to_owned() }
+    };
+    let bold = Style::new().bold();
+    let out = format!("{bold}--- {}\n+++ {}{bold:#}\n", name(was, one.name), name(is, other.name));
+    out + &hunks(&old, &new, &|_| None)
+}
+
+/// Takes away what says which set owns an object.
+pub fn without_owner(fields: &mut Tree) {
+    fields.put(&FieldPath::of(&["metadata", "annotations", OWNER_ANNOTATION]), None);
+    let annotations = FieldPath::of(&["metadata", "annotations"]);
+    if matches!(fields.at(&annotations), Some(Tree::Map(rest)) if rest.is_empty()) {
+        fields.put(&annotations, None);
+    }
 }
 
 /// The lines in which two texts differ, with three lines around each place. `instead` gives

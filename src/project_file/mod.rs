@@ -20,10 +20,12 @@ use crate::manifest::yaml::{self, Node};
 
 pub use self::environment::{Environment, Guarded};
 pub use self::form::Form;
+pub use self::promotion::{Difference, Promotion};
 pub use self::sources::{Consent, SourceOf};
 
 mod environment;
 pub mod form;
+mod promotion;
 mod reading;
 mod sources;
 

@@ -234,7 +234,11 @@ fn still_open(after: &Plan, acceptance: &Acceptance) -> Vec<Left> {
 }
 
 /// Writes a file in one step, with the mode that it had, unless it changed meanwhile.
-fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// It changed; it cannot be written; a credential of the user would be in it.
+pub fn replace_file(path: &Path, old: &str, new: &str) -> Result<()> {
     let failed = || format!("failed to write {}", path.display());
     // A link stays a link.
     let path = &std::fs::canonicalize(path).context(failed)?;

@@ -190,6 +190,11 @@ fn write(
         return Err(format!("it was read from {stream}"));
     }
     let is_of_other_kind = document.kind.declares() != document.kind.name();
+    // What another kind says may come of any field.
+    let path = if is_of_other_kind { FieldPath::default() } else { change.path.clone() };
+    if let Some(said) = document.overridden(&path) {
+        return Err(format!("{} says it, at {}; change it there", said.from, said.place));
+    }
     if is_of_other_kind && *count > 1 {
         return Err(format!("its document declares {count} objects"));
     }

@@ -1,6 +1,6 @@
 //! `plan`, `diff`, `graph`: what apply would do, in three forms. None of them writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::environment;
@@ -18,9 +18,14 @@ use crate::plan::graph::{Graph, Language};
 use crate::plan::planner::{self, Policy};
 use crate::plan::text::Detail;
 use crate::plan::{Plan, html, markdown, text, unified};
-use crate::project_file::Environment;
+use crate::project_file::{ALL, Environment};
 use crate::reconcile::Decision;
 use crate::settings::PlatformArgs;
+
+pub use self::all::PlansDocument;
+
+mod all;
+mod between;
 
 /// Arguments of every command that plans.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,9 +41,9 @@ pub struct PlanningArgs {
 }
 
 /// Arguments of `plan`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --output html > plan.html\n  meshagent plan -f manifests --exit-code   # 3 when something would change"
+    after_help = "Examples:\n  meshagent plan -f manifests\n  meshagent plan -f manifests --output markdown > comment.md\n  meshagent plan -f manifests --output html > plan.html\n  meshagent plan -f manifests --exit-code   # 3 when something would change\n  meshagent plan -e prod\n  meshagent plan -e all --output markdown > comment.md"
 )]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -65,12 +70,16 @@ pub struct PlanArgs {
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent diff -f manifests\n  meshagent diff -f manifests --exit-code"
+    after_help = "Examples:\n  meshagent diff -f manifests\n  meshagent diff -f manifests --exit-code\n  meshagent diff -e stage..prod   # how two environments differ"
 )]
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
-    /// Exit with 3 when something would change, or may change because a value was not read
+    /// Of two environments, compare only what the manifests say, and ask no platform
+    #[arg(long)]
+    rendered: bool,
+    /// Exit with 3 when something would change, or may change because a value was not read, or when
+    /// two environments differ
     #[arg(long)]
     exit_code: bool,
 }
@@ -98,6 +107,21 @@ impl PlanningArgs {
         Ok(self.or_of(environment.as_deref()))
     }
 
+    /// Which platform is meant.
+    pub fn platform(&self) -> &PlatformArgs {
+        &self.platform
+    }
+
+    /// The same in an environment.
+    ///
+    /// # Errors
+    ///
+    /// What is given contradicts the environment.
+    pub fn of(mut self, environment: Environment) -> Result<Self> {
+        let entered = environment::enter(environment, &mut self.files, &mut self.platform)?;
+        Ok(self.or_of(Some(&entered)))
+    }
+
     /// The same with what an environment says in the place of options that are not given.
     fn or_of(self, environment: Option<&Environment>) -> Self {
         let (set, policy) = (self.set.or_of(environment), self.policy.or_of(environment));
@@ -110,7 +134,11 @@ impl PlanningArgs {
     }
 
     /// Makes the plan, and drops what it was made from.
-    async fn plan(&self, may_miss: bool) -> Result<Decision> {
+    ///
+    /// # Errors
+    ///
+    /// What keeps a plan from being made.
+    pub async fn plan(&self, may_miss: bool) -> Result<Decision> {
         let mut decision = self.decided(may_miss).await?;
         drop_in_background(std::mem::take(&mut decision.basis));
         Ok(decision)
@@ -172,52 +200,28 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
-    args.planning = args.planning.chosen()?;
-    args.rules = args.rules.or_of(args.planning.environment());
-    let files = &args.planning.files;
-    let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
     if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
         return Err(Error::usage("--suggest-ignore is for text and JSON")
             .hint("leave --output out, or give --output json"));
     }
+    if args.planning.platform.named_environment().as_deref() == Some(ALL) {
+        return all::plan(args).await;
+    }
+    args.planning = args.planning.chosen()?;
+    args.rules = args.rules.or_of(args.planning.environment());
+    let files = &args.planning.files;
+    let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
     args.rules.expect()?;
     Written { option: "--out", path: args.out.as_deref() }.keeps(&files.files, &others)?;
-    let mut planned = args.planning.plan(args.out.is_none()).await?;
-    let verdict = args.rules.check(&planned.plan);
-    if let Err(denied) = &verdict
-        && denied.class == Class::Refused
-    {
-        planned.plan.refused.extend_from_slice(&denied.problems);
-    }
+    let Judged { planned, verdict } = args.judged().await?;
     let is_performable = verdict.is_ok() && planned.plan.refused.is_empty();
     // A plan that is refused is shown, to be mended, but not written, to be performed.
     if let Some(path) = args.out.as_ref().filter(|_| is_performable) {
-        if let Some(project) = planned.plan.unread.first() {
-            let set = &planned.plan.set;
-            let what = format!(
-                "the plan does not cover what the set `{set}` owns in project `{project}`, so it cannot be applied and was not saved"
-            );
-            return Err(Error::new(Class::Refused, what)
-                .hint("plan with a credential that may build in the project, or without --out"));
-        }
-        let inputs = args.planning.inputs(&planned, &args.rules)?;
-        if let Some(stream) = inputs.files.iter().find_map(|file| stream(file)) {
-            output::note(&format!(
-                "note: the plan was made from {stream}: `meshagent apply FILE` needs the same manifests again, with -f",
-            ));
-        }
-        let document = PlanDocument::salted(&planned.plan, &inputs.salts);
-        let document = PlanDocument { inputs: Some(inputs), ..document };
-        output::write_json(path, &document)?;
+        args.save(path, &planned)?;
     }
-    let told = planned.plan.notes.len();
-    let plan = if args.drift_only { planned.plan.drift() } else { planned.plan };
-    plan.notes.iter().skip(told).for_each(|note| output::note(&format!("note: {note}")));
+    let plan = args.shown(planned.plan);
     match args.output {
-        Format::Text if args.suggest_ignore => {
-            let detail = Detail { suggests: true, is_whole: output::is_verbose() };
-            output::data(&text::render_in(&plan, detail));
-        }
+        Format::Text if args.suggest_ignore => output::data(&text::render_in(&plan, args.detail())),
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
         format => print(&plan, format)?,
     }
@@ -230,6 +234,59 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
         ));
     }
     Ok(exit_code(&plan, args.exit_code))
+}
+
+/// A plan, and what the rules say of it.
+struct Judged {
+    planned: Decision,
+    verdict: Result<()>,
+}
+
+impl PlanArgs {
+    /// Makes the plan, and asks the rules. What they deny is in the plan, too.
+    async fn judged(&self) -> Result<Judged> {
+        let mut planned = self.planning.plan(self.out.is_none()).await?;
+        let verdict = self.rules.check(&planned.plan);
+        if let Err(denied) = &verdict
+            && denied.class == Class::Refused
+        {
+            planned.plan.refused.extend_from_slice(&denied.problems);
+        }
+        Ok(Judged { planned, verdict })
+    }
+
+    /// Writes a plan to a file, to be applied.
+    fn save(&self, path: &Path, planned: &Decision) -> Result<()> {
+        if let Some(project) = planned.plan.unread.first() {
+            let set = &planned.plan.set;
+            let what = format!(
+                "the plan does not cover what the set `{set}` owns in project `{project}`, so it cannot be applied and was not saved"
+            );
+            return Err(Error::new(Class::Refused, what)
+                .hint("plan with a credential that may build in the project, or without --out"));
+        }
+        let inputs = self.planning.inputs(planned, &self.rules)?;
+        if let Some(stream) = inputs.files.iter().find_map(|file| stream(file)) {
+            output::note(&format!(
+                "note: the plan was made from {stream}: `meshagent apply FILE` needs the same manifests again, with -f",
+            ));
+        }
+        let document = PlanDocument::salted(&planned.plan, &inputs.salts);
+        let document = PlanDocument { inputs: Some(inputs), ..document };
+        output::write_json(path, &document)
+    }
+
+    /// The plan that is shown: the whole, or only drift.
+    fn shown(&self, plan: Plan) -> Plan {
+        let told = plan.notes.len();
+        let plan = if self.drift_only { plan.drift() } else { plan };
+        plan.notes.iter().skip(told).for_each(|note| output::note(&format!("note: {note}")));
+        plan
+    }
+
+    fn detail(&self) -> Detail {
+        Detail { suggests: self.suggest_ignore, is_whole: output::is_verbose() }
+    }
 }
 
 /// Refuses a plan that was shown, if guards or rules refuse it.
@@ -273,6 +330,14 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 ///
 /// What keeps a plan from being made.
 pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
+    let named = args.planning.platform.named_environment();
+    if let Some((one, other)) = named.as_deref().and_then(|named| named.split_once("..")) {
+        return between::diff(&args, (one, other)).await;
+    }
+    if args.rendered {
+        return Err(Error::usage("--rendered is for two environments")
+            .hint("name them with -e: `meshagent diff -e stage..prod --rendered`"));
+    }
     let Decision { plan, .. } = args.planning.chosen()?.plan(true).await?;
     output::data(&unified::render(&plan));
     refuse(&plan)?;

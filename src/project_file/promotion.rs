@@ -1,0 +1,162 @@
+//! *Pure*: what one environment takes from another: the values and overrides that differ and that
+//! go from one to the next, as images and versions do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use wildmatch::WildMatch;
+
+use super::ProjectFile;
+use super::environment::at;
+use crate::error::{Error, Result};
+use crate::kinds::path::{FieldPath, Step};
+use crate::manifest::edit;
+
+/// What is promoted where the project file does not say it.
+pub const USUAL: [&str; 4] = ["*image*", "*version*", "*tag*", "*digest*"];
+
+/// One thing that two environments say differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// How people name it: `image`, or `Service/support container.image`.
+    pub name: String,
+    /// What the environment has that is taken from; `None` where it says nothing.
+    pub from: Option<Value>,
+    /// What the other one has.
+    pub to: Option<Value>,
+    /// Where it stands in an environment.
+    path: Vec<String>,
+}
+
+/// What becomes of a project file.
+#[derive(Debug)]
+pub struct Promotion {
+    /// What is taken over.
+    pub taken: Vec<Difference>,
+    /// What differs and stays.
+    pub left: Vec<Difference>,
+    /// The new text of the file.
+    pub text: String,
+}
+
+impl ProjectFile {
+    /// Takes into one environment what another one has, as far as it matches the patterns; without
+    /// patterns, those of the file, or the usual ones.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that matches nothing that differs; a file that cannot be edited.
+    pub fn promote(&self, from: &str, to: &str, patterns: &[String]) -> Result<Promotion> {
+        let (one, other) = (self.said(from)?, self.said(to)?);
+        let names: Vec<&Vec<String>> = one.keys().chain(other.keys()).collect();
+        let mut differences: Vec<Difference> = Vec::new();
+        for path in names {
+            let (of_one, of_other) = (one.get(path), other.get(path));
+            if of_one == of_other || differences.iter().any(|it| it.path == *path) {
+                continue;
+            }
+            differences.push(Difference {
+                name: named(path),
+                from: of_one.cloned(),
+                to: of_other.cloned(),
+                path: path.clone(),
+            });
+        }
+        let standing = self.form.promote.clone();
+        let wanted = match (patterns, standing) {
+            ([], Some(standing)) => standing,
+            ([], None) => USUAL.map(str::to_owned).to_vec(),
+            (given, _) => given.to_vec(),
+        };
+        let matches = |pattern: &String, it: &Difference| {
+            let wild = WildMatch::new(pattern);
+            wild.matches(&it.name) || it.path.last().is_some_and(|last| wild.matches(last))
+        };
+        if let Some(unknown) =
+            patterns.iter().find(|pattern| !differences.iter().any(|it| matches(pattern, it)))
+        {
+            let what = format!("`{unknown}` does not differ between `{from}` and `{to}`");
+            let names: Vec<&str> = differences.iter().map(|it| it.name.as_str()).collect();
+            return Err(Error::usage(what).hint(match names.is_empty() {
+                true => "nothing does".to_owned(),
+                false => format!("what differs is {}", names.join(", ")),
+            }));
+        }
+        // What only the other one has is its own.
+        let is_taken = |it: &Difference| {
+            it.from.is_some() && wanted.iter().any(|pattern| matches(pattern, it))
+        };
+        let (taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
+        let mut text = self.text().to_owned();
+        for difference in &taken {
+            let path = FieldPath(
+                at(to, &[])
+                    .0
+                    .into_iter()
+                    .chain(difference.path.iter().map(|name| Step::Field(name.clone())))
+                    .collect(),
+            );
+            text = edit::set(&text, &path, difference.from.as_ref()).map_err(|why| {
+                Error::failed(format!("{}: `{path}` cannot be written: {why}", self.path.display()))
+                    .hint("write it by hand")
+            })?;
+        }
+        Ok(Promotion { taken, left, text })
+    }
+
+    /// The same file with another text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn with_text(&self, text: String) -> Result<Self> {
+        Self::of(Path::new(&self.path), text)
+    }
+
+    /// What an environment says, and those that it extends: values and overrides, by where they
+    /// stand in an environment.
+    fn said(&self, name: &str) -> Result<BTreeMap<Vec<String>, Value>> {
+        self.environment(Some(name))?;
+        let mut said = BTreeMap::new();
+        for (_, form) in self.chain(name) {
+            for (field, map) in [("values", &form.values)] {
+                if let Some(map) = map {
+                    leaves(&mut vec![field.to_owned()], map, &mut said);
+                }
+            }
+            for (of, fields) in form.overrides.iter().flatten() {
+                for (path, value) in fields {
+                    let path = vec!["overrides".to_owned(), of.clone(), path.clone()];
+                    said.insert(path, value.clone());
+                }
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// The values of a map, one by one.
+fn leaves(
+    above: &mut Vec<String>,
+    map: &Map<String, Value>,
+    said: &mut BTreeMap<Vec<String>, Value>,
+) {
+    for (name, value) in map {
+        above.push(name.clone());
+        match value {
+            Value::Object(below) if !below.is_empty() => leaves(above, below, said),
+            _ => drop(said.insert(above.clone(), value.clone())),
+        }
+        above.pop();
+    }
+}
+
+/// How people name what stands at a path of an environment.
+fn named(path: &[String]) -> String {
+    match path {
+        [field, rest @ ..] if field == "values" => rest.join("."),
+        [_, rest @ ..] => rest.join(" "),
+        [] => String::new(),
+    }
+}
