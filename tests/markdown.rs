@@ -59,7 +59,7 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
     let effect = effect((action, replaces), &Tree::map([]), Some(&met));
     Operation {
         changes: (0..texts.len()).map(change).collect(),
-        place: Some(Place { file: text(4), line: 1, column: 1 }),
+        place: Some(Place { file: text(4), line: 1, column: 1, from: None }),
         derived_from: Some(text(5)),
         ..Operation::new(key, effect, Reason::new(Why::Differs, text(3)))
     }

@@ -240,9 +240,11 @@ fn update(file: &ProjectFile, args: &UpdateArgs) -> Result<ExitCode> {
     let mut lock = Lock::read(file.folder())?;
     pins.into_iter().for_each(|(entry, pin)| lock.put(entry, pin));
     let all: Vec<Entry> = file.versions()?.into_iter().map(|source| source.entry).collect();
-    let forgotten = lock.keep_only(&all);
+    let mut forgotten = lock.keep_only(&all);
+    // That another version takes the place of one was told.
+    forgotten.retain(|name| !sources.iter().any(|source| source.entry.name == *name));
     if !forgotten.is_empty() {
-        output::note(&format!("no longer asked for, and forgotten: versions of {}", few(forgotten)));
+        output::note(&format!("no longer asked for, and forgotten: {}", few(forgotten)));
     }
     lock.write()?;
     output::note(&format!("locked: {} in {}", counted(moved.len(), "source"), lock::NAME));

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ignore::gitignore::Gitignore;
 
-use super::own_files::OwnFiles;
 use super::overrides::Overrides;
+use super::own_files::OwnFiles;
 use super::pack::Pack;
 use super::reach::Reach;
 use super::secrets;
@@ -105,7 +105,8 @@ impl Inside {
     ///
     /// It is outside of the source.
     pub fn path_of(&self, named: &str) -> Result<String, Outside> {
-        let mut parts: Vec<&str> = self.folder().split('/').filter(|part| !part.is_empty()).collect();
+        let mut parts: Vec<&str> =
+            self.folder().split('/').filter(|part| !part.is_empty()).collect();
         if named.starts_with('/') {
             return Err(Outside);
         }
@@ -125,9 +126,9 @@ impl Inside {
     ///
     /// Why there is none, as a sentence about it.
     pub fn file(&self, named: &str) -> Result<&[u8], String> {
-        let path = self.path_of(named).map_err(|Outside| {
-            format!("{named} is outside of the source `{}`", self.of.name)
-        })?;
+        let path = self
+            .path_of(named)
+            .map_err(|Outside| format!("{named} is outside of the source `{}`", self.of.name))?;
         let found = self.of.pack.file(&path);
         found.ok_or_else(|| format!("{} does not exist", self.of.name_of(&path)))
     }
@@ -256,9 +257,8 @@ struct Rules {
 impl Rules {
     fn of(imported: &Arc<Imported>, problems: &mut Vec<Problem>) -> Self {
         let mut of_folders = BTreeMap::new();
-        let files = imported.pack.files().filter(|(path, _)| {
-            path.rsplit('/').next() == Some(IGNORE_FILE)
-        });
+        let files =
+            imported.pack.files().filter(|(path, _)| path.rsplit('/').next() == Some(IGNORE_FILE));
         for (path, bytes) in files {
             let folder = folder_of(path);
             match imported.source(path, bytes) {

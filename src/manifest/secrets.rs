@@ -234,8 +234,7 @@ struct Known {
 impl Known {
     fn text(&mut self, source: &SecretFrom, origin: &Origin) -> Result<SecretString, Failure> {
         let manifest = &origin.document.source;
-        let name =
-            (manifest.folder.clone(), serde_json::to_string(source).unwrap_or_default());
+        let name = (manifest.folder.clone(), serde_json::to_string(source).unwrap_or_default());
         if let Some(text) = self.printed.get(&name) {
             return Ok(text.clone());
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ProjectFile, SourceOf};
 use super::form::{Embedded, EnvironmentForm};
+use super::{ProjectFile, SourceOf};
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;

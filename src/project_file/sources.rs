@@ -63,10 +63,12 @@ impl ProjectFile {
                 let path = at(of, &["sources", name]);
                 let Some(source) = self.form.sources.get(name) else {
                     let problem = self.problem(&path, format!("there is no source `{name}`"));
-                    problems.push(match nearest(name, self.form.sources.keys().map(String::as_str)) {
-                        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                        None => problem.hint("name it in `sources` of the project file"),
-                    });
+                    problems.push(
+                        match nearest(name, self.form.sources.keys().map(String::as_str)) {
+                            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                            None => problem.hint("name it in `sources` of the project file"),
+                        },
+                    );
                     continue;
                 };
                 // What is wrong with the source itself was told.
@@ -214,9 +216,7 @@ impl ProjectFile {
         };
         match entry.check() {
             Ok(()) => Ok(entry),
-            Err((message, hint)) => {
-                Err(problem(&format!("the source `{name}`: {message}"), &hint))
-            }
+            Err((message, hint)) => Err(problem(&format!("the source `{name}`: {message}"), &hint)),
         }
     }
 }
@@ -265,11 +265,7 @@ impl Environment {
     /// # Errors
     ///
     /// What is not pinned, or pinned for something else; what could not be fetched.
-    pub fn imported(
-        &self,
-        fetcher: &Fetcher,
-        consent: Consent<'_>,
-    ) -> Result<Vec<Arc<Imported>>> {
+    pub fn imported(&self, fetcher: &Fetcher, consent: Consent<'_>) -> Result<Vec<Arc<Imported>>> {
         if self.sources.is_empty() {
             return Ok(Vec::new());
         }
@@ -287,6 +283,7 @@ impl Environment {
         }
         let packs = fetcher.pinned(&pins).map_err(Error::manifests)?;
         let read = self.sources.iter().zip(packs);
-        read.map(|(source, pack)| source.imported(pack, &self.file, consent).map(Arc::new)).collect()
+        read.map(|(source, pack)| source.imported(pack, &self.file, consent).map(Arc::new))
+            .collect()
     }
 }

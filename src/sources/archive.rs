@@ -103,7 +103,10 @@ fn content(entry: &mut impl Read, packing: &Packing) -> Result<Vec<u8>, String> 
 }
 
 fn too_many() -> String {
-    format!("the archive has more than {ENTRIES} entries; a source has at most {} files", LIMITS.files)
+    format!(
+        "the archive has more than {ENTRIES} entries; a source has at most {} files",
+        LIMITS.files
+    )
 }
 
 /// A stream that ends with an error after so many bytes.

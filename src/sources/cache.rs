@@ -60,7 +60,10 @@ impl Cache {
             Ok(bytes) => bytes,
             Err(error) => {
                 if error.kind() != ErrorKind::NotFound {
-                    tracing::warn!("{} cannot be read, and is fetched again: {error}", path.display());
+                    tracing::warn!(
+                        "{} cannot be read, and is fetched again: {error}",
+                        path.display()
+                    );
                 }
                 return None;
             }

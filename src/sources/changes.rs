@@ -107,10 +107,7 @@ fn holds_secrets(desired: &Desired) -> bool {
         || desired.fields.has_secrets()
 }
 
-fn objects(
-    old: &BTreeMap<Key, Desired>,
-    new: &BTreeMap<Key, Desired>,
-) -> Vec<(String, Change)> {
+fn objects(old: &BTreeMap<Key, Desired>, new: &BTreeMap<Key, Desired>) -> Vec<(String, Change)> {
     let keys: BTreeSet<&Key> = old.keys().chain(new.keys()).collect();
     let change = |key: &Key| match (old.get(key), new.get(key)) {
         (None, _) => Some(Change::Added),
@@ -171,7 +168,8 @@ mod tests {
         let new = pack(&[("a.yaml", "1"), ("b.yaml", "2"), ("c.yaml", "y"), ("d.yaml", "3")]);
         let secret = BTreeSet::from(["d.yaml".to_owned()]);
         let found = files(Some(&old), &new, &secret);
-        let told: Vec<_> = found.iter().map(|it| (&*it.path, it.change, it.texts.is_some())).collect();
+        let told: Vec<_> =
+            found.iter().map(|it| (&*it.path, it.change, it.texts.is_some())).collect();
         let expected = [
             ("b.yaml", Change::Changed, true),
             ("c.yaml", Change::Changed, false),

@@ -161,16 +161,15 @@ impl Entry {
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Git { git: it, .. } | Self::Archive { archive: it, .. } | Self::Oci { oci: it } => {
-                out.write_str(it)
-            }
+            Self::Git { git: it, .. }
+            | Self::Archive { archive: it, .. }
+            | Self::Oci { oci: it } => out.write_str(it),
         }
     }
 }
 
 /// What is said of entries that cannot be used.
-const EXAMPLES: &str =
-    "write `git: https://…`, `git: git@host:path`, `archive: https://….tar.gz` or `oci: HOST/NAME:TAG`";
+const EXAMPLES: &str = "write `git: https://…`, `git: git@host:path`, `archive: https://….tar.gz` or `oci: HOST/NAME:TAG`";
 
 /// A version, short enough to stand in front of each place.
 fn short(version: &str) -> String {
@@ -342,7 +341,9 @@ mod tests {
         for reference in ["main", "v1.4", "release/1.x", "0123456789abcdef", "a@b"] {
             assert_eq!(git("../a", reference).check(), Ok(()), "{reference}");
         }
-        for reference in ["-x", "+a", "a:b", "a..b", "a b", "a^", "@{1}", "refs/heads/*", "@", "a~1"] {
+        for reference in
+            ["-x", "+a", "a:b", "a..b", "a b", "a^", "@{1}", "refs/heads/*", "@", "a~1"]
+        {
             assert!(git("../a", reference).check().is_err(), "{reference}");
         }
     }
@@ -369,7 +370,8 @@ mod tests {
             let entry = entry(Origin::Oci { oci: oci.clone() }, "");
             assert_eq!((entry.check(), entry.shown().as_str()), (Ok(()), shown), "{oci}");
         }
-        for oci in ["acme/a:1", "ghcr.io/acme/a", "ghcr.io/Acme/a:1", "ghcr.io/../a:1", "x.y/a:-/"] {
+        for oci in ["acme/a:1", "ghcr.io/acme/a", "ghcr.io/Acme/a:1", "ghcr.io/../a:1", "x.y/a:-/"]
+        {
             assert!(entry(Origin::Oci { oci: oci.to_owned() }, "").check().is_err(), "{oci}");
         }
     }

@@ -210,7 +210,9 @@ fn check_commit(text: &str) -> Result<()> {
         [40, 64].contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match is_commit {
         true => Ok(()),
-        false => Err(Error::failed(format!("{:?} is locked, which is no commit", visible::line(text)))),
+        false => {
+            Err(Error::failed(format!("{:?} is locked, which is no commit", visible::line(text))))
+        }
     }
 }
 

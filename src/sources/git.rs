@@ -115,9 +115,7 @@ impl Repository<'_> {
             let Some(reference) = reference.filter(|reference| *reference != commit) else {
                 return Err(self.explained(error));
             };
-            objects
-                .fetch(&self.url, reference, false)
-                .map_err(|_| self.explained(error))?;
+            objects.fetch(&self.url, reference, false).map_err(|_| self.explained(error))?;
             objects.commit(commit).map_err(|error| {
                 let told = format!("{} no longer has the commit {commit}", self.shown());
                 Error::failed(told).because(error)
@@ -189,11 +187,8 @@ impl Objects {
         let list = self.run(&["ls-tree", "-r", "-z", "-l", "--end-of-options", &tree], None, LIST);
         let list = list.map_err(|error| match folder {
             "" => error,
-            folder => Error::failed(format!(
-                "there is no folder {} in it",
-                visible::line(folder)
-            ))
-            .because(error),
+            folder => Error::failed(format!("there is no folder {} in it", visible::line(folder)))
+                .because(error),
         })?;
         let refused = |why: String| Error::failed(format!("it cannot be a source: {why}"));
         let packing = Packing::of("");
@@ -241,7 +236,8 @@ impl Objects {
             .env("GIT_DIR", self.root())
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_NO_LAZY_FETCH", "1");
-        let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|it| std::env::var_os(it).is_some());
+        let has_own_ssh =
+            ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|it| std::env::var_os(it).is_some());
         if !has_own_ssh {
             command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
         }
@@ -284,8 +280,9 @@ fn listed(list: &[u8], packing: &Packing) -> Result<Vec<(String, String)>, Strin
         let odd = || "git listed it in an unknown form".to_owned();
         let tab = entry.iter().position(|byte| *byte == b'\t').ok_or_else(odd)?;
         let about = std::str::from_utf8(&entry[..tab]).map_err(|_| odd())?;
-        let [mode, _, object, size] =
-            about.split_ascii_whitespace().collect::<Vec<_>>()[..] else { return Err(odd()) };
+        let [mode, _, object, size] = about.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
+            return Err(odd());
+        };
         let sort = match mode {
             "120000" => Sort::Link,
             // What another repository has there is none of this one's.

@@ -23,7 +23,8 @@ pub const NAME: &str = "meshagent.lock";
 const LARGEST: usize = 1024 * 1024;
 
 /// What stands at the beginning of the file.
-const ABOUT: &str = "# What the sources of meshagent.yaml are, written by `meshagent source update`. Commit it.\n";
+const ABOUT: &str =
+    "# What the sources of meshagent.yaml are, written by `meshagent source update`. Commit it.\n";
 
 /// What one source is, for one version that the project file asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +182,8 @@ impl Lock {
     #[must_use]
     pub fn before(&self, entry: &Entry) -> Option<&Pin> {
         let pins = self.pins.get(&entry.name)?;
-        let is_same = |pin: &&Pin| Pin::of(entry, pin.at.clone(), pin.content).order() == pin.order();
+        let is_same =
+            |pin: &&Pin| Pin::of(entry, pin.at.clone(), pin.content).order() == pin.order();
         pins.iter().find(is_same).or(match pins.as_slice() {
             [only] => Some(only),
             _ => None,

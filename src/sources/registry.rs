@@ -25,8 +25,7 @@ use crate::manifest::pack::Digest;
 use crate::visible;
 
 /// The manifests that are understood.
-const MANIFESTS: &str =
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
 /// The largest manifest, in bytes; registries have the same limit.
 const MANIFEST: usize = 4 * 1024 * 1024;
@@ -105,7 +104,9 @@ impl Artifact {
         let blob = self.get(&format!("blobs/{layer}"), LARGEST).await?;
         match Digest::of(&blob) == layer {
             true => Ok((digest, blob)),
-            false => Err(Error::failed(format!("its archive is not {layer}, as its manifest says"))),
+            false => {
+                Err(Error::failed(format!("its archive is not {layer}, as its manifest says")))
+            }
         }
     }
 
@@ -172,8 +173,8 @@ impl Artifact {
             let told = format!("the registry refused a token: {}", answer.status());
             return Err(Error::failed(told).hint(self.sign_in()));
         }
-        let told: Value = serde_json::from_slice(&read(answer, http::STANDARD).await?)
-            .map_err(|_| odd())?;
+        let told: Value =
+            serde_json::from_slice(&read(answer, http::STANDARD).await?).map_err(|_| odd())?;
         let token = ["token", "access_token"].iter().find_map(|name| told.get(name)?.as_str());
         let token = SecretString::from(token.ok_or_else(odd)?.to_owned());
         conceal::secret(&token);

@@ -101,7 +101,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
         path: FieldPath::of(&["room_metadata", text]),
         old,
         new,
-        place: Some(Place { file: text.to_owned(), line: 1, column: 1 }),
+        place: Some(Place { file: text.to_owned(), line: 1, column: 1, from: None }),
         cause: None,
     };
     let long = |last: &str| Tree::text(format!("{}{last}", text.repeat(20)));
@@ -126,7 +126,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
             change(Some(long("1")), Some(long("2"))),
             change(Some(lines("1")), Some(lines("2"))),
         ],
-        place: Some(Place { file: text.to_owned(), line: 1, column: 1 }),
+        place: Some(Place { file: text.to_owned(), line: 1, column: 1, from: None }),
         derived_from: Some(text.to_owned()),
         ..Operation::new(key, effect, Reason::new(Why::Differs, text))
     }

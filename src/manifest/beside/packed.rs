@@ -10,8 +10,7 @@ use crate::kinds::Beside;
 
 /// The path in the source of what a document names, which must be below the folder of its file.
 pub(super) fn within(inside: &Inside, named: &str) -> Result<String, Wrong> {
-    let refused =
-        || outside(format!("{named:?} is not a path below the folder of the manifest"));
+    let refused = || outside(format!("{named:?} is not a path below the folder of the manifest"));
     let written = Path::new(named);
     let has_name = named.split('/').any(|part| !["", "."].contains(&part));
     match inside.path_of(named) {

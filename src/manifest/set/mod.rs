@@ -18,8 +18,8 @@ use super::beside;
 use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, stream};
 use super::document::Document;
-use super::located;
 use super::imported::{self, Imported};
+use super::located;
 use super::overrides::Overrides;
 use super::reach::Reach;
 use super::secrets;
@@ -309,9 +309,7 @@ pub fn from_sources(
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
-        looked_at: input
-            .looked_at()
-            .without(taken_along.files.iter().map(PathBuf::as_path)),
+        looked_at: input.looked_at().without(taken_along.files.iter().map(PathBuf::as_path)),
         empty_input: sources.iter().find_map(|source| {
             let is_its = |document: &Document| Arc::ptr_eq(&document.source, source);
             let is_empty = !documents.iter().any(|(document, _)| is_its(document));
