@@ -19,6 +19,7 @@ mod documented;
 mod drawn;
 mod drift;
 mod edit;
+mod environments;
 mod exit_codes;
 mod export;
 mod forms;

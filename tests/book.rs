@@ -45,7 +45,7 @@ read! {
     sets_do_what_their_page_says: "docs/sets.md";
     drift_does_what_its_page_says: "docs/drift.md";
     policies_do_what_their_page_says: "docs/policy.md";
-    environments_do_what_their_page_says: "docs/ci.md";
+    environments_do_what_their_page_says: "docs/environments.md";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";
     the_embedded_platform_does_what_its_page_says: "docs/embedded.md" needs "curl";

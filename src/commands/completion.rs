@@ -23,6 +23,7 @@ use crate::error::{Context, Result};
 use crate::kinds::KindName;
 use crate::manifest::set;
 use crate::output;
+use crate::project_file::ProjectFile;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
 
@@ -105,6 +106,7 @@ enum Names {
     Objects,
     Levels,
     Commands,
+    Environments,
     Files,
 }
 
@@ -138,6 +140,7 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         | ("set", "move", "from" | "to")
         | ("set", "rename", "from") => Names::Sets,
         (_, "schema", "kind") => Names::Schemas,
+        (_, _, "environment") | (_, "promote", "from" | "to") => Names::Environments,
         (_, _, "log") => Names::Levels,
         (_, "help", "words") => Names::Commands,
         (_, "explain", "what") => Names::Fields,
@@ -161,6 +164,7 @@ fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
         Names::Commands => commands(),
         Names::Fields => explain::names_below(&typed),
         Names::Objects => in_time(declared).unwrap_or_default(),
+        Names::Environments => in_time(environments).unwrap_or_default(),
         _ => in_time(move || on_platform(names)).unwrap_or_default(),
     };
     found
@@ -232,10 +236,12 @@ fn platform() -> Option<PlatformArgs> {
         let given = |name: &str| line.try_get_one::<String>(name).ok().flatten().cloned();
         platform.project_id = given("project_id");
         platform.api_url = given("api_url");
+        platform.environment = given("environment");
         if line.try_get_one::<PathBuf>("embedded").ok().flatten().is_some() {
             return None;
         }
     }
+    let platform = platform.settled().ok().filter(|platform| platform.embedded.is_none())?;
     Some(PlatformArgs { retries: 0, timeout: PATIENCE, ..platform })
 }
 
@@ -253,6 +259,13 @@ fn declared() -> Option<Vec<Named>> {
     let input = files.input(None, Some("(active project)".to_owned())).ok()?;
     let set = set::read(&input).ok()?;
     Some(set.objects.into_keys().map(|key| (key.to_string(), None)).collect())
+}
+
+/// The environments of the project file, each with its project.
+fn environments() -> Option<Vec<Named>> {
+    let file = ProjectFile::read(&ProjectFile::find()?).ok()?;
+    let about = |name: &str| file.environment(Some(name)).ok()?.project;
+    Some(file.names().map(|name| (name.to_owned(), about(name))).collect())
 }
 
 /// The names of this sort on the platform.

@@ -9,7 +9,7 @@ use super::show::{AllArgs, Listed};
 use crate::error::{Class, Result};
 use crate::kinds::KindName;
 use crate::output;
-use crate::settings::PlatformArgs;
+use crate::settings::{PlatformArgs, without_letter};
 
 /// Commands of `webhook`.
 #[derive(Debug, clap::Subcommand)]
@@ -25,6 +25,7 @@ pub enum WebhookCommand {
 
 /// Arguments of `webhook create`.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("environment", without_letter))]
 pub struct CreateArgs {
     /// The webhook's name
     #[arg(long, value_name = "NAME")]

@@ -29,7 +29,7 @@ pub struct Form {
     #[serde(default)]
     pub policies: Option<Vec<PathBuf>>,
     /// What `promote` takes from one environment to another: names of values and paths of fields,
-    /// with `*` and `?`. Without it, `*image*`, `*version*`, `*tag*` and `*digest*`.
+    /// with `*` and `?`. Without it, images, versions, tags and digests, by their names.
     #[serde(default)]
     pub promote: Option<Vec<String>>,
     /// Manifests from elsewhere, by the names that they have here. `meshagent.lock` says what each

@@ -13,8 +13,25 @@ use crate::error::{Error, Result};
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::edit;
 
-/// What is promoted where the project file does not say it.
-pub const USUAL: [&str; 4] = ["*image*", "*version*", "*tag*", "*digest*"];
+/// The words of a name that is promoted where the project file does not say it.
+const USUAL: [&str; 5] = ["image", "version", "tag", "digest", "ref"];
+
+/// Whether a word of a name says that it goes from one environment to the next.
+fn is_usual(name: &str) -> bool {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut was_small = false;
+    for c in name.chars() {
+        // `imageTag` are two words, and `stage` is one.
+        if !c.is_ascii_alphanumeric() || (was_small && c.is_ascii_uppercase()) {
+            words.push(std::mem::take(&mut word));
+        }
+        was_small = c.is_ascii_lowercase() || c.is_ascii_digit();
+        word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
+    }
+    words.push(word);
+    words.iter().any(|word| USUAL.contains(&word.as_str()))
+}
 
 /// One thing that two environments say differently.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,9 +82,8 @@ impl ProjectFile {
         }
         let standing = self.form.promote.clone();
         let wanted = match (patterns, standing) {
-            ([], Some(standing)) => standing,
-            ([], None) => USUAL.map(str::to_owned).to_vec(),
-            (given, _) => given.to_vec(),
+            ([], standing) => standing,
+            (given, _) => Some(given.to_vec()),
         };
         let matches = |pattern: &String, it: &Difference| {
             let wild = WildMatch::new(pattern);
@@ -84,9 +100,11 @@ impl ProjectFile {
             }));
         }
         // What only the other one has is its own.
-        let is_taken = |it: &Difference| {
-            it.from.is_some() && wanted.iter().any(|pattern| matches(pattern, it))
+        let is_wanted = |it: &Difference| match &wanted {
+            Some(patterns) => patterns.iter().any(|pattern| matches(pattern, it)),
+            None => it.path.last().is_some_and(|last| is_usual(last)),
         };
+        let is_taken = |it: &Difference| it.from.is_some() && is_wanted(it);
         let (taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
         let mut text = self.text().to_owned();
         for difference in &taken {
@@ -158,5 +176,22 @@ fn named(path: &[String]) -> String {
         [field, rest @ ..] if field == "values" => rest.join("."),
         [_, rest @ ..] => rest.join(" "),
         [] => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_and_versions_are_promoted_and_stages_are_not() {
+        for name in
+            ["image", "image_tag", "imageTag", "apiVersion", "container.image", "sha.digest"]
+        {
+            assert!(is_usual(name), "{name}");
+        }
+        for name in ["stage", "imagery", "host", "staging_host", "conversion", ""] {
+            assert!(!is_usual(name), "{name}");
+        }
     }
 }

@@ -91,21 +91,21 @@ fn a_saved_plan_is_made_and_applied_with_its_sources() {
 
 #[test]
 fn drift_is_not_written_into_a_source() {
-    let text = room("a") + "room_metadata: {displayName: A}\n";
+    let text = room("a").replace("name: a", "name: a, annotations: {team: a}");
     let project = Project::new(&[("manifests/a.yaml", &text)], SOURCE);
     project.run(0, &["source", "update"]);
     project.sandbox.embedded(0, &["apply", "--yes"]);
-    let update = ["rooms", "update", "--name", "a", "--metadata", r#"{"displayName": "B"}"#];
-    project.sandbox.embedded(0, &update);
+    let update = ["rooms", "update", "--name", "a", "--new-name", "a", "--annotations"];
+    project.sandbox.embedded(0, &[&update[..], &[r#"{"team": "b"}"#]].concat());
     let run = project.sandbox.embedded(1, &["accept"]);
     tells(&run, "it comes from the source `support`, which is read-only");
     tells(
         &run,
-        "`sources.support.overrides` of the project file: `Room/a: {room_metadata.displayName: …}`",
+        "`sources.support.overrides` of the project file: `Room/a: {metadata.annotations.team: …}`",
     );
     // As it says.
     project.names(
-        "{support: {git: agents, ref: v1, path: manifests, overrides: {Room/a: {room_metadata.displayName: B}}}}",
+        "{support: {git: agents, ref: v1, path: manifests, overrides: {Room/a: {metadata.annotations.team: b}}}}",
     );
     let run = project.sandbox.embedded(0, &["plan"]);
     assert!(run.stdout.starts_with("Nothing to change"), "{}", run.stdout);
