@@ -212,6 +212,7 @@ impl PlatformArgs {
         failure::credential_from(by.described());
         let is_chosen = chosen.is_some();
         project::named_by(match (&self.project_id, variable("MESHAGENT_PROJECT_ID")) {
+            (Some(_), _) if self.settled.is_some() => Origin::Environment,
             (Some(_), _) => Origin::Option,
             (None, Some(_)) => Origin::Variable,
             (None, None) if is_chosen => Origin::Activated,
@@ -343,6 +344,7 @@ impl PlatformArgs {
         }
         let activated = Activated::read_embedded(data)?.active_project;
         project::named_by(match (&self.project_id, &activated) {
+            (Some(_), _) if self.settled.is_some() => Origin::Environment,
             (Some(_), _) => Origin::Option,
             (None, Some(_)) => Origin::Activated,
             (None, None) => Origin::Embedded,

@@ -137,7 +137,7 @@ fn commands_levels_and_schemas_are_offered_where_they_are_words() {
     offers(&["help", "set", "mo"], &["move"]);
     offers(&["--log", "w"], &["warn"]);
     offers(&["--log="], &["--log=error", "--log=warn", "--log=info", "--log=debug", "--log=trace"]);
-    offers(&["schema", "pl"], &["plan"]);
+    offers(&["schema", "pl"], &["plan", "plans"]);
     offers(&["explain", "ser"], &["Service", "ServiceTemplate"]);
     offers(&["ma"], &["mailbox", "mailbot", "man"]);
 }

@@ -441,20 +441,20 @@ fn what_goes_from_one_environment_to_the_next_is_written_with_its_comments() {
 #[test]
 fn drift_in_a_field_that_an_environment_says_is_accepted_there() {
     let sandbox = shop();
-    ran(&sandbox, 0, "apply -e prod --yes");
     sandbox.write(
-        "other.yaml",
-        "version: v1\nkind: Room\nmetadata: {name: lobby}\nroom_metadata: {stage: prod, tag: x}\n",
+        "manifests/mail.yaml",
+        "version: v1\nkind: Mailbox\nmetadata: {name: a@mail.test}\nroom: lobby\nqueue: a\npublic: true\n",
     );
-    let room = ran(&sandbox, 0, "rooms list -e prod").json()[0]["id"].as_str().unwrap().to_owned();
-    assert!(!room.is_empty());
-    let with_field = PROJECT.replace("    without: [Room/sandbox]\n", "").replace(
-        "      Service/support:\n        container.image: registry.test/support:4 # tested\n",
-        "      Room/sandbox:\n        room_metadata.x: 1\n      Service/support:\n        container.image: registry.test/support:4 # tested\n",
-    );
-    sandbox.write("meshagent.yaml", &with_field);
+    let said = "      Mailbox/a@mail.test: {queue: b}\n      Service/support:\n        container.image: registry.test/support:4 # tested\n";
+    let before =
+        "      Service/support:\n        container.image: registry.test/support:4 # tested\n";
+    sandbox.write("meshagent.yaml", &PROJECT.replace(before, said));
     ran(&sandbox, 0, "apply -e prod --yes");
-    ran(&sandbox, 0, "rooms update --name sandbox -e prod --metadata {\"x\":2}");
-    let left = ran(&sandbox, 1, "accept -e prod").stderr;
-    assert!(left.contains("environment prod says it, at meshagent.yaml:22:9"), "{left}");
+    ran(&sandbox, 0, "mailbox update a@mail.test --queue c --no-public -e prod");
+    let left = sandbox.run(&["accept", "-e", "prod"]);
+    assert_eq!(left.code, 1, "{}", left.stderr);
+    let told = "queue: environment prod says it, at meshagent.yaml:21:29; change it there";
+    assert!(left.stderr.contains(told), "{}", left.stderr);
+    let manifest = std::fs::read_to_string(sandbox.path("manifests/mail.yaml")).unwrap();
+    assert!(manifest.contains("queue: a\npublic: false\n"), "{manifest}");
 }

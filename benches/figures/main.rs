@@ -11,6 +11,7 @@
 mod apply;
 mod child;
 mod corpus;
+mod environments;
 mod load;
 mod machine;
 mod manifests;
@@ -26,11 +27,12 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 6] = [
+const ALL: [Benchmark; 7] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
     ("apply-1k", apply::figures),
+    ("environments", environments::figures),
     ("load", load::figures),
     ("rooms", rooms::figures),
 ];

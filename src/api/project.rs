@@ -15,6 +15,8 @@ use crate::listed::few;
 pub enum Origin {
     /// The option.
     Option,
+    /// The environment of the project file.
+    Environment,
     /// The variable of the environment.
     Variable,
     /// The project that was activated.
@@ -29,6 +31,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Option => "--project-id",
+            Self::Environment => "the environment in meshagent.yaml",
             Self::Variable => "MESHAGENT_PROJECT_ID",
             Self::Activated => "the activated project (`meshagent project activate`)",
             Self::Key => "the credential",

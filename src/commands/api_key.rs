@@ -256,6 +256,7 @@ async fn activate(args: &ActivateArgs) -> Result<ExitCode> {
     };
     conceal::credential(&key);
     let platform = PlatformArgs { api_url: args.api_url.clone(), ..PlatformArgs::default() };
+    let platform = platform.settled()?;
     let project = args.project.id_on(platform.clone()).await?;
     let mut file = Activated::read()?;
     file.activate_key(&project, &key, &platform.url());

@@ -235,9 +235,10 @@ async fn wait_for_code(listeners: Vec<TcpListener>, state: &SecretString) -> Res
 }
 
 async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
-    let by = match args.platform.embedded {
+    let platform = args.platform.settled()?;
+    let by = match platform.embedded {
         Some(_) => None,
-        None => match args.platform.credential().await? {
+        None => match platform.credential().await? {
             Some(credential) => Some(credential.by),
             None => {
                 output::note("nobody is signed in: `meshagent auth login`");
@@ -245,7 +246,7 @@ async fn whoami(args: WhoamiArgs) -> Result<ExitCode> {
             }
         },
     };
-    args.platform
+    platform
         .with(async |connection| {
             let reader = connection.client.reader();
             let request = reader.dialect().own_profile();

@@ -27,6 +27,7 @@ impl Entering {
     pub fn invited(room: &str, platform: &PlatformArgs) -> Option<Self> {
         let is_called = platform.embedded.is_none()
             && platform.project_id.is_none()
+            && platform.named_environment().is_none()
             && variable("MESHAGENT_API_KEY").is_none()
             && variable("MESHAGENT_ROOM")? == room;
         let token = variable("MESHAGENT_TOKEN").filter(|_| is_called)?;
