@@ -46,6 +46,7 @@ read! {
     drift_does_what_its_page_says: "docs/drift.md";
     policies_do_what_their_page_says: "docs/policy.md";
     environments_do_what_their_page_says: "docs/environments.md";
+    sources_do_what_their_page_says: "docs/sources.md" needs "git";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";
     the_embedded_platform_does_what_its_page_says: "docs/embedded.md" needs "curl";

@@ -18,6 +18,7 @@ mod manifests;
 mod plan;
 mod platform;
 mod rooms;
+mod sources;
 mod start_up;
 mod table;
 mod wire;
@@ -27,12 +28,13 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 7] = [
+const ALL: [Benchmark; 8] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
     ("apply-1k", apply::figures),
     ("environments", environments::figures),
+    ("sources", sources::figures),
     ("load", load::figures),
     ("rooms", rooms::figures),
 ];

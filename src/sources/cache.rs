@@ -28,7 +28,13 @@ impl Cache {
         let folder = own_folder::of_cache().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "the home folder is not known; set XDG_CACHE_HOME")
         })?;
-        Ok(Self { folder: folder.join("sources") })
+        Ok(Self::at(folder.join("sources")))
+    }
+
+    /// One in another folder.
+    #[must_use]
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// The folder, closed to others.
@@ -104,7 +110,7 @@ mod tests {
     #[test]
     fn what_was_tampered_with_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache { folder: folder.path().join("sources") };
+        let cache = Cache::at(folder.path().join("sources"));
         let (one, other) = (pack("1"), pack("2"));
         assert!(cache.get(one.digest()).is_none());
         cache.put(&one).unwrap();
