@@ -280,7 +280,7 @@ impl Rules {
         let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
         // As in a folder of one's own, what is below a folder that is left out is never looked at.
         let is_left = |part: &str, is_folder: bool| {
-            let mut above = Some(part).map(folder_of);
+            let mut above = Some(folder_of(part));
             while let Some(folder) = above {
                 let decided =
                     self.of_folders.get(folder).map(|rules| rules.matched(part, is_folder));

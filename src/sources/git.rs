@@ -338,7 +338,13 @@ mod tests {
 
     #[test]
     fn a_tree_is_listed_without_what_is_no_file() {
-        let list = "100644 blob aa      12\ta.yaml\0120000 blob bb 3\tCLAUDE.md\0160000 commit cc       -\tsub\0100755 blob dd 1\tx/b.yaml\0";
+        let list = [
+            "100644 blob aa      12\ta.yaml",
+            "120000 blob bb 3\tCLAUDE.md",
+            "160000 commit cc       -\tsub",
+            "100755 blob dd 1\tx/b.yaml",
+        ]
+        .join("\0");
         let files = listed(list.as_bytes(), &Packing::of("")).unwrap();
         let expected = [("aa", "a.yaml"), ("dd", "x/b.yaml")];
         assert_eq!(files, expected.map(|(one, other)| (one.to_owned(), other.to_owned())));
