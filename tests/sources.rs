@@ -10,6 +10,8 @@ mod cached;
 mod in_git;
 #[path = "sources/in_registry.rs"]
 mod in_registry;
+#[path = "sources/in_web.rs"]
+mod in_web;
 #[path = "sources/owned.rs"]
 mod owned;
 

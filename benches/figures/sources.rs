@@ -41,7 +41,6 @@ pub fn figures() -> Table {
         let imported = Imported {
             name: "support".to_owned(),
             shown: "support@v1".to_owned(),
-            place: None,
             pack,
             values: FileValues::default(),
             over: None,

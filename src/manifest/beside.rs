@@ -45,6 +45,8 @@ pub struct Read {
     pub files: BTreeSet<PathBuf>,
     /// The folders, where they really are.
     pub folders: BTreeSet<PathBuf>,
+    /// The files of sources: the name of each source, and the path in it.
+    pub packed: BTreeSet<(String, String)>,
     /// How many bytes they have, each time that they are named.
     bytes: usize,
     /// The same when the document began that is read now.

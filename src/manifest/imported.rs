@@ -19,7 +19,7 @@ use super::set::Origin;
 use super::source::{self, Reading, Source};
 use super::values::{self, FileValues};
 use super::walk::{self, IGNORE_FILE, Skipped, Why};
-use crate::error::{Place, Problem};
+use crate::error::Problem;
 use crate::kinds::document::{AgeText, SecretSource};
 use crate::kinds::tree::{Sealed, Tree};
 
@@ -33,8 +33,6 @@ pub struct Imported {
     pub name: String,
     /// What stands in front of the places of its documents, such as `support@v1.4`.
     pub shown: String,
-    /// Where the project file names it.
-    pub place: Option<Place>,
     /// Its files.
     pub pack: Pack,
     /// The values of its templates, and the variables that they may read. No others reach them.

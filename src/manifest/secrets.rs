@@ -213,6 +213,25 @@ pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
     files
 }
 
+/// The files of sources that secrets are read from: the name of each source, and the path in it.
+pub(super) fn packed_files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<(String, String)> {
+    let mut files = BTreeSet::new();
+    for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
+        let Some(inside) = &desired.origin.document.source.inside else { continue };
+        desired.fields.as_ref().clone().rewrite_leaves(&mut |_, leaf| {
+            if let Tree::Secret(Sealed::Source(source)) = leaf
+                && let SecretSource::File(path)
+                | SecretSource::Age(AgeText::Beside { file: path }) = &source.from
+            {
+                let path = inside.path_of(path).ok();
+                files.extend(path.map(|path| (inside.of.name.clone(), path)));
+            }
+            None
+        });
+    }
+    files
+}
+
 /// Where a secret is written: a `gar` secret spells its password `json_key`.
 pub(super) fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
     let (_, found) = locate(path, &origin.document.root());

@@ -249,7 +249,6 @@ impl SourceOf {
         Ok(Imported {
             name: self.entry.name.clone(),
             shown: self.entry.shown(),
-            place: self.entry.place.clone(),
             pack,
             values,
             over: self.over.clone(),

@@ -231,7 +231,7 @@ fn is_local(written: &str) -> bool {
         return scheme == "file";
     }
     // As Git has it: what stands before a colon is a host, unless there is a slash in it.
-    !written.split_once(':').is_some_and(|(host, _)| !host.contains('/'))
+    written.split_once(':').is_none_or(|(host, _)| host.contains('/'))
 }
 
 fn without_scheme(written: &str) -> &str {

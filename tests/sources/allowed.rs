@@ -122,6 +122,7 @@ fn documents_of_a_source_name_files_of_the_source_alone() {
         ("x/keys.yaml", secret("{file: /etc/passwd}"), "/etc/passwd is outside of the source"),
         ("x/keys.yaml", secret("{file: ../../token}"), "../../token is outside of the source"),
         ("x/keys.yaml", secret("{file: none}"), "support@v1: x/none does not exist"),
+        ("keys/agent.yaml", agent("token"), "keys/token of the source `support` holds a secret"),
         ("x/agent.yaml", agent("/etc/passwd"), "\"/etc/passwd\" is not a path below the folder"),
         (
             "x/agent.yaml",
@@ -129,7 +130,10 @@ fn documents_of_a_source_name_files_of_the_source_alone() {
             "\"../keys/token\" is not a path below the folder",
         ),
     ] {
-        let project = locked(&[("r.yaml", &room), (file, &text)], "");
+        let keys = secret("{file: token}");
+        let token = ("keys/token", "hunter2\n");
+        let files = [("r.yaml", &*room), ("keys/keys.yaml", &keys), token, (file, &text)];
+        let project = locked(&files, "");
         tells(&project.run(2, &["validate"]), refused);
     }
 }

@@ -82,7 +82,8 @@ async fn start(layer: Vec<u8>) -> Shared {
     stored
 }
 
-fn archive(name: &str) -> Vec<u8> {
+/// An archive with one room, in the folder `m`.
+pub fn archive(name: &str) -> Vec<u8> {
     let mut tar =
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     let mut header = tar::Header::new_gnu();
@@ -98,7 +99,7 @@ fn project(stored: &Shared) -> Project {
     Project::new(&[], &format!("{{house: {{oci: '127.0.0.1:{port}/acme/m:1.2', path: m}}}}"))
 }
 
-async fn run(project: &Project, words: &[&str], config: Option<&str>) -> Run {
+pub async fn run(project: &Project, words: &[&str], config: Option<&str>) -> Run {
     let mut command = project.sandbox.command(words);
     command.envs(config.map(|config| ("DOCKER_AUTH_CONFIG", config)));
     let output = tokio::task::spawn_blocking(move || command.output());

@@ -34,6 +34,7 @@ pub(super) fn read(
                 let told = format!("{named} is larger than {} bytes", LONGEST - 1);
                 return Err(Wrong(told, Some(LONG_RULE.to_owned())));
             }
+            read.packed.insert((inside.of.name.clone(), path));
             super::without_end(&text(bytes, named, read)?, named)
         }
         Beside::Folder => folder(inside, &path, named, read),
@@ -57,6 +58,7 @@ fn folder(inside: &Inside, path: &str, named: &str, read: &mut Read) -> Result<V
             return Err(format!("{named} has more than {MOST} files").into());
         }
         let shown = format!("{}/{below}", named.trim_end_matches('/'));
+        read.packed.insert((inside.of.name.clone(), format!("{path}/{below}")));
         found.push(json!({"path": below, "text": text(bytes, &shown, read)?}));
     }
     match found.is_empty() {

@@ -22,6 +22,8 @@ pub(super) struct TakenAlong {
     given: BTreeSet<PathBuf>,
     /// The files with documents of secrets, where they really are.
     secret: BTreeSet<PathBuf>,
+    /// The same of sources: the name of each, and the path in it.
+    packed_secret: BTreeSet<(String, String)>,
     /// The manifests in the folders, by their names.
     pub files: Vec<PathBuf>,
 }
@@ -62,6 +64,7 @@ impl TakenAlong {
             packed,
             given: given.collect(),
             secret: BTreeSet::new(),
+            packed_secret: BTreeSet::new(),
             files: Vec::new(),
         };
         // Most sets take nothing along, and their files are not looked at again.
@@ -69,8 +72,14 @@ impl TakenAlong {
             declared.is_none() && document.kind.declares() != document.kind.name()
         }) {
             let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
-            let secret = secret.filter(|(it, _)| it.source.inside.is_none());
-            taken.secret = secret.filter_map(|(it, _)| real(&it.source.name)).collect();
+            for (document, _) in secret {
+                match &document.source.inside {
+                    Some(inside) => {
+                        taken.packed_secret.insert((inside.of.name.clone(), inside.path.clone()))
+                    }
+                    None => real(&document.source.name).is_some_and(|it| taken.secret.insert(it)),
+                };
+            }
         }
         if !taken.folders.is_empty() || !taken.packed.is_empty() {
             let inside = sources.iter().filter(|source| taken.has(source));
@@ -118,18 +127,25 @@ impl TakenAlong {
 
     /// The files that documents of a set take along, and that hold secrets.
     pub(super) fn shown_secrets(&self, set: &Set) -> Vec<Problem> {
-        if set.beside.files.is_empty() {
+        if set.beside.files.is_empty() && set.beside.packed.is_empty() {
             return Vec::new();
         }
         let read = secrets::files(&set.objects);
         let is_secret = |file: &&PathBuf| read.contains(*file) || self.secret.contains(*file);
-        let problem = |file: &PathBuf| {
-            let file = file.display();
+        let packed = secrets::packed_files(&set.objects);
+        let packed = set
+            .beside
+            .packed
+            .iter()
+            .filter(|file| packed.contains(*file) || self.packed_secret.contains(*file));
+        let packed = packed.map(|(source, path)| format!("{path} of the source `{source}`"));
+        let problem = |file: String| {
             Problem::new(format!(
                 "{file} holds a secret, and an agent takes it along for everybody to read"
             ))
             .hint("name another file in its `rules` or `skills`")
         };
-        set.beside.files.iter().filter(is_secret).map(problem).collect()
+        let files = set.beside.files.iter().filter(is_secret);
+        files.map(|file| file.display().to_string()).chain(packed).map(problem).collect()
     }
 }
