@@ -13,6 +13,7 @@ mod bounds;
 mod claims;
 mod cli;
 mod commands;
+mod compared;
 mod completion;
 mod destroying;
 mod documented;

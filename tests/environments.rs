@@ -287,6 +287,35 @@ fn what_is_wrong_with_a_project_file_is_told_at_its_place() {
 }
 
 #[test]
+fn a_project_file_names_nothing_outside_of_its_repository() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("v.yaml"), "stage: SECRET\nimage_tag: a\n").unwrap();
+    let there = outside.path().display().to_string();
+    for (field, told) in [
+        (format!("values_files: [{there}/v.yaml]"), "meshagent.yaml:16:5:"),
+        (format!("manifests: {there}"), "meshagent.yaml:16:5:"),
+        (format!("policies: [{there}]"), "meshagent.yaml:16:5:"),
+        ("values_files: [../../v.yaml]".to_owned(), "meshagent.yaml:16:5:"),
+        (format!("embedded: {there}"), "meshagent.yaml:16:5:"),
+        ("embedded: ../x".to_owned(), "meshagent.yaml:16:5:"),
+        ("values_files: [link.yaml]".to_owned(), "meshagent.yaml:16:5:"),
+    ] {
+        let sandbox =
+            bare(&PROJECT.replace("project: shop\n", &format!("project: shop\n    {field}\n")));
+        std::os::unix::fs::symlink(outside.path().join("v.yaml"), sandbox.path("link.yaml"))
+            .unwrap();
+        let run = sandbox.run(&["plan", "-e", "prod"]);
+        assert_eq!(run.code, 2, "{field}: {}", run.stderr);
+        assert!(
+            run.stderr.contains(told) && run.stderr.contains("is outside of"),
+            "{}",
+            run.stderr
+        );
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("SECRET"));
+    }
+}
+
+#[test]
 fn a_name_that_no_environment_has_is_told_with_those_that_there_are() {
     let sandbox = bare(PROJECT);
     let unknown = ran(&sandbox, 2, "plan -e prood").stderr;

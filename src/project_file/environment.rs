@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::form::{Embedded, EnvironmentForm};
+use super::form::{Embedded, EnvironmentForm, OneOrMore};
 use super::{ProjectFile, SourceOf};
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
@@ -12,6 +12,7 @@ use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::nearest;
 use crate::manifest::overrides::Overrides;
+use crate::manifest::reach::Reach;
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
 use crate::plan::planner::Prune;
@@ -247,6 +248,10 @@ impl ProjectFile {
         policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
         let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
+        self.keep_inside(&forms, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let mut values = Layer::default();
         for file in &values_files {
             problems.extend(values.add_file(file).err());
@@ -292,6 +297,49 @@ impl ProjectFile {
             },
             sources,
         })
+    }
+
+    /// Refuses paths that lead out of the project file's folder and its repository: the file may
+    /// be a stranger's.
+    fn keep_inside(&self, forms: &[(String, &EnvironmentForm)], problems: &mut Vec<Problem>) {
+        let reach = Reach::of(&[self.folder().to_owned()], &[]);
+        let mut named: Vec<(FieldPath, PathBuf)> = Vec::new();
+        let mut add = |path: FieldPath, paths: Vec<PathBuf>| {
+            named.extend(paths.into_iter().map(|named| (path.clone(), named)));
+        };
+        let all = |paths: &Option<Vec<PathBuf>>| paths.clone().unwrap_or_default();
+        let more =
+            |paths: &Option<OneOrMore>| paths.as_ref().map(OneOrMore::paths).unwrap_or_default();
+        add(FieldPath::of(&["manifests"]), more(&self.form.manifests));
+        add(FieldPath::of(&["policies"]), all(&self.form.policies));
+        for (of, form) in forms {
+            add(at(of, &["manifests"]), more(&form.manifests));
+            add(at(of, &["values_files"]), all(&form.values_files));
+            add(at(of, &["policies"]), all(&form.policies));
+        }
+        let told = "is outside of the project file's folder and its repository";
+        for (path, named) in named {
+            if reach.check(&self.beside(&named)).is_err() {
+                let message = format!("{} {told}", named.display());
+                let hint = "name it on the command line: -f, --values-file or --policy";
+                problems.push(self.problem(&path, message).hint(hint));
+            }
+        }
+        for (of, form) in forms {
+            let Some(Embedded::In(folder)) = &form.embedded else { continue };
+            let is_plain = |part: std::path::Component<'_>| {
+                matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
+            };
+            let here = self.folder().canonicalize().unwrap_or_default();
+            let real = self.beside(folder).canonicalize();
+            let leads_out = real.is_ok_and(|real| !real.starts_with(&here));
+            if !folder.components().all(is_plain) || leads_out {
+                let message =
+                    format!("{} is outside of the project file's folder", folder.display());
+                let hint = "give it on the command line: --embedded=DIR";
+                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
+            }
+        }
     }
 
     pub(super) fn node(&self, path: &FieldPath) -> Option<&Node> {
