@@ -54,12 +54,12 @@ pub fn figures() -> Table {
         assert_eq!(set.objects.len(), FILES);
     }
     let mut table = Table::default();
-    let (smallest, middle) = smallest_and_middle(read.into_iter());
+    let (smallest, middle) = smallest_and_middle(read);
     table.row(
         format!("{FILES} files from the cache, with their digest: smallest / middle"),
         format!("{} / {}", time(smallest), time(middle)),
     );
-    let (smallest, middle) = smallest_and_middle(whole.into_iter());
+    let (smallest, middle) = smallest_and_middle(whole);
     table.aimed(
         "the same, with their documents read and checked: smallest / middle",
         format!("{} / {}", time(smallest), time(middle)),

@@ -225,7 +225,8 @@ impl Objects {
 
     fn run(&self, words: &[&str], stdin: Option<File>, bytes: usize) -> Result<Vec<u8>> {
         let failed = || "failed to run git".to_owned();
-        let mut said = tempfile::tempfile_in(self.folder.path()).context(failed)?;
+        // Not in the folder: what Git says there may be that the disk is full.
+        let mut said = tempfile::tempfile().context(failed)?;
         let mut command = Command::new("git");
         for name in ELSEWHERE {
             command.env_remove(name);

@@ -12,6 +12,7 @@ use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::listed::word;
 use crate::manifest::pack::Digest;
+use crate::manifest::reach::Reach;
 use crate::manifest::source::Source;
 use crate::manifest::yaml::{self, Mark};
 use crate::whole_file;
@@ -129,6 +130,12 @@ impl Lock {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         let name = path.display().to_string();
+        // A checkout may have a link there.
+        if let Err(outside) = Reach::of(&[folder.to_owned()], &[]).check(&path)
+            && outside.is_link
+        {
+            return Err(Error::manifests(vec![outside.problem(&path)]));
+        }
         let text = match bounded::text(&path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -283,6 +290,17 @@ mod tests {
         let mut lock = read;
         assert_eq!(lock.keep_only(&entries[1..]), BTreeSet::from(["b".to_owned()]));
         assert!(lock.pin(&entries[0]).is_err() && lock.pin(&entries[1]).is_ok());
+    }
+
+    #[test]
+    fn a_lock_is_not_read_through_a_link_that_leads_out() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(other.path().join("secret"), "hunter2: [").unwrap();
+        let lock = folder.path().join(NAME);
+        std::os::unix::fs::symlink(other.path().join("secret"), lock).unwrap();
+        let problems = Lock::read(folder.path()).unwrap_err().problems;
+        assert!(problems[0].message.contains("the link leads outside"), "{problems:?}");
+        assert_eq!(problems[0].source_line, None);
     }
 
     #[test]
