@@ -45,6 +45,7 @@ read! {
     sets_do_what_their_page_says: "docs/sets.md";
     drift_does_what_its_page_says: "docs/drift.md";
     policies_do_what_their_page_says: "docs/policy.md";
+    approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";
     sources_do_what_their_page_says: "docs/sources.md" needs "git";
     commands_do_what_their_page_says: "docs/commands.md";

@@ -9,6 +9,7 @@
 
 pub mod accept;
 pub mod acceptance;
+pub mod approvals;
 pub mod decide;
 pub mod evaluation;
 pub mod events;

@@ -4,17 +4,19 @@ pub(super) mod progress;
 pub mod report;
 pub(super) mod wait;
 
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
+use super::approvals::{self, ApprovalArgs};
+use super::confirmation::confirm;
 use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::plan::{print, refuse};
@@ -24,6 +26,7 @@ use super::saved_plan::{self, Saved};
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
 use super::signals::{PERFORMING, Stopping, WAITING};
 use crate::apply::journal;
+use crate::approval::verdict::ApprovalsDocument;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::counted;
@@ -32,6 +35,7 @@ use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
 use crate::project_file::{Environment, ProjectFile};
+use crate::reconcile::approvals::Approvals;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
@@ -94,6 +98,8 @@ pub struct ApplyArgs {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
+    approvals: ApprovalArgs,
+    #[command(flatten)]
     perform: PerformArgs,
     /// Wait until the services that the manifests declare work, at most 5m or this long; their rooms
     /// are entered for that. Exit code 7 if they do not
@@ -145,6 +151,7 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
+    others.extend(args.approvals.files().cloned());
     if let Ok(Some(saved)) = &saved {
         manifests.extend(saved.inputs.files.iter().map(PathBuf::from));
         let inputs = [&saved.inputs.values_files, &saved.inputs.policies];
@@ -188,6 +195,7 @@ impl ApplyArgs {
         self.set = self.set.clone().or_of(environment);
         self.policy = self.policy.clone().or_of(environment);
         self.perform.rules = self.perform.rules.clone().or_of(environment);
+        self.approvals = self.approvals.clone().or_of(environment);
         Ok(())
     }
 }
@@ -206,6 +214,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
+    let approvals = args.approvals.of_plan(args.plan.as_deref(), saved.as_ref())?;
     let connection = platform.connect().await?;
     let set = files.read(connection.project.clone(), connection.fallback_project.clone());
     let run = Run {
@@ -213,6 +222,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         guards: &guards,
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
+        approvals: approvals.as_ref(),
         is_only_shown: false,
         wait: args.wait,
         platform: &platform,
@@ -258,6 +268,9 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     let environment = environment.as_deref();
     args.perform.rules = args.perform.rules.clone().or_of(environment);
     args.perform.rules.expect()?;
+    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
+        return Err(needed.unsaved().hint("take the documents out of the manifests, and save the plan of that with `meshagent plan --out plan.json`"));
+    }
     let policy = Policy {
         destroy: true,
         environment: environment.map(environment::told),
@@ -278,6 +291,7 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
         guards: &guards,
         expected: None,
         saved: None,
+        approvals: None,
         is_only_shown: args.dry_run,
         wait: None,
         platform: &args.platform,
@@ -304,6 +318,8 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
+    /// Who approved it, if that was required.
+    approvals: Option<ApprovalsDocument>,
     /// What became of the services that were to be started again.
     restarts: Vec<Restart>,
     /// Why it was not performed, if a rule or the user decided so.
@@ -318,7 +334,7 @@ struct Ran {
 /// file. A plan that was only shown ends when it was.
 fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping }) => {
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
@@ -333,6 +349,7 @@ fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<Ex
             let ledger = match &args.report {
                 Some(_) => ReportDocument {
                     restarts: restarts.clone(),
+                    approvals,
                     ..ReportDocument::of(&plan, report)
                 },
                 None => ReportDocument::default(),
@@ -374,6 +391,8 @@ struct Run<'a> {
     /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
+    /// The approvals that the plan needs.
+    approvals: Option<&'a Approvals>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
     /// How long it is waited at most until everything works.
@@ -415,6 +434,8 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
+        let approvals = self.approvals.map(|it| it.check(Timestamp::now())).transpose()?;
+        approvals.iter().for_each(|it| approvals::tell(it, self.args.output));
         let (mut restarts, mut health, mut stopping) = (Vec::new(), None, None);
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
@@ -438,7 +459,7 @@ impl Run<'_> {
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
         let plan = decision.plan;
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping: stopping })
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping: stopping })
     }
 
     /// Waits until services work, if that is wanted. Nothing comes of it where none is looked at.
@@ -543,6 +564,7 @@ impl Run<'_> {
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
+            approvals: self.approvals,
             break_lock: self.args.break_lock,
             ..Performing::in_folder(folder, progress.as_ref())
         };
@@ -574,21 +596,4 @@ impl Run<'_> {
 /// The number of objects, in words.
 pub(super) fn objects(count: usize) -> String {
     counted(count, "object")
-}
-
-/// Asks for confirmation, if somebody can answer.
-pub(super) fn confirm(question: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::usage(
-            "there is no terminal to ask for confirmation, so nothing was done",
-        )
-        .hint("add --yes"));
-    }
-    output::ask(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Error::failed("failed to read the answer").because(error))?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
