@@ -16,6 +16,7 @@
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`approval`] | *pure*: who approved a plan: statements, signatures, approvers, and which count |
 //! | [`settings`] | flags, environment and files, resolved once |
+//! | [`sources`] | manifests from elsewhere: the lock, the cache, and how they are fetched |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
@@ -44,6 +45,8 @@
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
 //! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
+//! | source | manifests from elsewhere that the project file names; also what a secret or a text is read from |
+//! | pin | what a source was, in `meshagent.lock`: its commit or digest, and a digest over its files |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |
@@ -103,6 +106,7 @@ pub mod reconcile;
 pub mod room;
 pub mod serving;
 pub mod settings;
+pub mod sources;
 pub mod visible;
 pub mod whereabouts;
 pub mod whole_file;

@@ -72,6 +72,7 @@ mod sets;
 mod shortcuts;
 mod shown;
 mod skipping;
+mod sources;
 mod stopping;
 mod strangers;
 mod usage;

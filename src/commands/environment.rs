@@ -75,6 +75,7 @@ pub fn enter(
     let environment = Arc::new(environment);
     if files.files.is_empty() {
         files.files.clone_from(&environment.manifests);
+        files.reading.with_sources = true;
     }
     files.reading.environment = Some(Arc::clone(&environment));
     *platform = platform.clone().in_environment(&environment)?;

@@ -144,7 +144,7 @@ impl ApplyArgs {
     /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
     /// named. Without a plan, the environment has the manifests, too, if none are given.
     fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
-        let environment = match saved.map(|saved| &saved.inputs.environment) {
+        let environment = match saved.map(Saved::environment) {
             None if self.plan.is_some() => None,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
             Some(planned) => {

@@ -234,6 +234,7 @@ impl PlanningArgs {
             to: self.to,
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            sources: reading.sources(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
