@@ -17,7 +17,7 @@ struct Desk {
 }
 
 /// A key in PKCS#8 as OpenSSL writes it, and its public key as OpenSSH does.
-fn key_pair(number: u8) -> (String, String) {
+pub fn key_pair(number: u8) -> (String, String) {
     use base64::Engine as _;
     let base64 = base64::engine::general_purpose::STANDARD;
     let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];

@@ -7,3 +7,4 @@ pub mod forge;
 mod proposals;
 mod repository;
 mod trouble;
+mod whole;

@@ -31,6 +31,7 @@ use meshagent::manifest::set::{Input, Set, read};
 use meshagent::plan::guards::{self, Consent, Origin};
 use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Observed, Plan};
+use meshagent::project_file::ProjectFile;
 
 use crate::cli::Sandbox;
 use crate::properties::generate::{Service, Wish, wishes};
@@ -192,6 +193,25 @@ async fn live(seed: u64, counts: &Counts) {
     }
 }
 
+/// The environment in which sets are read and applied.
+const ENVIRONMENT: &str = "walk";
+
+/// The last field of a document, taken out of it to be said by the environment.
+fn taken_out(document: &mut serde_json::Value) -> Option<(String, serde_json::Value)> {
+    const KEPT: [&str; 6] = ["version", "kind", "metadata", "lifecycle", "room", "type"];
+    let fields = document.as_object_mut()?;
+    let field = fields.keys().rev().find(|field| !KEPT.contains(&field.as_str()))?.clone();
+    let (kind, name) = (fields["kind"].as_str()?, fields["metadata"]["name"].as_str()?);
+    // What is said of a service is said of all of its name, unless its room is named.
+    let of = match (kind, fields.get("room").and_then(serde_json::Value::as_str)) {
+        ("Service", None) => return None,
+        ("Service", Some(room)) => format!("{kind}/{name}@{room}"),
+        _ => format!("{kind}/{name}"),
+    };
+    let value = fields.shift_remove(&field)?;
+    (!value.is_null()).then(|| (of, serde_json::json!({ field: value })))
+}
+
 impl Life<'_> {
     fn tell(&mut self, what: &str) {
         let _ = writeln!(self.told, "{what}");
@@ -211,9 +231,13 @@ impl Life<'_> {
         self.sandbox.repository("");
         std::fs::create_dir_all(folder.join("deep")).unwrap();
         let mut texts = FILES.map(|_| String::new());
+        let mut said = serde_json::Map::new();
         for (index, wish) in wishes.iter().enumerate() {
             let mut document = wish.document();
             let turn = self.turn + index;
+            if turn.is_multiple_of(2) {
+                said.extend(taken_out(&mut document));
+            }
             if turn.is_multiple_of(3) && wish.has_annotations() {
                 document["lifecycle"]["ignore"] = serde_json::json!(["metadata.annotations.x"]);
             }
@@ -224,12 +248,18 @@ impl Life<'_> {
                 std::fs::write(folder.join(file), format!("# a file\n{text}")).unwrap();
             }
         }
+        let environment = serde_json::json!({"manifests": "set", "overrides": said});
+        let file = serde_json::json!({"version": "v1", "environments": {ENVIRONMENT: environment}});
+        std::fs::write(self.sandbox.path("meshagent.yaml"), file.to_string()).unwrap();
         folder
     }
 
     fn set_of(&self, wishes: &[Wish]) -> Set {
+        let folder = self.write(wishes);
+        let file = ProjectFile::read(&self.sandbox.path("meshagent.yaml")).unwrap();
         let input = Input {
-            paths: vec![self.write(wishes)],
+            paths: vec![folder],
+            over: file.environment(Some(ENVIRONMENT)).unwrap().over,
             fallback_project: Some("default".to_owned()),
             ..Input::default()
         };

@@ -10,7 +10,7 @@ use crate::apply::history::{Author, CiRun, Commit};
 use crate::manifest::process;
 use crate::manifest::secrets::Limits;
 use crate::settings::{GIVEN, variable};
-use crate::visible;
+use crate::whereabouts::{System, whereabouts};
 
 /// How long `git` may take to say what a checkout is.
 const GIT: Limits = Limits { time: Duration::from_secs(2), bytes: 1024 };
@@ -53,30 +53,12 @@ fn text(name: &str) -> Option<String> {
     Some(text.chars().take(MOST_LETTERS).collect())
 }
 
-/// The run of a continuous integration, by the variables that each sets.
+/// The run of a continuous integration.
 fn ci(text: &dyn Fn(&str) -> Option<String>) -> Option<CiRun> {
-    let link = |url: String| visible::url(&url);
-    if text("GITHUB_ACTIONS").is_some() {
-        let system = match (text("FORGEJO_ACTIONS"), text("GITEA_ACTIONS")) {
-            (Some(_), _) => "Forgejo",
-            (None, Some(_)) => "Gitea",
-            (None, None) => "GitHub",
-        };
-        let parts = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(text);
-        let url = match parts {
-            [Some(server), Some(repository), Some(run)] => {
-                Some(link(format!("{server}/{repository}/actions/runs/{run}")))
-            }
-            _ => None,
-        };
-        return Some(CiRun { system: system.to_owned(), url, actor: text("GITHUB_ACTOR") });
-    }
-    let others = [
-        ("GITLAB_CI", "GitLab", "CI_JOB_URL", "GITLAB_USER_LOGIN"),
-        ("JENKINS_URL", "Jenkins", "BUILD_URL", "BUILD_USER"),
-    ];
-    let (_, system, url, actor) = others.into_iter().find(|(mark, ..)| text(mark).is_some())?;
-    Some(CiRun { system: system.to_owned(), url: text(url).map(link), actor: text(actor) })
+    let here = whereabouts(text, None);
+    let is_known = here.system != System::Plain;
+    let system = here.system.name().to_owned();
+    is_known.then_some(CiRun { system, url: here.run_url, actor: here.actor })
 }
 
 /// The commit of a checkout, as `git` tells it. Nothing of the repository is run for that.
@@ -95,41 +77,4 @@ fn commit(folder: &Path) -> Option<Commit> {
     };
     let is_id = id.len() >= 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then(|| Commit { id: id.to_owned(), dirty: Some(dirty) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_is_known_by_the_variables_of_its_system() {
-        let of = |variables: &[(&str, &str)]| {
-            let text = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, text)| (*text).to_owned())
-            };
-            ci(&text).map(|run| (run.system, run.url.unwrap_or_default(), run.actor))
-        };
-        let github = [
-            ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_SERVER_URL", "https://user:hunter2@git.example.com"),
-            ("GITHUB_REPOSITORY", "acme/support"),
-            ("GITHUB_RUN_ID", "7"),
-            ("GITHUB_ACTOR", "ada"),
-        ];
-        let url = "https://git.example.com/acme/support/actions/runs/7".to_owned();
-        let ada = Some("ada".to_owned());
-        assert_eq!(of(&github), Some(("GitHub".to_owned(), url.clone(), ada.clone())));
-        let gitea = [&github[..], &[("GITEA_ACTIONS", "true")]].concat();
-        assert_eq!(of(&gitea), Some(("Gitea".to_owned(), url.clone(), ada.clone())));
-        let forgejo = [&gitea[..], &[("FORGEJO_ACTIONS", "true")]].concat();
-        assert_eq!(of(&forgejo), Some(("Forgejo".to_owned(), url, ada)));
-        let gitlab = [("GITLAB_CI", "true"), ("CI_JOB_URL", "https://gitlab.com/x/-/jobs/1")];
-        let url = "https://gitlab.com/x/-/jobs/1".to_owned();
-        assert_eq!(of(&gitlab), Some(("GitLab".to_owned(), url, None)));
-        let jenkins = [("JENKINS_URL", "https://j"), ("BUILD_URL", "https://j/job/1/")];
-        let url = "https://j/job/1/".to_owned();
-        assert_eq!(of(&jenkins), Some(("Jenkins".to_owned(), url, None)));
-        assert_eq!(of(&[("CI", "true")]), None);
-    }
 }

@@ -13,7 +13,7 @@ use meshagent::plan::{Action, Plan};
 
 use super::place::Stage;
 use super::story::{Death, hostile};
-use super::{Ended, Life, Wanted, told};
+use super::{ENVIRONMENT, Ended, Life, Wanted, told};
 use crate::cli::Run;
 use crate::hostile::proxy::{Mischief, Running};
 use crate::reconciler::describe;
@@ -123,7 +123,7 @@ impl Life<'_> {
     ) -> Ended {
         self.write(&wanted.wishes);
         let parallelism = self.random.usize(1..7).to_string();
-        let mut arguments = vec!["apply", "-f", "set", "--allow-empty"];
+        let mut arguments = vec!["apply", "-e", ENVIRONMENT, "--allow-empty"];
         arguments.extend(["--allow-deletes", "1000"]);
         if wanted.policy.prune == Prune::None {
             arguments.push("--no-prune");
