@@ -13,6 +13,7 @@
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
+//! | [`approval`] | *pure*: who approved a plan: statements, signatures, approvers, and which count |
 //! | [`settings`] | flags, environment and files, resolved once |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
@@ -46,6 +47,8 @@
 //! | plan | operations in the order of their dependencies, each with its reason and a fingerprint of what was observed |
 //! | operation | create, update, replace, delete, adopt, release or rename one object |
 //! | adopt | take an object that is there and that no set owns into a set |
+//! | approval | a signed statement that one saved plan may be applied, where, and until when |
+//! | approver | a person whose approvals count, by a name and keys in a file |
 //! | release | take an object out of a set, and leave it where it is |
 //! | derive | make an object of what another document implies, as a mailbox of a placed template |
 //! | place | of a template: make a service of it with values, in a room or for the project; of a message: file, line and column |
@@ -71,6 +74,7 @@
 pub mod agents;
 pub mod api;
 pub mod apply;
+pub mod approval;
 pub mod bounded;
 pub mod commands;
 pub mod conceal;

@@ -5,6 +5,7 @@
 mod accept;
 mod agents;
 mod apply;
+mod approvals;
 mod around;
 mod auth;
 mod belonging;

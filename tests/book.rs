@@ -46,6 +46,7 @@ read! {
     drift_does_what_its_page_says: "docs/drift.md";
     history_does_what_its_page_says: "docs/history.md";
     policies_do_what_their_page_says: "docs/policy.md";
+    approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";

@@ -472,17 +472,17 @@ fn drift_in_a_field_that_an_environment_says_is_accepted_there() {
     let sandbox = shop();
     sandbox.write(
         "manifests/mail.yaml",
-        "version: v1\nkind: Mailbox\nmetadata: {name: a@mail.test}\nroom: lobby\nqueue: a\npublic: true\n",
+        "version: v1\nkind: Mailbox\nmetadata: {name: a@mail.localhost}\nroom: lobby\nqueue: a\npublic: true\n",
     );
-    let said = "      Mailbox/a@mail.test: {queue: b}\n      Service/support:\n        container.image: registry.test/support:4 # tested\n";
+    let said = "      Mailbox/a@mail.localhost: {queue: b}\n      Service/support:\n        container.image: registry.test/support:4 # tested\n";
     let before =
         "      Service/support:\n        container.image: registry.test/support:4 # tested\n";
     sandbox.write("meshagent.yaml", &PROJECT.replace(before, said));
     ran(&sandbox, 0, "apply -e prod --yes");
-    ran(&sandbox, 0, "mailbox update a@mail.test --queue c --no-public -e prod");
+    ran(&sandbox, 0, "mailbox update a@mail.localhost --queue c --no-public -e prod");
     let left = sandbox.run(&["accept", "-e", "prod"]);
     assert_eq!(left.code, 1, "{}", left.stderr);
-    let told = "queue: environment prod says it, at meshagent.yaml:21:29; change it there";
+    let told = "queue: environment prod says it, at meshagent.yaml:21:34; change it there";
     assert!(left.stderr.contains(told), "{}", left.stderr);
     let manifest = std::fs::read_to_string(sandbox.path("manifests/mail.yaml")).unwrap();
     assert!(manifest.contains("queue: a\npublic: false\n"), "{manifest}");

@@ -56,7 +56,8 @@ pub fn programs(tested: &str, names: &[&str]) -> bool {
     let starts = |name: &&str| {
         let mut command = Command::new(name);
         command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
+        // OpenSSH's programs know no such option.
+        command.status().is_ok_and(|status| status.success() || name.starts_with("ssh-"))
     };
     met(names.iter().all(starts), tested, &names.join(" and "))
 }

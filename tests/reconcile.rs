@@ -303,3 +303,48 @@ async fn two_runs_at_once_with_nothing_to_do_both_end_well() {
         perform(&target(&world), decision, &performing).await.unwrap().verdict().unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approvals_that_expired_meanwhile_stop_a_plan_before_it_writes() {
+    use meshagent::approval::statement::{Bound, Statement};
+    use meshagent::reconcile::approvals::Needed;
+    use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let decision = decided(&world, &rooms(0..1), &Guards::default()).await;
+    let bound = Bound {
+        digest: Bound::digest_of(b"a plan"),
+        set: "s".to_owned(),
+        platform: "a platform".to_owned(),
+        projects: Default::default(),
+    };
+    let (now, minute) = (jiff::Timestamp::now(), std::time::Duration::from_secs(60));
+    let earlier = now - jiff::SignedDuration::from_secs(90);
+    let line = Statement::new(bound.clone(), earlier, minute).line().unwrap();
+    let key = PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[1; 32]));
+    let signature = key.sign("meshagent-plan", HashAlg::Sha256, line.as_bytes()).unwrap();
+    let approval = line + &signature.to_pem(LineEnding::LF).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let needed = Needed {
+        required: 1,
+        approvers: vec![file(
+            "approvers",
+            &format!("ann {}", key.public_key().to_openssh().unwrap()),
+        )],
+        approvals: vec![file("ann.approval", &approval)],
+        authors: Vec::new(),
+    };
+    let approvals = needed.read(Path::new("plan.json"), bound).unwrap();
+    approvals.check(earlier).unwrap();
+    let performing =
+        Performing { approvals: Some(&approvals), ..Performing::in_folder(folder.path(), &Silent) };
+    let refused = perform(&target(&world), &decision, &performing).await.unwrap_err();
+    assert_eq!(refused.class, Class::Refused);
+    assert!(refused.problems[1].message.contains("it expired at"), "{:?}", refused.problems);
+    assert_eq!(existing(&world).await, Vec::<String>::new());
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use meshagent::api::client::Client;
 use meshagent::api::spoken::Spoken;
@@ -12,6 +13,7 @@ use meshagent::dialect::{self, Spelling};
 use meshagent::error::{Error, Problem};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
+use meshagent::manifest::overrides::Overrides;
 use meshagent::manifest::secrets::{self, Limits, Reading};
 use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
@@ -109,13 +111,23 @@ impl World {
 
     /// Reads a set; documents that name no project are of the platform's first one.
     pub fn set(&self, paths: &[PathBuf], values: FileValues) -> Result<Set, Vec<Problem>> {
+        self.set_over(paths, values, None)
+    }
+
+    /// The same with what a project file says of the documents.
+    pub fn set_over(
+        &self,
+        paths: &[PathBuf],
+        values: FileValues,
+        over: Option<Arc<Overrides>>,
+    ) -> Result<Set, Vec<Problem>> {
         read(&Input {
             paths: paths.to_vec(),
             values,
             allowed_folders: Vec::new(),
             project: None,
             fallback_project: Some("default".to_owned()),
-            over: None,
+            over,
         })
     }
 

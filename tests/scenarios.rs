@@ -6,6 +6,7 @@
 //! | `before/` | what the set `default` applied before |
 //! | `other/` | what the set `other` applied after that |
 //! | `unowned/` | what was made by hand after that |
+//! | `meshagent.yaml` | a project file, whose environment `prod` the set is planned in |
 //! | `policy.json` | `adopt`, `no_prune`, `destroy`, where they are not the usual |
 //! | `expected.txt`, `expected.json` | the plan that must come of it |
 //! | `expected-error.txt` | the refusal that must come of it |
@@ -22,8 +23,10 @@ use meshagent::error::Error;
 use meshagent::kinds::{self, KindName};
 use meshagent::manifest::values::FileValues;
 use meshagent::output::render_problem;
+use meshagent::plan::InEnvironment;
 use meshagent::plan::document::PlanDocument;
 use meshagent::plan::planner::{Adopt, Policy, Prune};
+use meshagent::project_file::{Environment, ProjectFile};
 use serde_json::Value;
 
 use crate::reconciler::{Decided, World, describe, policy, spelling};
@@ -31,7 +34,7 @@ use crate::reconciler::{Decided, World, describe, policy, spelling};
 const CASES: &str = "tests/scenarios";
 
 /// How many cases there are at least, so that none is lost unseen.
-const AT_LEAST: usize = 45;
+const AT_LEAST: usize = 50;
 
 struct Case {
     name: String,
@@ -80,7 +83,20 @@ impl Case {
         FileValues::read(&[], &pairs, &[]).unwrap()
     }
 
+    /// The environment that the case is planned in, if it has a project file.
+    fn environment(&self) -> Result<Option<Environment>, Error> {
+        let path = self.folder.join("meshagent.yaml");
+        if !path.exists() {
+            return Ok(None);
+        }
+        ProjectFile::read(&path)?.environment(Some("prod")).map(Some)
+    }
+
     fn policy(&self) -> Policy {
+        let is_in_environment = self.part("meshagent.yaml").is_some();
+        let environment =
+            is_in_environment.then(|| InEnvironment { name: "prod".to_owned(), is_default: false });
+        let policy = |set: &str| Policy { environment: environment.clone(), ..policy(set) };
         let path = self.folder.join("policy.json");
         let Ok(text) = std::fs::read_to_string(path) else { return policy("default") };
         let given: Value = serde_json::from_str(&text).unwrap();
@@ -101,8 +117,18 @@ impl Case {
 
     async fn decide(&self, part: &str, policy: &Policy) -> Result<Decided, Error> {
         let paths = [self.folder.join(part)];
-        let set = self.world.set(&paths, self.values().await).map_err(Error::manifests)?;
-        self.world.decide(set, policy).await
+        let environment = match part {
+            "manifests" => self.environment()?,
+            _ => None,
+        };
+        let set = match environment {
+            None => self.world.set(&paths, self.values().await),
+            Some(it) => {
+                let values = FileValues::above(it.values, &[], &[], &[]).unwrap();
+                self.world.set_over(&paths, values, it.over)
+            }
+        };
+        self.world.decide(set.map_err(Error::manifests)?, policy).await
     }
 
     /// Brings the platform to where the case begins.

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use super::approvals::ApprovalArgs;
 use super::policy::RuleArgs;
 use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
 use crate::error::Result;
 use crate::output;
 use crate::plan::InEnvironment;
 use crate::project_file::{Environment, ProjectFile};
+use crate::reconcile::approvals::Needed;
 use crate::settings::PlatformArgs;
 
 /// The environment that a command on a set is for, and its manifests, unless others are given. A
@@ -102,6 +104,25 @@ impl PolicyArgs {
         self.guards = self.guards.or_of(environment);
         self
     }
+}
+
+impl ApprovalArgs {
+    /// The same with the approvals that an environment requires.
+    #[must_use]
+    pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
+        self.of_environment = environment.and_then(needed);
+        self
+    }
+}
+
+/// The approvals that an environment requires.
+#[must_use]
+pub fn needed(environment: &Environment) -> Option<Needed> {
+    environment.approved.as_ref().map(|approved| Needed {
+        required: approved.required,
+        approvers: approved.approvers.clone(),
+        ..Needed::default()
+    })
 }
 
 impl RuleArgs {

@@ -16,10 +16,13 @@ pub mod address;
 pub mod agent;
 pub mod api_key;
 pub mod apply;
+pub mod approvals;
+pub mod approve;
 pub mod auth;
 mod author;
 pub mod call;
 pub mod completion;
+mod confirmation;
 pub mod environment;
 pub mod evaluation;
 pub mod explain;
@@ -104,6 +107,10 @@ enum Command {
     Graph(plan::GraphArgs),
     /// Show a saved plan, or the report of a run
     Show(show_file::ShowArgs),
+    /// Approve a saved plan with an SSH key
+    Approve(approve::ApproveArgs),
+    /// List the approvals of a saved plan, and say whether they are enough
+    Approvals(approvals::ApprovalsArgs),
     /// Make the platform match the manifests
     Apply(apply::ApplyArgs),
     /// Write drift on the platform back into the manifests
@@ -332,6 +339,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Promote(args) => wait(promote::run(args)),
         Command::Graph(args) => wait(plan::graph(args)),
         Command::Show(args) => show_file::run(&args),
+        Command::Approve(args) => approve::run(&args),
+        Command::Approvals(args) => approvals::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
         Command::Destroy(args) => wait(apply::destroy::destroy(args)),

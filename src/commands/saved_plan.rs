@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
 use crate::apply::inventory::is_set_name;
+use crate::approval::statement::Bound;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Problem, Result};
 use crate::listed::{few, word};
@@ -35,6 +36,8 @@ const SAVED: &str =
 
 /// A saved plan.
 pub struct Saved {
+    /// What an approval of it is bound to, with the digest of what was read.
+    pub bound: Bound,
     /// What it says.
     pub document: PlanDocument,
     /// What it was made from.
@@ -45,8 +48,8 @@ pub struct Saved {
 
 /// A file that `show` prints.
 pub enum Shown {
-    /// A plan.
-    Plan(Box<PlanDocument>),
+    /// A plan, and what an approval of it is bound to.
+    Plan(Box<PlanDocument>, Box<Bound>),
     /// A report.
     Report(Box<ReportDocument>),
 }
@@ -89,7 +92,11 @@ pub fn read_shown(path: &Path) -> Result<Shown> {
             .hint("show it with the version that made it, or plan again"));
     }
     match own {
-        Some(OwnFiles::Plan) => serde_json::from_str(&text).map(Shown::Plan).map_err(broken),
+        Some(OwnFiles::Plan) => {
+            let document = serde_json::from_str(&text).map_err(broken)?;
+            let bound = bound_to(&text, &document);
+            Ok(Shown::Plan(Box::new(document), Box::new(bound)))
+        }
         Some(OwnFiles::Report) => serde_json::from_str(&text).map(Shown::Report).map_err(broken),
         None => Err(cut_off().unwrap_or_else(|| {
             let error = Error::usage(format!("{name} is neither a plan nor a report"));
@@ -171,7 +178,18 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
         Error::usage(format!("{name} was printed, not saved, so it cannot be applied"))
             .hint("save it with `meshagent plan --out FILE`")
     })?;
-    Ok(Saved { document, inputs, is_given_files: false })
+    let bound = bound_to(&text, &document);
+    Ok(Saved { bound, document, inputs, is_given_files: false })
+}
+
+/// What an approval of a plan is bound to: its text, and what it says it is for.
+fn bound_to(text: &str, document: &PlanDocument) -> Bound {
+    Bound {
+        digest: Bound::digest_of(text.as_bytes()),
+        set: document.set.clone(),
+        platform: document.platform.clone(),
+        projects: document.projects.clone(),
+    }
 }
 
 /// The plan no longer fits.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::apply::progress::reporter;
 use super::apply::report::summary;
-use super::apply::{ApplyFormat, confirm, objects};
+use super::apply::{ApplyFormat, objects};
 use super::author::author;
+use super::confirmation::confirm;
 use super::plan::print;
 use super::show::{AllArgs, Listed, quietly};
 use super::signals::{PERFORMING, Stopping};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::apply::report;
+use super::approvals::list_beside;
 use super::plan::print;
 use super::saved_plan::{Shown, read_shown};
 use crate::apply::execute::{Outcome, Report};
@@ -44,14 +45,17 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
     let name = args.file.display().to_string();
     let broken = |problem: String| Error::usage(format!("{}: {problem}", visible::line(&name)));
     match (read_shown(&args.file)?, args.output) {
-        (Shown::Plan(document), Format::Json) => {
+        (Shown::Plan(document, _), Format::Json) => {
             document.check().map_err(broken)?;
             output::json(&document)?;
         }
-        (Shown::Plan(document), format) => {
+        (Shown::Plan(document, bound), format) => {
             tell_origin(&document);
             let plan = document.restored().map_err(broken)?;
             show_plan(&plan, format)?;
+            if format == Format::Text {
+                list_beside(&args.file, *bound)?;
+            }
         }
         (Shown::Report(report), Format::Json) => output::json(&report)?,
         (Shown::Report(report), Format::Text) => show_report(*report, broken)?,
@@ -83,7 +87,7 @@ fn show_plan(plan: &Plan, format: Format) -> Result<()> {
 
 /// Shows the plan of a report, the outcome of each operation, and why the run failed, if it did.
 fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Result<()> {
-    let ReportDocument { plan, outcomes, restarts, files, error } = report;
+    let ReportDocument { plan, outcomes, restarts, files, approvals, error } = report;
     if !files.is_empty() {
         let uploaded = files.iter().filter(|file| file.uploaded).count();
         output::value(&format!("uploaded: {uploaded} of {}", counted(files.len(), "file")));
@@ -102,6 +106,7 @@ fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Resu
             output::value(&report::line(&plan, operation, outcome));
         });
         restarts.iter().for_each(|restart| output::value(&restart.line()));
+        approvals.iter().for_each(|approvals| output::value(&approvals.told()));
         if !plan.is_empty() {
             let report = Report::of(outcomes);
             output::data(&report::summary(&plan, &report));

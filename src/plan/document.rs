@@ -142,6 +142,10 @@ pub struct Inputs {
     /// The folders with rules that it had to pass, and has to pass again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
+    /// A random id: no other plan has the same text, so that no approval of this one is one of
+    /// another. Absent in plans of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The salts of the fingerprints in projects where the set has no inventory yet, which
     /// would have the key for them: a plan holds no key.
     pub salts: BTreeMap<String, String>,

@@ -18,6 +18,9 @@ use crate::manifest::yaml::{Node, Value};
 use crate::plan::planner::Prune;
 use crate::settings::DEFAULT_DATA;
 
+/// The most approvals that can be required.
+const MOST_REQUIRED: u16 = 100;
+
 /// The manifests of a project file that names none.
 const MANIFESTS: &str = "manifests";
 
@@ -52,6 +55,17 @@ pub struct Environment {
     pub policies: Vec<PathBuf>,
     /// What is refused in a plan.
     pub guarded: Guarded,
+    /// Who must approve a plan.
+    pub approved: Option<Approved>,
+}
+
+/// Who must approve a plan of an environment.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// How many people.
+    pub required: usize,
+    /// The files with the people whose approvals count.
+    pub approvers: Vec<PathBuf>,
 }
 
 /// What an environment refuses in a plan.
@@ -234,6 +248,14 @@ impl ProjectFile {
                 }
             },
         };
+        let approved = last(&forms, |it| it.approvals.clone());
+        if approved.as_ref().is_some_and(|it| !(1..=MOST_REQUIRED).contains(&it.required)) {
+            let place = at(name, &["approvals", "required"]);
+            let message = "`required` is the number of people who must approve";
+            problems.push(
+                self.problem(&place, message).hint("write 1 to 100, or leave `approvals` out"),
+            );
+        }
         let mut policies = self.form.policies.clone().unwrap_or_default();
         policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
@@ -284,6 +306,10 @@ impl ProjectFile {
                 deletes: last(&forms, |it| it.guards.as_ref()?.allow_deletes),
                 prune,
             },
+            approved: approved.map(|it| Approved {
+                required: it.required.into(),
+                approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
+            }),
         })
     }
 

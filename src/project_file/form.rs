@@ -111,6 +111,9 @@ pub struct EnvironmentForm {
     /// What is refused in a plan.
     #[serde(default)]
     pub guards: Option<GuardsForm>,
+    /// Who must approve a saved plan before it is applied.
+    #[serde(default)]
+    pub approvals: Option<ApprovalsForm>,
 }
 
 /// Whether the platform is the embedded one.
@@ -121,6 +124,16 @@ pub enum Embedded {
     Is(bool),
     /// It is, with its data in this folder.
     In(PathBuf),
+}
+
+/// Who must approve a saved plan before it is applied.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsForm {
+    /// How many people, at most 100. `--require-approvals` can demand more of them.
+    pub required: u16,
+    /// The file, or files, with the people whose approvals count, relative to this file.
+    pub approvers: OneOrMore,
 }
 
 /// What is refused in a plan.

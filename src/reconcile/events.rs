@@ -1,6 +1,6 @@
 //! What happens while a plan is performed, as data. `apply -o json` prints it as lines of JSON:
 //! one object a line, each with `event`, with a published schema (`schemas/events.json`). The
-//! order is `planned`, then
+//! order is `planned`, `approved` where approvals are required, then
 //! `started` and `finished` of each operation as they happen, `restarted` and `health` of
 //! services after that, `note` at any time, and at the end `summary`, or `error` where nothing was
 //! performed.
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::health::Health;
 use super::restarts::{Restart, Restarted};
 use crate::apply::execute::{Outcome, Progress, Report};
+use crate::approval::verdict::ApprovalsDocument;
 use crate::error::{Error, Place, causes};
 use crate::kinds::Key;
 use crate::plan::document::PlanDocument;
@@ -26,6 +27,8 @@ pub enum Event {
         /// The plan.
         plan: Box<PlanDocument>,
     },
+    /// Who approved the plan, where approvals are required.
+    Approved(ApprovalsDocument),
     /// An operation starts.
     Started {
         /// The operation.

@@ -9,6 +9,7 @@
 
 pub mod accept;
 pub mod acceptance;
+pub mod approvals;
 pub mod back;
 pub mod decide;
 pub mod evaluation;

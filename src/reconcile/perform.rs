@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::approvals::Approvals;
 use super::decide::Decision;
 use super::target::Target;
 use crate::api::failure;
@@ -27,6 +29,8 @@ pub struct Performing<'a> {
     /// Whether the plan was saved and is performed exactly as saved, or not at all: each object is
     /// read again right before its write and must still be what the plan was made for.
     pub is_saved: bool,
+    /// The approvals that the plan needs; they are checked again when it is performed.
+    pub approvals: Option<&'a Approvals>,
     /// The folder that the journal belongs to. Before calling this,
     /// [`crate::apply::journal::leftover`] gives the journal that a killed run left there.
     pub folder: &'a Path,
@@ -50,6 +54,7 @@ impl<'a> Performing<'a> {
         Self {
             parallelism: PARALLELISM,
             is_saved: false,
+            approvals: None,
             folder,
             break_lock: false,
             lease: lock::LASTS,
@@ -84,6 +89,10 @@ pub async fn perform(
 ) -> Result<Performed> {
     let Decision { plan, stored, .. } = decision;
     refuse_unfit(plan)?;
+    if let Some(approvals) = performing.approvals {
+        // One may have expired since.
+        approvals.check(Timestamp::now())?;
+    }
     let Performing { folder, break_lock, lease, progress, .. } = *performing;
     let options = Options {
         bound: performing.is_saved,

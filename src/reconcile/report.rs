@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::Failure;
 use super::restarts::Restart;
 use crate::apply::execute::{Outcome, Report};
+use crate::approval::verdict::ApprovalsDocument;
 use crate::plan::document::PlanDocument;
 use crate::plan::{Action, Plan};
 
@@ -25,6 +26,9 @@ pub struct ReportDocument {
     /// The files that were to be copied into a room, in their order; left out if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileDocument>,
+    /// Who approved the plan, if approvals were required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<ApprovalsDocument>,
     /// Why not everything was done, if so.
     pub error: Option<Failure>,
 }

@@ -3,13 +3,17 @@
 use fancy_regex::Regex;
 
 /// What differs in each run, and what stands for it here.
-const VARYING: [(&str, &str); 8] = [
+const VARYING: [(&str, &str); 12] = [
     ("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
     ("request [0-9a-f]{16}", "request ID"),
     ("moving-[0-9a-f]{12}", "moving-ID"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
+    ("SHA256:[A-Za-z0-9+/]{43}", "KEY"),
+    ("sha256:[0-9a-f]{64}", "DIGEST"),
+    (r"[0-9a-f]{32}\.approval", "KEY.approval"),
+    ("ssh-ed25519 [A-Za-z0-9+/]{68}", "PUBLIC"),
     ("age1[a-z0-9]{20,}", "RECIPIENT"),
     ("(?s)-----BEGIN AGE.*?-----END AGE ENCRYPTED FILE-----", "ENCRYPTED"),
 ];

@@ -72,6 +72,9 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     let environment = environment.as_deref();
     args.perform.rules = args.perform.rules.clone().or_of(environment);
     args.perform.rules.expect()?;
+    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
+        return Err(needed.unsaved().hint("take the documents out of the manifests, and save the plan of that with `meshagent plan --out plan.json`"));
+    }
     let policy = Policy {
         destroy: true,
         environment: environment.map(environment::told),
@@ -91,6 +94,7 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
         guards: &guards,
         expected: None,
         saved: None,
+        approvals: None,
         is_only_shown: args.dry_run,
         wait: None,
         platform: &args.platform,

@@ -6,17 +6,19 @@ pub mod report;
 pub mod rollback;
 pub(super) mod wait;
 
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
+use super::approvals::{self, ApprovalArgs};
 use super::author::author;
+use super::confirmation::confirm;
 use super::environment;
 use super::own_inputs::written_file;
 use super::plan::{print, refuse};
@@ -29,6 +31,7 @@ use super::set::{
 use super::signals::{PERFORMING, Stopping, WAITING};
 use crate::apply::history::{MOST_KEPT, Occasion, What};
 use crate::apply::journal;
+use crate::approval::verdict::ApprovalsDocument;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::counted;
@@ -36,6 +39,7 @@ use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
 use crate::project_file::ProjectFile;
+use crate::reconcile::approvals::Approvals;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
 use crate::reconcile::report::ReportDocument;
@@ -95,6 +99,8 @@ pub struct ApplyArgs {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
+    approvals: ApprovalArgs,
+    #[command(flatten)]
     perform: PerformArgs,
     /// Wait until the services that the manifests declare work, at most 5m or this long; their rooms
     /// are entered for that. Exit code 7 if they do not
@@ -121,6 +127,7 @@ pub async fn apply(mut args: ApplyArgs) -> Result<ExitCode> {
     let mut others = args.files.reading.values.values_file.clone();
     others.extend(args.plan.clone());
     others.extend_from_slice(told.rules.folders());
+    others.extend(args.approvals.files().cloned());
     if let Ok(Some(saved)) = &saved {
         manifests.extend(saved.inputs.files.iter().map(PathBuf::from));
         let inputs = [&saved.inputs.values_files, &saved.inputs.policies];
@@ -164,6 +171,7 @@ impl ApplyArgs {
         self.set = self.set.clone().or_of(environment);
         self.policy = self.policy.clone().or_of(environment);
         self.perform.rules = self.perform.rules.clone().or_of(environment);
+        self.approvals = self.approvals.clone().or_of(environment);
         Ok(())
     }
 }
@@ -182,6 +190,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         files = saved.files(files)?;
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
+    let approvals = args.approvals.of_plan(args.plan.as_deref(), saved.as_ref())?;
     let connection = platform.connect().await?;
     let back_to = saved.as_ref().and_then(|saved| saved.inputs.to);
     let goal = goal(&files, back_to, &policy.set, &connection).await;
@@ -190,6 +199,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         guards: &guards,
         expected: args.policy.guards.expect_project.as_deref(),
         saved: saved.as_ref(),
+        approvals: approvals.as_ref(),
         is_only_shown: false,
         wait: args.wait,
         platform: &platform,
@@ -220,6 +230,8 @@ async fn close(connection: Connection, done: Result<Ran>) -> Result<Ran> {
 struct Ran {
     plan: Plan,
     performed: Performed,
+    /// Who approved it, if that was required.
+    approvals: Option<ApprovalsDocument>,
     /// What became of the services that were to be started again.
     restarts: Vec<Restart>,
     /// Why it was not performed, if a rule or the user decided so.
@@ -234,7 +246,7 @@ struct Ran {
 /// file. A plan that was only shown ends when it was.
 fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<ExitCode> {
     let (ledger, verdict) = match done {
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping }) => {
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping }) => {
             let report = &performed.report;
             if let Some(error) = &refused {
                 if args.output == ApplyFormat::Json {
@@ -249,6 +261,7 @@ fn tell(args: &PerformArgs, is_only_shown: bool, done: Result<Ran>) -> Result<Ex
             let ledger = match &args.report {
                 Some(_) => ReportDocument {
                     restarts: restarts.clone(),
+                    approvals,
                     ..ReportDocument::of(&plan, report)
                 },
                 None => ReportDocument::default(),
@@ -290,6 +303,8 @@ struct Run<'a> {
     /// The only project that a saved plan may be for; for other plans the guards hold it.
     expected: Option<&'a str>,
     saved: Option<&'a Saved>,
+    /// The approvals that the plan needs.
+    approvals: Option<&'a Approvals>,
     /// Whether the plan is shown and not performed.
     is_only_shown: bool,
     /// How long it is waited at most until everything works.
@@ -337,12 +352,16 @@ impl Run<'_> {
                 notes.for_each(|message| print_event(&Event::Note { message }));
             }
         }
+        let approvals = self.approvals.map(|it| it.check(Timestamp::now())).transpose()?;
+        approvals.iter().for_each(|it| approvals::tell(it, self.args.output));
         let (mut restarts, mut health, mut stopping) = (Vec::new(), None, None);
         let (performed, refused) = match self.agree(plan) {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed;
-                (performed, restarts) = self.execute(connection, &decision, folder).await?;
+                // Where nothing is done, no state is reached.
+                let occasion = (!plan.is_empty()).then(|| self.occasion(approvals.as_ref()));
+                (performed, restarts) = self.execute(connection, &decision, occasion).await?;
                 self.end_left_over(connection, &decision).await?;
                 let is_done =
                     performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
@@ -360,7 +379,7 @@ impl Run<'_> {
             Err(error) => (Performed::nothing_of(plan), Some(error)),
         };
         let plan = decision.plan;
-        Ok(Ran { plan, performed, restarts, refused, health, _stopping: stopping })
+        Ok(Ran { plan, performed, approvals, restarts, refused, health, _stopping: stopping })
     }
 
     /// Waits until services work, if that is wanted. Nothing comes of it where none is looked at.
@@ -421,10 +440,16 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    fn occasion(&self) -> Occasion {
-        let occasion = Occasion::of(self.what, author(self.manifests));
-        let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
-        Occasion { back_to: self.back_to, environment, keep: self.args.keep_states, ..occasion }
+    fn occasion(&self, approvals: Option<&ApprovalsDocument>) -> Occasion {
+        let approvals = approvals.into_iter().flat_map(|it| &it.approvals);
+        let approvals = approvals.filter(|it| it.counts).flat_map(|it| it.principals.first());
+        Occasion {
+            back_to: self.back_to,
+            environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            approvals: approvals.cloned().collect(),
+            keep: self.args.keep_states,
+            ..Occasion::of(self.what, author(self.manifests))
+        }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -470,16 +495,16 @@ impl Run<'_> {
         &self,
         connection: &Connection,
         decision: &Decision,
-        folder: &Path,
+        occasion: Option<Occasion>,
     ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
+            approvals: self.approvals,
             break_lock: self.args.break_lock,
-            // Nothing is done, so no state is reached.
-            occasion: (!decision.plan.is_empty()).then(|| self.occasion().into()),
-            ..Performing::in_folder(folder, progress.as_ref())
+            occasion: occasion.map(Into::into),
+            ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;
@@ -512,21 +537,4 @@ impl Run<'_> {
 /// The number of objects, in words.
 pub(super) fn objects(count: usize) -> String {
     counted(count, "object")
-}
-
-/// Asks for confirmation, if somebody can answer.
-pub(super) fn confirm(question: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::usage(
-            "there is no terminal to ask for confirmation, so nothing was done",
-        )
-        .hint("add --yes"));
-    }
-    output::ask(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Error::failed("failed to read the answer").because(error))?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -50,6 +50,12 @@ pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
     args.set = args.set.or_of(environment);
     args.policy = args.policy.or_of(environment);
     args.perform.rules = args.perform.rules.or_of(environment);
+    let state = args.to;
+    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
+        let save = format!("save the way back with `meshagent plan --to {state} --out plan.json`");
+        let error = needed.unsaved().hint(save);
+        return tell(&args.perform, false, Err(error));
+    }
     let told = args.perform.clone();
     told.keep(&args.files.files, &args.files.reading.values.values_file)?;
     let is_only_shown = args.dry_run;
@@ -65,6 +71,7 @@ async fn roll_back(args: RollbackArgs) -> Result<Ran> {
         guards: &args.policy.guards,
         expected: None,
         saved: None,
+        approvals: None,
         is_only_shown: args.dry_run,
         wait: args.wait,
         platform: &args.platform,

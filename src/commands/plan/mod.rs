@@ -223,6 +223,7 @@ impl PlanningArgs {
             allow_deletes: self.policy.guards.allow_deletes,
             allow_empty: self.policy.guards.allow_empty,
             policies: rules.folders().iter().map(text).collect(),
+            id: Some(inventory::random::<16>()?),
             salts: planned
                 .stored
                 .iter()
