@@ -9,16 +9,19 @@
 //! | [`connection`] | the platform that is meant, connected; an embedded one is started |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
 //! | [`agents`] | what works in rooms, and the host that lets it be called there |
+//! | [`checkout`] | the working copy of a repository, through the `git` program |
 //! | [`project_file`] | `meshagent.yaml`: the environments that a folder's manifests are applied to |
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`approval`] | *pure*: who approved a plan: statements, signatures, approvers, and which count |
 //! | [`settings`] | flags, environment and files, resolved once |
+//! | [`sources`] | manifests from elsewhere: the lock, the cache, and how they are fetched |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
@@ -30,6 +33,7 @@
 //! | [`conceal`] | *pure*: known credentials are removed from everything that is shown |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
+//! | [`whereabouts`] | *pure*: where a run takes place: the system, the forge, the pull request, the commit |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
@@ -41,6 +45,8 @@
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
 //! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
+//! | source | manifests from elsewhere that the project file names; also what a secret or a text is read from |
+//! | pin | what a source was, in `meshagent.lock`: its commit or digest, and a digest over its files |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |
@@ -63,6 +69,8 @@
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
 //! | past state | what a set owned after a run, by number: its documents, without secrets |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
+//! | forge | where a repository is kept, with its pull requests and issues: GitHub, GitLab, Gitea |
+//! | occasion | what a run of continuous integration is about: a pull request, a branch, something else |
 //! | platform | the service behind the API: the hosted one, or the embedded one |
 //! | environment | a named target of the same manifests: project, values, guards, overrides |
 //! | override | a field of a document that the project file says in the place of the manifest |
@@ -76,12 +84,14 @@ pub mod api;
 pub mod apply;
 pub mod approval;
 pub mod bounded;
+pub mod checkout;
 pub mod commands;
 pub mod conceal;
 pub mod connection;
 pub mod decoding;
 pub mod dialect;
 pub mod error;
+pub mod forge;
 pub mod kinds;
 pub mod limited;
 pub mod listed;
@@ -96,5 +106,7 @@ pub mod reconcile;
 pub mod room;
 pub mod serving;
 pub mod settings;
+pub mod sources;
 pub mod visible;
+pub mod whereabouts;
 pub mod whole_file;

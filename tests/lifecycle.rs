@@ -28,7 +28,6 @@ use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::declared_in::LookedAt;
 use meshagent::manifest::set::{Input, Set, read};
-use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent, Origin};
 use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Observed, Plan};
@@ -231,11 +230,8 @@ impl Life<'_> {
     fn set_of(&self, wishes: &[Wish]) -> Set {
         let input = Input {
             paths: vec![self.write(wishes)],
-            values: FileValues::default(),
-            allowed_folders: Vec::new(),
-            project: None,
             fallback_project: Some("default".to_owned()),
-            over: None,
+            ..Input::default()
         };
         read(&input).unwrap_or_else(|problems| self.fail(&format!("{problems:?}")))
     }

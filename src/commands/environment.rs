@@ -1,12 +1,13 @@
 //! `-e`: the environment of the project file that a command is for, and what it says in the place
 //! of options that are not given.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::approvals::ApprovalArgs;
 use super::policy::RuleArgs;
 use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output;
 use crate::plan::InEnvironment;
 use crate::project_file::{Environment, ProjectFile};
@@ -66,13 +67,34 @@ pub fn enter(
     files: &mut FileArgs,
     platform: &mut PlatformArgs,
 ) -> Result<Arc<Environment>> {
+    let mut environment = environment;
+    // On an embedded platform that was asked for, nothing has the name or id of the project.
+    if platform.embedded.is_some() && platform.embedded != environment.embedded {
+        environment.project = None;
+    }
     let environment = Arc::new(environment);
     if files.files.is_empty() {
         files.files.clone_from(&environment.manifests);
+        files.reading.with_sources = true;
     }
     files.reading.environment = Some(Arc::clone(&environment));
     *platform = platform.clone().in_environment(&environment)?;
     Ok(environment)
+}
+
+/// The environment with the guards and policies of another project file. Of an environment that
+/// this one does not have, only what it says of all counts.
+///
+/// # Errors
+///
+/// There is no environment; a project file that cannot be used.
+pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<Environment>> {
+    let Some(environment) = environment else {
+        return Err(Error::usage("--rules-from is for the environments of a project file")
+            .hint("leave -f out, or name an environment with -e"));
+    };
+    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment.name)?;
+    Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 
 impl SetArgs {

@@ -21,6 +21,7 @@ pub mod approve;
 pub mod auth;
 mod author;
 pub mod call;
+pub mod ci;
 pub mod completion;
 mod confirmation;
 pub mod environment;
@@ -58,6 +59,7 @@ pub mod shortcut;
 pub mod show;
 pub mod show_file;
 mod signals;
+pub mod sources;
 mod toggle;
 pub mod token;
 pub mod usage;
@@ -124,6 +126,12 @@ enum Command {
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
+    /// Plan pull requests, apply the main branch and tell of drift, in continuous integration
+    #[command(subcommand)]
+    Ci(Group<ci::CiCommand>),
+    /// List the sources of the project file, move their pins, and fetch them
+    #[command(subcommand)]
+    Source(Group<sources::SourceCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write the objects of a project as manifests
@@ -347,6 +355,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::History(args) => wait(history::run(args)),
         Command::Rollback(args) => wait(apply::rollback::rollback(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
+        Command::Ci(Group(command)) => wait(ci::run(command)),
+        Command::Source(Group(command)) => sources::run(command),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

@@ -9,6 +9,7 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::connection::Connection;
 use crate::error::{Error, Problem, Result};
+use crate::manifest::imported::Imported;
 use crate::manifest::reach::Reach;
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::template::Values;
@@ -19,10 +20,11 @@ use crate::manifest::yaml;
 use crate::output;
 use crate::plan::planner::{Adopt, Policy, Prune};
 use crate::plan::{self, InEnvironment};
-use crate::project_file::Environment;
+use crate::project_file::{Consent, Environment};
 use crate::reconcile::back::go_back;
 use crate::reconcile::history::{History, Past};
 use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
+use crate::sources::fetch::Fetcher;
 
 /// The files of a set.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -66,9 +68,17 @@ pub struct ReadArgs {
     #[arg(skip)]
     pub may_miss: bool,
 
+    /// Fetch no sources: what is not in the cache is an error
+    #[arg(long)]
+    pub offline: bool,
+
     /// The environment of the project file that is meant, if there is one.
     #[arg(skip)]
     pub environment: Option<Arc<Environment>>,
+
+    /// Whether its sources are read, because no other manifests were given.
+    #[arg(skip)]
+    pub with_sources: bool,
 }
 
 /// Values for manifests that are templates.
@@ -222,7 +232,7 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment } =
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, .. } =
             &self.reading;
         output::set_verbose(*verbose);
         let ValueArgs { values_file, values } = values;
@@ -235,7 +245,7 @@ impl FileArgs {
         for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
             output::note(&format!("note: {note}"));
         }
-        let environment = environment.as_deref();
+        let environment = self.reading.environment.as_deref();
         let own_files = environment.map(|it| it.values_files.as_slice()).unwrap_or_default();
         for file in own_files.iter().chain(values_file) {
             // What a link that was given leads to is not what was given.
@@ -278,11 +288,47 @@ impl FileArgs {
                 false => Error::usage(format!("{option}: there is no such folder")),
             });
         }
+        let (imported, sources_of) = self.reading.imported()?;
         let (paths, mut allowed_folders) = (self.files.clone(), allow_files.clone());
         // The manifests of a project file may use what is beside it.
         allowed_folders.extend(environment.map(|it| it.folder.clone()));
         let over = environment.and_then(|it| it.over.clone());
-        Ok(Input { paths, values, allowed_folders, project, fallback_project, over })
+        Ok(Input {
+            paths,
+            values,
+            allowed_folders,
+            project,
+            fallback_project,
+            over,
+            imported,
+            sources_of,
+        })
+    }
+}
+
+impl ReadArgs {
+    /// What a saved plan records of the sources that were read, if they were.
+    #[must_use]
+    pub fn sources(&self) -> Option<Vec<String>> {
+        let environment = self.environment.as_deref().filter(|_| self.with_sources)?;
+        Some(environment.sources.iter().map(|source| source.entry.shown()).collect())
+    }
+
+    /// The sources of the environment, and the project file, if they are read.
+    fn imported(&self) -> Result<(Vec<Arc<Imported>>, Option<PathBuf>)> {
+        let Some(environment) = self.environment.as_deref().filter(|_| self.with_sources) else {
+            return Ok((Vec::new(), None));
+        };
+        let consent = Consent { variables: &self.allow_env, may_miss: self.may_miss };
+        let imported = match environment.sources.is_empty() {
+            true => Vec::new(),
+            false => {
+                let fetcher =
+                    Fetcher::of_user(&environment.folder, &self.allow_files, self.offline)?;
+                environment.imported(&fetcher, consent)?
+            }
+        };
+        Ok((imported, Some(environment.file.clone())))
     }
 }
 

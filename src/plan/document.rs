@@ -123,6 +123,9 @@ pub struct Inputs {
     /// The environment of the project file that it was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// The sources of the project file, each with its version, if they were read, and be they none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
     /// Which of the objects that the manifests no longer declare are deleted.
     pub prune: Prune,
     /// What is taken over; an empty text means all.

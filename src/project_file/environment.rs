@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ProjectFile;
 use super::form::{Embedded, EnvironmentForm, OneOrMore};
+use super::{ProjectFile, SourceOf};
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;
@@ -55,6 +55,8 @@ pub struct Environment {
     pub policies: Vec<PathBuf>,
     /// What is refused in a plan.
     pub guarded: Guarded,
+    /// The manifests from elsewhere.
+    pub sources: Vec<SourceOf>,
     /// Who must approve a plan.
     pub approved: Option<Approved>,
 }
@@ -117,8 +119,10 @@ impl ProjectFile {
                 ));
             }
         }
+        problems.extend(self.unknown_in_ci());
         if problems.is_empty() {
             problems.extend(self.shared());
+            problems.extend(self.check_sources());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -164,7 +168,7 @@ impl ProjectFile {
         None
     }
 
-    fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
+    pub(super) fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
         let problem = self.problem(path, format!("there is no environment `{name}`"));
         match nearest(name, self.names()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -233,21 +237,18 @@ impl ProjectFile {
         let forms = self.chain(name);
         let mut problems = Vec::new();
         let manifests = last(&forms, |it| it.manifests.clone()).or(self.form.manifests.clone());
-        let manifests = manifests.unwrap_or(OneOrMore::One(MANIFESTS.into())).paths();
-        let prune = match last(&forms, |it| it.guards.as_ref()?.prune.clone()) {
-            None => None,
-            Some(word) => match <Prune as clap::ValueEnum>::from_str(&word, false) {
-                Ok(prune) => Some(prune),
-                Err(_) => {
-                    let place = at(name, &["guards", "prune"]);
-                    problems.push(
-                        self.problem(&place, format!("`prune: {word}` is none of its words"))
-                            .hint("write given, all or none"),
-                    );
-                    None
-                }
-            },
+        let manifests = match manifests {
+            Some(manifests) => manifests.paths(),
+            // A project may have manifests from elsewhere alone.
+            None if !self.form.sources.is_empty() && !self.beside(MANIFESTS.as_ref()).exists() => {
+                Vec::new()
+            }
+            None => vec![MANIFESTS.into()],
         };
+        let (policies, guarded) = self.ruled(name, &forms).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Default::default()
+        });
         let approved = last(&forms, |it| it.approvals.clone());
         if approved.as_ref().is_some_and(|it| !(1..=MOST_REQUIRED).contains(&it.required)) {
             let place = at(name, &["approvals", "required"]);
@@ -256,8 +257,6 @@ impl ProjectFile {
                 self.problem(&place, message).hint("write 1 to 100, or leave `approvals` out"),
             );
         }
-        let mut policies = self.form.policies.clone().unwrap_or_default();
-        policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
         let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
         self.keep_inside(&forms, &mut problems);
@@ -277,6 +276,7 @@ impl ProjectFile {
         for (of, form) in &forms {
             self.say(&mut over, of, form, &mut problems);
         }
+        let sources = self.sources(&forms, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -301,16 +301,46 @@ impl ProjectFile {
             values,
             values_files,
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
-            policies: policies.iter().map(|folder| self.beside(folder)).collect(),
-            guarded: Guarded {
-                deletes: last(&forms, |it| it.guards.as_ref()?.allow_deletes),
-                prune,
-            },
+            policies,
+            guarded,
+            sources,
             approved: approved.map(|it| Approved {
                 required: it.required.into(),
                 approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
             }),
         })
+    }
+
+    /// The folders with rules of an environment, and what it refuses; of one that is not there, what
+    /// is said of all.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn rules(&self, name: &str) -> Result<(Vec<PathBuf>, Guarded)> {
+        self.ruled(name, &self.chain(name)).map_err(|problem| Self::wrong(vec![problem]))
+    }
+
+    fn ruled(
+        &self,
+        name: &str,
+        forms: &[(String, &EnvironmentForm)],
+    ) -> Result<(Vec<PathBuf>, Guarded), Problem> {
+        let prune = match last(forms, |it| it.guards.as_ref()?.prune.clone()) {
+            None => None,
+            Some(word) => {
+                Some(<Prune as clap::ValueEnum>::from_str(&word, false).map_err(|_| {
+                    let place = at(name, &["guards", "prune"]);
+                    self.problem(&place, format!("`prune: {word}` is none of its words"))
+                        .hint("write given, all or none")
+                })?)
+            }
+        };
+        let deletes = last(forms, |it| it.guards.as_ref()?.allow_deletes);
+        let of_all = self.form.policies.iter().flatten();
+        let policies = of_all.chain(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten()));
+        let policies = policies.map(|folder| self.beside(folder)).collect();
+        Ok((policies, Guarded { deletes, prune }))
     }
 
     /// Refuses paths that lead out of the project file's folder and its repository: the file may
@@ -330,12 +360,15 @@ impl ProjectFile {
             add(at(of, &["manifests"]), more(&form.manifests));
             add(at(of, &["values_files"]), all(&form.values_files));
             add(at(of, &["policies"]), all(&form.policies));
+            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
+            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
         }
         let told = "is outside of the project file's folder and its repository";
         for (path, named) in named {
             if reach.check(&self.beside(&named)).is_err() {
                 let message = format!("{} {told}", named.display());
-                let hint = "name it on the command line: -f, --values-file or --policy";
+                let hint =
+                    "name it on the command line: -f, --values-file, --policy or --approvers";
                 problems.push(self.problem(&path, message).hint(hint));
             }
         }
@@ -356,14 +389,14 @@ impl ProjectFile {
         }
     }
 
-    fn node(&self, path: &FieldPath) -> Option<&Node> {
+    pub(super) fn node(&self, path: &FieldPath) -> Option<&Node> {
         path.0.iter().try_fold(&self.root, |node, step| match step {
             crate::kinds::path::Step::Field(name) => node.get(name),
             _ => None,
         })
     }
 
-    fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
+    pub(super) fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
         if let Some(node) = self.node(path) {
             values.add(&self.source, node, from);
         }
@@ -382,24 +415,34 @@ impl ProjectFile {
         let prefix = format!("{}/", KindName::Secret);
         let secrets = self.node(&at(of, &["secrets"])).map(|node| (prefix.as_str(), node));
         for (prefix, node) in said.into_iter().chain(secrets) {
-            let Value::Map(objects) = &node.value else { continue };
-            for (name, fields) in objects {
-                let Value::Map(fields) = &fields.value else { continue };
-                for (path, value) in fields {
-                    let pattern = format!("{prefix}{}", name.text);
-                    let path_text = match prefix {
-                        "" => path.text.clone(),
-                        _ => FieldPath::of(&["data", &path.text]).to_string(),
-                    };
-                    let added = over.add((&pattern, &path_text), value, path.mark, &from);
-                    problems.extend(added.err());
-                }
-            }
+            add_overrides(over, (prefix, node), &from, problems);
         }
         for (index, pattern) in form.without.iter().flatten().enumerate() {
             let path = at(of, &["without"]).join(crate::kinds::path::Step::Index(index));
             let (mark, _) = crate::manifest::located::locate(&path, &self.root);
             problems.extend(over.leave_out(pattern, mark).err());
+        }
+    }
+}
+
+/// Adds what a map says of fields by object; with a prefix, of the values of those secrets.
+pub(super) fn add_overrides(
+    over: &mut Overrides,
+    (prefix, node): (&str, &Node),
+    from: &Arc<str>,
+    problems: &mut Vec<Problem>,
+) {
+    let Value::Map(objects) = &node.value else { return };
+    for (name, fields) in objects {
+        let Value::Map(fields) = &fields.value else { continue };
+        for (path, value) in fields {
+            let pattern = format!("{prefix}{}", name.text);
+            let path_text = match prefix {
+                "" => path.text.clone(),
+                _ => FieldPath::of(&["data", &path.text]).to_string(),
+            };
+            let added = over.add((&pattern, &path_text), value, path.mark, from);
+            problems.extend(added.err());
         }
     }
 }

@@ -18,14 +18,18 @@ use crate::manifest::source::{Source, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::{self, Node};
 
+pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Approved, Environment, Guarded};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
+pub use self::sources::{Consent, SourceOf};
 
+pub mod ci;
 mod environment;
 pub mod form;
 mod promotion;
 mod reading;
+mod sources;
 
 /// The word that means all environments.
 pub const ALL: &str = "all";

@@ -144,7 +144,7 @@ impl ApplyArgs {
     /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
     /// named. Without a plan, the environment has the manifests, too, if none are given.
     fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
-        let environment = match saved.map(|saved| &saved.inputs.environment) {
+        let environment = match saved.map(Saved::environment) {
             None if self.plan.is_some() => None,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
             Some(planned) => {
@@ -359,9 +359,9 @@ impl Run<'_> {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed;
-                // Where nothing is done, no state is reached.
-                let occasion = (!plan.is_empty()).then(|| self.occasion(approvals.as_ref()));
-                (performed, restarts) = self.execute(connection, &decision, occasion).await?;
+                let approved = approvals.as_ref();
+                (performed, restarts) =
+                    self.execute(connection, &decision, (folder, approved)).await?;
                 self.end_left_over(connection, &decision).await?;
                 let is_done =
                     performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
@@ -440,16 +440,12 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    fn occasion(&self, approvals: Option<&ApprovalsDocument>) -> Occasion {
-        let approvals = approvals.into_iter().flat_map(|it| &it.approvals);
-        let approvals = approvals.filter(|it| it.counts).flat_map(|it| it.principals.first());
-        Occasion {
-            back_to: self.back_to,
-            environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
-            approvals: approvals.cloned().collect(),
-            keep: self.args.keep_states,
-            ..Occasion::of(self.what, author(self.manifests))
-        }
+    fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
+        let occasion = Occasion::of(self.what, author(self.manifests));
+        let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
+        let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
+        let (back_to, keep) = (self.back_to, self.args.keep_states);
+        Occasion { back_to, environment, approvals, keep, ..occasion }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -495,7 +491,7 @@ impl Run<'_> {
         &self,
         connection: &Connection,
         decision: &Decision,
-        occasion: Option<Occasion>,
+        (folder, approved): (&Path, Option<&ApprovalsDocument>),
     ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
@@ -503,8 +499,9 @@ impl Run<'_> {
             is_saved: self.saved.is_some(),
             approvals: self.approvals,
             break_lock: self.args.break_lock,
-            occasion: occasion.map(Into::into),
-            ..Performing::in_folder(Path::new("."), progress.as_ref())
+            // Nothing is done, so no state is reached.
+            occasion: (!decision.plan.is_empty()).then(|| self.occasion(approved).into()),
+            ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
         let performed = reconcile::perform(&connection.target(), decision, &performing).await;

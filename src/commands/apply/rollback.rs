@@ -50,11 +50,11 @@ pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
     args.set = args.set.or_of(environment);
     args.policy = args.policy.or_of(environment);
     args.perform.rules = args.perform.rules.or_of(environment);
-    let state = args.to;
     if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
-        let save = format!("save the way back with `meshagent plan --to {state} --out plan.json`");
-        let error = needed.unsaved().hint(save);
-        return tell(&args.perform, false, Err(error));
+        return Err(needed.unsaved().hint(format!(
+            "save the plan with `meshagent plan --to {} --out plan.json`, have it approved, and apply it",
+            args.to
+        )));
     }
     let told = args.perform.clone();
     told.keep(&args.files.files, &args.files.reading.values.values_file)?;

@@ -79,6 +79,16 @@ pub struct PlanArgs {
     /// Show below each change the `lifecycle.ignore` rule that would ignore it
     #[arg(long)]
     suggest_ignore: bool,
+    /// Take the guards and policies of the environment from this project file instead, such as that
+    /// of the branch that a pull request is made to
+    #[arg(long, value_name = "FILE", help_heading = "Guards")]
+    rules_from: Option<PathBuf>,
+    /// How many bytes the plan may have as Markdown.
+    #[arg(long, value_name = "BYTES", hide = true)]
+    markdown_limit: Option<usize>,
+    /// The rules that a saved plan names, if they are not those that it was judged by.
+    #[arg(skip)]
+    recorded: Option<RuleArgs>,
 }
 
 /// Arguments of `diff`.
@@ -120,11 +130,21 @@ pub struct GraphArgs {
 
 impl PlanningArgs {
     /// The same in the environment that is meant, with its manifests, if none are given.
-    fn chosen(mut self) -> Result<Self> {
+    fn chosen(self) -> Result<Self> {
+        self.chosen_under(None)
+    }
+
+    /// The same with the guards and policies of another project file.
+    fn chosen_under(mut self, rules: Option<&Path>) -> Result<Self> {
         let environment = match self.to {
             Some(_) => environment::chosen_if_any(&mut self.files, &mut self.platform)?,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
         };
+        let environment = match rules {
+            Some(rules) => Some(environment::under(environment, rules)?),
+            None => environment,
+        };
+        self.files.reading.environment.clone_from(&environment);
         Ok(self.or_of(environment.as_deref()))
     }
 
@@ -214,6 +234,7 @@ impl PlanningArgs {
             to: self.to,
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            sources: reading.sources(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
@@ -247,9 +268,19 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     }
     if args.planning.platform.named_environment().as_deref() == Some(ALL) {
         args.planning.refuse_state()?;
+        if args.rules_from.is_some() {
+            return Err(Error::usage("--rules-from is for one environment")
+                .hint("name one environment with -e"));
+        }
         return all::plan(args).await;
     }
-    args.planning = args.planning.chosen()?;
+    let as_written = match &args.rules_from {
+        Some(_) => Some(args.planning.clone().chosen()?),
+        None => None,
+    };
+    let written = |rules: &RuleArgs| Some(rules.clone().or_of(as_written.as_ref()?.environment()));
+    args.recorded = written(&args.rules);
+    args.planning = args.planning.chosen_under(args.rules_from.as_deref())?;
     args.rules = args.rules.or_of(args.planning.environment());
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
@@ -265,6 +296,10 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     match args.output {
         Format::Text if args.suggest_ignore => output::data(&text::render_in(&plan, args.detail())),
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
+        Format::Markdown if args.markdown_limit.is_some() => {
+            let limit = args.markdown_limit.unwrap_or_default();
+            output::data(&markdown::render_within(&plan, output::is_verbose(), limit));
+        }
         format => print(&plan, format)?,
     }
     refuse(&plan)?;
@@ -307,7 +342,8 @@ impl PlanArgs {
             return Err(Error::new(Class::Refused, what)
                 .hint("plan with a credential that may build in the project, or without --out"));
         }
-        let inputs = self.planning.inputs(planned, &self.rules)?;
+        let rules = self.recorded.as_ref().unwrap_or(&self.rules);
+        let inputs = self.planning.inputs(planned, rules)?;
         if let Some(stream) = inputs.files.iter().find_map(|file| stream(file)) {
             output::note(&format!(
                 "note: the plan was made from {stream}: `meshagent apply FILE` needs the same manifests again, with -f",
