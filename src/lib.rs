@@ -9,6 +9,7 @@
 //! | [`connection`] | the platform that is meant, connected; an embedded one is started |
 //! | [`platform`] | the embedded platform; stands beside `commands` and never imports them |
 //! | [`agents`] | what works in rooms, and the host that lets it be called there |
+//! | [`checkout`] | the working copy of a repository, through the `git` program |
 //! | [`project_file`] | `meshagent.yaml`: the environments that a folder's manifests are applied to |
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
 //! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
@@ -20,6 +21,7 @@
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
@@ -31,6 +33,7 @@
 //! | [`conceal`] | *pure*: known credentials are removed from everything that is shown |
 //! | [`listed`] | *pure*: names in a sentence, as many as anybody reads, and which one was meant |
 //! | [`decoding`] | *pure*: what serde's messages tell beside their words |
+//! | [`whereabouts`] | *pure*: where a run takes place: the system, the forge, the pull request, the commit |
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
@@ -58,12 +61,16 @@
 //! | drift | observed differs from what was last applied, and no document asked for that |
 //! | inventory | what a set owns, what it last applied and what it protects; the platform keeps it |
 //! | claim | the note in the inventory, before a create, of what is about to be created: whose answer is lost is found again by it |
+//! | history | the last states of a set, in the project's storage, each with its plan and who ran it |
 //! | lease | the right to apply a set, for a while; one run holds it at a time |
 //! | journal | what a run did, in a file, for the case that it cannot say it |
 //! | fingerprint | a keyed digest of a value, which tells that it changed and not what it is |
 //! | seal | a text that is secret is held so that it cannot be printed; a sign stands in its place |
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
+//! | past state | what a set owned after a run, by number: its documents, without secrets |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
+//! | forge | where a repository is kept, with its pull requests and issues: GitHub, GitLab, Gitea |
+//! | occasion | what a run of continuous integration is about: a pull request, a branch, something else |
 //! | platform | the service behind the API: the hosted one, or the embedded one |
 //! | environment | a named target of the same manifests: project, values, guards, overrides |
 //! | override | a field of a document that the project file says in the place of the manifest |
@@ -77,12 +84,14 @@ pub mod api;
 pub mod apply;
 pub mod approval;
 pub mod bounded;
+pub mod checkout;
 pub mod commands;
 pub mod conceal;
 pub mod connection;
 pub mod decoding;
 pub mod dialect;
 pub mod error;
+pub mod forge;
 pub mod kinds;
 pub mod limited;
 pub mod listed;
@@ -99,4 +108,5 @@ pub mod serving;
 pub mod settings;
 pub mod sources;
 pub mod visible;
+pub mod whereabouts;
 pub mod whole_file;

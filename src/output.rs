@@ -254,6 +254,13 @@ pub fn note(line: &str) {
     say(&shortened(line));
 }
 
+/// Prints a line beside the data that this program made, here or as a process of its own: what is
+/// shown in it is checked already, and a command for the system that runs it stays one.
+pub fn relay(line: &str) {
+    let line = conceal::within(Cow::Borrowed(line));
+    log::say(format!("{line}\n"));
+}
+
 /// Prints a line for people beside the data that begins something new.
 pub fn heading(line: &str) {
     say(&format!("\n{}", shortened(line)));

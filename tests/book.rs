@@ -44,6 +44,7 @@ read! {
     plans_do_what_their_page_says: "docs/plan-and-apply.md";
     sets_do_what_their_page_says: "docs/sets.md";
     drift_does_what_its_page_says: "docs/drift.md";
+    history_does_what_its_page_says: "docs/history.md";
     policies_do_what_their_page_says: "docs/policy.md";
     approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";

@@ -18,7 +18,7 @@ fn workflow(page: &str) -> serde_json::Value {
 }
 
 /// The commands of this program in the workflow, in the order of its jobs.
-fn workflow_commands(page: &str) -> Vec<String> {
+fn workflow_commands(page: &str) -> Vec<(String, String)> {
     let workflow = workflow(page);
     assert!(workflow["on"].get("pull_request").is_some() && workflow["on"]["push"].is_object());
     let mut commands = Vec::new();
@@ -28,83 +28,17 @@ fn workflow_commands(page: &str) -> Vec<String> {
             assert!(step.get("uses").is_some() != step.get("run").is_some(), "{name}: {step}");
             let run = step["run"].as_str().unwrap_or_default();
             let own = run.lines().filter(|line| line.starts_with("meshagent "));
-            commands.extend(own.map(str::to_owned));
+            commands.extend(own.map(|line| (name.clone(), line.to_owned())));
         }
     }
     commands
-}
-
-/// What stands for GitHub's program: it reads comments from a file, and says what it changes.
-const GH: &str = r#"#!/bin/sh
-if [ "$1 $3" = "api --paginate" ]; then exec jq -r "$5" "$COMMENTS"; fi
-echo "$*" >> "$TOLD"
-"#;
-
-/// Of several comments that begin with the marker, the job's own is the one that it updates.
-#[test]
-fn the_workflow_updates_no_comment_of_others() {
-    use std::os::unix::fs::PermissionsExt;
-    if !crate::needs::programs("the comment of the workflow", &["jq"]) {
-        return;
-    }
-    let workflow = workflow(&page());
-    let steps = workflow["jobs"]["comment"]["steps"].as_array().unwrap();
-    let scripts = steps.iter().filter_map(|step| step["run"].as_str());
-    let scripts: Vec<_> = scripts.filter(|run| run.contains("gh pr comment")).collect();
-    let [script] = scripts.as_slice() else { panic!("{scripts:?}") };
-    let sandbox = Sandbox::new();
-    let marker = "<!-- meshagent-plan set=default project=p -->";
-    sandbox.write("plan.md", &format!("{marker}\nPlan: 1 to create.\n"));
-    std::fs::create_dir(sandbox.path("bin")).unwrap();
-    sandbox.write("bin/gh", GH);
-    std::fs::set_permissions(sandbox.path("bin/gh"), PermissionsExt::from_mode(0o755)).unwrap();
-    let comment = |id: u64, login: &str, body: &str| serde_json::json!({"id": id, "user": {"login": login}, "body": body});
-    let told = |comments: &[serde_json::Value]| {
-        let _ = std::fs::remove_file(sandbox.path("told"));
-        sandbox.write("comments.json", &serde_json::Value::from(comments).to_string());
-        let path = std::env::var("PATH").unwrap();
-        let output = Command::new("sh")
-            .args(["-e", "-c", script])
-            .env_clear()
-            .env("PATH", format!("{}:{path}", sandbox.path("bin").display()))
-            .env("RUNNER_TEMP", sandbox.path(""))
-            .env("GITHUB_REPOSITORY", "acme/shop")
-            .env("GITHUB_RUN_ID", "5")
-            .env("GITHUB_SERVER_URL", "https://github.com")
-            .env("GH_TOKEN", "t")
-            .env("COMMIT", "c0ffee")
-            .env("NUMBER", "7")
-            .env("COMMENTS", sandbox.path("comments.json"))
-            .env("TOLD", sandbox.path("told"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        std::fs::read_to_string(sandbox.path("told")).unwrap_or_default()
-    };
-    let foreign = comment(1, "mallory", &format!("{marker}\nPlan: nothing to do."));
-    let close = comment(2, "github-actions", marker);
-    let other = comment(3, "github-actions[bot]", "<!-- meshagent-plan set=other project=p -->");
-    let own = comment(4, "github-actions[bot]", &format!("{marker}\nold"));
-    let all = [foreign, close, other, own];
-    assert!(told(&all).contains("PATCH repos/acme/shop/issues/comments/4 "), "{}", told(&all));
-    // Of a plan that failed nobody knows the project, so no other comment is touched.
-    let own = all[3].clone();
-    let next = comment(5, "github-actions[bot]", "<!-- meshagent-plan set=default project=q -->");
-    std::fs::remove_file(sandbox.path("plan.md")).unwrap();
-    assert_eq!(told(&[own.clone(), next]), "");
-    assert!(told(&[own]).contains("comments/4 "));
-    assert_eq!(told(&[]), "");
-    sandbox.write("plan.md", &format!("{marker}\nPlan: 1 to create.\n"));
-    // Where there is none of its own, it makes one.
-    assert!(told(&all[..3]).starts_with("pr comment 7 "), "{}", told(&all[..3]));
-    assert!(told(&[]).starts_with("pr comment 7 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_workflow_runs() {
     let commands = workflow_commands(&page());
     assert!(
-        commands.iter().any(|command| command == "meshagent apply \"$RUNNER_TEMP/plan.json\""),
+        commands.iter().any(|(_, line)| line == "meshagent ci apply --plan \"$RUNNER_TEMP/plans\""),
         "{commands:?}"
     );
     let server = crate::platform::harness::Server::start().await;
@@ -121,10 +55,18 @@ async fn the_workflow_runs() {
             std::fs::write(checkout.join("policies/a.rego"), rule).unwrap();
         }
     }
+    let event = serde_json::json!({
+        "number": 7,
+        "pull_request": {"number": 7, "head": {"repo": {"full_name": "acme/shop"}}},
+        "repository": {"default_branch": "main"},
+    });
+    sandbox.write("event.json", &event.to_string());
     let temporary = folder.join("temporary");
     std::fs::create_dir(&temporary).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_meshagent"));
-    for command in commands {
+    let mut shown = String::new();
+    for (job, command) in commands {
+        let is_proposal = matches!(job.as_str(), "propose" | "comment");
         let mut shell = Command::new("sh");
         shell
             .args([
@@ -136,17 +78,28 @@ async fn the_workflow_runs() {
             .env("HOME", &folder)
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_EVENT_NAME", if is_proposal { "pull_request" } else { "push" })
+            .env("GITHUB_REPOSITORY", "acme/shop")
+            .env("GITHUB_REF", "refs/heads/main")
+            .env("GITHUB_EVENT_PATH", folder.join("event.json"))
             .env("RUNNER_TEMP", &temporary)
             .env("GITHUB_STEP_SUMMARY", folder.join("summary.md"))
             .env("MESHAGENT_API_URL", &server.url)
-            .env("MESHAGENT_API_KEY", &server.owner)
             .env("MESHAGENT_PROJECT_ID", &server.project);
+        // The job for everybody has no key.
+        if job != "propose" {
+            shell.env("MESHAGENT_API_KEY", &server.owner);
+        }
         let output = tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap();
         assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+        shown += &String::from_utf8_lossy(&output.stdout);
     }
-    let comment = std::fs::read_to_string(temporary.join("plan.md")).unwrap();
-    let marker = "<!-- meshagent-plan set=default project=";
-    assert!(comment.starts_with(marker), "{comment}");
+    assert!(shown.starts_with("<!-- meshagent-ci plan -->\n"), "{shown}");
+    for part in
+        ["on the embedded platform", "15 to create", "Applied: 15 done", "Nothing to change"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
 }
 
 /// The short workflow, for those who begin, is the same on both pages, and what it runs works.

@@ -1,12 +1,13 @@
 //! `-e`: the environment of the project file that a command is for, and what it says in the place
 //! of options that are not given.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::approvals::ApprovalArgs;
 use super::policy::RuleArgs;
 use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output;
 use crate::plan::InEnvironment;
 use crate::project_file::{Environment, ProjectFile};
@@ -23,6 +24,22 @@ pub fn chosen(
     files: &mut FileArgs,
     platform: &mut PlatformArgs,
 ) -> Result<Option<Arc<Environment>>> {
+    let environment = chosen_if_any(files, platform)?;
+    if environment.is_none() {
+        *files = files.clone().named()?;
+    }
+    Ok(environment)
+}
+
+/// The same for a command that needs no manifests.
+///
+/// # Errors
+///
+/// A project file that is named and not there, or that cannot be used.
+pub fn chosen_if_any(
+    files: &mut FileArgs,
+    platform: &mut PlatformArgs,
+) -> Result<Option<Arc<Environment>>> {
     let named = platform.named_environment();
     let is_given = !files.files.is_empty() || !files_of_environment().is_empty();
     let file = match (&named, is_given) {
@@ -31,7 +48,9 @@ pub fn chosen(
         (Some(name), _) => Some(ProjectFile::named(name)?),
     };
     let Some(file) = file else {
-        *files = files.clone().named()?;
+        if !files_of_environment().is_empty() {
+            *files = files.clone().named()?;
+        }
         return Ok(None);
     };
     let environment = file.environment(named.as_deref())?;
@@ -48,6 +67,11 @@ pub fn enter(
     files: &mut FileArgs,
     platform: &mut PlatformArgs,
 ) -> Result<Arc<Environment>> {
+    let mut environment = environment;
+    // On an embedded platform that was asked for, nothing has the name or id of the project.
+    if platform.embedded.is_some() && platform.embedded != environment.embedded {
+        environment.project = None;
+    }
     let environment = Arc::new(environment);
     if files.files.is_empty() {
         files.files.clone_from(&environment.manifests);
@@ -56,6 +80,21 @@ pub fn enter(
     files.reading.environment = Some(Arc::clone(&environment));
     *platform = platform.clone().in_environment(&environment)?;
     Ok(environment)
+}
+
+/// The environment with the guards and policies of another project file. Of an environment that
+/// this one does not have, only what it says of all counts.
+///
+/// # Errors
+///
+/// There is no environment; a project file that cannot be used.
+pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<Environment>> {
+    let Some(environment) = environment else {
+        return Err(Error::usage("--rules-from is for the environments of a project file")
+            .hint("leave -f out, or name an environment with -e"));
+    };
+    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment.name)?;
+    Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 
 impl SetArgs {

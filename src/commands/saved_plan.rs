@@ -270,7 +270,11 @@ impl Saved {
             guards: guards.clone(),
             environment: None,
         };
-        (args.policy(&self.document.set), guards)
+        let policy = match inputs.to {
+            Some(_) => args.policy_back(&self.document.set),
+            None => args.policy(&self.document.set),
+        };
+        (policy, guards)
     }
 
     /// The environment that it was made for; one without a name where the project file has none.

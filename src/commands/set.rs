@@ -21,11 +21,13 @@ use crate::output;
 use crate::plan::planner::{Adopt, Policy, Prune};
 use crate::plan::{self, InEnvironment};
 use crate::project_file::{Consent, Environment};
+use crate::reconcile::back::go_back;
+use crate::reconcile::history::{History, Past};
 use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
 use crate::sources::fetch::Fetcher;
 
 /// The files of a set.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct FileArgs {
     /// A manifest, a folder of them, or - for standard input; may be repeated [default: those that
     /// MESHAGENT_FILE names]
@@ -435,20 +437,72 @@ impl PolicyArgs {
             ..Policy::standard(set)
         }
     }
+
+    /// The policy for a way back: what the set did not own then is deleted, wherever it was
+    /// declared.
+    #[must_use]
+    pub fn policy_back(&self, set: &str) -> Policy {
+        let policy = self.policy(set);
+        match policy.prune {
+            Prune::None => policy,
+            Prune::Given | Prune::All => Policy { prune: Prune::All, ..policy },
+        }
+    }
+}
+
+/// What a plan is to reach.
+pub enum Goal {
+    /// What manifests declare.
+    Declared(Box<Set>),
+    /// A past state, with today's manifests, if any are given, for what its secrets are.
+    Past(Box<Past>, Option<Box<Set>>),
+}
+
+impl From<Set> for Goal {
+    fn from(set: Set) -> Self {
+        Self::Declared(set.into())
+    }
+}
+
+/// What a plan of a set is to reach: what these manifests declare, or the state of this number.
+///
+/// # Errors
+///
+/// Every problem of every file; a state that does not exist.
+pub async fn goal(
+    files: &FileArgs,
+    to: Option<u64>,
+    set: &str,
+    connection: &Connection,
+) -> Result<Goal> {
+    let read = || files.read(connection.project.clone(), connection.fallback_project.clone());
+    let Some(to) = to else { return read().map(Goal::from) };
+    output::set_verbose(files.reading.verbose);
+    let today = if files.files.is_empty() { None } else { Some(read()?.into()) };
+    let target = connection.target();
+    let history = History::read(&target, set, connection.project_id().await?).await?;
+    let past = history.back_to(&target.client.reader(), to).await?;
+    Ok(Goal::Past(past.into(), today))
 }
 
 /// Reads the platform, decides, and prints the notes of the plan.
 ///
 /// # Errors
 ///
-/// As [`reconcile::decide()`].
+/// As [`reconcile::decide()`] and [`reconcile::back::go_back`].
 pub async fn decide(
     connection: &Connection,
-    set: Set,
+    goal: impl Into<Goal>,
     policy: &Policy,
     guards: &GuardArgs,
 ) -> Result<Decision> {
-    let decision = reconcile::decide(&connection.target(), set, policy, &guards.guards()).await?;
+    let (target, guards) = (&connection.target(), &guards.guards());
+    let decision = match goal.into() {
+        Goal::Declared(set) => reconcile::decide(target, *set, policy, guards).await?,
+        Goal::Past(past, today) => {
+            go_back(target, *past, today.map(|today| *today), policy, guards).await?
+        }
+    };
     output::notes(&decision.plan.notes);
     Ok(decision)
 }

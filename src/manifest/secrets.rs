@@ -99,9 +99,11 @@ pub fn resolve(
             continue;
         }
         let origin = desired.origin.clone();
+        let sources = &mut desired.sources;
         let mut resolved = BTreeSet::new();
         Arc::make_mut(&mut desired.fields).rewrite_leaves(&mut |way, leaf| {
             let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
+            sources.insert(way.path().to_string(), (&source.from).into());
             match read.text(source, &origin) {
                 Ok(text) => {
                     conceal::secret(&text);

@@ -92,7 +92,7 @@ impl Source {
     pub fn place(&self, mark: Mark) -> Place {
         let said = self.over.as_ref().and_then(|over| Some((&over.source.name, over.from(mark)?)));
         let (file, from) = match said {
-            Some((file, said)) => (file, Some(said.from().to_string())),
+            Some((file, said)) => (file, Some(Arc::clone(said.from()))),
             None => (&self.name, None),
         };
         let (line, column) = (mark.line.max(1), mark.column.max(1));
@@ -105,11 +105,7 @@ impl Source {
         Problem {
             place: Some(self.place(mark)),
             // Another file says what stands at a mark of an override, and it may be a secret.
-            source_line: self
-                .line(mark)
-                .filter(|_| mark.over == 0)
-                .filter(quoted)
-                .map(str::to_owned),
+            source_line: self.line(mark).filter(|_| mark.over == 0).filter(quoted).map(Into::into),
             ..Problem::new(self.signs.hidden_in(message.into()))
         }
     }

@@ -115,6 +115,9 @@ pub struct Inputs {
     /// The folders whose files manifests could name; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_files: Vec<String>,
+    /// The state of the set's history that it goes back to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
     /// The environment of the project file that it was made for.

@@ -104,7 +104,8 @@ pub fn render(plan: &Plan, is_whole: bool) -> String {
 }
 
 /// The same in so many bytes, as far as that is possible.
-fn render_within(plan: &Plan, is_whole: bool, limit: usize) -> String {
+#[must_use]
+pub fn render_within(plan: &Plan, is_whole: bool, limit: usize) -> String {
     let mut out = format!("<!-- {} -->\n", marker(plan));
     if plan.is_empty() {
         out += &format!(
@@ -341,8 +342,15 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// A text of several lines as it was printed, for a block of code.
+#[must_use]
+pub fn printed(text: &str) -> String {
+    visible::lines(&conceal::within(text.into())).into_owned()
+}
+
 /// The beginning of a text as code on one line.
-fn code(text: &str) -> String {
+#[must_use]
+pub fn code(text: &str) -> String {
     code_of(&cut(&visible::line(&cut(&conceal::within(text.into())))))
 }
 

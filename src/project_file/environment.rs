@@ -119,6 +119,7 @@ impl ProjectFile {
                 ));
             }
         }
+        problems.extend(self.unknown_in_ci());
         if problems.is_empty() {
             problems.extend(self.shared());
             problems.extend(self.check_sources());
@@ -167,7 +168,7 @@ impl ProjectFile {
         None
     }
 
-    fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
+    pub(super) fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
         let problem = self.problem(path, format!("there is no environment `{name}`"));
         match nearest(name, self.names()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -244,20 +245,10 @@ impl ProjectFile {
             }
             None => vec![MANIFESTS.into()],
         };
-        let prune = match last(&forms, |it| it.guards.as_ref()?.prune.clone()) {
-            None => None,
-            Some(word) => match <Prune as clap::ValueEnum>::from_str(&word, false) {
-                Ok(prune) => Some(prune),
-                Err(_) => {
-                    let place = at(name, &["guards", "prune"]);
-                    problems.push(
-                        self.problem(&place, format!("`prune: {word}` is none of its words"))
-                            .hint("write given, all or none"),
-                    );
-                    None
-                }
-            },
-        };
+        let (policies, guarded) = self.ruled(name, &forms).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Default::default()
+        });
         let approved = last(&forms, |it| it.approvals.clone());
         if approved.as_ref().is_some_and(|it| !(1..=MOST_REQUIRED).contains(&it.required)) {
             let place = at(name, &["approvals", "required"]);
@@ -266,8 +257,6 @@ impl ProjectFile {
                 self.problem(&place, message).hint("write 1 to 100, or leave `approvals` out"),
             );
         }
-        let mut policies = self.form.policies.clone().unwrap_or_default();
-        policies.extend(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten().cloned()));
         let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
         let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
         self.keep_inside(&forms, &mut problems);
@@ -312,17 +301,46 @@ impl ProjectFile {
             values,
             values_files,
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
-            policies: policies.iter().map(|folder| self.beside(folder)).collect(),
-            guarded: Guarded {
-                deletes: last(&forms, |it| it.guards.as_ref()?.allow_deletes),
-                prune,
-            },
+            policies,
+            guarded,
             sources,
             approved: approved.map(|it| Approved {
                 required: it.required.into(),
                 approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
             }),
         })
+    }
+
+    /// The folders with rules of an environment, and what it refuses; of one that is not there, what
+    /// is said of all.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn rules(&self, name: &str) -> Result<(Vec<PathBuf>, Guarded)> {
+        self.ruled(name, &self.chain(name)).map_err(|problem| Self::wrong(vec![problem]))
+    }
+
+    fn ruled(
+        &self,
+        name: &str,
+        forms: &[(String, &EnvironmentForm)],
+    ) -> Result<(Vec<PathBuf>, Guarded), Problem> {
+        let prune = match last(forms, |it| it.guards.as_ref()?.prune.clone()) {
+            None => None,
+            Some(word) => {
+                Some(<Prune as clap::ValueEnum>::from_str(&word, false).map_err(|_| {
+                    let place = at(name, &["guards", "prune"]);
+                    self.problem(&place, format!("`prune: {word}` is none of its words"))
+                        .hint("write given, all or none")
+                })?)
+            }
+        };
+        let deletes = last(forms, |it| it.guards.as_ref()?.allow_deletes);
+        let of_all = self.form.policies.iter().flatten();
+        let policies = of_all.chain(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten()));
+        let policies = policies.map(|folder| self.beside(folder)).collect();
+        Ok((policies, Guarded { deletes, prune }))
     }
 
     /// Refuses paths that lead out of the project file's folder and its repository: the file may
@@ -342,12 +360,15 @@ impl ProjectFile {
             add(at(of, &["manifests"]), more(&form.manifests));
             add(at(of, &["values_files"]), all(&form.values_files));
             add(at(of, &["policies"]), all(&form.policies));
+            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
+            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
         }
         let told = "is outside of the project file's folder and its repository";
         for (path, named) in named {
             if reach.check(&self.beside(&named)).is_err() {
                 let message = format!("{} {told}", named.display());
-                let hint = "name it on the command line: -f, --values-file or --policy";
+                let hint =
+                    "name it on the command line: -f, --values-file, --policy or --approvers";
                 problems.push(self.problem(&path, message).hint(hint));
             }
         }

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::ci::CiForm;
+
 /// `meshagent.yaml`: what a folder's manifests are applied to, and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,9 @@ pub struct Form {
     /// with `*` and `?`. Without it, images, versions, tags and digests, by their names.
     #[serde(default)]
     pub promote: Option<Vec<String>>,
+    /// What continuous integration does with the set.
+    #[serde(default)]
+    pub ci: Option<CiForm>,
     /// Manifests from elsewhere, by the names that they have here. `meshagent.lock` says what each
     /// of them is, and `meshagent source update` writes it.
     #[serde(default)]

@@ -18,11 +18,13 @@ use crate::manifest::source::{Source, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::{self, Node};
 
+pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Approved, Environment, Guarded};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
 pub use self::sources::{Consent, SourceOf};
 
+pub mod ci;
 mod environment;
 pub mod form;
 mod promotion;

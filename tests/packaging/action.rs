@@ -1,52 +1,22 @@
 //! The GitHub action: its steps run in their order against an embedded platform, and what stands
-//! for GitHub's program keeps the comments in a file.
-
-use serde_json::Value;
+//! for GitHub keeps the comments.
 
 use super::runner::{Ended, Job};
 use super::served::{Files, archive};
-use super::{documents, program, text};
+use super::{documents, text};
+use crate::ci::forge::{Forge, Sort};
 use crate::cli::Sandbox;
 use crate::needs;
 use crate::platform::harness::Server;
 
 const MAIN: &str = "refs/heads/main";
 
-/// What stands for `gh`: comments of one pull request, in a file.
-const GH: &str = r#"#!/bin/sh
-set -e
-[ "$GH_TOKEN" = token-of-the-job ] || exit 4
-case "$*" in
-"api repos/acme/shop/issues/7/comments --paginate --jq "*)
-    exec jq -r "$5" "$COMMENTS" ;;
-"api --method PATCH repos/acme/shop/issues/comments/"*" -F body=@"*" --silent")
-    jq --rawfile body "${6#body=@}" --argjson id "${4##*/}" \
-        'map(if .id == $id then .body = $body else . end)' "$COMMENTS" > "$COMMENTS.new" ;;
-"pr comment 7 --repo acme/shop --body-file "*)
-    jq --rawfile body "$7" '. + [{id: (length + 1), user: {login: "github-actions[bot]"}, body: $body}]' \
-        "$COMMENTS" > "$COMMENTS.new" ;;
-*) exit 5 ;;
-esac
-mv "$COMMENTS.new" "$COMMENTS"
-"#;
-
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::with_examples();
-    program(&sandbox, "gh", GH);
-    let foreign = "[{\"id\": 1, \"user\": {\"login\": \"mallory\"}, \"body\": \"<!-- meshagent-plan set=default\"}]";
-    sandbox.write("comments.json", foreign);
     std::fs::create_dir(sandbox.path("policies")).unwrap();
     let rule = "package meshagent\ndeny contains \"x\" if input.version > 1\n";
     sandbox.write("policies/a.rego", rule);
     sandbox
-}
-
-/// The comments of the pull request, without that of somebody else.
-fn comments(sandbox: &Sandbox) -> Vec<String> {
-    let all = std::fs::read_to_string(sandbox.path("comments.json")).unwrap();
-    let all: Vec<Value> = serde_json::from_str(&all).unwrap();
-    assert_eq!(all[0]["body"], "<!-- meshagent-plan set=default");
-    all[1..].iter().map(|it| it["body"].as_str().unwrap().to_owned()).collect()
 }
 
 /// What every job of these tests is given.
@@ -68,40 +38,46 @@ fn expect(ended: &Ended, ran: &[&str], failed: Option<i32>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
-    if !needs::programs("the comments of the action", &["jq"]) {
-        return;
-    }
     let server = Server::start().await;
-    let sandbox = sandbox();
+    let (sandbox, forge) = (sandbox(), Forge::start(Sort::GitHub));
+    let foreign = forge.say("mallory", "<!-- meshagent-ci plan -->");
     let job = |event, more: &[(&'static str, &str)]| {
         let mut inputs = inputs(&server);
         inputs.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
         inputs.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Job { sandbox: &sandbox, event, reference: MAIN, head: "acme/shop", inputs }
+        Job { sandbox: &sandbox, forge: &forge, event, reference: MAIN, head: "acme/shop", inputs }
     };
 
     // The second run of a pull request updates the comment of the first one.
     let proposed = job("pull_request", &[("apply", "true")]).run();
-    expect(&proposed, &["Plan", "Comment"], None);
+    expect(&proposed, &["Plan"], None);
     assert_eq!(proposed.outputs["changes"], "true");
-    let [first] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
-    assert!(first.starts_with("<!-- meshagent-plan set=default project="), "{first}");
-    let commit = "\nCommit c0ffee, [run](https://github.com/acme/shop/actions/runs/5)\n";
-    assert_eq!(*first, proposed.summary + commit);
+    let [first] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
+    assert!(first.starts_with("<!-- meshagent-ci plan key=default"), "{first}");
+    let commit = format!(
+        "\nCommit `{}`, [run](https://github.com/acme/shop/actions/runs/5)\n",
+        "1".repeat(40)
+    );
+    assert!(first.ends_with(&commit) && first.contains("15 to create"), "{first}");
+    assert_eq!(*first, proposed.summary);
     std::fs::remove_file(sandbox.path("examples/manifests/services/status-page.yaml")).unwrap();
-    expect(&job("pull_request", &[]).run(), &["Plan", "Comment"], None);
-    let [second] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    expect(&job("pull_request", &[]).run(), &["Plan"], None);
+    let [second] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
     assert!(second != first && !second.contains("status-page"), "{second}");
     // Where the next one cannot be planned, it does not go on showing the plan of an older commit.
     sandbox.write("examples/manifests/wrong.yaml", "kind: Romm\n");
     let failed = job("pull_request", &[]).run();
-    expect(&failed, &["Plan", "Comment"], Some(6));
-    let [third] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    expect(&failed, &["Plan"], Some(6));
+    let [third] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
     let (marker, _) = second.split_once('\n').unwrap();
-    assert_eq!(*third, format!("{marker}\n### The plan failed\n{commit}"));
+    assert!(third.starts_with(marker) && third.ends_with(&commit), "{third}");
+    assert!(third.contains("wrong.yaml:1:1") && !third.contains("to create"), "{third}");
     std::fs::remove_file(sandbox.path("examples/manifests/wrong.yaml")).unwrap();
+    let asked = forge.state().asked.len();
     let without = job("pull_request", &[("comment", "false")]).run();
     expect(&without, &["Plan"], None);
+    assert_eq!(forge.state().asked.len(), asked);
+    assert!(forge.state().comments.iter().any(|it| it.id == foreign && !it.body.contains('\n')));
 
     // One job saves the plan, and another one applies it.
     let planned = job("push", &[]).run();
@@ -145,43 +121,51 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_rule_refuses_is_commented_and_fails() {
-    if !needs::programs("the comments of the action", &["jq"]) {
-        return;
-    }
     let server = Server::start().await;
-    let sandbox = sandbox();
+    let (sandbox, forge) = (sandbox(), Forge::start(Sort::GitHub));
     sandbox.write("policies/a.rego", "package meshagent\ndeny contains \"too early\"\n");
     let inputs = inputs(&server);
     let job = Job {
         sandbox: &sandbox,
+        forge: &forge,
         event: "pull_request",
         reference: MAIN,
         head: "acme/shop",
         inputs,
     };
-    expect(&job.run(), &["Plan", "Comment"], Some(6));
-    let [comment] = &comments(&sandbox)[..] else { panic!("{:?}", comments(&sandbox)) };
+    expect(&job.run(), &["Plan"], Some(6));
+    let [comment] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
     assert!(comment.contains("too early"), "{comment}");
 }
 
 #[test]
 fn without_a_key_a_proposal_is_planned_on_an_empty_platform_and_nothing_is_applied() {
-    let sandbox = sandbox();
+    let (sandbox, forge) = (sandbox(), Forge::start(Sort::GitHub));
     let job = |event, apply: &str| {
         let inputs =
             vec![("manifests", "examples/manifests".to_owned()), ("apply", apply.to_owned())];
-        Job { sandbox: &sandbox, event, reference: MAIN, head: "mallory/shop", inputs }.run()
+        Job {
+            sandbox: &sandbox,
+            forge: &forge,
+            event,
+            reference: MAIN,
+            head: "mallory/shop",
+            inputs,
+        }
+        .run()
     };
     let fork = job("pull_request", "true");
     expect(&fork, &["Plan"], None);
     assert!(fork.summary.contains("on the embedded platform"), "{}", fork.summary);
     let pushed = job("push", "true");
     expect(&pushed, &["Plan"], Some(2));
-    assert!(pushed.log.starts_with("error: there is no API key\nhint: "), "{}", pushed.log);
+    assert!(pushed.log.contains("error: there is no API key\nhint: "), "{}", pushed.log);
     let target = job("pull_request_target", "true");
     expect(&target, &["Plan"], Some(2));
     assert!(target.log.contains("use `on: pull_request`"), "{}", target.log);
-    assert_eq!(comments(&sandbox).len(), 0);
+    // The comment says that it is none about the project.
+    let [comment] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
+    assert!(comment.contains("without any secret"), "{comment}");
 }
 
 #[test]
@@ -189,13 +173,15 @@ fn the_action_installs_the_release_whose_digest_it_is_given() {
     if !needs::programs("the action's installation", &["curl"]) {
         return;
     }
-    let sandbox = sandbox();
-    let (files, digest) = archive("#!/bin/sh\necho \"$1 by the release\"\n");
+    let (sandbox, forge) = (sandbox(), Forge::start(Sort::GitHub));
+    let (files, digest) =
+        archive("#!/bin/sh\necho \"$1 $2 by the release\" >> \"$GITHUB_STEP_SUMMARY\"\n");
     let server = Files::serve(files);
     let job = |digest: &str| {
         let inputs = vec![("release", server.url.clone()), ("sha256", digest.to_owned())];
         Job {
             sandbox: &sandbox,
+            forge: &forge,
             event: "pull_request",
             reference: MAIN,
             head: "mallory/shop",
@@ -205,7 +191,7 @@ fn the_action_installs_the_release_whose_digest_it_is_given() {
     };
     let installed = job(&digest);
     expect(&installed, &["Install", "Plan"], None);
-    assert_eq!(installed.summary, "plan by the release\n");
+    assert_eq!(installed.summary, "ci plan by the release\n");
     let other = job(&"0".repeat(64));
     expect(&other, &["Install"], Some(1));
     // Without a digest it trusts nobody.

@@ -19,8 +19,8 @@ fn pipeline(given: &[(&str, &str)]) -> Value {
         let value = given.iter().find(|it| it.0 == name).map_or(usual, |it| it.1);
         let place = format!("$[[ inputs.{name} ]]");
         assert!(body.contains(&place), "{name} is not used");
-        // An empty input leaves no second space behind.
-        let place = if value.is_empty() { format!("{place} ") } else { place };
+        // An empty input leaves no space behind.
+        let place = if value.is_empty() { format!(" {place}") } else { place };
         body = body.replace(&place, value);
     }
     assert!(!body.contains("$[["), "{body}");
@@ -60,9 +60,14 @@ async fn its_commands_run_in_their_order() {
                 .env_clear()
                 .env("HOME", sandbox.path(""))
                 .env("PATH", search_path(&sandbox))
+                .env("GITLAB_CI", "true")
+                .env("CI_DEFAULT_BRANCH", "main")
                 .env("MESHAGENT_PROJECT_ID", &server.project);
             // A merge request has no key.
-            if job != "meshagent-propose" {
+            if job == "meshagent-propose" {
+                command.env("CI_MERGE_REQUEST_IID", "7");
+            } else {
+                command.env("CI_COMMIT_BRANCH", "main");
                 command.env("MESHAGENT_API_URL", &server.url);
                 command.env("MESHAGENT_API_KEY", &server.owner);
             }

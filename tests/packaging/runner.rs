@@ -8,11 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{documents, path, search_path, text};
+use crate::ci::forge::{Forge, TOKEN};
 use crate::cli::Sandbox;
 
 /// A job that uses the action.
 pub struct Job<'a> {
     pub sandbox: &'a Sandbox,
+    /// The forge.
+    pub forge: &'a Forge,
     /// What happened: `push`, `pull_request`.
     pub event: &'a str,
     /// Where it happened, such as `refs/heads/main`.
@@ -50,6 +53,7 @@ impl Job<'_> {
         for file in ["output", "summary", "path"] {
             self.sandbox.write(file, "");
         }
+        self.sandbox.write("event.json", &self.happened().to_string());
         for step in action["runs"]["steps"].as_array().expect("steps") {
             let condition = step["if"].as_str().expect("a condition");
             let goes_on = ended.failed.is_none() || condition.contains("!cancelled()");
@@ -60,6 +64,24 @@ impl Job<'_> {
         ended.summary = self.written("summary");
         ended.outputs = self.outputs();
         ended
+    }
+
+    /// What the runner writes about the event.
+    fn happened(&self) -> Value {
+        let repository = serde_json::json!({"default_branch": "main"});
+        if self.event != "pull_request" {
+            return serde_json::json!({"repository": repository});
+        }
+        let commit = |digit: &str| digit.repeat(40);
+        serde_json::json!({
+            "number": 7,
+            "pull_request": {
+                "number": 7,
+                "base": {"ref": "main", "sha": commit("2")},
+                "head": {"ref": "change", "sha": commit("1"), "repo": {"full_name": self.head}},
+            },
+            "repository": repository,
+        })
     }
 
     fn outputs(&self) -> BTreeMap<String, String> {
@@ -80,7 +102,8 @@ impl Job<'_> {
             .env_clear()
             .env("PATH", added + &search_path(self.sandbox))
             .env("HOME", self.sandbox.path(""))
-            .env("COMMENTS", self.sandbox.path("comments.json"))
+            .env("GITHUB_API_URL", &self.forge.api)
+            .env("GITHUB_EVENT_PATH", self.sandbox.path("event.json"))
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_ACTION_PATH", path(""))
             .env("GITHUB_EVENT_NAME", self.event)
@@ -146,13 +169,9 @@ impl Job<'_> {
             return self.outputs().remove(name).unwrap_or_default();
         }
         match expression {
-            "github.event.pull_request.head.sha" => "c0ffee",
             "github.event.repository.default_branch" => "main",
-            "github.token" => "token-of-the-job",
+            "github.token" => TOKEN,
             "github.event_name" => self.event,
-            "github.event.number" => "7",
-            "github.repository" => REPOSITORY,
-            "github.event.pull_request.head.repo.full_name" => self.head,
             other => panic!("{other} is no expression that is known"),
         }
         .to_owned()

@@ -7,7 +7,7 @@ use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved_plan::name_of;
-use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background};
+use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::listed::word;
@@ -34,10 +34,22 @@ pub struct PlanningArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// The past state that is planned, if one is.
+    #[arg(skip)]
+    to: Option<u64>,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     platform: PlatformArgs,
+}
+
+/// The way back to a past state.
+#[derive(Debug, Clone, clap::Args)]
+struct BackArgs {
+    /// Plan the way back to this state of the set, as `meshagent history` numbers it; manifests only
+    /// say where secrets are read from then
+    #[arg(long, value_name = "STATE")]
+    to: Option<u64>,
 }
 
 /// Arguments of `plan`.
@@ -48,6 +60,8 @@ pub struct PlanningArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     #[command(flatten)]
     rules: RuleArgs,
     /// Output format of the plan
@@ -65,6 +79,16 @@ pub struct PlanArgs {
     /// Show below each change the `lifecycle.ignore` rule that would ignore it
     #[arg(long)]
     suggest_ignore: bool,
+    /// Take the guards and policies of the environment from this project file instead, such as that
+    /// of the branch that a pull request is made to
+    #[arg(long, value_name = "FILE", help_heading = "Guards")]
+    rules_from: Option<PathBuf>,
+    /// How many bytes the plan may have as Markdown.
+    #[arg(long, value_name = "BYTES", hide = true)]
+    markdown_limit: Option<usize>,
+    /// The rules that a saved plan names, if they are not those that it was judged by.
+    #[arg(skip)]
+    recorded: Option<RuleArgs>,
 }
 
 /// Arguments of `diff`.
@@ -75,6 +99,8 @@ pub struct PlanArgs {
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// Of two environments, compare only what the manifests say, and ask no platform
     #[arg(long)]
     rendered: bool,
@@ -92,6 +118,8 @@ pub struct DiffArgs {
 pub struct GraphArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// The graph's language
     #[arg(short, long, value_enum, default_value = "mermaid")]
     language: Language,
@@ -102,9 +130,40 @@ pub struct GraphArgs {
 
 impl PlanningArgs {
     /// The same in the environment that is meant, with its manifests, if none are given.
-    fn chosen(mut self) -> Result<Self> {
-        let environment = environment::chosen(&mut self.files, &mut self.platform)?;
+    fn chosen(self) -> Result<Self> {
+        self.chosen_under(None)
+    }
+
+    /// The same with the guards and policies of another project file.
+    fn chosen_under(mut self, rules: Option<&Path>) -> Result<Self> {
+        let environment = match self.to {
+            Some(_) => environment::chosen_if_any(&mut self.files, &mut self.platform)?,
+            None => environment::chosen(&mut self.files, &mut self.platform)?,
+        };
+        let environment = match rules {
+            Some(rules) => Some(environment::under(environment, rules)?),
+            None => environment,
+        };
+        self.files.reading.environment.clone_from(&environment);
         Ok(self.or_of(environment.as_deref()))
+    }
+
+    /// Refuses a past state where several environments are meant: each has its own.
+    fn refuse_state(&self) -> Result<()> {
+        match self.to {
+            None => Ok(()),
+            Some(state) => Err(Error::usage(format!("--to {state} is a state of one environment"))
+                .hint("name one environment with -e")),
+        }
+    }
+
+    /// The policy for the set.
+    fn policy(&self) -> Result<Policy> {
+        let set = self.set.name()?;
+        Ok(match self.to {
+            Some(_) => self.policy.policy_back(set),
+            None => self.policy.policy(set),
+        })
     }
 
     /// Which platform is meant.
@@ -146,15 +205,15 @@ impl PlanningArgs {
 
     /// Makes the plan. A plan that is only for reading is made without missing secrets.
     async fn decided(&self, may_miss: bool) -> Result<Decision> {
-        let set_name = self.set.name()?;
+        let policy = Policy { is_only_shown: true, may_miss, ..self.policy()? };
         let connection = self.platform.connect().await?;
         let mut files = self.files.clone();
         files.reading.may_miss = may_miss;
-        let set = files
-            .read(connection.project.clone(), connection.fallback_project.clone())
-            .map_err(Error::refusing_plan)?;
-        let policy = Policy { is_only_shown: true, may_miss, ..self.policy.policy(set_name) };
-        let decided = decide(&connection, set, &policy, &self.policy.guards).await;
+        let goal = goal(&files, self.to, &policy.set, &connection).await;
+        let decided = match goal.map_err(Error::refusing_plan) {
+            Ok(goal) => decide(&connection, goal, &policy, &self.policy.guards).await,
+            Err(error) => Err(error),
+        };
         let closed = connection.close().await;
         let planned = decided?;
         closed.map(|()| planned)
@@ -172,6 +231,7 @@ impl PlanningArgs {
             value_json: names(&reading.value_json),
             allow_env: reading.allow_env.iter().map(ToString::to_string).collect(),
             allow_files: reading.allow_files.iter().map(text).collect(),
+            to: self.to,
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
             sources: reading.sources(),
@@ -201,14 +261,26 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
         return Err(Error::usage("--suggest-ignore is for text and JSON")
             .hint("leave --output out, or give --output json"));
     }
     if args.planning.platform.named_environment().as_deref() == Some(ALL) {
+        args.planning.refuse_state()?;
+        if args.rules_from.is_some() {
+            return Err(Error::usage("--rules-from is for one environment")
+                .hint("name one environment with -e"));
+        }
         return all::plan(args).await;
     }
-    args.planning = args.planning.chosen()?;
+    let as_written = match &args.rules_from {
+        Some(_) => Some(args.planning.clone().chosen()?),
+        None => None,
+    };
+    let written = |rules: &RuleArgs| Some(rules.clone().or_of(as_written.as_ref()?.environment()));
+    args.recorded = written(&args.rules);
+    args.planning = args.planning.chosen_under(args.rules_from.as_deref())?;
     args.rules = args.rules.or_of(args.planning.environment());
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
@@ -224,6 +296,10 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     match args.output {
         Format::Text if args.suggest_ignore => output::data(&text::render_in(&plan, args.detail())),
         Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
+        Format::Markdown if args.markdown_limit.is_some() => {
+            let limit = args.markdown_limit.unwrap_or_default();
+            output::data(&markdown::render_within(&plan, output::is_verbose(), limit));
+        }
         format => print(&plan, format)?,
     }
     refuse(&plan)?;
@@ -266,7 +342,8 @@ impl PlanArgs {
             return Err(Error::new(Class::Refused, what)
                 .hint("plan with a credential that may build in the project, or without --out"));
         }
-        let inputs = self.planning.inputs(planned, &self.rules)?;
+        let rules = self.recorded.as_ref().unwrap_or(&self.rules);
+        let inputs = self.planning.inputs(planned, rules)?;
         if let Some(stream) = inputs.files.iter().find_map(|file| stream(file)) {
             output::note(&format!(
                 "note: the plan was made from {stream}: `meshagent apply FILE` needs the same manifests again, with -f",
@@ -330,9 +407,11 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
+pub async fn diff(mut args: DiffArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let named = args.planning.platform.named_environment();
     if let Some((one, other)) = named.as_deref().and_then(|named| named.split_once("..")) {
+        args.planning.refuse_state()?;
         return between::diff(&args, (one, other)).await;
     }
     if args.rendered {
@@ -350,10 +429,11 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
+pub async fn graph(mut args: GraphArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let planning = args.planning.chosen()?;
     let Decision { plan, mut basis, .. } = planning.decided(true).await?;
-    let policy = planning.policy.policy(planning.set.name()?);
+    let policy = planning.policy()?;
     if let Some(selection) = planner::selected(&basis.desired, &basis.state, &policy) {
         basis.desired.retain(|key, _| selection.contains(key));
     }

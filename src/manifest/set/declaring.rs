@@ -17,7 +17,7 @@ use super::super::source::Source;
 use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
 use super::unique::{Order, insert, shared_names};
-use super::{Desired, Input, Origin, Set};
+use super::{Desired, Input, Origin, Set, Sources};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Declared, Key, KindName, OWNER_ANNOTATION};
@@ -196,7 +196,8 @@ fn declare(
         fields: Arc::new(declared.fields),
         lifecycle: declared.lifecycle,
         origin,
-        declared_in,
+        declared_in: vec![declared_in],
+        sources: Sources::new(),
     };
     let told = problems.len();
     let project = format!("without `project: NAME`, the document belongs to `{}`", key.project);

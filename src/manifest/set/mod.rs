@@ -29,7 +29,7 @@ use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem, RENDERED};
 use crate::kinds::Key;
-use crate::kinds::document::{Lifecycle, OnDelete};
+use crate::kinds::document::{Lifecycle, OnDelete, ReadFrom};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::listed::{at_most, few};
@@ -123,9 +123,14 @@ pub struct Desired {
     pub lifecycle: Lifecycle,
     /// Where it comes from.
     pub origin: Origin,
-    /// The file of its document.
-    pub declared_in: DeclaredIn,
+    /// The file of its document; of what was recorded, all that declared it then.
+    pub declared_in: Vec<DeclaredIn>,
+    /// Where its secrets were read from, by their fields, once they were.
+    pub sources: Sources,
 }
+
+/// Where the secrets of an object were read from, by their fields.
+pub type Sources = BTreeMap<String, ReadFrom>;
 
 impl Desired {
     /// Whether it may be deleted once its document is gone.

@@ -1,0 +1,112 @@
+//! What of a pull request is not its own: the project file with its guards and policies, as the
+//! branch has them that it is made to.
+
+use std::path::{Path, PathBuf};
+
+use super::here::Here;
+use super::jobs::{SetAt, normal};
+use crate::checkout::Checkout;
+use crate::error::{Class, Context, Error, Result};
+use crate::output;
+use crate::project_file::{Ci, ProjectFile};
+use crate::visible;
+use crate::whereabouts::PullRequest;
+
+/// The commit that a proposal is made to.
+///
+/// # Errors
+///
+/// It is named and not there; that of a pull request is not there and cannot be fetched.
+pub(super) fn base(
+    here: &Here,
+    checkout: &Checkout,
+    given: Option<&str>,
+) -> Result<Option<String>> {
+    if let Some(given) = given {
+        let found = checkout.commit(given);
+        return found.map(Some).ok_or_else(|| {
+            let shown = visible::line(given);
+            Error::usage(format!("--base {shown} is no commit of this checkout"))
+                .hint("fetch it, or name another")
+        });
+    }
+    let Some(pull_request) = here.at.pull_request() else { return Ok(None) };
+    of_pull_request(pull_request, checkout).map(Some)
+}
+
+fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<String> {
+    let there = |commit: &String| checkout.commit(commit).or_else(|| checkout.fetch(commit).ok());
+    if let Some(commit) = pull_request.base_commit.as_ref().and_then(there) {
+        return Ok(commit);
+    }
+    let branch = pull_request.base_branch.as_ref();
+    if let Some(branch) = branch {
+        let fetched = checkout.fetch(&format!("refs/heads/{branch}")).ok();
+        let known = || checkout.commit(&format!("refs/remotes/origin/{branch}"));
+        if let Some(commit) = fetched.or_else(known) {
+            return Ok(commit);
+        }
+    }
+    if let Some(commit) = pull_request.left_at.as_ref().and_then(there) {
+        output::note(
+            "note: guards and policies are those of the commit where the branch was left: the branch itself cannot be fetched",
+        );
+        return Ok(commit);
+    }
+    Err(Error::new(
+        Class::Refused,
+        "the branch that the pull request is made to is not here and cannot be fetched, so its guards and policies are not known",
+    )
+    .hint("check out with the whole history, such as `fetch-depth: 0` of actions/checkout"))
+}
+
+/// What the base says of a set.
+pub(super) struct AtBase {
+    /// The project file whose guards and policies count.
+    pub(super) rules: PathBuf,
+    /// What continuous integration does with the set, if the base says so.
+    pub(super) ci: Option<Ci>,
+}
+
+/// Takes the project file of a set and its policies out of the base, into a folder.
+///
+/// # Errors
+///
+/// Git cannot hand them out; a folder that cannot be written.
+pub(super) fn at_base(
+    checkout: &Checkout,
+    (set, base): (&SetAt, &str),
+    into: &Path,
+) -> Result<AtBase> {
+    // Of a set that is new, nothing stricter is known than what holds without a word.
+    let none = || -> Result<AtBase> {
+        let rules = into.with_extension("none.yaml");
+        std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
+        Ok(AtBase { rules, ci: None })
+    };
+    let Some(path) = &set.path else { return none() };
+    checkout.take_out(base, std::slice::from_ref(path), into)?;
+    let rules = into.join(path);
+    if !rules.is_file() {
+        return none();
+    }
+    let file = match ProjectFile::read(&rules) {
+        Ok(file) => file,
+        Err(_) => {
+            let shown = visible::line(&path.display().to_string()).into_owned();
+            output::warning(&format!(
+                "{shown} cannot be used as the base branch has it, so no guards and policies are taken from it"
+            ));
+            return none();
+        }
+    };
+    let of_environments = file.form.environments.values().map(|it| &it.policies);
+    let folders = of_environments.chain([&file.form.policies]).flatten().flatten();
+    let folders: Vec<PathBuf> =
+        folders.filter_map(|folder| normal(&set.folder.join(folder))).collect();
+    if !folders.is_empty() {
+        checkout.take_out(base, &folders, into)?;
+    }
+    // A folder of rules that is gone in the base is told when it is read.
+    Ok(AtBase { ci: Some(file.ci()), rules })
+}

@@ -1,0 +1,290 @@
+//! `ci drift`: looks for drift, and tells of it in an issue, which is closed when the drift is gone,
+//! or in a pull request that takes it into the manifests.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::child::{self, Surroundings};
+use super::here::{Footing, Here};
+use super::jobs::{Job, refuse_unknown, sets};
+use super::results::{Came, Outcome, fenced, of_plan, verdict};
+use super::telling::{Telling, own_folder, to_next_step, told};
+use super::{WhatArgs, WhereArgs};
+use crate::checkout::{Checkout, MADE};
+use crate::error::{Class, Error, Result};
+use crate::forge::comment::Section;
+use crate::forge::{Forge, Post};
+use crate::listed::counted;
+use crate::output;
+use crate::project_file::Verdict;
+use crate::visible;
+use crate::whereabouts::{Occasion, is_branch};
+
+/// Arguments of `ci drift`.
+#[derive(Debug, clap::Args)]
+pub struct DriftArgs {
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    place: WhereArgs,
+    /// Open a pull request that takes the drift into the manifests, from a branch of its own that
+    /// `git` pushes
+    #[arg(long, conflicts_with = "files")]
+    pull_request: bool,
+    /// The branch that pull requests are made to; without it, the default branch
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+    /// Do not write an issue
+    #[arg(long)]
+    no_issue: bool,
+}
+
+/// What the branches of pull requests begin with.
+const BRANCHES: &str = "meshagent/drift";
+
+/// Runs `ci drift`.
+///
+/// # Errors
+///
+/// What keeps plans from being made; drift, where that fails the run; what the forge or Git
+/// refuses.
+pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
+    let here = Here::of(&args.place)?;
+    here.refuse_target()?;
+    refuse_proposals(&here)?;
+    let checkout = match Checkout::around(Path::new(".")) {
+        Ok(checkout) => Some(checkout),
+        Err(_) if !args.what.files.is_empty() => None,
+        Err(error) => return Err(error),
+    };
+    let found = sets(&args.what, checkout.as_ref())?;
+    refuse_unknown(&args.what, &found)?;
+    let root = checkout.as_ref().map(Checkout::root).unwrap_or(Path::new("."));
+    let mut outcomes = Vec::new();
+    for set in &found {
+        for job in set.jobs(root, &set.ci.drift, &args.what)? {
+            output::note(&format!("looking at {}", job.name));
+            outcomes.push(look(args, job, set.ci.on_drift).await?);
+        }
+    }
+    let drifted = outcomes.iter().filter(|it| it.came == Came::Changes).count();
+    to_next_step(&[("changes", if drifted > 0 { "true" } else { "false" })])?;
+    let has_failed = outcomes.iter().any(|it| matches!(it.came, Came::Failed(_) | Came::Refused));
+    let heading = match (drifted, has_failed) {
+        (0, false) => "meshagent: nothing drifted".to_owned(),
+        (0, true) => "meshagent: drift is not known everywhere".to_owned(),
+        (many, _) => format!("meshagent: drift in {}", counted(many, "place")),
+    };
+    let telling = Telling {
+        what: "drift",
+        key: &args.what.key,
+        heading,
+        about: "`meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
+        sections: outcomes.iter().map(|it| it.section.clone()).collect(),
+    };
+    telling.show(&here)?;
+    let mut left = drifted > 0;
+    if args.pull_request
+        && let Some(checkout) = &checkout
+    {
+        left = propose(&here, args, checkout, &outcomes).await? > 0;
+    }
+    if !args.no_issue {
+        issue(&here, &telling, left, has_failed).await?;
+    }
+    verdict(&outcomes, "drift check")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Drift is that of what is applied: a proposal has none.
+fn refuse_proposals(here: &Here) -> Result<()> {
+    let told = match &here.at.occasion {
+        Occasion::PullRequest(pull_request) => format!("pull request {}", pull_request.number),
+        Occasion::Other(event) => visible::line(event).into_owned(),
+        _ => {
+            return match here.footing()? {
+                Footing::Own => Ok(()),
+                Footing::Stranger(_) => {
+                    Err(Error::usage("there is no API key").hint("set MESHAGENT_API_KEY"))
+                }
+            };
+        }
+    };
+    Err(Error::new(Class::Refused, format!("there is no drift to look for on {told}"))
+        .hint("look for it on a schedule, or on a push to the main branch"))
+}
+
+/// Looks for the drift of one set in one environment.
+async fn look(args: &DriftArgs, job: Job, on_drift: Verdict) -> Result<Outcome> {
+    let mut words: Vec<OsString> = vec!["plan".into()];
+    words.extend(job.words.iter().cloned());
+    words.extend(["--drift-only", "--output", "markdown", "--exit-code"].map(Into::into));
+    words.extend(args.what.options().into_iter().map(OsString::from));
+    let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
+    let came = Came::of(ran.code);
+    let section = of_plan(&job, &ran, came);
+    Ok(Outcome { job, came, section, judged: (on_drift, Verdict::Fail) })
+}
+
+/// Writes the issue, or closes it. As long as something is not known, it is not closed.
+async fn issue(
+    here: &Here,
+    telling: &Telling<'_>,
+    is_wanted: bool,
+    has_failed: bool,
+) -> Result<()> {
+    if has_failed && !is_wanted {
+        return Ok(());
+    }
+    let forge = match is_wanted {
+        true => here.forge_or_note("the issue"),
+        false => here.forge.as_ref(),
+    };
+    let Some(forge) = forge else { return Ok(()) };
+    let title = match telling.key.is_empty() {
+        true => "MeshAgent: drift".to_owned(),
+        false => format!("MeshAgent: drift ({})", visible::line(telling.key)),
+    };
+    let (body, marker) = (telling.text(here, forge.limit()), telling.marker());
+    let post = Post { marker: &marker, title: &title, body: &body };
+    told("issue", &forge.issue(post, is_wanted).await?);
+    Ok(())
+}
+
+/// Proposes to take the drift into the manifests, and gives how many places have drift that no
+/// pull request takes.
+async fn propose(
+    here: &Here,
+    args: &DriftArgs,
+    checkout: &Checkout,
+    outcomes: &[Outcome],
+) -> Result<usize> {
+    let wanted = args.branch.clone().or_else(|| here.at.default_branch.clone());
+    let base = wanted.or_else(|| here.at.branch().map(str::to_owned)).or_else(|| checkout.branch());
+    let base = base.filter(|base| is_branch(base)).ok_or_else(|| {
+        Error::usage("it is not known which branch pull requests are made to")
+            .hint("name it with --branch")
+    })?;
+    let Some(forge) = here.forge_or_note("the pull request") else {
+        return Ok(outcomes.iter().filter(|it| it.came == Came::Changes).count());
+    };
+    let mut left = 0;
+    for outcome in outcomes {
+        let proposing = Proposing { here, args, checkout, forge, base: &base, outcome };
+        match outcome.came {
+            Came::Changes => left += usize::from(!proposing.propose().await?),
+            Came::Good => proposing.withdraw().await?,
+            // It is not known.
+            Came::Refused | Came::Failed(_) => {}
+        }
+    }
+    Ok(left)
+}
+
+/// The pull request for the drift of one set in one environment.
+struct Proposing<'a> {
+    here: &'a Here,
+    args: &'a DriftArgs,
+    checkout: &'a Checkout,
+    forge: &'a Forge,
+    base: &'a str,
+    outcome: &'a Outcome,
+}
+
+impl Proposing<'_> {
+    /// Its branch.
+    fn branch(&self) -> String {
+        format!("{BRANCHES}/{}", self.outcome.job.slug())
+    }
+
+    fn telling(&self, about: &str, sections: Vec<Section>) -> Telling<'_> {
+        Telling {
+            what: "drift",
+            key: &self.outcome.job.name,
+            heading: format!("Drift of {}", self.outcome.job.title()),
+            about: about.to_owned(),
+            sections,
+        }
+    }
+
+    /// Opens or updates it. Gives whether it takes all of the drift.
+    async fn propose(&self) -> Result<bool> {
+        let own = own_folder()?;
+        let beside = self.checkout.beside(&own.path().join("copy"))?;
+        let copy = &beside.copy;
+        let job = &self.outcome.job;
+        let below = job.folder.strip_prefix(self.checkout.root()).map(Path::to_owned);
+        let folder = copy.root().join(below.unwrap_or_else(|_| PathBuf::new()));
+        let mut words: Vec<OsString> = vec!["accept".into()];
+        words.extend(job.words.iter().cloned());
+        let accepted = child::run(&words, &folder, &Surroundings::Whole).await?;
+        let title = format!("Accept drift of {}", visible::line(&job.name));
+        let Some(commit) = copy.commit_all(&format!("{title}\n\n{MADE}\n"))? else {
+            output::note(&format!(
+                "note: the drift of {} cannot be written into manifests",
+                job.name
+            ));
+            return Ok(false);
+        };
+        let (about, is_whole) = match accepted.code {
+            0 => ("This takes what changed on the platform into the manifests.", true),
+            _ => (
+                "This takes what changed on the platform into the manifests, as far as that can be written there. What is left is told below.",
+                false,
+            ),
+        };
+        let mut sections = vec![self.outcome.section.clone()];
+        if !is_whole {
+            sections.push(Section {
+                title: "What is left".to_owned(),
+                verdict: String::new(),
+                body: fenced(&accepted.told),
+                rank: 0,
+            });
+        }
+        self.push(copy, &commit)?;
+        let telling = self.telling(about, sections);
+        let (body, marker) = (telling.text(self.here, self.forge.limit()), telling.marker());
+        let post = Post { marker: &marker, title: &title, body: &body };
+        let branch = self.branch();
+        told("pull request", &self.forge.pull_request((&branch, self.base), post).await?);
+        Ok(is_whole)
+    }
+
+    /// Pushes the commit to the branch, unless that has commits of somebody else.
+    fn push(&self, copy: &Checkout, commit: &str) -> Result<()> {
+        let branch = self.branch();
+        let was = copy.remote(&branch)?;
+        if let Some(was) = &was {
+            let since = self.checkout.commit("HEAD").unwrap_or_default();
+            if copy.commit(was).is_none() {
+                copy.fetch(&format!("refs/heads/{branch}"))?;
+            }
+            if !copy.is_all_made_here(was, &since) {
+                let told = format!(
+                    "the branch {branch} has commits that this program did not make, so it is left as it is"
+                );
+                return Err(Error::new(Class::Refused, told)
+                    .hint("merge or close its pull request, and delete the branch"));
+            }
+            let has_same_base = copy.commit(&format!("{was}^")).as_deref() == Some(&since);
+            if has_same_base && copy.are_same(was, commit) {
+                return Ok(());
+            }
+        }
+        copy.push(commit, &branch, was.as_deref())
+    }
+
+    /// Closes it, because there is no drift any more.
+    async fn withdraw(&self) -> Result<()> {
+        if self.args.pull_request {
+            let telling = self.telling("Nothing has drifted any more.", Vec::new());
+            let (body, marker) = (telling.text(self.here, self.forge.limit()), telling.marker());
+            let post = Post { marker: &marker, title: "", body: &body };
+            let branch = self.branch();
+            told("pull request", &self.forge.close_pull_request(&branch, post).await?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! The sets of a repository, and what is done with each: one job for each of its environments.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::WhatArgs;
+use crate::bounded;
+use crate::checkout::Checkout;
+use crate::error::{Context, Error, Result};
+use crate::listed::few;
+use crate::manifest::walk::PROJECT_FILES;
+use crate::output;
+use crate::plan::markdown;
+use crate::project_file::{Ci, Environment, ProjectFile};
+use crate::visible;
+
+/// The most sets of a repository.
+const MOST: usize = 500;
+
+/// The largest file that is looked through for names of other files, in bytes.
+const LOOKED_AT: usize = 4 * 1024 * 1024;
+
+/// A set of the repository.
+#[derive(Debug, Clone)]
+pub(super) struct SetAt {
+    /// The folder of its project file, below the root of the repository.
+    pub(super) folder: PathBuf,
+    /// Its project file; `None` for manifests that belong to none, or if it cannot be used.
+    pub(super) file: Option<ProjectFile>,
+    /// The path of its project file, below the root.
+    pub(super) path: Option<PathBuf>,
+    /// What continuous integration does with it.
+    pub(super) ci: Ci,
+}
+
+/// What is done with a set in one of its environments.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    /// Where it runs.
+    pub(super) folder: PathBuf,
+    /// How it is called.
+    pub(super) name: String,
+    /// The set's folder, as people write it, and the environment.
+    pub(super) of: (String, String),
+    /// The options that select its manifests.
+    pub(super) words: Vec<OsString>,
+}
+
+/// The sets that are meant.
+///
+/// # Errors
+///
+/// There are none; a folder that has none; Git cannot tell.
+pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<SetAt>> {
+    if !what.files.is_empty() {
+        let (folder, ci) = (PathBuf::new(), Ci::usual(Vec::new()));
+        return Ok(vec![SetAt { folder, file: None, path: None, ci }]);
+    }
+    let Some(checkout) = checkout else {
+        return Err(
+            Error::usage("this is no checkout of a repository").hint("give manifests with -f")
+        );
+    };
+    let files = match what.folders.is_empty() {
+        true => {
+            let named = checkout.named(&PROJECT_FILES)?;
+            named.into_iter().filter(|path| is_project_file(&checkout.root().join(path))).collect()
+        }
+        false => what.folders.iter().map(|it| given(checkout, it)).collect::<Result<Vec<_>>>()?,
+    };
+    match files.len() {
+        0 => Err(Error::usage("the repository has no project file")
+            .hint("write a meshagent.yaml, or give manifests with -f")),
+        many if many > MOST => {
+            Err(Error::usage(format!("the repository has more than {MOST} project files"))
+                .hint("name the folders of those that are meant"))
+        }
+        _ => Ok(files.into_iter().map(|path| set_at(checkout, path)).collect()),
+    }
+}
+
+/// The project file in a folder that is given.
+fn given(checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
+    let shown = visible::line(&folder.display().to_string()).into_owned();
+    let real = folder.canonicalize().context(|| shown.clone())?;
+    let found = PROJECT_FILES.into_iter().map(|name| real.join(name)).find(|path| path.is_file());
+    let found = found.ok_or_else(|| Error::usage(format!("{shown} has no meshagent.yaml")))?;
+    found.strip_prefix(checkout.root()).map(Path::to_owned).map_err(|_| {
+        Error::usage(format!("{shown} is not in the repository {}", checkout.root().display()))
+    })
+}
+
+/// Whether a file of this name is a project file, and not a manifest. What cannot be read is taken
+/// for one, so that it is told.
+fn is_project_file(path: &Path) -> bool {
+    bounded::text(path, LOOKED_AT)
+        .map_or(true, |text| !text.lines().any(|line| line.starts_with("kind:")))
+}
+
+fn set_at(checkout: &Checkout, path: PathBuf) -> SetAt {
+    let file = ProjectFile::read(&checkout.root().join(&path)).ok();
+    let ci = file.as_ref().map_or_else(|| Ci::usual(Vec::new()), ProjectFile::ci);
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    SetAt { folder, file, path: Some(path), ci }
+}
+
+impl SetAt {
+    /// The folder, as people write it.
+    pub(super) fn shown(&self) -> String {
+        match self.folder.as_os_str().is_empty() {
+            true => ".".to_owned(),
+            false => self.folder.display().to_string(),
+        }
+    }
+
+    /// The jobs of these environments, without those that are not wanted.
+    ///
+    /// # Errors
+    ///
+    /// An environment that is wanted and is not there.
+    pub(super) fn jobs(&self, root: &Path, names: &[String], what: &WhatArgs) -> Result<Vec<Job>> {
+        let wanted = &what.environments;
+        let is_known =
+            |name: &str| self.file.as_ref().is_some_and(|it| it.names().any(|it| it == name));
+        let names: Vec<&String> = match (wanted.is_empty(), &self.file) {
+            (true, _) => names.iter().collect(),
+            // What is asked for is done, whether or not the file says so.
+            (false, Some(_)) => wanted.iter().filter(|name| is_known(name)).collect(),
+            (false, None) => Vec::new(),
+        };
+        let of_files = || {
+            let files = what.files.iter();
+            files.flat_map(|file| [OsString::from("-f"), file.clone().into()]).collect()
+        };
+        let folder =
+            if what.files.is_empty() { root.join(&self.folder) } else { PathBuf::from(".") };
+        let job = |name: &String| {
+            let words = match (what.files.is_empty(), name.is_empty()) {
+                (false, _) => of_files(),
+                (true, true) => Vec::new(),
+                (true, false) => vec!["-e".into(), name.into()],
+            };
+            let called = match (what.files.is_empty(), name.is_empty()) {
+                (false, _) => few(what.files.iter().map(|it| it.display().to_string())),
+                (true, true) => self.shown(),
+                (true, false) => format!("{} {name}", self.shown()),
+            };
+            Job { folder: folder.clone(), name: called, of: (self.shown(), name.clone()), words }
+        };
+        Ok(names.into_iter().map(job).collect())
+    }
+
+    fn environment(&self, name: &str) -> Option<Environment> {
+        let named = Some(name).filter(|name| !name.is_empty());
+        self.file.as_ref()?.environment(named).ok()
+    }
+
+    /// Whether a change of these paths may change what the set plans. In doubt it may.
+    pub(super) fn is_touched_by(&self, changed: &[PathBuf], root: &Path) -> bool {
+        let Some(file) = &self.file else { return true };
+        let mut own: BTreeSet<PathBuf> = BTreeSet::from([self.folder.clone()]);
+        let mut outside = |path: &Path| {
+            let path = path.strip_prefix(root).unwrap_or(path);
+            own.insert(normal(path).unwrap_or_default());
+        };
+        self.ci.watch.iter().for_each(|path| outside(&self.folder.join(path)));
+        for name in &self.ci.plan {
+            let Some(environment) = self.environment(name) else { return true };
+            let files = [&environment.manifests, &environment.values_files, &environment.policies];
+            files.into_iter().flatten().for_each(|path| outside(path));
+        }
+        let is_own = |path: &PathBuf| own.iter().any(|own| path.starts_with(own));
+        changed.iter().any(is_own)
+            || (!changed.is_empty() && (reaches_out(file.text()) || self.has_ways_out(root)))
+    }
+
+    /// Whether a file of the folder may name one elsewhere in the repository, or leads there.
+    fn has_ways_out(&self, root: &Path) -> bool {
+        let walk = walkdir::WalkDir::new(root.join(&self.folder)).into_iter();
+        let is_git = |entry: &walkdir::DirEntry| entry.file_name() == ".git";
+        walk.filter_entry(|entry| !is_git(entry)).any(|entry| match entry {
+            Err(_) => true,
+            Ok(entry) if entry.file_type().is_dir() => false,
+            Ok(entry) if entry.file_type().is_symlink() => true,
+            Ok(entry) => bounded::bytes(entry.path(), LOOKED_AT)
+                .map_or(true, |bytes| reaches_out(&String::from_utf8_lossy(&bytes))),
+        })
+    }
+}
+
+/// Whether a text has a path that leads out of its folder.
+fn reaches_out(text: &str) -> bool {
+    text.contains("../")
+}
+
+/// A path without steps upward; `None` if it leads out of the repository.
+pub(super) fn normal(path: &Path) -> Option<PathBuf> {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if out.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+impl Job {
+    /// How it is called in Markdown.
+    pub(super) fn title(&self) -> String {
+        let (folder, environment) = &self.of;
+        match environment.is_empty() {
+            true => markdown::code(&self.name),
+            false => format!("{} in {}", markdown::code(folder), markdown::code(environment)),
+        }
+    }
+
+    /// A name that no other job has, of letters, digits, `-`, `_`, `.` and `=`.
+    pub(super) fn slug(&self) -> String {
+        let safe = |text: &str| utf8_percent_encode(text, SAFE).to_string().replace('%', "=");
+        let (folder, environment) = &self.of;
+        let folder = if folder == "." { "root".to_owned() } else { safe(folder) };
+        match environment.is_empty() {
+            true => folder,
+            false => format!("{folder}.{}", safe(environment)),
+        }
+    }
+
+    /// A name for a file of it.
+    pub(super) fn file_name(&self) -> String {
+        format!("{}.json", self.slug())
+    }
+}
+
+/// What stands for itself in a name.
+const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// Refuses environments that no set has.
+///
+/// # Errors
+///
+/// Such an environment.
+pub(super) fn refuse_unknown(what: &WhatArgs, sets: &[SetAt]) -> Result<()> {
+    let known: BTreeSet<&str> =
+        sets.iter().filter_map(|set| set.file.as_ref()).flat_map(ProjectFile::names).collect();
+    match what.environments.iter().find(|name| !known.contains(name.as_str())) {
+        Some(name) => Err(Error::usage(format!("no project file has an environment {name:?}"))
+            .hint(format!("there are {}", few(known)))),
+        None => Ok(()),
+    }
+}
+
+/// Says that nothing is to be done.
+pub(super) fn tell_nothing(why: &str) {
+    output::note(&format!("nothing to do: {why}"));
+}

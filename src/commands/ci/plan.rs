@@ -1,0 +1,308 @@
+//! `ci plan`: plans the sets that changed, shows it, and saves the plans where that is asked for.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use super::base::{AtBase, at_base, base};
+use super::child::{self, Ran, Surroundings};
+use super::here::{Footing, Here};
+use super::jobs::{Job, SetAt, refuse_unknown, sets, tell_nothing};
+use super::results::{Came, Outcome, of_plan, summed, verdict};
+use super::telling::{Telling, absolute, own_folder, to_next_step};
+use super::{WhatArgs, WhereArgs};
+use crate::checkout::Checkout;
+use crate::error::{Context, Result};
+use crate::forge::Status;
+use crate::output;
+use crate::project_file::Ci;
+use crate::whereabouts::Occasion;
+
+/// Arguments of `ci plan`.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    what: WhatArgs,
+    #[command(flatten)]
+    place: WhereArgs,
+    /// The commit that changes are counted from, and that guards and policies are taken from
+    #[arg(long, value_name = "COMMIT")]
+    base: Option<String>,
+    /// Plan all sets, whether or not anything of them changed
+    #[arg(long)]
+    all: bool,
+    /// Also save the plans in this folder, for `ci apply --plan FOLDER`
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Do not write a comment
+    #[arg(long)]
+    no_comment: bool,
+}
+
+/// The name of the list of saved plans.
+pub(super) const LIST: &str = "plans.json";
+
+/// The list of saved plans.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedPlans {
+    /// The plans, in the order in which they are applied.
+    pub(super) plans: Vec<SavedAt>,
+}
+
+/// A saved plan.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedAt {
+    /// Its file, in the folder of the list.
+    pub(super) file: String,
+    /// The folder of its set, below the root of the repository.
+    pub(super) folder: String,
+    /// Its environment, if the set has any.
+    pub(super) environment: String,
+}
+
+/// What all jobs of a run have in common.
+struct Planning<'a> {
+    args: &'a PlanArgs,
+    footing: Footing,
+    /// Whether something is proposed, so that values may be missing and nothing of it is trusted.
+    is_proposal: bool,
+    /// A folder of this run's own.
+    own: PathBuf,
+    /// Where plans are saved.
+    out: Option<PathBuf>,
+    /// How many bytes a section may have.
+    share: usize,
+}
+
+/// Runs `ci plan`.
+///
+/// # Errors
+///
+/// What keeps plans from being made; what they come to, where that fails the run; what the forge
+/// refuses.
+pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
+    let here = Here::of(&args.place)?;
+    here.refuse_target()?;
+    let footing = here.footing()?;
+    let checkout = match Checkout::around(Path::new(".")) {
+        Ok(checkout) => Some(checkout),
+        Err(_) if !args.what.files.is_empty() && args.base.is_none() => None,
+        Err(error) => return Err(error),
+    };
+    let own = own_folder()?;
+    let mut found = sets(&args.what, checkout.as_ref())?;
+    refuse_unknown(&args.what, &found)?;
+    let base = match &checkout {
+        Some(checkout) if args.what.files.is_empty() => {
+            base(&here, checkout, args.base.as_deref())?
+        }
+        _ => None,
+    };
+    if let (Some(checkout), Some(base), false) = (&checkout, &base, args.all) {
+        let changed = checkout.changed(base)?;
+        found.retain(|set| set.is_touched_by(&changed, checkout.root()));
+    }
+    let is_proposal = !matches!(here.at.occasion, Occasion::Branch(_) | Occasion::Unknown);
+    let mut planned = Vec::new();
+    for set in &found {
+        let at_base = match (&checkout, &base) {
+            (Some(checkout), Some(base)) => {
+                Some(at_base(checkout, (set, base), &own.path().join("base"))?)
+            }
+            _ => None,
+        };
+        let ci = judged_by(set, at_base.as_ref());
+        let root = checkout.as_ref().map(Checkout::root).unwrap_or(Path::new("."));
+        for job in set.jobs(root, &ci.plan, &args.what)? {
+            planned.push((job, ci.clone(), at_base.as_ref().map(|it| it.rules.clone())));
+        }
+    }
+    let limit = here.forge.as_ref().map_or(65_536, crate::forge::Forge::limit);
+    let planning = Planning {
+        args,
+        footing,
+        is_proposal,
+        own: own.path().to_owned(),
+        out: args.out.as_ref().map(|out| made(out)).transpose()?,
+        share: (limit.saturating_sub(4_000) / planned.len().max(1)).clamp(2_000, 1_000_000),
+    };
+    let mut outcomes = Vec::new();
+    let mut saved = SavedPlans::default();
+    for (at, (job, ci, rules)) in planned.iter().enumerate() {
+        output::note(&format!("planning {} ({} of {})", job.name, at + 1, planned.len()));
+        outcomes.push(planning.plan(job, ci, rules.as_deref(), &mut saved).await?);
+    }
+    planning.tell(&here, &outcomes, &planned, &saved).await?;
+    verdict(&outcomes, "plan")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What continuous integration does with a set: what the base says counts, and of what is new the
+/// proposal is asked. An environment that is gone is not planned.
+fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
+    let Some(of_base) = base.and_then(|base| base.ci.clone()) else { return set.ci.clone() };
+    let Some(file) = &set.file else { return set.ci.clone() };
+    let is_there = |name: &String| name.is_empty() || file.names().any(|it| it == name);
+    let added = set.ci.plan.iter().filter(|name| !of_base.plan.contains(name));
+    let plan: Vec<String> =
+        of_base.plan.iter().chain(added).filter(|it| is_there(it)).cloned().collect();
+    for gone in of_base.plan.iter().filter(|name| !is_there(name)) {
+        output::note(&format!(
+            "note: the environment `{gone}` of {} is gone from its project file; what it has stays, and is not planned",
+            set.shown()
+        ));
+    }
+    // Without any, a project file is its one environment.
+    let is_whole = file.names().next().is_none();
+    let plan = if is_whole {
+        vec![String::new()]
+    } else {
+        plan.into_iter().filter(|it| !it.is_empty()).collect()
+    };
+    Ci { plan, ..of_base }
+}
+
+/// The folder for plans, made if it is not there.
+fn made(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).context(|| format!("failed to make {}", folder.display()))?;
+    absolute(folder)
+}
+
+impl Planning<'_> {
+    async fn plan(
+        &self,
+        job: &Job,
+        ci: &Ci,
+        rules: Option<&Path>,
+        saved: &mut SavedPlans,
+    ) -> Result<Outcome> {
+        let mut words: Vec<OsString> = vec!["plan".into()];
+        words.extend(job.words.iter().cloned());
+        words.extend(["--output", "markdown", "--exit-code", "--markdown-limit"].map(Into::into));
+        words.push(self.share.to_string().into());
+        if let Some(rules) = rules {
+            words.extend([OsString::from("--rules-from"), rules.into()]);
+        }
+        let out = self.out.as_ref().map(|out| out.join(job.file_name()));
+        let (ran, is_saved) = match &self.footing {
+            Footing::Stranger(_) => (self.of_stranger(job, words).await?, false),
+            Footing::Own => {
+                let mut words = words;
+                if let Some(out) = &out {
+                    // An older one must not be taken for this one.
+                    let _ = std::fs::remove_file(out);
+                    words.extend([OsString::from("--out"), out.into()]);
+                }
+                words.extend(self.args.what.options().into_iter().map(OsString::from));
+                let surroundings = match self.is_proposal {
+                    true => Surroundings::WithoutForge,
+                    false => Surroundings::Whole,
+                };
+                let ran = child::run(&words, &job.folder, &surroundings).await?;
+                let is_saved = out.as_ref().is_some_and(|out| out.is_file());
+                (ran, is_saved)
+            }
+        };
+        if is_saved {
+            let (folder, environment) = job.of.clone();
+            saved.plans.push(SavedAt { file: job.file_name(), folder, environment });
+        }
+        let came = Came::of(ran.code);
+        let section = of_plan(job, &ran, came);
+        let judged = (ci.on_changes, ci.on_refused);
+        Ok(Outcome { job: job.clone(), came, section, judged })
+    }
+
+    /// What a stranger wrote is checked, and planned on an empty platform, with an environment that
+    /// has nothing in it.
+    async fn of_stranger(&self, job: &Job, words: Vec<OsString>) -> Result<Ran> {
+        let home = self.own.join("home");
+        std::fs::create_dir_all(&home).context(|| home.display().to_string())?;
+        let surroundings = Surroundings::Empty(home);
+        let mut check: Vec<OsString> = vec!["validate".into()];
+        check.extend(job.words.iter().cloned());
+        let checked = child::run(&check, &job.folder, &surroundings).await?;
+        if checked.code != 0 {
+            // Manifests that are wrong refuse a plan, too.
+            let code = if checked.code == 2 { 6 } else { checked.code };
+            return Ok(Ran { code, data: String::new(), told: checked.told });
+        }
+        let mut words = words;
+        let mut embedded = OsString::from("--embedded=");
+        embedded.push(self.own.join("embedded").join(job.file_name()));
+        words.push(embedded);
+        words.extend(self.args.what.options().into_iter().map(OsString::from));
+        child::run(&words, &job.folder, &surroundings).await
+    }
+
+    /// Tells what was found, wherever that is wanted.
+    async fn tell(
+        &self,
+        here: &Here,
+        outcomes: &[Outcome],
+        planned: &[(Job, Ci, Option<PathBuf>)],
+        saved: &SavedPlans,
+    ) -> Result<()> {
+        let has_changes = outcomes.iter().any(|it| it.came != Came::Good);
+        if let Some(out) = &self.out {
+            output::write_json(&out.join(LIST), saved)?;
+            if let Footing::Stranger(_) = self.footing {
+                output::note("note: no plan is saved, because there are no credentials");
+            }
+        }
+        // The plan of manifests that are given is one file, which is applied from the same folder.
+        let plan = match (&self.out, saved.plans.as_slice()) {
+            (Some(out), [one]) if !self.args.what.files.is_empty() => out.join(&one.file),
+            (Some(out), [_, ..]) => out.clone(),
+            _ => PathBuf::new(),
+        };
+        let plan = plan.display().to_string();
+        let changes = if has_changes { "true" } else { "false" };
+        to_next_step(&[("changes", changes), ("plan", &plan)])?;
+        let about = match self.footing {
+            Footing::Stranger(why) => format!(
+                "{why}, so it was planned on the embedded platform, which is empty, and without any secret."
+            ),
+            Footing::Own => String::new(),
+        };
+        let heading = match outcomes {
+            [] => "meshagent: no set is touched".to_owned(),
+            _ => format!("meshagent: {}", summed(outcomes)),
+        };
+        let sections = outcomes.iter().map(|it| it.section.clone()).collect();
+        let telling = Telling { what: "plan", key: &self.args.what.key, heading, about, sections };
+        telling.show(here)?;
+        if outcomes.is_empty() {
+            tell_nothing("no set is touched by what changed");
+        }
+        let Some(pull_request) = here.at.pull_request() else { return Ok(()) };
+        let is_wanted = planned.is_empty() || planned.iter().any(|(_, ci, _)| ci.comments);
+        if is_wanted && !self.args.no_comment {
+            let number = pull_request.number;
+            match (telling.comment(here, number).await, &self.footing) {
+                // The token of a fork may read at most, and that is no fault of it.
+                (Err(error), Footing::Stranger(_)) => {
+                    output::note(&format!("note: the comment is not written: {error}"));
+                }
+                (done, _) => done?,
+            }
+        }
+        if planned.iter().any(|(_, ci, _)| ci.states)
+            && let Some(commit) = &pull_request.head_commit
+            && let Some(forge) = here.forge_or_note("the status of the commit")
+        {
+            let status = Status {
+                context: "meshagent/plan",
+                is_good: !outcomes.iter().any(Outcome::fails),
+                description: &summed(outcomes),
+                url: here.at.run_url.as_deref(),
+            };
+            forge.state(commit, status).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! `ci:` of a project file: which environments continuous integration plans, applies and watches, and
+//! what it makes of what it finds.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ProjectFile;
+use crate::error::{Error, Problem, Result};
+use crate::kinds::path::{FieldPath, Step};
+
+/// What continuous integration does with a set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CiForm {
+    /// The environments that are planned for a pull request. Without it, all of them.
+    #[serde(default)]
+    pub plan: Option<Vec<String>>,
+    /// The environments that are applied on the main branch, in this order. Without it, those of
+    /// `plan`.
+    #[serde(default)]
+    pub apply: Option<Vec<String>>,
+    /// The environments that are looked through for drift. Without it, those of `apply`.
+    #[serde(default)]
+    pub drift: Option<Vec<String>>,
+    /// Whether the plan is written as a comment of the pull request. Without it, it is.
+    #[serde(default)]
+    pub comment: Option<bool>,
+    /// Whether the commit gets a status, too. Without it, it gets none: the run shows the same.
+    #[serde(default)]
+    pub status: Option<bool>,
+    /// What becomes of a run whose plan changes something: `pass`, `warn` or `fail`. Without it, it
+    /// passes.
+    #[serde(default)]
+    pub on_changes: Option<Verdict>,
+    /// What becomes of a run whose plan is refused by a guard or a policy. Without it, it fails.
+    #[serde(default)]
+    pub on_refused: Option<Verdict>,
+    /// What becomes of a run that finds drift. Without it, it fails.
+    #[serde(default)]
+    pub on_drift: Option<Verdict>,
+    /// More files and folders that the set depends on, relative to the project file: a change of
+    /// them plans the set, too.
+    #[serde(default)]
+    pub watch: Option<Vec<PathBuf>>,
+}
+
+/// What becomes of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It passes.
+    Pass,
+    /// It passes, with a warning.
+    Warn,
+    /// It fails.
+    Fail,
+}
+
+/// What continuous integration does with a set, with nothing left unsaid. An environment without a
+/// name is that of a project file that has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ci {
+    /// The environments that are planned.
+    pub plan: Vec<String>,
+    /// The environments that are applied, in order; `None` if nothing says which of several.
+    pub apply: Option<Vec<String>>,
+    /// The environments that are looked through for drift.
+    pub drift: Vec<String>,
+    /// Whether there is a comment.
+    pub comments: bool,
+    /// Whether the commit gets a status.
+    pub states: bool,
+    /// What becomes of a run whose plan changes something.
+    pub on_changes: Verdict,
+    /// What becomes of a run whose plan is refused.
+    pub on_refused: Verdict,
+    /// What becomes of a run that finds drift.
+    pub on_drift: Verdict,
+    /// More that the set depends on, relative to the project file.
+    pub watch: Vec<PathBuf>,
+}
+
+impl Ci {
+    /// That of a project file that says nothing of it and has these environments.
+    #[must_use]
+    pub fn usual(environments: Vec<String>) -> Self {
+        Self::of(&CiForm::default(), environments)
+    }
+
+    fn of(form: &CiForm, environments: Vec<String>) -> Self {
+        let all = match environments.is_empty() {
+            true => vec![String::new()],
+            false => environments,
+        };
+        let is_one = all.len() == 1;
+        let apply = form.apply.clone().or_else(|| form.plan.clone());
+        let apply = apply.or_else(|| is_one.then(|| all.clone()));
+        Self {
+            plan: form.plan.clone().unwrap_or_else(|| all.clone()),
+            drift: form.drift.clone().or_else(|| apply.clone()).unwrap_or(all),
+            apply,
+            comments: form.comment.unwrap_or(true),
+            states: form.status.unwrap_or(false),
+            on_changes: form.on_changes.unwrap_or(Verdict::Pass),
+            on_refused: form.on_refused.unwrap_or(Verdict::Fail),
+            on_drift: form.on_drift.unwrap_or(Verdict::Fail),
+            watch: form.watch.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl ProjectFile {
+    /// What continuous integration does with the set.
+    #[must_use]
+    pub fn ci(&self) -> Ci {
+        let names = self.names().map(str::to_owned).collect();
+        Ci::of(self.form.ci.as_ref().unwrap_or(&CiForm::default()), names)
+    }
+
+    /// The environments that are named for continuous integration and are not there.
+    pub(super) fn unknown_in_ci(&self) -> Vec<Problem> {
+        let Some(form) = &self.form.ci else { return Vec::new() };
+        let lists = [("plan", &form.plan), ("apply", &form.apply), ("drift", &form.drift)];
+        let mut problems = Vec::new();
+        for (list, names) in lists {
+            for (index, name) in names.iter().flatten().enumerate() {
+                let path = FieldPath::of(&["ci", list]).join(Step::Index(index));
+                if !self.form.environments.contains_key(name) {
+                    problems.push(self.unknown(name, &path));
+                }
+            }
+        }
+        problems
+    }
+
+    /// The environments that are applied.
+    ///
+    /// # Errors
+    ///
+    /// There are several, and nothing says which ones, and in which order.
+    pub fn applied_in_ci(&self) -> Result<Vec<String>> {
+        self.ci().apply.ok_or_else(|| {
+            Error::usage(format!(
+                "{} does not say which environments continuous integration applies",
+                self.path.display()
+            ))
+            .hint("write `ci: {apply: [NAME, …]}` into it, in the order in which they are applied")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn file(text: &str) -> Result<ProjectFile> {
+        let text =
+            format!("version: v1\nenvironments:\n  dev: {{set: a}}\n  prod: {{set: b}}\n{text}");
+        ProjectFile::of(Path::new("meshagent.yaml"), text)
+    }
+
+    #[test]
+    fn what_is_not_said_follows_from_what_is() {
+        let ci = file("").unwrap().ci();
+        assert_eq!((ci.plan, ci.apply), (vec!["dev".to_owned(), "prod".to_owned()], None));
+        assert_eq!((ci.on_changes, ci.on_refused), (Verdict::Pass, Verdict::Fail));
+        assert!(file("").unwrap().applied_in_ci().is_err());
+        let prod = vec!["prod".to_owned()];
+        let ci = file("ci: {plan: [prod]}\n").unwrap().ci();
+        assert_eq!((ci.apply, ci.drift), (Some(prod.clone()), prod));
+        let ci = Ci::usual(Vec::new());
+        assert_eq!((ci.plan, ci.apply), (vec![String::new()], Some(vec![String::new()])));
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_is_told_at_its_place() {
+        let error = file("ci:\n  drift: [dev, prd]\n").unwrap_err();
+        assert_eq!(error.problems.len(), 1);
+        assert_eq!(
+            error.problems[0].to_string(),
+            "meshagent.yaml:6:16: there is no environment `prd`"
+        );
+        for wrong in ["ci: {plan: prod}", "ci: {on_drift: never}", "ci: {comments: true}"] {
+            assert!(file(&format!("{wrong}\n")).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Jenkins: the variables of its plugins for Git and for branches.
+
+use url::Url;
+
+use super::checked::{Variables, is_repository};
+use super::{Occasion, PullRequest, Repository, Sort, System, Whereabouts};
+
+/// What the variables tell.
+pub(super) fn told(variables: &Variables<'_>) -> Whereabouts {
+    let branch = variables.branch("BRANCH_NAME");
+    let is_primary = variables.text("BRANCH_IS_PRIMARY").is_some_and(|it| it == "true");
+    let change = variables.number("CHANGE_ID");
+    let page = if change.is_some() { "CHANGE_URL" } else { "GIT_URL" };
+    let occasion = match (change, &branch) {
+        (Some(number), _) => Occasion::PullRequest(PullRequest {
+            number,
+            base_branch: variables.branch("CHANGE_TARGET"),
+            base_commit: None,
+            left_at: None,
+            head_commit: None,
+            is_foreign: variables.text("CHANGE_FORK").is_some(),
+        }),
+        (None, Some(branch)) => Occasion::Branch(branch.clone()),
+        // A job for one branch has only this, with the name of the remote before it.
+        (None, None) => match variables.branch("GIT_BRANCH") {
+            Some(branch) => {
+                Occasion::Branch(branch.strip_prefix("origin/").unwrap_or(&branch).to_owned())
+            }
+            None => Occasion::Unknown,
+        },
+    };
+    Whereabouts {
+        system: System::Jenkins,
+        repository: variables.url(page).as_deref().and_then(known),
+        default_branch: branch.filter(|_| is_primary && change.is_none()),
+        occasion,
+        commit: variables.commit("GIT_COMMIT"),
+        run_url: variables.url("RUN_DISPLAY_URL").or_else(|| variables.url("BUILD_URL")),
+        actor: variables.name("BUILD_USER_ID"),
+    }
+}
+
+/// The repository of a page or of a clone, on a forge that everybody knows. Others are named by
+/// options: a URL alone does not say what its host speaks, nor that a token may be sent there.
+fn known(page: &str) -> Option<Repository> {
+    let url =
+        Url::parse(page).ok().filter(|url| url.scheme() == "https" && url.port().is_none())?;
+    let path = url.path().trim_matches('/');
+    let (sort, api, path) = match url.host_str()? {
+        "github.com" => {
+            let names: Vec<&str> = path.splitn(3, '/').take(2).collect();
+            (Sort::GitHub, "https://api.github.com", names.join("/"))
+        }
+        "gitlab.com" => {
+            let project = path.split("/-/").next().unwrap_or_default();
+            (Sort::GitLab, "https://gitlab.com/api/v4", project.to_owned())
+        }
+        _ => return None,
+    };
+    let path = path.strip_suffix(".git").unwrap_or(&path).to_owned();
+    is_repository(&path).then(|| Repository { sort, api: api.to_owned(), path })
+}

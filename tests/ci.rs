@@ -1,0 +1,9 @@
+//! `ci`, driven from the outside: a real repository, the embedded platform, and what stands for each
+//! forge, which speaks as the forge's documentation has it.
+
+mod apply;
+mod drift;
+pub mod forge;
+mod proposals;
+mod repository;
+mod trouble;

@@ -1,0 +1,126 @@
+//! The main branch.
+
+use super::forge::{ALL, Forge, Sort};
+use super::repository::{About, PROJECT_FILE, ROOMS, Repository};
+
+const MAIN: About<'static> = About::Push("main");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_main_branch_is_applied_in_order_and_told_where_it_was_proposed() {
+    for sort in ALL {
+        let (repository, forge) = (Repository::new().await, Forge::start(sort));
+        let head = repository.git(&["rev-parse", "HEAD"]);
+        forge.state().merged.insert(head, 7);
+        let run = repository.run(&forge, MAIN, &["apply"], 0);
+        let (stage, prod) =
+            (run.stdout.find("shop-stage").unwrap(), run.stdout.find("shop-prod").unwrap());
+        assert!(stage < prod, "{}", run.stdout);
+        let [comment] = &forge.own_comments()[..] else { panic!("{sort:?}: {}", run.stderr) };
+        assert!(comment.starts_with("<!-- meshagent-ci apply -->\n"), "{comment}");
+        assert!(comment.contains("`shop` in `prod`: `Applied: 1 done`"), "{comment}");
+        // Once more, there is nothing to do, and the same comment says so.
+        repository.run(&forge, MAIN, &["apply"], 0);
+        let [again] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
+        assert!(again.contains("Nothing to change"), "{again}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_main_branch_is_applied() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let base = repository.git(&["rev-parse", "HEAD"]);
+    let proposal = About::PullRequest { from: "acme/shop", base: &base };
+    for (about, words, told) in [
+        (
+            About::Push("feature"),
+            &["apply"][..],
+            "nothing is applied from the branch feature: main is applied",
+        ),
+        (
+            MAIN,
+            &["apply", "--branch", "live"],
+            "nothing is applied from the branch main: live is applied",
+        ),
+        (proposal, &["apply"], "nothing is applied for pull request 7"),
+    ] {
+        let run = repository.run(&forge, about, words, 2);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+    for event in ["issue_comment", "workflow_run", "merge_group"] {
+        let mut command = repository.ci(&forge, MAIN, &["apply"]);
+        let run = crate::cli::Run::of(command.env("GITHUB_EVENT_NAME", event).output().unwrap());
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(
+            run.stderr.contains(&format!("nothing is applied on the event {event}")),
+            "{}",
+            run.stderr
+        );
+    }
+    let mut command = repository.ci(&forge, proposal, &["plan"]);
+    command.env("GITHUB_EVENT_NAME", "pull_request_target");
+    assert_eq!(crate::cli::Run::of(command.output().unwrap()).code, 2);
+    let run = repository.run(&forge, About::Push("live"), &["apply", "--branch", "live"], 0);
+    assert!(run.stdout.contains("Applied: 1 done."), "{}", run.stdout);
+    let mut command = repository.ci(&forge, MAIN, &["apply"]);
+    let run = crate::cli::Run::of(command.env_remove("MESHAGENT_API_KEY").output().unwrap());
+    assert_eq!((run.code, run.stderr.contains("there is no API key")), (2, true), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_failure_ends_it() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let text = PROJECT_FILE.replace("apply: [stage, prod]", "apply: [prod, stage]");
+    repository.write("shop/meshagent.yaml", &text);
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    repository.commit("Forbidden");
+    let run = repository.run(&forge, MAIN, &["apply"], 6);
+    assert!(
+        run.stderr.contains("`shop prod` was not applied, and so were 1 after it"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stdout.contains("shop-stage"), "{}", run.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_the_plans_of_the_pull_request_are_applied_after_it_was_merged() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let base = repository.git(&["rev-parse", "HEAD"]);
+    repository.git(&["checkout", "--quiet", "-b", "change"]);
+    repository.write("shop/manifests/more.yaml.j2", &ROOMS.replace("{{ room }}", "{{ room }}-2"));
+    repository.commit("More");
+    let about = About::PullRequest { from: "acme/shop", base: &base };
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.run(&forge, about, &["plan", "--out", &plans], 0);
+    let list = std::fs::read_to_string(repository.sandbox.path("plans/plans.json")).unwrap();
+    assert!(list.contains("\"shop.stage.json\"") && list.contains("\"shop.prod.json\""), "{list}");
+    // The rules that judged it were taken from the base; those that it is applied by are its own.
+    let plan = std::fs::read_to_string(repository.sandbox.path("plans/shop.prod.json")).unwrap();
+    assert!(plan.contains("\"policies\"") && !plan.contains("meshagent-ci-"), "{plan}");
+    repository.git(&["checkout", "--quiet", "main"]);
+    repository.git(&["merge", "--quiet", "--ff-only", "change"]);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    assert_eq!(run.stdout.matches("Applied: 2 done.").count() >= 2, true, "{}", run.stdout);
+    // They are stale once they were applied.
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 5);
+    assert!(run.stderr.contains("`shop stage` was not applied"), "{}", run.stderr);
+    // A list cannot lead elsewhere.
+    for (from, to) in [("\"shop\"", "\"/etc\""), ("\"shop.stage.json\"", "\"../x.json\"")] {
+        std::fs::write(repository.sandbox.path("plans/plans.json"), list.replace(from, to))
+            .unwrap();
+        repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_else_would_change_after_a_saved_plan_is_told() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.run(&forge, MAIN, &["plan", "-e", "stage", "--out", &plans], 0);
+    let run =
+        repository.run(&forge, MAIN, &["apply", "--plan", &format!("{plans}/shop.stage.json")], 2);
+    // A plan is applied where it was made.
+    assert!(run.stderr.contains("was not applied"), "{}", run.stderr);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    assert!(run.stdout.contains("Nothing to change"), "{}", run.stdout);
+}
