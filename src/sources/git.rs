@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -60,9 +60,6 @@ const LARGE_FILE: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// What the folders of runs are called that are fetching.
 const FETCHING: &str = ".fetch-";
-
-/// After how long a folder without a lock has been left behind.
-const OLD: Duration = Duration::from_secs(3600);
 
 /// A repository.
 #[derive(Debug)]
@@ -143,11 +140,15 @@ impl Objects {
     fn begin(of: &Repository<'_>) -> Result<Self> {
         let failed = || "failed to make a folder for Git".to_owned();
         let cache = of.cache.folder().context(failed)?;
+        // Until the new folder is locked, nobody else takes it for one that was left behind.
+        let gate = File::open(cache).context(failed)?;
+        gate.lock().context(failed)?;
         sweep(cache);
         let folder = tempfile::Builder::new().prefix(FETCHING).tempdir_in(cache);
         let folder = folder.context(failed)?;
         let lock = File::create(folder.path().join("lock")).context(failed)?;
         lock.lock().context(failed)?;
+        drop(gate);
         let is_plain = of.url.starts_with("http://");
         let protocols = match of.url.starts_with("git://") {
             true => "git",
@@ -322,15 +323,9 @@ fn sweep(cache: &Path) {
     }
 }
 
+/// Whether nobody works in a folder. One without a lock was left before it got one.
 fn is_left_behind(folder: &Path) -> bool {
-    match File::open(folder.join("lock")) {
-        Ok(lock) => lock.try_lock().is_ok(),
-        // It may be about to get its lock.
-        Err(_) => folder
-            .metadata()
-            .and_then(|about| about.modified())
-            .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > OLD)),
-    }
+    File::open(folder.join("lock")).map_or(true, |lock| lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
