@@ -47,6 +47,7 @@ read! {
     policies_do_what_their_page_says: "docs/policy.md";
     approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";
+    continuous_integration_does_what_its_page_says: "docs/ci.md";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";
     the_embedded_platform_does_what_its_page_says: "docs/embedded.md" needs "curl";
