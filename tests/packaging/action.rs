@@ -53,7 +53,7 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
     expect(&proposed, &["Plan"], None);
     assert_eq!(proposed.outputs["changes"], "true");
     let [first] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
-    assert!(first.starts_with("<!-- meshagent-ci plan key=default"), "{first}");
+    assert!(first.starts_with("<!-- meshagent-ci plan job=default"), "{first}");
     let commit = format!(
         "\nCommit `{}`, [run](https://github.com/acme/shop/actions/runs/5)\n",
         "1".repeat(40)
