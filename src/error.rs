@@ -4,6 +4,7 @@
 //! The cause is a source, never repeated in the message. One renderer, in `output`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::visible;
 
@@ -126,7 +127,7 @@ pub struct Place {
     pub column: u64,
     /// What says it in the place of the manifest, such as `environment prod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
+    pub from: Option<Arc<str>>,
 }
 
 impl fmt::Display for Place {
@@ -145,7 +146,7 @@ pub struct Problem {
     /// What to do about it.
     pub hint: Option<String>,
     /// The line of the source at the place, to be shown below the message.
-    pub source_line: Option<String>,
+    pub source_line: Option<Box<str>>,
 }
 
 impl Problem {
@@ -168,8 +169,8 @@ impl Problem {
         // A text that is written in parts, or with escapes, shows in none of them as it is.
         let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 3);
         let is_in =
-            |line: &String| line.contains(text) || words.clone().any(|word| line.contains(word));
-        if !text.is_empty() && self.source_line.as_ref().is_some_and(is_in) {
+            |line: &str| line.contains(text) || words.clone().any(|word| line.contains(word));
+        if !text.is_empty() && self.source_line.as_deref().is_some_and(is_in) {
             self.source_line = None;
         }
     }

@@ -16,6 +16,7 @@
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`approval`] | *pure*: who approved a plan: statements, signatures, approvers, and which count |
 //! | [`settings`] | flags, environment and files, resolved once |
+//! | [`sources`] | manifests from elsewhere: the lock, the cache, and how they are fetched |
 //! | [`manifest`] | files become documents with positions; templates; validation; the set |
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
@@ -44,6 +45,8 @@
 //! | manifest | a file of documents: YAML or JSON, or a template of one |
 //! | document | one YAML document: `version`, `kind`, `metadata` and the fields of its kind |
 //! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
+//! | source | manifests from elsewhere that the project file names; also what a secret or a text is read from |
+//! | pin | what a source was, in `meshagent.lock`: its commit or digest, and a digest over its files |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |
@@ -58,11 +61,13 @@
 //! | drift | observed differs from what was last applied, and no document asked for that |
 //! | inventory | what a set owns, what it last applied and what it protects; the platform keeps it |
 //! | claim | the note in the inventory, before a create, of what is about to be created: whose answer is lost is found again by it |
+//! | history | the last states of a set, in the project's storage, each with its plan and who ran it |
 //! | lease | the right to apply a set, for a while; one run holds it at a time |
 //! | journal | what a run did, in a file, for the case that it cannot say it |
 //! | fingerprint | a keyed digest of a value, which tells that it changed and not what it is |
 //! | seal | a text that is secret is held so that it cannot be printed; a sign stands in its place |
 //! | guard | a reason to refuse a plan: what is not owned, what is protected, too many deletes |
+//! | past state | what a set owned after a run, by number: its documents, without secrets |
 //! | shortcut | a command that writes one object, through the same executor as a plan |
 //! | forge | where a repository is kept, with its pull requests and issues: GitHub, GitLab, Gitea |
 //! | occasion | what a run of continuous integration is about: a pull request, a branch, something else |
@@ -101,6 +106,7 @@ pub mod reconcile;
 pub mod room;
 pub mod serving;
 pub mod settings;
+pub mod sources;
 pub mod visible;
 pub mod whereabouts;
 pub mod whole_file;

@@ -157,10 +157,21 @@ fn ignore(folder: &Path) -> Result<()> {
 /// `~/.local/state`. `None` where the home folder is not known.
 #[must_use]
 pub fn of_state() -> Option<PathBuf> {
-    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    of_kind("XDG_STATE_HOME", ".local/state")
+}
+
+/// Where programs keep what they can get again, for this one: `XDG_CACHE_HOME`, else `~/.cache`.
+/// `None` where the home folder is not known.
+#[must_use]
+pub fn of_cache() -> Option<PathBuf> {
+    of_kind("XDG_CACHE_HOME", ".cache")
+}
+
+fn of_kind(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).map(PathBuf::from);
     // The standard says to pass over what is not absolute.
     let base = given.filter(|given| given.is_absolute()).or_else(|| {
-        std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local/state"))
+        std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(in_home))
     });
     base.map(|base| base.join("meshagent"))
 }

@@ -412,6 +412,9 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     );
     desk.run(6, &["destroy", "-e", "prod", "--yes"]);
     desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
+    desk.write("meshagent.yaml", &project(1).replace("allowed_signers", "/etc/passwd"));
+    let outside = desk.run(2, &["plan"]);
+    assert!(outside.stderr.contains("/etc/passwd is outside of the project"), "{}", outside.stderr);
     for required in [0, 101] {
         desk.write("meshagent.yaml", &project(required));
         let wrong = desk.run(2, &["plan"]);

@@ -44,10 +44,12 @@ read! {
     plans_do_what_their_page_says: "docs/plan-and-apply.md";
     sets_do_what_their_page_says: "docs/sets.md";
     drift_does_what_its_page_says: "docs/drift.md";
+    history_does_what_its_page_says: "docs/history.md";
     policies_do_what_their_page_says: "docs/policy.md";
     approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";
     continuous_integration_does_what_its_page_says: "docs/ci.md";
+    sources_do_what_their_page_says: "docs/sources.md" needs "git";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";
     the_embedded_platform_does_what_its_page_says: "docs/embedded.md" needs "curl";

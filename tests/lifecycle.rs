@@ -5,6 +5,7 @@
 //! `MESHAGENT_TEST_SEED=N` tells one lifecycle again, `MESHAGENT_TEST_SEEDS=COUNT` tells so
 //! many.
 
+mod back;
 mod place;
 mod runs;
 mod story;
@@ -27,7 +28,6 @@ use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
 use meshagent::manifest::declared_in::LookedAt;
 use meshagent::manifest::set::{Input, Set, read};
-use meshagent::manifest::values::FileValues;
 use meshagent::plan::guards::{self, Consent, Origin};
 use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::{Observed, Plan};
@@ -92,6 +92,8 @@ fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
         [&counts.converged, &counts.refused].map(|count| count.load(Ordering::Relaxed));
     let is_told_again = number("MESHAGENT_TEST_SEED").is_some();
     assert!(is_told_again || converged > refused, "{counts:?}");
+    let back = counts.back.load(Ordering::Relaxed);
+    assert!(is_told_again || number("MESHAGENT_TEST_SEEDS").is_some() || back > 0, "{counts:?}");
 }
 
 /// Tells one lifecycle on a runtime of its own, with which everything ends that it began.
@@ -114,6 +116,8 @@ struct Counts {
     deaths: AtomicUsize,
     /// Runs that were not complete.
     incomplete: AtomicUsize,
+    /// Ways back to a state, after which there was nothing to change.
+    back: AtomicUsize,
 }
 
 /// One lifecycle.
@@ -158,6 +162,7 @@ async fn live(seed: u64, counts: &Counts) {
     let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
     life.make_others().await;
     let mut former = Vec::new();
+    let mut states = BTreeMap::new();
     let steps = life.random.usize(2..5);
     for step in 0..=steps {
         life.meddle(&former).await;
@@ -179,6 +184,10 @@ async fn live(seed: u64, counts: &Counts) {
         let wanted = Wanted { wishes, policy };
         if life.step(&wanted).await {
             former = wanted.wishes;
+            states.extend(life.newest_state().await.map(|number| (number, former.clone())));
+        }
+        if !is_end && let Some(wishes) = life.go_back(&states).await {
+            former = wishes;
         }
     }
 }
@@ -221,11 +230,8 @@ impl Life<'_> {
     fn set_of(&self, wishes: &[Wish]) -> Set {
         let input = Input {
             paths: vec![self.write(wishes)],
-            values: FileValues::default(),
-            allowed_folders: Vec::new(),
-            project: None,
             fallback_project: Some("default".to_owned()),
-            over: None,
+            ..Input::default()
         };
         read(&input).unwrap_or_else(|problems| self.fail(&format!("{problems:?}")))
     }
@@ -284,8 +290,12 @@ impl Life<'_> {
             destroy: policy.destroy,
             project: None,
         };
-        let origin =
-            Origin { objects: set.objects.len(), empty_input: None, is_given: !policy.destroy };
+        let origin = Origin {
+            objects: set.objects.len(),
+            empty_input: None,
+            is_given: !policy.destroy,
+            state: None,
+        };
         let refused = guards::check(&plan, &seen.state, origin, &consent);
         match refused.is_empty() {
             true => Ok((plan, seen.stored)),

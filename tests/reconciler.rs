@@ -124,10 +124,9 @@ impl World {
         read(&Input {
             paths: paths.to_vec(),
             values,
-            allowed_folders: Vec::new(),
-            project: None,
             fallback_project: Some("default".to_owned()),
             over,
+            ..Input::default()
         })
     }
 

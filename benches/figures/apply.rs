@@ -19,7 +19,7 @@ const ROUNDS: usize = 7;
 /// How many requests are under way at once; what `apply` does unless it is told otherwise.
 const PARALLELISM: usize = 16;
 
-const MIX: Mix = Mix {
+pub const MIX: Mix = Mix {
     rooms: 50,
     room_services: 17,
     project_services: 30,

@@ -12,12 +12,14 @@ mod apply;
 mod child;
 mod corpus;
 mod environments;
+mod history;
 mod load;
 mod machine;
 mod manifests;
 mod plan;
 mod platform;
 mod rooms;
+mod sources;
 mod start_up;
 mod table;
 mod wire;
@@ -27,12 +29,14 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 7] = [
+const ALL: [Benchmark; 9] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
     ("apply-1k", apply::figures),
     ("environments", environments::figures),
+    ("history", history::figures),
+    ("sources", sources::figures),
     ("load", load::figures),
     ("rooms", rooms::figures),
 ];

@@ -24,6 +24,31 @@ pub fn of_anything(url: &str) -> Result<reqwest::Client> {
     build(builder(url))
 }
 
+/// A client for files that are checked by their digest: it follows redirects, but none that
+/// leaves TLS, or leads from elsewhere to this machine.
+///
+/// # Errors
+///
+/// The system's.
+pub fn of_downloads(url: &str) -> Result<reqwest::Client> {
+    let policy = Policy::custom(|attempt| {
+        let from = attempt.previous();
+        let is_plain = is_of_this_machine(attempt.url()) && from.iter().all(is_of_this_machine);
+        if from.len() > REDIRECTS {
+            attempt.error("there are too many redirects")
+        } else if attempt.url().scheme() == "https" || is_plain {
+            attempt.follow()
+        } else {
+            attempt.error("a redirect leads to plain http")
+        }
+    });
+    let builder = builder(url).redirect(policy);
+    build(if is_plain_loopback(url) { builder.tls_certs_only([]) } else { builder })
+}
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 10;
+
 /// The builder of a client that sends a credential, for the URL of the receiver: the platform, a
 /// room, or a service that is called to one. It follows no redirect.
 pub fn of_platform(base: &str) -> ClientBuilder {

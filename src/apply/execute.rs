@@ -2,8 +2,8 @@
 //! failed operation is skipped and says so; once stopped, nothing new starts and what runs
 //! is finished. The executor decides nothing.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use super::history::Occasion;
 use super::inventory::Stored;
 use super::journal::Journal;
 use super::owners::OfOthers;
@@ -36,6 +37,8 @@ pub struct Options {
     /// How long is waited before an object is looked up whose write had no answer; doubled
     /// each time, since a platform may commit late.
     pub first_wait: Duration,
+    /// What is known of the run for the history of its set; without it, no state is kept.
+    pub occasion: Option<Arc<Occasion>>,
 }
 
 impl Options {
@@ -48,6 +51,7 @@ impl Options {
             bound: false,
             attempts: 5,
             first_wait: Duration::from_millis(100),
+            occasion: None,
         }
     }
 }
@@ -154,6 +158,8 @@ pub struct Report {
     pub inventory_error: Option<Error>,
     /// Why the run lost the lease of its set and started nothing more, if it did.
     pub lost_lease: Option<String>,
+    /// What is to be told of the history of the set, such as why the state was not kept.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -161,7 +167,13 @@ impl Report {
     #[must_use]
     pub fn not_started(operations: usize) -> Self {
         let outcomes = vec![Outcome::NotStarted; operations];
-        Self { outcomes, inventory_error: None, lost_lease: None }
+        Self::of(outcomes)
+    }
+
+    /// The report of a run with these outcomes, in which nothing else went wrong.
+    #[must_use]
+    pub fn of(outcomes: Vec<Outcome>) -> Self {
+        Self { outcomes, inventory_error: None, lost_lease: None, notes: Vec::new() }
     }
 
     /// How many operations have an outcome.
@@ -231,7 +243,12 @@ pub async fn execute(
     let outcomes: Vec<Outcome> =
         outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
     let inventory_error = run.record(&outcomes).await.err();
-    Ok(Report { outcomes, inventory_error, lost_lease: None })
+    let notes = match &options.occasion {
+        // Without a record of what was applied, it is not known which state this is.
+        Some(occasion) if inventory_error.is_none() => run.keep_state(occasion, &outcomes).await,
+        _ => Vec::new(),
+    };
+    Ok(Report { inventory_error, notes, ..Report::of(outcomes) })
 }
 
 /// Which of the operations that a skipped one waits for was not done.
@@ -249,7 +266,7 @@ fn because(
 }
 
 /// What one run works with.
-pub(super) struct Run<'a> {
+pub(in crate::apply) struct Run<'a> {
     pub client: &'a Client,
     pub plan: &'a Plan,
     pub options: &'a Options,
@@ -260,6 +277,8 @@ pub(super) struct Run<'a> {
     pub revisions: Mutex<BTreeMap<Key, String>>,
     /// The inventories; claimed once before a project's first operation.
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
+    /// The projects in which the set had an inventory before the run.
+    pub existed: BTreeSet<String>,
     pub claims: BTreeMap<String, OnceCell<()>>,
     /// What other sets own, read where that matters, once a project is claimed.
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
@@ -295,6 +314,8 @@ impl<'a> Run<'a> {
         }
         let claims = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let others = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
+        let existed = stored.iter().filter(|(_, it)| it.exists());
+        let existed = existed.map(|(name, _)| name.clone()).collect();
         let stored = stored
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
@@ -308,6 +329,7 @@ impl<'a> Run<'a> {
             ids,
             revisions,
             stored,
+            existed,
             claims,
             others,
             incomplete,

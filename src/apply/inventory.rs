@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::packed::{Object, Packed};
 use super::{sets, storage};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
@@ -17,15 +18,11 @@ use crate::api::reader::Reader;
 use crate::api::request::Precondition;
 use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
-use crate::kinds::document::FormerNames;
+use crate::kinds::Key;
 use crate::kinds::fingerprint::Memory;
-use crate::kinds::recorded::Recorded;
-use crate::kinds::{Key, KindName};
-use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::fingerprints::Fingerprints;
-use crate::plan::{Entry, Facts, Inventory};
-use crate::visible;
+use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
 const VERSION: u32 = 2;
@@ -74,42 +71,6 @@ struct File {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<DeclaredIn>,
     objects: Vec<Object>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Object {
-    kind: KindName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    room: Option<String>,
-    name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    applied: Option<Recorded>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    claimed: Option<Recorded>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    protected: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    orphan: bool,
-    #[serde(default, skip_serializing_if = "FormerNames::is_empty")]
-    moved_from: FormerNames,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    was: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ignore: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    declared_in: Vec<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    brought: Option<Brought>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    arrived: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    moving_to: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revision: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    salt: Option<String>,
 }
 
 /// Whether this can be the name of a set: it becomes the name of a file.
@@ -228,45 +189,8 @@ pub async fn load_if_allowed(
         (None, None) => return Err(broken("it has no salt".to_owned())),
     };
     let fingerprints = fingerprints.remembering(&MADE);
-    let files = file.files;
-    // Fewer places would make an object easier to prune.
-    let lost = file.objects.iter().find(|it| it.declared_in.iter().any(|at| *at >= files.len()));
-    if let Some(Object { kind, name, .. }) = lost {
-        return Err(broken(format!("it names no file for {kind}/{}", visible::line(name))));
-    }
-    let entries = file
-        .objects
-        .into_iter()
-        .map(|object| {
-            let key = Key::new(
-                object.kind,
-                project,
-                object.room,
-                object.kind.kind().natural_name(&object.name),
-            );
-            let entry = Facts {
-                id: object.id,
-                applied: object.applied,
-                claimed: object.claimed,
-                protected: object.protected,
-                orphan: object.orphan,
-                moved_from: object.moved_from,
-                was: object.was,
-                ignore: object.ignore,
-                declared_in: object
-                    .declared_in
-                    .iter()
-                    .filter_map(|file| files.get(*file).cloned())
-                    .collect(),
-                brought: object.brought,
-                arrived: object.arrived,
-                moving_to: object.moving_to,
-                revision: object.revision,
-                salt: object.salt,
-            };
-            (key, entry.into())
-        })
-        .collect();
+    let packed = Packed { files: file.files, objects: file.objects };
+    let entries = packed.entries(project).map_err(broken)?;
     Ok(Ok(Stored {
         inventory: Inventory { entries, fingerprints, seals: file.seals },
         projects: file.projects.into_iter().collect(),
@@ -322,10 +246,7 @@ async fn write(
     stored: &mut Stored,
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
-    let declared: BTreeSet<&DeclaredIn> =
-        entries.values().flat_map(|entry| &entry.declared_in).collect();
-    let positions: BTreeMap<&DeclaredIn, usize> =
-        declared.iter().enumerate().map(|(position, file)| (*file, position)).collect();
+    let Packed { files, objects } = Packed::of(&entries);
     let file = File {
         version: VERSION,
         set: set.to_owned(),
@@ -338,33 +259,8 @@ async fn write(
         seals: stored.inventory.seals.clone(),
         listed: stored.is_listed,
         projects: stored.projects.iter().cloned().collect(),
-        files: declared.into_iter().cloned().collect(),
-        objects: entries
-            .iter()
-            .map(|(key, entry)| Object {
-                kind: key.kind,
-                room: key.room.clone(),
-                name: key.name.clone(),
-                id: entry.id.clone(),
-                applied: entry.applied.clone(),
-                claimed: entry.claimed.clone(),
-                protected: entry.protected,
-                orphan: entry.orphan,
-                moved_from: entry.moved_from.clone(),
-                was: entry.was.clone(),
-                ignore: entry.ignore.clone(),
-                declared_in: entry
-                    .declared_in
-                    .iter()
-                    .filter_map(|file| positions.get(file).copied())
-                    .collect(),
-                brought: entry.brought.clone(),
-                arrived: entry.arrived,
-                moving_to: entry.moving_to.clone(),
-                revision: entry.revision.clone(),
-                salt: entry.salt.clone(),
-            })
-            .collect(),
+        files,
+        objects,
     };
     let bytes = serde_json::to_vec(&file)
         .map_err(|error| Error::failed("failed to write the inventory").because(error))?;

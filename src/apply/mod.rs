@@ -5,6 +5,7 @@
 pub mod absent;
 mod contents;
 pub mod execute;
+pub mod history;
 mod homes;
 pub mod inventory;
 pub mod journal;
@@ -12,6 +13,7 @@ pub mod lock;
 pub mod look_up;
 pub mod observe;
 mod owners;
+mod packed;
 mod perform;
 mod projects;
 mod record;

@@ -72,11 +72,14 @@ pub async fn perform(
     // What was shown is what the second set takes; what the first one notes follows from it.
     let quietly = Surroundings { progress: &Quiet, ..surroundings };
     let hold = named(transfer.hold());
-    let held = run(client, &hold, stored(sides.from.stored.clone()), options, quietly).await?;
+    // What it holds back for the other set is no state that anybody wants to go back to.
+    let unkept = &Options { occasion: None, ..options.clone() };
+    let held = run(client, &hold, stored(sides.from.stored.clone()), unkept, quietly).await?;
     if let Some(error) = held.inventory_error {
         return Err(error);
     }
-    let taken = run(client, take, stored(sides.to.stored.clone()), options, surroundings).await?;
+    let mut taken =
+        run(client, take, stored(sides.to.stored.clone()), options, surroundings).await?;
     let done = take.operations.iter().zip(&taken.outcomes);
     let done = done.filter(|(_, outcome)| **outcome == Outcome::Done);
     let moved = match &taken.inventory_error {
@@ -89,7 +92,9 @@ pub async fn perform(
     let options = Options { stop: Default::default(), ..options.clone() };
     let give = named(transfer.give(&moved));
     let given = run(client, &give, stored(reload(&sides.from.set).await?), &options, quietly);
-    if let Some(error) = given.await?.inventory_error {
+    let given = given.await?;
+    taken.notes.extend(given.notes);
+    if let Some(error) = given.inventory_error {
         return Err(Error::failed(format!(
             "failed to record what moved in the inventory of the set `{}`",
             sides.from.set

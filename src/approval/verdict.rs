@@ -54,6 +54,15 @@ pub struct ApprovalDocument {
     pub problem: Option<String>,
 }
 
+impl ApprovalsDocument {
+    /// Whose approvals count, by their first names in the approvers' file.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let counted = self.approvals.iter().filter(|approval| approval.counts);
+        counted.filter_map(|approval| approval.principals.first().cloned()).collect()
+    }
+}
+
 /// An approval as it was found.
 #[derive(Debug, Clone)]
 pub struct Found {

@@ -16,7 +16,7 @@ use super::explain;
 use super::schema;
 use super::set::{FileArgs, ReadArgs, files_of_environment};
 use super::shortcut::listed;
-use crate::apply::sets;
+use crate::apply::{history, sets};
 use crate::connection::Connection;
 use crate::dialect::Speaks;
 use crate::error::{Context, Result};
@@ -24,6 +24,7 @@ use crate::kinds::KindName;
 use crate::manifest::set;
 use crate::output;
 use crate::project_file::ProjectFile;
+use crate::reconcile::DEFAULT_SET;
 use crate::settings::{PlatformArgs, variable};
 use crate::visible;
 
@@ -101,6 +102,7 @@ enum Names {
     Rooms,
     Services,
     Sets,
+    States,
     Schemas,
     Fields,
     Objects,
@@ -136,15 +138,25 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         (_, _, "project_id") | ("project", "activate", "id") => Names::Projects,
         (_, _, "room") | ("rooms", "get" | "update" | "delete", "name") => Names::Rooms,
         ("service", "show" | "delete" | "update" | "update-template", "id") => Names::Services,
-        (_, "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export", "set")
+        (
+            _,
+            "plan" | "diff" | "graph" | "apply" | "destroy" | "accept" | "export" | "history"
+            | "rollback",
+            "set",
+        )
+        | ("history", "show", "set")
         | ("set", "move", "from" | "to")
         | ("set", "rename", "from") => Names::Sets,
+        (_, "plan" | "diff" | "graph" | "rollback", "to")
+        | ("history", "show", "state")
+        | ("history", "diff", "from") => Names::States,
         (_, "schema", "kind") => Names::Schemas,
         (_, _, "environment") | (_, "promote", "from" | "to") => Names::Environments,
         (_, _, "log") => Names::Levels,
         (_, "help", "words") => Names::Commands,
         (_, "explain", "what") => Names::Fields,
         (_, "plan" | "diff" | "graph" | "apply", "target" | "exclude" | "adopt")
+        | (_, "rollback", "target" | "exclude")
         | (_, "accept", "objects") => Names::Objects,
         _ if argument.get_value_hint() == ValueHint::AnyPath => Names::Files,
         _ => return None,
@@ -301,6 +313,14 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
         Names::Sets => {
             let sets = sets::listed(&reader, connection.project_id().await?).await?;
             return Ok(sets.names.into_iter().map(|name| (name, None)).collect());
+        }
+        Names::States => {
+            let set = line().and_then(|it| it.try_get_one::<String>("set").ok()?.cloned());
+            let set = set.as_deref().unwrap_or(DEFAULT_SET);
+            let index = history::index(&reader, set, connection.project_id().await?).await?;
+            let runs = index.iter().flat_map(|index| index.runs()).rev();
+            let named = runs.map(|run| (run.number.to_string(), Some(format!("{:.0}", run.at))));
+            return Ok(named.collect());
         }
         _ => return Ok(Vec::new()),
     };

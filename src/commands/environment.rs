@@ -24,6 +24,22 @@ pub fn chosen(
     files: &mut FileArgs,
     platform: &mut PlatformArgs,
 ) -> Result<Option<Arc<Environment>>> {
+    let environment = chosen_if_any(files, platform)?;
+    if environment.is_none() {
+        *files = files.clone().named()?;
+    }
+    Ok(environment)
+}
+
+/// The same for a command that needs no manifests.
+///
+/// # Errors
+///
+/// A project file that is named and not there, or that cannot be used.
+pub fn chosen_if_any(
+    files: &mut FileArgs,
+    platform: &mut PlatformArgs,
+) -> Result<Option<Arc<Environment>>> {
     let named = platform.named_environment();
     let is_given = !files.files.is_empty() || !files_of_environment().is_empty();
     let file = match (&named, is_given) {
@@ -32,7 +48,9 @@ pub fn chosen(
         (Some(name), _) => Some(ProjectFile::named(name)?),
     };
     let Some(file) = file else {
-        *files = files.clone().named()?;
+        if !files_of_environment().is_empty() {
+            *files = files.clone().named()?;
+        }
         return Ok(None);
     };
     let environment = file.environment(named.as_deref())?;
@@ -57,6 +75,7 @@ pub fn enter(
     let environment = Arc::new(environment);
     if files.files.is_empty() {
         files.files.clone_from(&environment.manifests);
+        files.reading.with_sources = true;
     }
     files.reading.environment = Some(Arc::clone(&environment));
     *platform = platform.clone().in_environment(&environment)?;

@@ -19,6 +19,7 @@ pub mod apply;
 pub mod approvals;
 pub mod approve;
 pub mod auth;
+mod author;
 pub mod call;
 pub mod ci;
 pub mod completion;
@@ -29,6 +30,7 @@ pub mod explain;
 pub mod export;
 mod group;
 pub mod helper;
+pub mod history;
 pub mod init;
 pub mod mailbox;
 pub mod manual;
@@ -57,6 +59,7 @@ pub mod shortcut;
 pub mod show;
 pub mod show_file;
 mod signals;
+pub mod sources;
 mod toggle;
 pub mod token;
 pub mod usage;
@@ -115,13 +118,20 @@ enum Command {
     /// Write drift on the platform back into the manifests
     Accept(accept::AcceptArgs),
     /// Delete everything that a set owns
-    Destroy(apply::DestroyArgs),
+    Destroy(apply::destroy::DestroyArgs),
+    /// List the past states of a set, show one, and how two differ
+    History(history::HistoryArgs),
+    /// Bring a set back to a past state
+    Rollback(apply::rollback::RollbackArgs),
     /// List the sets of a project, and move objects between them
     #[command(subcommand)]
     Set(Group<sets::SetCommand>),
     /// Plan pull requests, apply the main branch and tell of drift, in continuous integration
     #[command(subcommand)]
     Ci(Group<ci::CiCommand>),
+    /// List the sources of the project file, move their pins, and fetch them
+    #[command(subcommand)]
+    Source(Group<sources::SourceCommand>),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write the objects of a project as manifests
@@ -341,9 +351,12 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Approvals(args) => approvals::run(&args),
         Command::Apply(args) => wait(apply::apply(args)),
         Command::Accept(args) => wait(accept::run(args)),
-        Command::Destroy(args) => wait(apply::destroy(args)),
+        Command::Destroy(args) => wait(apply::destroy::destroy(args)),
+        Command::History(args) => wait(history::run(args)),
+        Command::Rollback(args) => wait(apply::rollback::rollback(args)),
         Command::Set(Group(command)) => wait(sets::run(command)),
         Command::Ci(Group(command)) => wait(ci::run(command)),
+        Command::Source(Group(command)) => sources::run(command),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

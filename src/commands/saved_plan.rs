@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, ValueArgs};
+use super::set::{FileArgs, GuardArgs, PolicyArgs};
 use crate::apply::inventory::is_set_name;
 use crate::approval::statement::Bound;
 use crate::bounded;
@@ -270,7 +270,18 @@ impl Saved {
             guards: guards.clone(),
             environment: None,
         };
-        (args.policy(&self.document.set), guards)
+        let policy = match inputs.to {
+            Some(_) => args.policy_back(&self.document.set),
+            None => args.policy(&self.document.set),
+        };
+        (policy, guards)
+    }
+
+    /// The environment that it was made for; one without a name where the project file has none.
+    #[must_use]
+    pub fn environment(&self) -> Option<String> {
+        let inputs = &self.inputs;
+        inputs.environment.clone().or_else(|| inputs.sources.as_ref().map(|_| String::new()))
     }
 
     /// The manifests that it was made from, or those given instead.
@@ -305,22 +316,19 @@ impl Saved {
                 "run this in the folder where the plan was made, or give the manifests with -f",
             ));
         }
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment } =
-            given.reading;
-        given_again("--value", &self.inputs.values, &values.values)?;
-        given_again("--value-json", &self.inputs.value_json, &value_json)?;
-        let variables: Vec<String> = allow_env.iter().map(ToString::to_string).collect();
+        let mut reading = given.reading;
+        // Other manifests than those of the plan come without its sources.
+        reading.with_sources = self.inputs.sources.is_some() && !self.is_given_files;
+        given_again("--value", &self.inputs.values, &reading.values.values)?;
+        given_again("--value-json", &self.inputs.value_json, &reading.value_json)?;
+        let variables: Vec<String> = reading.allow_env.iter().map(ToString::to_string).collect();
         consented_again("--allow-env", &self.inputs.allow_env, &variables)?;
-        let folders: Vec<String> =
-            allow_files.iter().map(|folder| folder.display().to_string()).collect();
+        let folders = reading.allow_files.iter().map(|folder| folder.display().to_string());
+        let folders: Vec<String> = folders.collect();
         consented_again("--allow-files", &self.inputs.allow_files, &folders)?;
-        let values_file = match values.values_file.is_empty() {
-            true => paths(&self.inputs.values_files),
-            false => values.values_file,
-        };
-        let values = ValueArgs { values_file, values: values.values };
-        let reading =
-            ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment };
+        if reading.values.values_file.is_empty() {
+            reading.values.values_file = paths(&self.inputs.values_files);
+        }
         Ok(FileArgs { files, reading })
     }
 

@@ -15,6 +15,7 @@ use crate::output;
 use crate::plan::document::PlanDocument;
 use crate::project_file;
 use crate::reconcile::events::Event;
+use crate::reconcile::history::HistoryDocument;
 use crate::reconcile::report::ReportDocument;
 use crate::whole_file;
 
@@ -24,7 +25,7 @@ use crate::whole_file;
     after_help = "Examples:\n  meshagent schema Service\n  meshagent schema plan\n  meshagent schema -d schemas   # all of them, a file each"
 )]
 pub struct SchemaArgs {
-    /// A kind, `plan` for plans, `plans` for those of all environments, `project-file` for meshagent.yaml, `events` for what apply prints as JSON, `report` for what --report writes, `approvals` for what approvals prints as JSON, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
+    /// A kind, `plan` for plans, `plans` for those of all environments, `project-file` for meshagent.yaml, `events` for what apply prints as JSON, `report` for what --report writes, `approvals` for what approvals prints as JSON, `history` for what history prints as JSON, or `validation` for what validate prints as JSON; without it, or with `manifest`, one schema for all kinds
     kind: Option<String>,
     /// Write every schema to this folder, and kinds.md, a table of the kinds
     #[arg(short, long, value_name = "DIR", conflicts_with = "kind")]
@@ -49,6 +50,7 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
     let approvals = schemars::schema_for!(ApprovalsDocument).to_value();
     all.push(("approvals.json".to_owned(), approvals));
+    all.push(("history.json".to_owned(), schemars::schema_for!(HistoryDocument).to_value()));
     let validation = schemars::schema_for!(Validation).to_value();
     all.push(("validation.json".to_owned(), validation));
     let named = |(name, schema): (String, Value)| (name.clone(), identified(&name, schema));
@@ -65,7 +67,7 @@ pub fn names() -> Vec<(String, Option<String>)> {
 }
 
 /// What else has a schema, by the name of its file.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
     ("manifest", "documents of all kinds"),
     ("plan", "plans"),
     ("plans", "plans of all environments"),
@@ -73,6 +75,7 @@ const OTHERS: [(&str, &str); 8] = [
     ("events", "what apply prints as JSON"),
     ("report", "what --report writes"),
     ("approvals", "what approvals prints as JSON"),
+    ("history", "what history prints as JSON"),
     ("validation", "what validate prints as JSON"),
 ];
 

@@ -9,6 +9,7 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::connection::Connection;
 use crate::error::{Error, Problem, Result};
+use crate::manifest::imported::Imported;
 use crate::manifest::reach::Reach;
 use crate::manifest::set::{Input, Set, read};
 use crate::manifest::template::Values;
@@ -19,11 +20,14 @@ use crate::manifest::yaml;
 use crate::output;
 use crate::plan::planner::{Adopt, Policy, Prune};
 use crate::plan::{self, InEnvironment};
-use crate::project_file::Environment;
+use crate::project_file::{Consent, Environment};
+use crate::reconcile::back::go_back;
+use crate::reconcile::history::{History, Past};
 use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
+use crate::sources::fetch::Fetcher;
 
 /// The files of a set.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct FileArgs {
     /// A manifest, a folder of them, or - for standard input; may be repeated [default: those that
     /// MESHAGENT_FILE names]
@@ -64,9 +68,17 @@ pub struct ReadArgs {
     #[arg(skip)]
     pub may_miss: bool,
 
+    /// Fetch no sources: what is not in the cache is an error
+    #[arg(long)]
+    pub offline: bool,
+
     /// The environment of the project file that is meant, if there is one.
     #[arg(skip)]
     pub environment: Option<Arc<Environment>>,
+
+    /// Whether its sources are read, because no other manifests were given.
+    #[arg(skip)]
+    pub with_sources: bool,
 }
 
 /// Values for manifests that are templates.
@@ -220,7 +232,7 @@ impl FileArgs {
         project: Option<String>,
         fallback_project: Option<String>,
     ) -> Result<Input> {
-        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, environment } =
+        let ReadArgs { values, value_json, allow_env, allow_files, verbose, may_miss, .. } =
             &self.reading;
         output::set_verbose(*verbose);
         let ValueArgs { values_file, values } = values;
@@ -233,7 +245,7 @@ impl FileArgs {
         for note in value_json.iter().filter_map(|pair| lost_spelling(pair)) {
             output::note(&format!("note: {note}"));
         }
-        let environment = environment.as_deref();
+        let environment = self.reading.environment.as_deref();
         let own_files = environment.map(|it| it.values_files.as_slice()).unwrap_or_default();
         for file in own_files.iter().chain(values_file) {
             // What a link that was given leads to is not what was given.
@@ -276,11 +288,47 @@ impl FileArgs {
                 false => Error::usage(format!("{option}: there is no such folder")),
             });
         }
+        let (imported, sources_of) = self.reading.imported()?;
         let (paths, mut allowed_folders) = (self.files.clone(), allow_files.clone());
         // The manifests of a project file may use what is beside it.
         allowed_folders.extend(environment.map(|it| it.folder.clone()));
         let over = environment.and_then(|it| it.over.clone());
-        Ok(Input { paths, values, allowed_folders, project, fallback_project, over })
+        Ok(Input {
+            paths,
+            values,
+            allowed_folders,
+            project,
+            fallback_project,
+            over,
+            imported,
+            sources_of,
+        })
+    }
+}
+
+impl ReadArgs {
+    /// What a saved plan records of the sources that were read, if they were.
+    #[must_use]
+    pub fn sources(&self) -> Option<Vec<String>> {
+        let environment = self.environment.as_deref().filter(|_| self.with_sources)?;
+        Some(environment.sources.iter().map(|source| source.entry.shown()).collect())
+    }
+
+    /// The sources of the environment, and the project file, if they are read.
+    fn imported(&self) -> Result<(Vec<Arc<Imported>>, Option<PathBuf>)> {
+        let Some(environment) = self.environment.as_deref().filter(|_| self.with_sources) else {
+            return Ok((Vec::new(), None));
+        };
+        let consent = Consent { variables: &self.allow_env, may_miss: self.may_miss };
+        let imported = match environment.sources.is_empty() {
+            true => Vec::new(),
+            false => {
+                let fetcher =
+                    Fetcher::of_user(&environment.folder, &self.allow_files, self.offline)?;
+                environment.imported(&fetcher, consent)?
+            }
+        };
+        Ok((imported, Some(environment.file.clone())))
     }
 }
 
@@ -389,20 +437,72 @@ impl PolicyArgs {
             ..Policy::standard(set)
         }
     }
+
+    /// The policy for a way back: what the set did not own then is deleted, wherever it was
+    /// declared.
+    #[must_use]
+    pub fn policy_back(&self, set: &str) -> Policy {
+        let policy = self.policy(set);
+        match policy.prune {
+            Prune::None => policy,
+            Prune::Given | Prune::All => Policy { prune: Prune::All, ..policy },
+        }
+    }
+}
+
+/// What a plan is to reach.
+pub enum Goal {
+    /// What manifests declare.
+    Declared(Box<Set>),
+    /// A past state, with today's manifests, if any are given, for what its secrets are.
+    Past(Box<Past>, Option<Box<Set>>),
+}
+
+impl From<Set> for Goal {
+    fn from(set: Set) -> Self {
+        Self::Declared(set.into())
+    }
+}
+
+/// What a plan of a set is to reach: what these manifests declare, or the state of this number.
+///
+/// # Errors
+///
+/// Every problem of every file; a state that does not exist.
+pub async fn goal(
+    files: &FileArgs,
+    to: Option<u64>,
+    set: &str,
+    connection: &Connection,
+) -> Result<Goal> {
+    let read = || files.read(connection.project.clone(), connection.fallback_project.clone());
+    let Some(to) = to else { return read().map(Goal::from) };
+    output::set_verbose(files.reading.verbose);
+    let today = if files.files.is_empty() { None } else { Some(read()?.into()) };
+    let target = connection.target();
+    let history = History::read(&target, set, connection.project_id().await?).await?;
+    let past = history.back_to(&target.client.reader(), to).await?;
+    Ok(Goal::Past(past.into(), today))
 }
 
 /// Reads the platform, decides, and prints the notes of the plan.
 ///
 /// # Errors
 ///
-/// As [`reconcile::decide()`].
+/// As [`reconcile::decide()`] and [`reconcile::back::go_back`].
 pub async fn decide(
     connection: &Connection,
-    set: Set,
+    goal: impl Into<Goal>,
     policy: &Policy,
     guards: &GuardArgs,
 ) -> Result<Decision> {
-    let decision = reconcile::decide(&connection.target(), set, policy, &guards.guards()).await?;
+    let (target, guards) = (&connection.target(), &guards.guards());
+    let decision = match goal.into() {
+        Goal::Declared(set) => reconcile::decide(target, *set, policy, guards).await?,
+        Goal::Past(past, today) => {
+            go_back(target, *past, today.map(|today| *today), policy, guards).await?
+        }
+    };
     output::notes(&decision.plan.notes);
     Ok(decision)
 }

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use super::apply::progress::reporter;
 use super::apply::report::summary;
 use super::apply::{ApplyFormat, objects};
+use super::author::author;
 use super::confirmation::confirm;
 use super::plan::print;
 use super::show::{AllArgs, Listed, quietly};
 use super::signals::{PERFORMING, Stopping};
+use crate::apply::history::{Occasion, What};
 use crate::apply::{inventory, sets, survey};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -270,6 +272,7 @@ async fn relocate(
         let progress = reporter(plan, ApplyFormat::Text);
         let performing = Performing {
             break_lock: args.break_lock,
+            occasion: Some(Occasion::of(What::Move, author(&[])).into()),
             ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
@@ -277,6 +280,7 @@ async fn relocate(
         drop(progress);
         drop(stopping);
         output::note(summary(plan, &report).trim_end());
+        report.notes.iter().for_each(|note| output::note(&format!("note: {note}")));
         relocation.conclude(target, &report).await?;
         tell_documents(plan, (from, to));
     }

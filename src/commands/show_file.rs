@@ -108,7 +108,7 @@ fn show_report(report: ReportDocument, broken: impl Fn(String) -> Error) -> Resu
         restarts.iter().for_each(|restart| output::value(&restart.line()));
         approvals.iter().for_each(|approvals| output::value(&approvals.told()));
         if !plan.is_empty() {
-            let report = Report { outcomes, inventory_error: None, lost_lease: None };
+            let report = Report::of(outcomes);
             output::data(&report::summary(&plan, &report));
         }
     }

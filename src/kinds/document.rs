@@ -178,6 +178,51 @@ impl From<SecretSource> for SecretFrom {
     }
 }
 
+/// Where a secret's text was read from, as far as that may be kept on the platform: the words of a
+/// command and an encrypted text are not, for they may tell more than a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadFrom {
+    /// An environment variable, by name.
+    Env(String),
+    /// A file, relative to the manifest.
+    File(String),
+    /// The output of a command.
+    Command,
+    /// A text encrypted with age.
+    Age,
+}
+
+impl ReadFrom {
+    /// Whether it is the same kind of source.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl From<&SecretSource> for ReadFrom {
+    fn from(source: &SecretSource) -> Self {
+        match source {
+            SecretSource::Env(name) => Self::Env(name.clone()),
+            SecretSource::File(path) => Self::File(path.clone()),
+            SecretSource::Command(_) => Self::Command,
+            SecretSource::Age(_) => Self::Age,
+        }
+    }
+}
+
+impl std::fmt::Display for ReadFrom {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(out, "the environment variable {name}"),
+            Self::File(path) => write!(out, "the file {path}"),
+            Self::Command => out.write_str("a command"),
+            Self::Age => out.write_str("an encrypted text"),
+        }
+    }
+}
+
 /// A secret's text, or where it is read from: `{from: {env: NAME}}`.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(untagged)]

@@ -104,6 +104,7 @@ impl Serialize for Recording<'_> {
                     Sealed::Known(text) | Sealed::Number(text) => {
                         Some(self.fingerprinter.of(text.expose_secret()))
                     }
+                    Sealed::Kept(fingerprint) => Some(fingerprint.to_string()),
                     Sealed::Source(_) | Sealed::Masked | Sealed::Unread => None,
                 };
                 let mut map = serializer.serialize_map(Some(1))?;

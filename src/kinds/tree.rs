@@ -49,6 +49,8 @@ pub enum Sealed {
     Masked,
     /// Text that could not be read here, in a plan that is for reading only.
     Unread,
+    /// Text that is not known here and stays as the set last wrote it, by its fingerprint.
+    Kept(Box<str>),
 }
 
 /// What is shown in the place of a secret.
@@ -71,6 +73,7 @@ impl PartialEq for Sealed {
             }
             (Self::Source(one), Self::Source(other)) => one == other,
             (Self::Masked, Self::Masked) => true,
+            (Self::Kept(one), Self::Kept(other)) => one == other,
             _ => false,
         }
     }
@@ -234,7 +237,7 @@ impl Tree {
             Sealed::Known(text) => Value::String(text.expose_secret().to_owned()),
             // What was a number stays one, or the platform would be told a text.
             Sealed::Number(text) => serde_json::from_str(text.expose_secret()).unwrap_or_default(),
-            Sealed::Source(_) | Sealed::Masked | Sealed::Unread => Value::Null,
+            Sealed::Source(_) | Sealed::Masked | Sealed::Unread | Sealed::Kept(_) => Value::Null,
         })
     }
 
@@ -243,7 +246,11 @@ impl Tree {
     pub fn written(&self) -> Value {
         self.convert(&|sealed| match sealed {
             Sealed::Source(source) => serde_json::to_value(source).unwrap_or_default(),
-            Sealed::Known(_) | Sealed::Number(_) | Sealed::Masked | Sealed::Unread => Value::Null,
+            Sealed::Known(_)
+            | Sealed::Number(_)
+            | Sealed::Masked
+            | Sealed::Unread
+            | Sealed::Kept(_) => Value::Null,
         })
     }
 

@@ -18,6 +18,8 @@ use crate::kinds::Beside;
 use crate::kinds::agents::check::LONGEST;
 use crate::kinds::path::{FieldPath, Step};
 
+mod packed;
+
 /// The most bytes of a file of a folder.
 const LARGEST: usize = 256 * 1024;
 
@@ -43,6 +45,8 @@ pub struct Read {
     pub files: BTreeSet<PathBuf>,
     /// The folders, where they really are.
     pub folders: BTreeSet<PathBuf>,
+    /// The files of sources: the name of each source, and the path in it.
+    pub packed: BTreeSet<(String, String)>,
     /// How many bytes they have, each time that they are named.
     bytes: usize,
     /// The same when the document began that is read now.
@@ -88,10 +92,13 @@ pub(super) fn read(
     for (at_item, beside, path) in named {
         let found = match document.source.signs.are_in(&path) {
             true => Err(hidden_variable()),
-            false => place.within(&path).and_then(|real| match beside {
-                Beside::File => text(&real, &path, read),
-                Beside::Folder => place.folder(real, &path, read),
-            }),
+            false => match &document.source.inside {
+                Some(inside) => packed::read(inside, beside, &path, read),
+                None => place.within(&path).and_then(|real| match beside {
+                    Beside::File => text(&real, &path, read),
+                    Beside::Folder => place.folder(real, &path, read),
+                }),
+            },
         };
         match (found, at(value, &at_item)) {
             (Ok(Value::Object(found)), Some(Value::Object(item))) => item.extend(found),
@@ -118,6 +125,14 @@ pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<
         .filter_map(|(_, _, path)| place.within(&path).ok())
         .filter(|real| real.is_dir())
         .collect()
+}
+
+/// The same of a document of a source: the folders of the source.
+pub(super) fn packed_folders(document: &Document, value: &Value) -> Vec<String> {
+    let Some(inside) = &document.source.inside else { return Vec::new() };
+    let named = document.kind.beside(value).into_iter();
+    let folders = named.filter(|(_, beside, _)| *beside == Beside::Folder);
+    folders.filter_map(|(_, _, path)| packed::within(inside, &path).ok()).collect()
 }
 
 fn within_bounds(read: &Read) -> Result<(), Wrong> {
@@ -261,13 +276,19 @@ fn failed(path: &str, error: &io::Error) -> Wrong {
     Wrong(format!("failed to read {path}: {error}"), hint.map(str::to_owned))
 }
 
+/// What to do about a rule that is too long.
+const LONG_RULE: &str = "a rule is an argument of a program, which Linux bounds; write the text to a file of the room, and name that in `room_rules`";
+
 /// The text of a file, without line breaks at its end.
 fn text(real: &Path, path: &str, read: &mut Read) -> Result<Value, Wrong> {
     let text = whole_text((real, LONGEST - 1), path, read).map_err(|Wrong(message, hint)| {
         let is_large = message.contains("is larger than");
-        let other = "a rule is an argument of a program, which Linux bounds; write the text to a file of the room, and name that in `room_rules`";
-        Wrong(message, if is_large { Some(other.to_owned()) } else { hint })
+        Wrong(message, if is_large { Some(LONG_RULE.to_owned()) } else { hint })
     })?;
+    without_end(&text, path)
+}
+
+fn without_end(text: &str, path: &str) -> Result<Value, Wrong> {
     match text.trim_end() {
         "" => Err(format!("{path} is empty").into()),
         text => Ok(json!({"text": text})),
@@ -279,6 +300,11 @@ fn whole_text((real, most): (&Path, usize), path: &str, read: &mut Read) -> Resu
     within_bounds(read)?;
     let text = bounded::text_at(real, most).map_err(|error| failed(path, &error))?;
     read.files.insert(real.to_owned());
+    plain(text, path, read)
+}
+
+/// A text as it is taken along, and counted.
+fn plain(text: String, path: &str, read: &mut Read) -> Result<String, Wrong> {
     read.bytes += text.len();
     within_bounds(read)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

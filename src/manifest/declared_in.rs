@@ -40,7 +40,9 @@ pub fn stream(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The file that declares an object, or `-` for standard input. Parts are separated by `/`.
+/// The file that declares an object, or `-` for standard input. Parts are separated by `/`. For an
+/// object of a source it is the project file that names the source, whatever version of it and
+/// whichever of its files: a source is read as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeclaredIn {
     file: Arc<str>,
@@ -52,6 +54,9 @@ pub struct DeclaredIn {
     /// repository gets another origin. In another checkout it is still the same file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkout: Option<Arc<str>>,
+    /// The source of the project file that declares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<Arc<str>>,
 }
 
 /// What is kept may have been told in another spelling.
@@ -62,7 +67,7 @@ fn canonical<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::
 
 impl PartialEq for DeclaredIn {
     fn eq(&self, other: &Self) -> bool {
-        (&self.file, &self.repository) == (&other.file, &other.repository)
+        self.cmp(other).is_eq()
     }
 }
 
@@ -76,14 +81,18 @@ impl PartialOrd for DeclaredIn {
 
 impl Ord for DeclaredIn {
     fn cmp(&self, other: &Self) -> Ordering {
-        (&self.file, &self.repository).cmp(&(&other.file, &other.repository))
+        (&self.file, &self.repository, &self.source).cmp(&(
+            &other.file,
+            &other.repository,
+            &other.source,
+        ))
     }
 }
 
 impl DeclaredIn {
     /// Standard input.
     fn standard_input() -> Self {
-        Self { file: STANDARD_INPUT.into(), repository: None, checkout: None }
+        Self { file: STANDARD_INPUT.into(), repository: None, checkout: None, source: None }
     }
 
     /// Whether it is this file and was read in the same checkout.
@@ -94,7 +103,7 @@ impl DeclaredIn {
 
     /// A pipe.
     fn pipe() -> Self {
-        Self { file: PIPE.into(), repository: None, checkout: None }
+        Self { file: PIPE.into(), repository: None, checkout: None, source: None }
     }
 
     /// Its path, if its name contains it: without a repository, or in one without an origin.
@@ -140,6 +149,9 @@ impl DeclaredIn {
     #[must_use]
     pub fn folder(&self, looked_at: &LookedAt) -> String {
         let file = self.seen_from(looked_at);
+        if let Some(source) = &self.source {
+            return format!("the source `{source}` of {file}");
+        }
         let folder = match file.rsplit_once('/') {
             _ if *file == *STANDARD_INPUT => "standard input".to_owned(),
             _ if *file == *PIPE => "a pipe".to_owned(),
@@ -158,6 +170,9 @@ impl DeclaredIn {
 
 impl fmt::Display for DeclaredIn {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            return write!(out, "the source {source} of {}", self.file);
+        }
         match &*self.file {
             STANDARD_INPUT => out.write_str("standard input"),
             PIPE => out.write_str("a pipe"),
@@ -194,6 +209,12 @@ impl Places {
         }
     }
 
+    /// A source, by the project file that names it.
+    #[must_use]
+    pub fn of_imported(&mut self, project_file: &Path, name: &str) -> DeclaredIn {
+        DeclaredIn { source: Some(name.into()), ..self.of_path(project_file).place }
+    }
+
     /// A path below what was given.
     fn of_path(&mut self, path: &Path) -> Root {
         let absolute = absolute(path);
@@ -223,6 +244,7 @@ impl Places {
                 file: file.to_string_lossy().into(),
                 repository: repository.clone(),
                 checkout: checkout.clone(),
+                source: None,
             },
             base: base.clone(),
         }
@@ -254,6 +276,8 @@ impl Root {
 pub struct LookedAt {
     roots: Vec<Root>,
     skipped: Vec<Root>,
+    /// The project file, if all of its sources were read.
+    project_file: Option<Root>,
     /// Files that were not given and do not exist any more, with whether their folder does.
     gone: BTreeMap<DeclaredIn, bool>,
     /// The working folder.
@@ -286,6 +310,15 @@ impl LookedAt {
     pub fn without<'a>(mut self, skipped: impl Iterator<Item = &'a Path>) -> Self {
         let mut places = Places::default();
         self.skipped.extend(skipped.map(|path| places.of_path(path)));
+        self
+    }
+
+    /// The same with all sources of a project file: those that it names, and so those that it does
+    /// not name any more.
+    #[must_use]
+    pub fn with_sources_of(mut self, project_file: &Path) -> Self {
+        self.project_file = Some(Places::default().of_path(project_file));
+        self.is_given = true;
         self
     }
 
@@ -335,6 +368,10 @@ impl LookedAt {
     /// Why a file was not looked at; `None` when it was, also where it is gone by now.
     #[must_use]
     pub fn miss(&self, file: &DeclaredIn) -> Option<Miss> {
+        if file.source.is_some() {
+            let is_read = self.project_file.iter().any(|it| it.holds(file));
+            return (!is_read).then_some(Miss::NotGiven);
+        }
         if self.skipped.iter().any(|skipped| skipped.holds(file)) {
             return Some(Miss::Skipped);
         }
@@ -380,7 +417,7 @@ mod tests {
     fn declared_in(path: &str) -> DeclaredIn {
         let is_of_none = path.starts_with('/') || path == STANDARD_INPUT;
         let repository = (!is_of_none).then(|| "example.com/a".into());
-        DeclaredIn { file: path.into(), repository, checkout: None }
+        DeclaredIn { file: path.into(), repository, checkout: None, source: None }
     }
 
     fn looked_at(roots: &[&str], skipped: &[&str]) -> LookedAt {
@@ -483,6 +520,30 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_looked_at_with_its_project_file_and_not_with_a_folder_around_it() {
+        let of = |source: Option<&str>| DeclaredIn {
+            source: source.map(Into::into),
+            ..declared_in("deploy/meshagent.yaml")
+        };
+        let places = [of(Some("support")), of(Some("removed")), of(None)];
+        let around = looked_at(&[""], &[]);
+        let misses = |looked: &LookedAt| places.each_ref().map(|place| looked.miss(place));
+        assert_eq!(misses(&around), [Some(Miss::NotGiven), Some(Miss::NotGiven), None]);
+        let place = declared_in("deploy/meshagent.yaml");
+        let project_file = Some(Root { place, base: PathBuf::from("/base") });
+        let whole = LookedAt { project_file, ..looked_at(&["manifests"], &[]) };
+        assert_eq!(misses(&whole), [None, None, Some(Miss::NotGiven)]);
+        let place = declared_in("other/meshagent.yaml");
+        let project_file = Some(Root { place, base: PathBuf::from("/base") });
+        let other = LookedAt { project_file, ..looked_at(&["manifests"], &[]) };
+        assert_eq!(misses(&other), [Some(Miss::NotGiven); 3]);
+        assert_eq!(places[0].folder(&whole), "the source `support` of deploy/meshagent.yaml");
+        assert_ne!(places[0], places[1]);
+        let kept = serde_json::to_string(&places[0]).unwrap();
+        assert_eq!(serde_json::from_str::<DeclaredIn>(&kept).unwrap(), places[0]);
+    }
+
+    #[test]
     fn a_folder_is_named_as_people_name_it() {
         let looked = looked_at(&["manifests"], &[]);
         for (file, folder) in [
@@ -498,6 +559,7 @@ mod tests {
             file: "manifests/a.yaml".into(),
             repository: Some("github.com/acme/sales".into()),
             checkout: None,
+            source: None,
         };
         assert_eq!(other.folder(&looked), "manifests/ of github.com/acme/sales");
     }

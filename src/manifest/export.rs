@@ -299,20 +299,31 @@ fn manifest(object: &Object, fields: &Tree, agents: Agents) -> (KindName, Value)
         let behind = named.keys().position(|field| field == "metadata").map_or(0, |at| at + 1);
         named.shift_insert(behind, "id".to_owned(), object.key.name.clone().into());
     }
+    let Object { is_protected, is_orphaned, ignored, .. } = object;
+    add_lifecycle(&mut document, (*is_protected, *is_orphaned), ignored);
+    (kind, document)
+}
+
+/// Adds to a document how its object is treated: whether it is protected, whether it stays once its
+/// document is gone, and what is left to others.
+pub fn add_lifecycle(
+    document: &mut Value,
+    (is_protected, is_orphaned): (bool, bool),
+    ignored: &[String],
+) {
     let mut lifecycle = serde_json::Map::new();
-    if object.is_protected {
+    if is_protected {
         lifecycle.insert("prevent_destroy".to_owned(), true.into());
     }
-    if object.is_orphaned {
+    if is_orphaned {
         lifecycle.insert("delete".to_owned(), "orphan".into());
     }
-    if !object.ignored.is_empty() {
-        lifecycle.insert("ignore".to_owned(), object.ignored.clone().into());
+    if !ignored.is_empty() {
+        lifecycle.insert("ignore".to_owned(), ignored.into());
     }
     if !lifecycle.is_empty() {
         document["lifecycle"] = Value::Object(lifecycle);
     }
-    (kind, document)
 }
 
 /// A name that tells people more than an id that the platform gave, where a document may have both:

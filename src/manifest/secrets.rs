@@ -17,6 +17,7 @@ use super::located::locate;
 use super::process;
 use super::reach::Reach;
 use super::set::{Desired, Origin};
+use super::source::Source;
 use super::variables::is_own_variable;
 use crate::conceal;
 use crate::error::Problem;
@@ -98,9 +99,11 @@ pub fn resolve(
             continue;
         }
         let origin = desired.origin.clone();
+        let sources = &mut desired.sources;
         let mut resolved = BTreeSet::new();
         Arc::make_mut(&mut desired.fields).rewrite_leaves(&mut |way, leaf| {
             let Tree::Secret(Sealed::Source(source)) = leaf else { return None };
+            sources.insert(way.path().to_string(), (&source.from).into());
             match read.text(source, &origin) {
                 Ok(text) => {
                     conceal::secret(&text);
@@ -152,6 +155,13 @@ pub fn missing(objects: &BTreeMap<Key, Desired>, reach: &Reach) -> Vec<String> {
                     Some(_) => return None,
                     None => format!("{} is not set", called(name)),
                 },
+                SecretSource::File(_) | SecretSource::Age(AgeText::Beside { .. })
+                    if origin.document.source.inside.is_some() =>
+                {
+                    // What a source does not have is refused where it is read.
+                    let is_encrypted = matches!(source, SecretSource::Age(_));
+                    is_encrypted.then(no_identity).and_then(Clone::clone)?
+                }
                 SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) => {
                     let path = origin.document.source.folder.join(path);
                     let is_encrypted = matches!(source, SecretSource::Age(_));
@@ -187,7 +197,10 @@ pub fn leave_unread(objects: &mut BTreeMap<Key, Desired>) {
 #[must_use]
 pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
-    for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
+    let has_files = |desired: &&Desired| {
+        desired.fields.has_sources() && desired.origin.document.source.inside.is_none()
+    };
+    for desired in objects.values().filter(has_files) {
         let folder = &desired.origin.document.source.folder;
         desired.fields.as_ref().clone().rewrite_leaves(&mut |_, leaf| {
             if let Tree::Secret(Sealed::Source(source)) = leaf
@@ -202,6 +215,25 @@ pub fn files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<PathBuf> {
     files
 }
 
+/// The files of sources that secrets are read from: the name of each source, and the path in it.
+pub(super) fn packed_files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<(String, String)> {
+    let mut files = BTreeSet::new();
+    for desired in objects.values().filter(|desired| desired.fields.has_sources()) {
+        let Some(inside) = &desired.origin.document.source.inside else { continue };
+        desired.fields.as_ref().clone().rewrite_leaves(&mut |_, leaf| {
+            if let Tree::Secret(Sealed::Source(source)) = leaf
+                && let SecretSource::File(path)
+                | SecretSource::Age(AgeText::Beside { file: path }) = &source.from
+            {
+                let path = inside.path_of(path).ok();
+                files.extend(path.map(|path| (inside.of.name.clone(), path)));
+            }
+            None
+        });
+    }
+    files
+}
+
 /// Where a secret is written: a `gar` secret spells its password `json_key`.
 pub(super) fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
     let (_, found) = locate(path, &origin.document.root());
@@ -209,7 +241,7 @@ pub(super) fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
 }
 
 /// Where its source is written.
-fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
+pub(super) fn from(path: &FieldPath, origin: &Origin) -> FieldPath {
     written_at(path, origin).field("from")
 }
 
@@ -222,17 +254,17 @@ struct Known {
 
 impl Known {
     fn text(&mut self, source: &SecretFrom, origin: &Origin) -> Result<SecretString, Failure> {
-        let folder = &origin.document.source.folder;
-        let name = (folder.clone(), serde_json::to_string(source).unwrap_or_default());
+        let manifest = &origin.document.source;
+        let name = (manifest.folder.clone(), serde_json::to_string(source).unwrap_or_default());
         if let Some(text) = self.printed.get(&name) {
             return Ok(text.clone());
         }
         if !matches!(source.from, SecretSource::Command(_)) {
             let text = self.texts.entry(name);
-            return text.or_insert_with(|| read(source, folder, &self.reading)).clone();
+            return text.or_insert_with(|| read(source, manifest, &self.reading)).clone();
         }
         let text = self.texts.entry(name.clone());
-        let text = text.or_insert_with(|| read(source, folder, &self.reading)).clone();
+        let text = text.or_insert_with(|| read(source, manifest, &self.reading)).clone();
         if let Ok(text) = &text {
             self.printed.insert(name, text.clone());
         }
@@ -244,13 +276,15 @@ fn failure(message: impl Into<String>) -> Failure {
     Failure::unexplained(message)
 }
 
-fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretString, Failure> {
+fn read(
+    source: &SecretFrom,
+    manifest: &Source,
+    reading: &Reading,
+) -> Result<SecretString, Failure> {
     let (what, text) = match &source.from {
         SecretSource::Env(name) => (called(name), variable(name)?),
         SecretSource::File(path) => {
-            let path = folder.join(path);
-            let bytes = file_bytes(&path, reading)?;
-            let name = path.display().to_string();
+            let (name, bytes) = file_of(manifest, path, reading)?;
             let text = utf8(bytes, &name)?;
             (name, without_line_break(text))
         }
@@ -264,7 +298,8 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
                     "add --allow-commands to run the commands that the manifests name",
                 ));
             }
-            let printed = process::output(words, folder, reading.limits).map_err(failure)?;
+            let printed = process::output(words, &working_folder(manifest), reading.limits);
+            let printed = printed.map_err(failure)?;
             let text = utf8(printed, &format!("the output of the command {program:?}"))?;
             (format!("the output of the command {program:?}"), without_line_break(text))
         }
@@ -275,9 +310,8 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
             ("the encrypted text".to_owned(), decrypt(text.clone().into_bytes(), reading.limits)?)
         }
         SecretSource::Age(AgeText::Beside { file }) => {
-            let path = folder.join(file);
-            let bytes = file_bytes(&path, reading)?;
-            (format!("the text in {}", path.display()), decrypt(bytes, reading.limits)?)
+            let (name, bytes) = file_of(manifest, file, reading)?;
+            (format!("the text in {name}"), decrypt(bytes, reading.limits)?)
         }
     };
     if text.len() > reading.limits.bytes {
@@ -297,7 +331,7 @@ fn read(source: &SecretFrom, folder: &Path, reading: &Reading) -> Result<SecretS
 }
 
 /// A variable as messages call it. A name that is not valid may be a secret in the wrong place.
-fn called(name: &str) -> String {
+pub(super) fn called(name: &str) -> String {
     match is_variable(name) {
         true => format!("the environment variable {name}"),
         false => "the environment variable that is named here".to_owned(),
@@ -344,6 +378,32 @@ fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
     }
     let text = String::from_utf8(bytes).map_err(|_| failure(format!("{what} is not UTF-8")))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The file that a manifest names, with its name for people.
+fn file_of(
+    manifest: &Source,
+    named: &str,
+    reading: &Reading,
+) -> Result<(String, Vec<u8>), Failure> {
+    let Some(inside) = &manifest.inside else {
+        let path = manifest.folder.join(named);
+        return Ok((path.display().to_string(), file_bytes(&path, reading)?));
+    };
+    let bytes = inside.file(named).map_err(failure)?;
+    let name = inside.path_of(named).map(|path| inside.of.name_of(&path)).unwrap_or_default();
+    match bytes.len() > reading.limits.bytes {
+        true => Err(failure(too_large(&name, reading.limits))),
+        false => Ok((name, bytes.to_vec())),
+    }
+}
+
+/// Where a command runs: in the folder of the manifest that names it. A source has none, so its
+/// commands run in the folder of the project file that allows them.
+fn working_folder(manifest: &Source) -> PathBuf {
+    let Some(inside) = &manifest.inside else { return manifest.folder.clone() };
+    let folder = inside.of.project_file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The bytes of a file that may be read, from where it really is. It may be a pipe that nobody
@@ -403,7 +463,8 @@ mod tests {
     fn text_of(source: SecretSource, allow_empty: bool) -> Result<String, String> {
         let reach = Reach::of(&[], &[PathBuf::from("/")]);
         let reading = Reading { commands: true, reach, may_miss: false, limits: LIMITS };
-        read(&SecretFrom { from: source, allow_empty }, Path::new("/"), &reading)
+        let manifest = Source::new("a.yaml".to_owned(), PathBuf::from("/"), String::new());
+        read(&SecretFrom { from: source, allow_empty }, &manifest, &reading)
             .map(|text| text.expose_secret().to_owned())
             .map_err(|failure| failure.message)
     }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::imported::Inside;
 use super::overrides::Overrides;
 use super::own_files::OwnFiles;
 use super::reach::Reach;
@@ -35,6 +36,9 @@ pub struct Source {
     pub signs: Signs,
     /// What another file says of its documents.
     pub over: Option<Arc<Overrides>>,
+    /// The file of a source of the project file that it is. Then nothing that it names leads to a
+    /// file of this machine.
+    pub inside: Option<Inside>,
     lines: Lines,
 }
 
@@ -54,14 +58,15 @@ impl Source {
     #[must_use]
     pub fn new(name: String, folder: PathBuf, text: String) -> Self {
         let (signs, lines) = (Signs::default(), Lines::default());
-        Self { name, folder, text, signs, over: None, lines }
+        Self { name, folder, text, signs, over: None, inside: None, lines }
     }
 
     /// The same with another text, in which no signs stand.
     #[must_use]
     pub fn with_text(&self, text: String) -> Self {
-        let Self { name, folder, over, .. } = self;
-        Self { over: over.clone(), ..Self::new(name.clone(), folder.clone(), text) }
+        let Self { name, folder, over, inside, .. } = self;
+        let (over, inside) = (over.clone(), inside.clone());
+        Self { over, inside, ..Self::new(name.clone(), folder.clone(), text) }
     }
 
     /// The same, in which these signs stand.
@@ -87,7 +92,7 @@ impl Source {
     pub fn place(&self, mark: Mark) -> Place {
         let said = self.over.as_ref().and_then(|over| Some((&over.source.name, over.from(mark)?)));
         let (file, from) = match said {
-            Some((file, said)) => (file, Some(said.from().to_string())),
+            Some((file, said)) => (file, Some(Arc::clone(said.from()))),
             None => (&self.name, None),
         };
         let (line, column) = (mark.line.max(1), mark.column.max(1));
@@ -100,11 +105,7 @@ impl Source {
         Problem {
             place: Some(self.place(mark)),
             // Another file says what stands at a mark of an override, and it may be a secret.
-            source_line: self
-                .line(mark)
-                .filter(|_| mark.over == 0)
-                .filter(quoted)
-                .map(str::to_owned),
+            source_line: self.line(mark).filter(|_| mark.over == 0).filter(quoted).map(Into::into),
             ..Problem::new(self.signs.hidden_in(message.into()))
         }
     }
@@ -142,6 +143,8 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// What was left out below the folders.
     pub skipped: Vec<Skipped>,
+    /// What was left out of the sources of the project file, by its name there.
+    pub skipped_inside: Vec<Skipped>,
     /// The paths of the values that the templates use.
     pub used_values: BTreeSet<String>,
     /// The files that were read, by where they really are, with the names that they were
@@ -307,15 +310,21 @@ impl Reading {
 }
 
 /// Whether a file is a project file, by its name and its text: a manifest may have that name, too.
-fn is_project_file(path: &Path, source: &Source) -> bool {
+pub(super) fn is_project_file(path: &Path, source: &Source) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     walk::PROJECT_FILES.contains(&name)
         && yaml::parse(&source.text)
             .is_ok_and(|documents| documents.iter().all(|it| it.get("kind").is_none()))
 }
 
+/// Whether a project file names sources.
+pub(super) fn has_sources(project_file: &Source) -> bool {
+    let documents = yaml::parse(&project_file.text).unwrap_or_default();
+    documents.iter().any(|document| document.get("sources").is_some())
+}
+
 /// Whether a file holds values, by its name and its text, and no document of ours.
-fn is_stray(path: &Path, source: &Source) -> bool {
+pub(super) fn is_stray(path: &Path, source: &Source) -> bool {
     let is_ours = |node: &Node| ["kind", "metadata"].iter().any(|name| node.get(name).is_some());
     let is_map = |node: &Node| matches!(node.value, yaml::Value::Map(_));
     walk::is_of_values(path)
@@ -415,7 +424,7 @@ fn unread(name: &str, error: &std::io::Error) -> Problem {
     }
 }
 
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
+pub(super) fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Problem> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();

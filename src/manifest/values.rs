@@ -239,7 +239,11 @@ fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
 fn read_map(file: &Path) -> Result<Values, Problem> {
     let text = source::read_text(file)?;
     let name = file.display().to_string();
-    let source = Source::new(name, PathBuf::from("."), text);
+    map_of(&Source::new(name, PathBuf::from("."), text))
+}
+
+/// The values in a text.
+fn map_of(source: &Source) -> Result<Values, Problem> {
     // Some of its values may be secrets, and nothing says which.
     let problem =
         |mark, message: &str| Problem { source_line: None, ..source.problem(mark, message) };
@@ -249,7 +253,7 @@ fn read_map(file: &Path) -> Result<Values, Problem> {
     match nodes.first().map(yaml::Node::to_json) {
         None => Ok(Values::default()),
         Some(Value::Object(map)) if nodes.len() == 1 => {
-            Ok(Values { map, respelled: spelling::in_values(&source, &nodes[0], &numbers) })
+            Ok(Values { map, respelled: spelling::in_values(source, &nodes[0], &numbers) })
         }
         Some(_) => Err(problem(nodes[0].mark, "a values file must be one map of names to values")),
     }
@@ -270,22 +274,7 @@ pub fn render(
     reach: &Reach,
 ) -> Result<Rendered, Vec<Problem>> {
     let alone = |problem: Problem| vec![problem];
-    let mut all = Values::default();
-    for name in BESIDE {
-        let beside = source.folder.join(name);
-        // A link that leads outside is told of whatever is there.
-        let real = match reach.resolve(&beside) {
-            Ok(real) => real,
-            Err(outside) if outside.is_link || beside.is_file() => {
-                return Err(alone(outside.problem(&beside)));
-            }
-            Err(_) => continue,
-        };
-        // What is there and is no file is an error, too: it may have been one.
-        if real.symlink_metadata().is_ok() {
-            all.merge(read_map(&beside).map_err(alone)?);
-        }
-    }
+    let mut all = beside(&source, reach).map_err(alone)?;
     all.merge(values.values.clone());
     let syntax = engine::syntax();
     tokens::check(&source.text, &syntax).map_err(|Unfit { message, offset }| {
@@ -307,8 +296,8 @@ pub fn render(
     match written {
         Ok(Written { text, signs }) if lacks.is_empty() || values.may_miss => {
             let text = source::with_line_feeds(text);
-            let name = source.name + RENDERED;
-            let rendered = Source::new(name, source.folder, text).with_signs(signs);
+            let mut rendered = source.with_text(text).with_signs(signs);
+            rendered.name += RENDERED;
             match spelling::in_rendered(&rendered, &source.text) {
                 respelled if respelled.is_empty() => {
                     Ok(Rendered { source: rendered, not_read: lacks })
@@ -321,6 +310,33 @@ pub fn render(
         Err(unrendered) => Err(unrendered.problems(&source)),
         Ok(_) => Err(lacks),
     }
+}
+
+/// The values beside a template.
+fn beside(source: &Source, reach: &Reach) -> Result<Values, Problem> {
+    let mut all = Values::default();
+    if let Some(inside) = &source.inside {
+        for values in inside.values() {
+            all.merge(map_of(&values?)?);
+        }
+        return Ok(all);
+    }
+    for name in BESIDE {
+        let beside = source.folder.join(name);
+        // A link that leads outside is told of whatever is there.
+        let real = match reach.resolve(&beside) {
+            Ok(real) => real,
+            Err(outside) if outside.is_link || beside.is_file() => {
+                return Err(outside.problem(&beside));
+            }
+            Err(_) => continue,
+        };
+        // What is there and is no file is an error, too: it may have been one.
+        if real.symlink_metadata().is_ok() {
+            all.merge(read_map(&beside)?);
+        }
+    }
+    Ok(all)
 }
 
 /// What a template was rendered to.

@@ -246,7 +246,7 @@ impl Walk {
 }
 
 /// Whether a file is a manifest, by its name.
-fn is_manifest(path: &Path) -> bool {
+pub(super) fn is_manifest(path: &Path) -> bool {
     has_suffix(path, &["yaml", "yml", "json", "j2"])
 }
 
@@ -428,7 +428,15 @@ fn read(folder: &Path, problems: &mut Vec<Problem>) -> Option<Gitignore> {
         }
     };
     let name = path.display().to_string();
-    let source = Source::new(name, folder.to_owned(), text);
+    rules(folder, &Source::new(name, folder.to_owned(), text), problems)
+}
+
+/// The rules of an ignore file of this folder.
+pub(super) fn rules(
+    folder: &Path,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new(folder);
     let mut wrong = |line: usize, message: String| {
         let mark = Mark { line: line as u64 + 1, column: 1, ..Mark::default() };

@@ -37,7 +37,7 @@ pub fn changes(
 
 /// Whether a platform's answer only says that there is a secret.
 fn is_masked(sealed: &Sealed) -> bool {
-    matches!(sealed, Sealed::Masked | Sealed::Source(_) | Sealed::Unread)
+    matches!(sealed, Sealed::Masked | Sealed::Source(_) | Sealed::Unread | Sealed::Kept(_))
 }
 
 /// Whether something in a tree is a secret that the platform keeps to itself.

@@ -115,11 +115,17 @@ pub struct Inputs {
     /// The folders whose files manifests could name; applying the plan needs consent to that again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_files: Vec<String>,
+    /// The state of the set's history that it goes back to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
     /// The project that `--project-id` named.
     pub project: Option<String>,
     /// The environment of the project file that it was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// The sources of the project file, each with its version, if they were read, and be they none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<String>>,
     /// Which of the objects that the manifests no longer declare are deleted.
     pub prune: Prune,
     /// What is taken over; an empty text means all.

@@ -37,6 +37,8 @@ pub struct Origin {
     pub empty_input: Option<&'static str>,
     /// Whether any manifests were given.
     pub is_given: bool,
+    /// The past state that it goes back to, if it does.
+    pub state: Option<u64>,
 }
 
 /// What the guards refuse.
@@ -61,13 +63,28 @@ pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> V
                 .hint("give the manifests with -f; without it, all that the set owns is destroyed"),
         );
     } else if origin.objects == 0 && !may_be_empty {
-        refused.push(empty(plan));
+        refused.push(match origin.state {
+            Some(state) => empty_state(plan, state),
+            None => empty(plan),
+        });
     }
     if let Some(expected) = &consent.project {
         refused.extend(unexpected_in(plan, expected));
     }
     refused.extend(budget(plan, state, consent));
     refused
+}
+
+/// Says what would be deleted where a past state has no objects.
+fn empty_state(plan: &Plan, state: u64) -> Problem {
+    let leaving = plan.operations.iter().filter(|operation| operation.action() == Action::Delete);
+    let leaving: Vec<String> = leaving.map(|operation| plan.address(&operation.key)).collect();
+    let told = match leaving.is_empty() {
+        true => "and nothing would be deleted".to_owned(),
+        false => format!("so all that the set owns would be deleted: {}", few(&leaving)),
+    };
+    Problem::new(format!("the set owned nothing in state {state}, {told}"))
+        .hint("if this is intended, add --allow-empty")
 }
 
 /// Says what would be deleted where the manifests declare nothing.

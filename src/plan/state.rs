@@ -14,6 +14,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{By, Key, KindName};
 use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
+use crate::manifest::set::Sources;
 
 /// One object as the platform answered with it.
 #[derive(Clone)]
@@ -80,6 +81,9 @@ pub struct Facts {
     pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
+    /// Where its secrets were read from when they were last applied, by their fields; none for
+    /// those that a manifest has in plain text.
+    pub sources: Sources,
     /// The files that declare the object, as far as they were read; none if that was not recorded.
     pub declared_in: Vec<DeclaredIn>,
     /// The service that brought the object along, where a placed template did.

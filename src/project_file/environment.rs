@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ProjectFile;
 use super::form::{Embedded, EnvironmentForm, OneOrMore};
+use super::{ProjectFile, SourceOf};
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;
@@ -55,6 +55,8 @@ pub struct Environment {
     pub policies: Vec<PathBuf>,
     /// What is refused in a plan.
     pub guarded: Guarded,
+    /// The manifests from elsewhere.
+    pub sources: Vec<SourceOf>,
     /// Who must approve a plan.
     pub approved: Option<Approved>,
 }
@@ -120,6 +122,7 @@ impl ProjectFile {
         problems.extend(self.unknown_in_ci());
         if problems.is_empty() {
             problems.extend(self.shared());
+            problems.extend(self.check_sources());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -234,7 +237,14 @@ impl ProjectFile {
         let forms = self.chain(name);
         let mut problems = Vec::new();
         let manifests = last(&forms, |it| it.manifests.clone()).or(self.form.manifests.clone());
-        let manifests = manifests.unwrap_or(OneOrMore::One(MANIFESTS.into())).paths();
+        let manifests = match manifests {
+            Some(manifests) => manifests.paths(),
+            // A project may have manifests from elsewhere alone.
+            None if !self.form.sources.is_empty() && !self.beside(MANIFESTS.as_ref()).exists() => {
+                Vec::new()
+            }
+            None => vec![MANIFESTS.into()],
+        };
         let (policies, guarded) = self.ruled(name, &forms).unwrap_or_else(|problem| {
             problems.push(problem);
             Default::default()
@@ -266,6 +276,7 @@ impl ProjectFile {
         for (of, form) in &forms {
             self.say(&mut over, of, form, &mut problems);
         }
+        let sources = self.sources(&forms, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -292,6 +303,7 @@ impl ProjectFile {
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
             policies,
             guarded,
+            sources,
             approved: approved.map(|it| Approved {
                 required: it.required.into(),
                 approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
@@ -348,12 +360,15 @@ impl ProjectFile {
             add(at(of, &["manifests"]), more(&form.manifests));
             add(at(of, &["values_files"]), all(&form.values_files));
             add(at(of, &["policies"]), all(&form.policies));
+            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
+            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
         }
         let told = "is outside of the project file's folder and its repository";
         for (path, named) in named {
             if reach.check(&self.beside(&named)).is_err() {
                 let message = format!("{} {told}", named.display());
-                let hint = "name it on the command line: -f, --values-file or --policy";
+                let hint =
+                    "name it on the command line: -f, --values-file, --policy or --approvers";
                 problems.push(self.problem(&path, message).hint(hint));
             }
         }
@@ -374,14 +389,14 @@ impl ProjectFile {
         }
     }
 
-    fn node(&self, path: &FieldPath) -> Option<&Node> {
+    pub(super) fn node(&self, path: &FieldPath) -> Option<&Node> {
         path.0.iter().try_fold(&self.root, |node, step| match step {
             crate::kinds::path::Step::Field(name) => node.get(name),
             _ => None,
         })
     }
 
-    fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
+    pub(super) fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
         if let Some(node) = self.node(path) {
             values.add(&self.source, node, from);
         }
@@ -400,24 +415,34 @@ impl ProjectFile {
         let prefix = format!("{}/", KindName::Secret);
         let secrets = self.node(&at(of, &["secrets"])).map(|node| (prefix.as_str(), node));
         for (prefix, node) in said.into_iter().chain(secrets) {
-            let Value::Map(objects) = &node.value else { continue };
-            for (name, fields) in objects {
-                let Value::Map(fields) = &fields.value else { continue };
-                for (path, value) in fields {
-                    let pattern = format!("{prefix}{}", name.text);
-                    let path_text = match prefix {
-                        "" => path.text.clone(),
-                        _ => FieldPath::of(&["data", &path.text]).to_string(),
-                    };
-                    let added = over.add((&pattern, &path_text), value, path.mark, &from);
-                    problems.extend(added.err());
-                }
-            }
+            add_overrides(over, (prefix, node), &from, problems);
         }
         for (index, pattern) in form.without.iter().flatten().enumerate() {
             let path = at(of, &["without"]).join(crate::kinds::path::Step::Index(index));
             let (mark, _) = crate::manifest::located::locate(&path, &self.root);
             problems.extend(over.leave_out(pattern, mark).err());
+        }
+    }
+}
+
+/// Adds what a map says of fields by object; with a prefix, of the values of those secrets.
+pub(super) fn add_overrides(
+    over: &mut Overrides,
+    (prefix, node): (&str, &Node),
+    from: &Arc<str>,
+    problems: &mut Vec<Problem>,
+) {
+    let Value::Map(objects) = &node.value else { return };
+    for (name, fields) in objects {
+        let Value::Map(fields) = &fields.value else { continue };
+        for (path, value) in fields {
+            let pattern = format!("{prefix}{}", name.text);
+            let path_text = match prefix {
+                "" => path.text.clone(),
+                _ => FieldPath::of(&["data", &path.text]).to_string(),
+            };
+            let added = over.add((&pattern, &path_text), value, path.mark, from);
+            problems.extend(added.err());
         }
     }
 }

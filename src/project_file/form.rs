@@ -37,6 +37,10 @@ pub struct Form {
     /// What continuous integration does with the set.
     #[serde(default)]
     pub ci: Option<CiForm>,
+    /// Manifests from elsewhere, by the names that they have here. `meshagent.lock` says what each
+    /// of them is, and `meshagent source update` writes it.
+    #[serde(default)]
+    pub sources: IndexMap<String, SourceForm>,
     /// The environments, by name.
     #[serde(default)]
     pub environments: IndexMap<String, EnvironmentForm>,
@@ -110,6 +114,9 @@ pub struct EnvironmentForm {
     /// Documents that are not part of this environment: `Kind/name` with `*` and `?`.
     #[serde(default)]
     pub without: Option<Vec<String>>,
+    /// What is different of sources, by their names.
+    #[serde(default)]
+    pub sources: IndexMap<String, SourceChange>,
     /// More folders with Rego rules, relative to this file.
     #[serde(default)]
     pub policies: Option<Vec<PathBuf>>,
@@ -119,6 +126,71 @@ pub struct EnvironmentForm {
     /// Who must approve a saved plan before it is applied.
     #[serde(default)]
     pub approvals: Option<ApprovalsForm>,
+}
+
+/// A source: a folder of manifests in a Git repository, an archive or a registry. Exactly one of
+/// `git`, `archive` and `oci` says where it is.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceForm {
+    /// A Git repository: `https://…`, `ssh://…`, `git@host:path`, or its folder.
+    #[serde(default)]
+    pub git: Option<String>,
+    /// The tag, branch or commit of the repository. Without it, what it has checked out.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
+    /// An archive, `tar`, `tar.gz` or `zip`: `https://…`, or its file.
+    #[serde(default)]
+    pub archive: Option<String>,
+    /// The digest of the archive, so that a lock can hold no other.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// An artifact in a registry that is one archive: `HOST/NAME:TAG` or `HOST/NAME@sha256:…`.
+    #[serde(default)]
+    pub oci: Option<String>,
+    /// The folder in it. Without it, all of it.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Values for its templates. No other values reach them.
+    #[serde(default)]
+    pub values: Option<Map<String, Value>>,
+    /// Fields of its documents, by `Kind/name` and field path, in the place of what they say.
+    #[serde(default)]
+    pub overrides: Option<IndexMap<String, Map<String, Value>>>,
+    /// The environment variables that it may read: those of its secrets, and for its templates
+    /// those that `--allow-env` names, too.
+    #[serde(default)]
+    pub allow_env: Vec<String>,
+    /// Whether its secrets may be the output of commands, where `--allow-commands` is given, too.
+    #[serde(default)]
+    pub allow_commands: bool,
+    /// Whether texts in it may be decrypted with the user's age identity.
+    #[serde(default)]
+    pub allow_age: bool,
+}
+
+/// What is different of a source in an environment.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceChange {
+    /// Another tag, branch or commit.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
+    /// Another archive.
+    #[serde(default)]
+    pub archive: Option<String>,
+    /// The digest of that archive.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Another artifact.
+    #[serde(default)]
+    pub oci: Option<String>,
+    /// More values, which go before those of the source.
+    #[serde(default)]
+    pub values: Option<Map<String, Value>>,
+    /// More fields of its documents, which go before those of the source.
+    #[serde(default)]
+    pub overrides: Option<IndexMap<String, Map<String, Value>>>,
 }
 
 /// Whether the platform is the embedded one.

@@ -22,12 +22,14 @@ pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Approved, Environment, Guarded};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
+pub use self::sources::{Consent, SourceOf};
 
 pub mod ci;
 mod environment;
 pub mod form;
 mod promotion;
 mod reading;
+mod sources;
 
 /// The word that means all environments.
 pub const ALL: &str = "all";

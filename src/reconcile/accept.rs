@@ -16,7 +16,7 @@ use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
 use crate::manifest::secrets;
 use crate::manifest::set::{Input, Set, from_sources};
-use crate::manifest::source::{self, Source};
+use crate::manifest::source::{self, Reading, Source};
 use crate::manifest::walk::{self, Skipped};
 use crate::plan::planner::{self, Policy, Prune, Refusal};
 use crate::plan::scope::{matches, meant};
@@ -60,7 +60,7 @@ impl<'a> Accepting<'a> {
     ///
     /// Every problem of every file.
     pub fn read(input: &'a Input) -> Result<Self> {
-        let source::Reading { sources, problems, skipped, mut notes, .. } = input.sources();
+        let Reading { sources, problems, skipped, mut notes, .. } = input.texts();
         let set = from_sources(&sources, problems, input).map_err(Error::manifests)?;
         let skipped = set.passed_over(&skipped);
         notes.extend(walk::summary(&skipped));

@@ -14,7 +14,6 @@ use crate::manifest::declared_in::stream;
 use crate::manifest::document::{self, Document, Trees};
 use crate::manifest::edit;
 use crate::manifest::set::Set;
-use crate::manifest::source::Source;
 use crate::plan::{Action, Cause, FieldChange, Operation, Plan};
 use crate::visible;
 
@@ -171,6 +170,15 @@ fn write(
     if let Some(origin) = &operation.derived_from {
         return Err(format!("it is derived from {origin}"));
     }
+    if let Some(inside) = &document.source.inside {
+        return Err(format!(
+            "it comes from the source `{0}`, which is read-only; write it in `sources.{0}.overrides` of the project file: `{1}/{2}: {{{3}: …}}`",
+            inside.of.name,
+            document.kind.name(),
+            operation.key.name,
+            change.path,
+        ));
+    }
     if document.template.is_some() || document.root().get("template").is_some() {
         return refuse("it is made from a template");
     }
@@ -287,7 +295,7 @@ fn as_written(text: &str, path: &FieldPath, value: Value) -> Value {
 /// Whether the new text is still a document of its kind.
 fn check(document: &Document, text: &str) -> Result<(), String> {
     let source = &document.source;
-    let source = Source::new(source.name.clone(), source.folder.clone(), text.to_owned());
+    let source = source.with_text(text.to_owned());
     let (documents, problems) = document::read(&Arc::new(source), Trees::Spared);
     match (problems.first(), documents.len()) {
         (None, 1) => Ok(()),

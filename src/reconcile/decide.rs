@@ -75,72 +75,144 @@ pub async fn decide(
     policy: &Policy,
     guards: &Guards,
 ) -> Result<Decision> {
-    let reader = target.client.reader();
-    let scope = target.scope(Intent {
-        is_destroyed: policy.destroy,
-        is_declared: !set.objects.is_empty(),
-        may_be_empty: guards.may_be_empty,
-    })?;
-    let observation =
-        observe::observe(&reader, policy, set, scope).await.map_err(Error::refusing_plan)?;
-    let Observation { mut set, state, stored } = observation;
-    let declared = set.objects.len();
-    let desired = std::mem::take(&mut set.objects);
-    let entries = state.inventories.values().flat_map(|it| it.entries.values());
-    let files = entries.flat_map(|entry| &entry.declared_in);
-    let policy = Policy {
-        looked_at: std::mem::take(&mut set.looked_at).knowing(files),
-        flags: target.flags.clone(),
-        ..policy.clone()
-    };
+    let mut seen = Seen::look(target, set, policy, guards).await?;
+    let desired = std::mem::take(&mut seen.set.objects);
     let (desired, not_read) = match policy.destroy {
         true => (desired, Vec::new()),
         false => {
-            let selection = planner::selected(&desired, &state, &policy);
-            let (commands, may_miss) = (guards.may_run_commands, policy.may_miss);
-            let reach = std::mem::take(&mut set.reach);
-            let reading = Reading { commands, reach, may_miss, limits: Limits::STANDARD };
+            let selection = planner::selected(&desired, &seen.state, &seen.policy);
+            let reading = Reading { may_miss: policy.may_miss, ..seen.reading() };
             // Without consent, what is known is not used either.
-            let known = commands.then(|| (set.digest.clone(), guards.known_secrets.clone()));
+            let known = reading.commands.then(|| {
+                let known = guards.known_secrets.clone();
+                (seen.set.digest.clone(), known)
+            });
             with_secrets(desired, selection, reading, known.unwrap_or_default()).await?
         }
     };
-    for (project, inventory) in &state.inventories {
-        let desired = desired.values().filter(|desired| desired.key.project == *project);
-        inventory.prepare(desired, policy.is_only_shown);
+    let plan = seen.plan(&desired)?;
+    seen.conclude(plan, desired, not_read).await
+}
+
+/// What was read before a decision.
+pub(super) struct Seen<'a> {
+    target: &'a Target,
+    guards: &'a Guards,
+    reader: Reader,
+    /// Whether the set is looked for in all projects.
+    is_everywhere: bool,
+    /// How many objects are declared.
+    declared: usize,
+    /// The set.
+    pub set: Set,
+    /// What the platform answered.
+    pub state: State,
+    stored: BTreeMap<String, Stored>,
+    /// The past state that is wanted, if one is.
+    pub back_to: Option<u64>,
+    /// The policy, with what was looked at.
+    pub policy: Policy,
+}
+
+impl<'a> Seen<'a> {
+    /// Reads the platform as far as the set and the policy need it.
+    pub(super) async fn look(
+        target: &'a Target,
+        set: Set,
+        policy: &Policy,
+        guards: &'a Guards,
+    ) -> Result<Self> {
+        let reader = target.client.reader();
+        let scope = target.scope(Intent {
+            is_destroyed: policy.destroy,
+            is_declared: !set.objects.is_empty(),
+            may_be_empty: guards.may_be_empty,
+        })?;
+        let observation =
+            observe::observe(&reader, policy, set, scope).await.map_err(Error::refusing_plan)?;
+        let Observation { mut set, state, stored } = observation;
+        let entries = state.inventories.values().flat_map(|it| it.entries.values());
+        let files = entries.flat_map(|entry| &entry.declared_in);
+        let policy = Policy {
+            looked_at: std::mem::take(&mut set.looked_at).knowing(files),
+            flags: target.flags.clone(),
+            ..policy.clone()
+        };
+        let (declared, is_everywhere) = (set.objects.len(), scope == Scope::Everywhere);
+        Ok(Self {
+            target,
+            guards,
+            reader,
+            is_everywhere,
+            declared,
+            set,
+            state,
+            stored,
+            back_to: None,
+            policy,
+        })
     }
-    refuse_unsaid(&reader, &desired, (&state, &policy))?;
-    let mut plan = planner::plan(&desired, &state, &policy).map_err(refused)?;
-    let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
-    if policy.destroy
-        && !is_known
-        && policy.set != DEFAULT_SET
-        && !is_left_over(&reader, &policy.set, &state).await?
-    {
-        return Err(unknown_here(&policy, &plan, &state));
+
+    /// How secrets are read.
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            commands: self.guards.may_run_commands,
+            reach: self.set.reach.clone(),
+            may_miss: false,
+            limits: Limits::STANDARD,
+        }
     }
-    let is_everywhere = scope == Scope::Everywhere;
-    let consent = Consent {
-        deletes: guards.deletes,
-        empty: guards.may_be_empty,
-        destroy: policy.destroy,
-        project: guards.expected_project.clone().filter(|_| !is_everywhere || !plan.is_empty()),
-    };
-    if is_everywhere {
-        leave_asked_projects(&mut plan, &state);
+
+    /// The plan that makes the platform what is desired.
+    pub(super) fn plan(&self, desired: &BTreeMap<Key, Desired>) -> Result<Plan> {
+        for (project, inventory) in &self.state.inventories {
+            let desired = desired.values().filter(|desired| desired.key.project == *project);
+            inventory.prepare(desired, self.policy.is_only_shown);
+        }
+        refuse_unsaid(&self.reader, desired, (&self.state, &self.policy))?;
+        planner::plan(desired, &self.state, &self.policy).map_err(refused)
     }
-    let made_from = Origin {
-        objects: declared,
-        empty_input: set.empty_input,
-        is_given: !policy.looked_at.is_empty(),
-    };
-    plan.refused = guards::check(&plan, &state, made_from, &consent);
-    served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
-    plan.platform.clone_from(&target.name);
-    let basis = Basis { desired, state };
-    plan.notes.extend(other_project(target, &basis, &plan));
-    tell(&mut plan, set, not_read, &basis);
-    Ok(Decision { plan, stored, basis })
+
+    /// Judges a plan as a whole, and adds what it was made from.
+    pub(super) async fn conclude(
+        self,
+        mut plan: Plan,
+        desired: BTreeMap<Key, Desired>,
+        not_read: Vec<Problem>,
+    ) -> Result<Decision> {
+        let Self { target, guards, reader, is_everywhere, declared, .. } = self;
+        let Self { set, state, stored, policy, back_to, .. } = self;
+        let is_known = !plan.operations.is_empty() || stored.values().any(Stored::exists);
+        if policy.destroy
+            && !is_known
+            && policy.set != DEFAULT_SET
+            && !is_left_over(&reader, &policy.set, &state).await?
+        {
+            return Err(unknown_here(&policy, &plan, &state));
+        }
+        let consent = Consent {
+            deletes: guards.deletes,
+            empty: guards.may_be_empty,
+            destroy: policy.destroy,
+            project: guards.expected_project.clone().filter(|_| !is_everywhere || !plan.is_empty()),
+        };
+        if is_everywhere {
+            leave_asked_projects(&mut plan, &state);
+        }
+        let made_from = Origin {
+            objects: declared,
+            empty_input: set.empty_input,
+            is_given: !policy.looked_at.is_empty(),
+            state: back_to,
+        };
+        plan.refused = guards::check(&plan, &state, made_from, &consent);
+        served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
+        plan.platform.clone_from(&target.name);
+        let basis = Basis { desired, state };
+        plan.notes.extend(other_project(target, &basis, &plan));
+        tell(&mut plan, set, not_read, &basis);
+        Ok(Decision { plan, stored, basis })
+    }
 }
 
 /// Leaves out the projects that were only asked: the set is destroyed where it owns something.
@@ -191,7 +263,7 @@ fn tell(plan: &mut Plan, set: Set, not_read: Vec<Problem>, basis: &Basis) {
 
 /// Reads the secrets of the selected objects. This may take a while, and the rest of the process
 /// goes on meanwhile.
-async fn with_secrets(
+pub(super) async fn with_secrets(
     mut objects: BTreeMap<Key, Desired>,
     selection: Option<BTreeSet<Key>>,
     reading: Reading,

@@ -10,13 +10,16 @@
 pub mod accept;
 pub mod acceptance;
 pub mod approvals;
+pub mod back;
 pub mod decide;
 pub mod evaluation;
 pub mod events;
 pub mod health;
+pub mod history;
 pub mod known_secrets;
 pub mod left_over;
 pub mod perform;
+pub mod recalled;
 pub mod relocate;
 pub mod report;
 pub mod restarts;

@@ -1,6 +1,7 @@
 //! Performs a decision: the leases of the set, the journal, the execution, the report.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use super::decide::Decision;
 use super::target::Target;
 use crate::api::failure;
 use crate::apply::execute::{Options, Outcome, Progress, Report};
+use crate::apply::history::Occasion;
 use crate::apply::lock;
 use crate::apply::run::{Surroundings, run};
 use crate::error::{Class, Error, Result};
@@ -41,6 +43,8 @@ pub struct Performing<'a> {
     pub progress: &'a dyn Progress,
     /// Cancelled when nothing new may start. What runs is finished and recorded.
     pub stop: CancellationToken,
+    /// What is known of the run for the history of its set; without it, no state is kept.
+    pub occasion: Option<Arc<Occasion>>,
 }
 
 impl<'a> Performing<'a> {
@@ -56,6 +60,7 @@ impl<'a> Performing<'a> {
             lease: lock::LASTS,
             progress,
             stop: CancellationToken::new(),
+            occasion: None,
         }
     }
 }
@@ -93,6 +98,7 @@ pub async fn perform(
         bound: performing.is_saved,
         attempts: target.client.tries(),
         stop: performing.stop.clone(),
+        occasion: performing.occasion.clone(),
         ..Options::standard(performing.parallelism)
     };
     target.client.set_parallelism(options.parallelism);
@@ -211,9 +217,8 @@ mod tests {
     #[test]
     fn a_run_that_lost_its_lease_says_so_and_how_much_is_open() {
         let report = |outcomes: Vec<Outcome>| Report {
-            outcomes,
-            inventory_error: None,
             lost_lease: Some("the lease of the set was taken over by ada".to_owned()),
+            ..Report::of(outcomes)
         };
         let verdict = |report| Performed { report, is_stopped: false, is_saved: false }.verdict();
         let error = verdict(report(vec![Outcome::Done, Outcome::NotStarted])).unwrap_err();
@@ -240,7 +245,7 @@ mod tests {
         };
         let again = "run the same command again to go on from here";
         let hint = |outcomes: Vec<Outcome>, is_saved: bool| {
-            let report = Report { outcomes, inventory_error: None, lost_lease: None };
+            let report = Report::of(outcomes);
             Performed { report, is_stopped: false, is_saved }.verdict().unwrap_err().hint.unwrap()
         };
         for code in [500, 503, 429, 408] {

@@ -10,6 +10,7 @@ use super::left_over;
 use super::perform::Performing;
 use super::target::{Target, unknown_set};
 use crate::apply::execute::{Options, Outcome, Report};
+use crate::apply::history;
 use crate::apply::inventory::{self, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::run::Surroundings;
@@ -41,6 +42,8 @@ pub struct Relocating<'a> {
 
 /// What moves from one set to the other in one project.
 pub struct Relocation {
+    /// Whether all of the first set moves, so that its history goes along.
+    is_whole: bool,
     sides: Sides,
     keys: BTreeSet<Key>,
     /// What the second set takes over.
@@ -157,7 +160,7 @@ impl<'a> Relocating<'a> {
         }
         match keys.is_empty() {
             true => Ok(None),
-            false => Relocation::decide(self.target, sides, keys).map(Some),
+            false => Relocation::decide(self.target, sides, keys, false).map(Some),
         }
     }
 
@@ -253,17 +256,17 @@ impl<'a> Relocating<'a> {
         }
         moves
             .into_iter()
-            .map(|(sides, keys)| Relocation::decide(self.target, sides, keys))
+            .map(|(sides, keys)| Relocation::decide(self.target, sides, keys, true))
             .collect()
     }
 }
 
 impl Relocation {
-    fn decide(target: &Target, sides: Sides, keys: BTreeSet<Key>) -> Result<Self> {
+    fn decide(target: &Target, sides: Sides, keys: BTreeSet<Key>, is_whole: bool) -> Result<Self> {
         let plan = sides.transfer(keys.clone()).take().map_err(Error::refused)?;
         let mut plan = Plan { platform: target.name.clone(), ..plan };
         plan.notes.extend(about_secrets(&sides, &plan));
-        Ok(Self { sides, keys, plan })
+        Ok(Self { is_whole, sides, keys, plan })
     }
 
     /// Performs it, as a plan is performed: each step under the lease of its set.
@@ -277,11 +280,23 @@ impl Relocation {
         let options = Options {
             attempts: target.client.tries(),
             stop: performing.stop.clone(),
+            occasion: performing.occasion.clone(),
             ..Options::standard(performing.parallelism)
         };
         let transfer = self.sides.transfer(self.keys.clone());
         let how = (&options, surroundings);
-        perform(&target.client, &self.sides, &transfer, &self.plan, how).await
+        let copied = match self.is_whole && options.occasion.is_some() {
+            true => {
+                let (from, to) = (&self.sides.from.set, &self.sides.to.set);
+                history::copy(&target.client, (from, to), &self.sides.project).await
+            }
+            false => Ok(()),
+        };
+        let mut report = perform(&target.client, &self.sides, &transfer, &self.plan, how).await?;
+        if let Err(error) = copied {
+            report.notes.push(format!("the history of the set did not come along: {error}"));
+        }
+        Ok(report)
     }
 
     /// Removes the first set from the project's list if it owns nothing there any more.

@@ -3,11 +3,12 @@
 use fancy_regex::Regex;
 
 /// What differs in each run, and what stands for it here.
-const VARYING: [(&str, &str); 12] = [
+const VARYING: [(&str, &str); 13] = [
     ("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
     ("request [0-9a-f]{16}", "request ID"),
     ("moving-[0-9a-f]{12}", "moving-ID"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"\b[0-9a-f]{12}\b", "COMMIT"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
     ("SHA256:[A-Za-z0-9+/]{43}", "KEY"),

@@ -79,6 +79,7 @@ pub struct Mischief {
     fault: Fault,
     method: Option<&'static str>,
     path: &'static str,
+    about: &'static str,
     times: u32,
     is_later_page: bool,
     is_first: bool,
@@ -91,6 +92,7 @@ impl Fault {
             fault: self,
             method: None,
             path: "",
+            about: "",
             times: u32::MAX,
             is_later_page: false,
             is_first: false,
@@ -125,6 +127,11 @@ impl Mischief {
 
     pub fn at(self, path: &'static str) -> Self {
         Self { path, ..self }
+    }
+
+    /// The fault happens to requests whose query names this, such as a file.
+    pub fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
     }
 
     /// The fault spares the first page of a list.
@@ -353,6 +360,7 @@ impl Proxy {
         for (index, mischief) in self.mischief.iter().enumerate() {
             let happens = mischief.method.is_none_or(|wanted| wanted == method)
                 && path.ends_with(mischief.path)
+                && target.contains(mischief.about)
                 && (is_later_page || !mischief.is_later_page)
                 && (is_first || !mischief.is_first)
                 && state.times[index] > 0

@@ -172,6 +172,9 @@ fn is_ours(name: &str, stage: Stage) -> bool {
     if name == ".meshagent/sets.json" {
         return true;
     }
+    if let Some(file) = name.strip_prefix(".meshagent/history/") {
+        return file.starts_with("s/");
+    }
     if name.starts_with("moving-") {
         return stage == Stage::UnderWay;
     }

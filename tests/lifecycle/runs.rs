@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use meshagent::apply::execute::{Options, Outcome, Report};
+use meshagent::apply::history::{Author, Occasion, What};
 use meshagent::apply::journal;
 use meshagent::error::{Class, Error};
 use meshagent::kinds::KindName;
@@ -49,6 +50,7 @@ impl Life<'_> {
         let options = Options {
             first_wait: Duration::from_millis(20),
             bound: self.random.u8(0..4) == 0,
+            occasion: Some(Occasion::of(What::Apply, Author::default()).into()),
             ..Options::standard(self.random.usize(1..7))
         };
         let set = self.set_of(&wanted.wishes);

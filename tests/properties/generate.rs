@@ -4,7 +4,6 @@ use std::io::Write;
 
 use meshagent::kinds::KindName;
 use meshagent::manifest::set::{Input, Set};
-use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{Adopt, Policy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -365,11 +364,8 @@ pub fn read(wishes: &[Wish]) -> Set {
     }
     meshagent::manifest::set::read(&Input {
         paths: vec![file.path().to_owned()],
-        values: FileValues::default(),
-        allowed_folders: Vec::new(),
         project: Some("p".to_owned()),
-        fallback_project: None,
-        over: None,
+        ..meshagent::manifest::set::Input::default()
     })
     .unwrap_or_else(|problems| panic!("{problems:?}"))
 }

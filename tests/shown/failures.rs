@@ -143,7 +143,7 @@ fn what_a_stopped_run_did_not_start_is_one_line() {
     let told = |done: usize| {
         let mut outcomes = vec![Outcome::NotStarted; names.len()];
         outcomes[..done].fill(Outcome::Done);
-        summary(&plan, &Report { outcomes, inventory_error: None, lost_lease: None })
+        summary(&plan, &Report::of(outcomes))
     };
     let mut expected = String::new();
     let c = "create Room/c\\n::warning::d";

@@ -1,12 +1,13 @@
-//! `apply` and `destroy`: plan, show, ask, perform, report.
+//! `apply`, and with `destroy` and `rollback` below: plan, show, ask, perform, report.
 
+pub mod destroy;
 pub(super) mod progress;
 pub mod report;
+pub mod rollback;
 pub(super) mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,25 +17,28 @@ use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
 use super::approvals::{self, ApprovalArgs};
+use super::author::author;
 use super::confirmation::confirm;
 use super::environment;
-use super::own_inputs::{Written, written_file};
+use super::own_inputs::written_file;
 use super::plan::{print, refuse};
 use super::policy::RuleArgs;
 use super::room::entering::Entering;
 use super::saved_plan::{self, Saved};
-use super::set::{FileArgs, GuardArgs, PolicyArgs, ReadArgs, SetArgs, decide, drop_in_background};
+use super::set::{
+    FileArgs, Goal, GuardArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal,
+};
 use super::signals::{PERFORMING, Stopping, WAITING};
+use crate::apply::history::{MOST_KEPT, Occasion, What};
 use crate::apply::journal;
 use crate::approval::verdict::ApprovalsDocument;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::counted;
-use crate::manifest::set::Set;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
-use crate::project_file::{Environment, ProjectFile};
+use crate::project_file::ProjectFile;
 use crate::reconcile::approvals::Approvals;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
@@ -58,18 +62,15 @@ pub struct PerformArgs {
     /// Take over the set's lease from whoever holds it
     #[arg(long)]
     break_lock: bool,
+    /// How many states the history of the set keeps from now on, at most 100; 0 keeps none of this
+    /// run [default: as before, 20 at first]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_KEPT)))]
+    keep_states: Option<u32>,
     /// How the plan and the result are printed
     #[arg(short, long, value_enum, default_value_t = ApplyFormat::Text)]
     output: ApplyFormat,
     #[command(flatten)]
     rules: RuleArgs,
-}
-
-impl PerformArgs {
-    /// Refuses a report that would overwrite an input.
-    fn keep(&self, manifests: &[PathBuf], others: &[PathBuf]) -> Result<()> {
-        Written { option: "--report", path: self.report.as_deref() }.keeps(manifests, others)
-    }
 }
 
 /// How `apply` prints.
@@ -109,31 +110,6 @@ pub struct ApplyArgs {
     platform: PlatformArgs,
 }
 
-/// Arguments of `destroy`.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  meshagent destroy --set staging --dry-run\n  meshagent destroy --set staging\n  meshagent destroy -f manifests --embedded --yes"
-)]
-pub struct DestroyArgs {
-    /// Show the plan, and change nothing
-    #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
-    dry_run: bool,
-    /// Only what these manifests declare; without them, everything that the set owns
-    #[arg(short, long = "file", value_name = "PATH")]
-    files: Vec<PathBuf>,
-    #[command(flatten)]
-    reading: ReadArgs,
-    #[command(flatten)]
-    set: SetArgs,
-    /// Refuse a plan for any project but this one, by name or id
-    #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
-    expect_project: Option<String>,
-    #[command(flatten)]
-    perform: PerformArgs,
-    #[command(flatten)]
-    platform: PlatformArgs,
-}
-
 /// Runs `apply`.
 ///
 /// # Errors
@@ -168,7 +144,7 @@ impl ApplyArgs {
     /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
     /// named. Without a plan, the environment has the manifests, too, if none are given.
     fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
-        let environment = match saved.map(|saved| &saved.inputs.environment) {
+        let environment = match saved.map(Saved::environment) {
             None if self.plan.is_some() => None,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
             Some(planned) => {
@@ -216,7 +192,8 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
     }
     let approvals = args.approvals.of_plan(args.plan.as_deref(), saved.as_ref())?;
     let connection = platform.connect().await?;
-    let set = files.read(connection.project.clone(), connection.fallback_project.clone());
+    let back_to = saved.as_ref().and_then(|saved| saved.inputs.to);
+    let goal = goal(&files, back_to, &policy.set, &connection).await;
     let run = Run {
         policy: &policy,
         guards: &guards,
@@ -227,78 +204,13 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         wait: args.wait,
         platform: &platform,
         args: &args.perform,
+        what: back_to.map_or(What::Apply, |_| What::Rollback),
+        back_to,
+        manifests: &files.files,
     };
-    let done = match set {
-        Ok(set) => run.perform(&connection, set).await,
+    let done = match goal {
+        Ok(goal) => run.perform(&connection, goal).await,
         Err(error) if saved.is_some() => Err(saved_plan::staleness(error.refusing_plan())),
-        Err(error) => Err(error.refusing_plan()),
-    };
-    close(connection, done).await
-}
-
-/// Runs `destroy`.
-///
-/// # Errors
-///
-/// As [`apply`].
-pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
-    let told = args.perform.clone();
-    told.keep(&args.files, &args.reading.values.values_file)?;
-    let is_only_shown = args.dry_run;
-    tell(&told, is_only_shown, destroy_set(args).await)
-}
-
-/// The environment that is destroyed, if one is named. One that is not named is never meant.
-fn destroyed(args: &mut DestroyArgs) -> Result<Option<Arc<Environment>>> {
-    let Some(named) = args.platform.named_environment() else { return Ok(None) };
-    let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
-    let reading = std::mem::take(&mut args.reading);
-    let mut files = FileArgs { files: std::mem::take(&mut args.files), reading };
-    let is_given = !files.files.is_empty();
-    let environment = environment::enter(environment, &mut files, &mut args.platform)?;
-    // Without manifests, everything that the set owns is meant.
-    args.files = if is_given { files.files } else { Vec::new() };
-    args.reading = files.reading;
-    args.set = args.set.clone().or_of(Some(&environment));
-    Ok(Some(environment))
-}
-
-async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
-    let environment = destroyed(&mut args)?;
-    let environment = environment.as_deref();
-    args.perform.rules = args.perform.rules.clone().or_of(environment);
-    args.perform.rules.expect()?;
-    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
-        return Err(needed.unsaved().hint("take the documents out of the manifests, and save the plan of that with `meshagent plan --out plan.json`"));
-    }
-    let policy = Policy {
-        destroy: true,
-        environment: environment.map(environment::told),
-        ..Policy::standard(args.set.name()?)
-    };
-    let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
-    let guards = guards.or_of(environment);
-    output::set_verbose(args.reading.verbose);
-    let connection = args.platform.connect().await?;
-    let set = if args.files.is_empty() {
-        Ok(Set::default())
-    } else {
-        let files = FileArgs { files: args.files, reading: args.reading };
-        files.read(connection.project.clone(), connection.fallback_project.clone())
-    };
-    let run = Run {
-        policy: &policy,
-        guards: &guards,
-        expected: None,
-        saved: None,
-        approvals: None,
-        is_only_shown: args.dry_run,
-        wait: None,
-        platform: &args.platform,
-        args: &args.perform,
-    };
-    let done = match set {
-        Ok(set) => run.perform(&connection, set).await,
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
@@ -400,16 +312,22 @@ struct Run<'a> {
     /// How rooms are reached.
     platform: &'a PlatformArgs,
     args: &'a PerformArgs,
+    /// What is run, for the history of the set.
+    what: What,
+    /// The state that it goes back to, if it does.
+    back_to: Option<u64>,
+    /// The manifests, whose checkout the history names.
+    manifests: &'a [PathBuf],
 }
 
 impl Run<'_> {
-    async fn perform(&self, connection: &Connection, set: Set) -> Result<Ran> {
+    async fn perform(&self, connection: &Connection, goal: Goal) -> Result<Ran> {
         let folder = Path::new(".");
         let leftover = journal::leftover(folder, &self.policy.set);
         if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
-        let decision = decide(connection, set, self.policy, self.guards).await;
+        let decision = decide(connection, goal, self.policy, self.guards).await;
         let mut decision = match self.saved {
             Some(saved) => {
                 let decision = decision.map_err(saved_plan::staleness)?;
@@ -441,7 +359,9 @@ impl Run<'_> {
             Ok(()) if self.is_only_shown => (Performed::nothing_of(plan), None),
             Ok(()) => {
                 let performed;
-                (performed, restarts) = self.execute(connection, &decision, folder).await?;
+                let approved = approvals.as_ref();
+                (performed, restarts) =
+                    self.execute(connection, &decision, (folder, approved)).await?;
                 self.end_left_over(connection, &decision).await?;
                 let is_done =
                     performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
@@ -505,14 +425,27 @@ impl Run<'_> {
         for (name, project) in &decision.plan.projects {
             let Some(id) = &project.id else { continue };
             if left_over::end(target, set, (name, id), self.args.break_lock).await? {
-                let message = left_over::ended(set, name);
-                match self.args.output {
-                    ApplyFormat::Text => output::note(&format!("note: {message}")),
-                    ApplyFormat::Json => print_event(&Event::Note { message }),
-                }
+                self.note(&left_over::ended(set, name));
             }
         }
         Ok(())
+    }
+
+    /// Tells something beside the result.
+    fn note(&self, message: &str) {
+        match self.args.output {
+            ApplyFormat::Text => output::note(&format!("note: {message}")),
+            ApplyFormat::Json => print_event(&Event::Note { message: message.to_owned() }),
+        }
+    }
+
+    /// What is known of the run for the history of the set.
+    fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
+        let occasion = Occasion::of(self.what, author(self.manifests));
+        let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
+        let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
+        let (back_to, keep) = (self.back_to, self.args.keep_states);
+        Occasion { back_to, environment, approvals, keep, ..occasion }
     }
 
     /// Asks the guards, the rules and the user about a plan that was shown.
@@ -558,7 +491,7 @@ impl Run<'_> {
         &self,
         connection: &Connection,
         decision: &Decision,
-        folder: &Path,
+        (folder, approved): (&Path, Option<&ApprovalsDocument>),
     ) -> Result<(Performed, Vec<Restart>)> {
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
@@ -566,6 +499,8 @@ impl Run<'_> {
             is_saved: self.saved.is_some(),
             approvals: self.approvals,
             break_lock: self.args.break_lock,
+            // Nothing is done, so no state is reached.
+            occasion: (!decision.plan.is_empty()).then(|| self.occasion(approved).into()),
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
@@ -573,6 +508,9 @@ impl Run<'_> {
         let stop = performing.stop;
         drop(progress);
         let performed = performed?;
+        for note in &performed.report.notes {
+            self.note(note);
+        }
         let restarting = Restarting {
             plan: &decision.plan,
             report: &performed.report,

@@ -7,7 +7,7 @@ use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
 use super::saved_plan::name_of;
-use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background};
+use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
 use crate::listed::word;
@@ -34,10 +34,22 @@ pub struct PlanningArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// The past state that is planned, if one is.
+    #[arg(skip)]
+    to: Option<u64>,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
     platform: PlatformArgs,
+}
+
+/// The way back to a past state.
+#[derive(Debug, Clone, clap::Args)]
+struct BackArgs {
+    /// Plan the way back to this state of the set, as `meshagent history` numbers it; manifests only
+    /// say where secrets are read from then
+    #[arg(long, value_name = "STATE")]
+    to: Option<u64>,
 }
 
 /// Arguments of `plan`.
@@ -48,6 +60,8 @@ pub struct PlanningArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     #[command(flatten)]
     rules: RuleArgs,
     /// Output format of the plan
@@ -85,6 +99,8 @@ pub struct PlanArgs {
 pub struct DiffArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// Of two environments, compare only what the manifests say, and ask no platform
     #[arg(long)]
     rendered: bool,
@@ -102,6 +118,8 @@ pub struct DiffArgs {
 pub struct GraphArgs {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    back: BackArgs,
     /// The graph's language
     #[arg(short, long, value_enum, default_value = "mermaid")]
     language: Language,
@@ -118,13 +136,34 @@ impl PlanningArgs {
 
     /// The same with the guards and policies of another project file.
     fn chosen_under(mut self, rules: Option<&Path>) -> Result<Self> {
-        let environment = environment::chosen(&mut self.files, &mut self.platform)?;
+        let environment = match self.to {
+            Some(_) => environment::chosen_if_any(&mut self.files, &mut self.platform)?,
+            None => environment::chosen(&mut self.files, &mut self.platform)?,
+        };
         let environment = match rules {
             Some(rules) => Some(environment::under(environment, rules)?),
             None => environment,
         };
         self.files.reading.environment.clone_from(&environment);
         Ok(self.or_of(environment.as_deref()))
+    }
+
+    /// Refuses a past state where several environments are meant: each has its own.
+    fn refuse_state(&self) -> Result<()> {
+        match self.to {
+            None => Ok(()),
+            Some(state) => Err(Error::usage(format!("--to {state} is a state of one environment"))
+                .hint("name one environment with -e")),
+        }
+    }
+
+    /// The policy for the set.
+    fn policy(&self) -> Result<Policy> {
+        let set = self.set.name()?;
+        Ok(match self.to {
+            Some(_) => self.policy.policy_back(set),
+            None => self.policy.policy(set),
+        })
     }
 
     /// Which platform is meant.
@@ -166,15 +205,15 @@ impl PlanningArgs {
 
     /// Makes the plan. A plan that is only for reading is made without missing secrets.
     async fn decided(&self, may_miss: bool) -> Result<Decision> {
-        let set_name = self.set.name()?;
+        let policy = Policy { is_only_shown: true, may_miss, ..self.policy()? };
         let connection = self.platform.connect().await?;
         let mut files = self.files.clone();
         files.reading.may_miss = may_miss;
-        let set = files
-            .read(connection.project.clone(), connection.fallback_project.clone())
-            .map_err(Error::refusing_plan)?;
-        let policy = Policy { is_only_shown: true, may_miss, ..self.policy.policy(set_name) };
-        let decided = decide(&connection, set, &policy, &self.policy.guards).await;
+        let goal = goal(&files, self.to, &policy.set, &connection).await;
+        let decided = match goal.map_err(Error::refusing_plan) {
+            Ok(goal) => decide(&connection, goal, &policy, &self.policy.guards).await,
+            Err(error) => Err(error),
+        };
         let closed = connection.close().await;
         let planned = decided?;
         closed.map(|()| planned)
@@ -192,8 +231,10 @@ impl PlanningArgs {
             value_json: names(&reading.value_json),
             allow_env: reading.allow_env.iter().map(ToString::to_string).collect(),
             allow_files: reading.allow_files.iter().map(text).collect(),
+            to: self.to,
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            sources: reading.sources(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
@@ -220,11 +261,13 @@ impl PlanningArgs {
 ///
 /// What keeps a plan from being made or written.
 pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     if args.suggest_ignore && !matches!(args.output, Format::Text | Format::Json) {
         return Err(Error::usage("--suggest-ignore is for text and JSON")
             .hint("leave --output out, or give --output json"));
     }
     if args.planning.platform.named_environment().as_deref() == Some(ALL) {
+        args.planning.refuse_state()?;
         if args.rules_from.is_some() {
             return Err(Error::usage("--rules-from is for one environment")
                 .hint("name one environment with -e"));
@@ -364,9 +407,11 @@ fn exit_code(plan: &Plan, wanted: bool) -> ExitCode {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
+pub async fn diff(mut args: DiffArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let named = args.planning.platform.named_environment();
     if let Some((one, other)) = named.as_deref().and_then(|named| named.split_once("..")) {
+        args.planning.refuse_state()?;
         return between::diff(&args, (one, other)).await;
     }
     if args.rendered {
@@ -384,10 +429,11 @@ pub async fn diff(args: DiffArgs) -> Result<ExitCode> {
 /// # Errors
 ///
 /// What keeps a plan from being made.
-pub async fn graph(args: GraphArgs) -> Result<ExitCode> {
+pub async fn graph(mut args: GraphArgs) -> Result<ExitCode> {
+    args.planning.to = args.back.to;
     let planning = args.planning.chosen()?;
     let Decision { plan, mut basis, .. } = planning.decided(true).await?;
-    let policy = planning.policy.policy(planning.set.name()?);
+    let policy = planning.policy()?;
     if let Some(selection) = planner::selected(&basis.desired, &basis.state, &policy) {
         basis.desired.retain(|key, _| selection.contains(key));
     }

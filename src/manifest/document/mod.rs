@@ -84,6 +84,12 @@ impl Document {
         }
     }
 
+    /// A document that is all of a text which this program wrote, so that it need not be checked.
+    #[must_use]
+    pub fn of_own(source: &Arc<Source>, kind: &'static dyn Kind) -> Self {
+        Self::new(source, &Part { text: &source.text, lines: 0, bytes: 0 }, kind, None)
+    }
+
     /// Its tree, with places in the source. For a service template, only the fields that the
     /// reconciler reads itself. A tree that was not held is held from then on.
     #[must_use]

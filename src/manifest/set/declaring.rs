@@ -8,14 +8,16 @@ use super::super::beside;
 use super::super::declared_in::{DeclaredIn, Places};
 use super::super::document::Document;
 use super::super::form;
+use super::super::imported;
 use super::super::lifecycle;
 use super::super::literals::{Literal, literals};
 use super::super::placement::{self, Placement};
 use super::super::sealing;
+use super::super::source::Source;
 use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
 use super::unique::{Order, insert, shared_names};
-use super::{Desired, Input, Origin, Set};
+use super::{Desired, Input, Origin, Set, Sources};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Declared, Key, KindName, OWNER_ANNOTATION};
@@ -134,16 +136,26 @@ impl Projects {
 #[derive(Default)]
 struct Files {
     places: Places,
-    known: HashMap<String, DeclaredIn>,
+    /// Each by its name, and whether that is the name of a source of the project file.
+    known: HashMap<(bool, String), DeclaredIn>,
 }
 
 impl Files {
-    fn of(&mut self, file: &str) -> DeclaredIn {
-        if let Some(known) = self.known.get(file) {
+    fn of(&mut self, source: &Source) -> DeclaredIn {
+        // Which of its files declares an object makes no difference: a source is read as a whole.
+        let (file, imported) = match &source.inside {
+            Some(inside) => (inside.of.name.as_str(), Some(&inside.of)),
+            None => (source.name.as_str(), None),
+        };
+        let known = (imported.is_some(), file.to_owned());
+        if let Some(known) = self.known.get(&known) {
             return known.clone();
         }
-        let declared_in = self.places.of_source(file);
-        self.known.insert(file.to_owned(), declared_in.clone());
+        let declared_in = match imported {
+            Some(imported) => self.places.of_imported(&imported.project_file, file),
+            None => self.places.of_source(file),
+        };
+        self.known.insert(known, declared_in.clone());
         declared_in
     }
 }
@@ -157,6 +169,7 @@ fn declare(
 ) {
     problems.extend(sealing::seal(&mut declared, &origin));
     problems.extend(owner_problem(&declared, &origin));
+    problems.extend(imported::refused(&declared.fields, &origin));
     for literal in literals(&declared.fields, &origin, kind) {
         match literal {
             Literal::Refused(problem) => problems.push(problem),
@@ -177,13 +190,14 @@ fn declare(
         }
     };
     let key = Key::new(kind, project, declared.room, declared.name);
-    let declared_in = files.of(&origin.document.source.name);
+    let declared_in = files.of(&origin.document.source);
     let desired = Desired {
         key: key.clone(),
         fields: Arc::new(declared.fields),
         lifecycle: declared.lifecycle,
         origin,
-        declared_in,
+        declared_in: vec![declared_in],
+        sources: Sources::new(),
     };
     let told = problems.len();
     let project = format!("without `project: NAME`, the document belongs to `{}`", key.project);

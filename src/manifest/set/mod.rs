@@ -18,17 +18,18 @@ use super::beside;
 use super::brought::Brought;
 use super::declared_in::{DeclaredIn, LookedAt, stream};
 use super::document::Document;
+use super::imported::{self, Imported};
 use super::located;
 use super::overrides::Overrides;
 use super::reach::Reach;
 use super::secrets;
-use super::source::{self, Source};
+use super::source::{self, Reading, Source};
 use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem, RENDERED};
 use crate::kinds::Key;
-use crate::kinds::document::{Lifecycle, OnDelete};
+use crate::kinds::document::{Lifecycle, OnDelete, ReadFrom};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::listed::{at_most, few};
@@ -122,9 +123,14 @@ pub struct Desired {
     pub lifecycle: Lifecycle,
     /// Where it comes from.
     pub origin: Origin,
-    /// The file of its document.
-    pub declared_in: DeclaredIn,
+    /// The file of its document; of what was recorded, all that declared it then.
+    pub declared_in: Vec<DeclaredIn>,
+    /// Where its secrets were read from, by their fields, once they were.
+    pub sources: Sources,
 }
+
+/// Where the secrets of an object were read from, by their fields.
+pub type Sources = BTreeMap<String, ReadFrom>;
 
 impl Desired {
     /// Whether it may be deleted once its document is gone.
@@ -200,6 +206,10 @@ pub struct Input {
     pub fallback_project: Option<String>,
     /// What the project file says of the documents.
     pub over: Option<Arc<Overrides>>,
+    /// The sources that the project file names.
+    pub imported: Vec<Arc<Imported>>,
+    /// The project file, if all of its sources are read, and be they none.
+    pub sources_of: Option<PathBuf>,
 }
 
 impl Input {
@@ -209,16 +219,32 @@ impl Input {
         Reach::of(&self.paths, &self.allowed_folders)
     }
 
-    /// Reads the texts, each with what the project file says of its documents.
+    /// Reads the texts that hold documents: those of files, and those of sources.
     #[must_use]
-    pub fn sources(&self) -> source::Reading {
+    pub fn texts(&self) -> Reading {
         let mut reading = source::read(&self.paths, &self.values, &self.reach());
         if let Some(over) = &self.over {
             for source in &mut reading.sources {
                 Arc::make_mut(source).over = Some(Arc::clone(over));
             }
         }
+        self.imported.iter().for_each(|imported| imported::read(imported, &mut reading));
         reading
+    }
+
+    /// The fields that the project file says of documents that are not there.
+    fn unused(&self) -> Vec<Problem> {
+        let of_imported = self.imported.iter().filter_map(|imported| imported.over.as_ref());
+        self.over.iter().chain(of_imported).flat_map(|over| over.unused()).collect()
+    }
+
+    /// What is looked at for documents.
+    fn looked_at(&self) -> LookedAt {
+        let looked_at = LookedAt::new(&self.paths);
+        match &self.sources_of {
+            Some(project_file) => looked_at.with_sources_of(project_file),
+            None => looked_at,
+        }
     }
 }
 
@@ -228,9 +254,9 @@ impl Input {
 ///
 /// Every problem of every file, in the order of files and lines.
 pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
-    let reading = input.sources();
+    let reading = input.texts();
     let mut set = from_sources(&reading.sources, reading.problems, input)?;
-    let mut unused = input.over.as_ref().map(|over| over.unused()).unwrap_or_default();
+    let mut unused = input.unused();
     unused.extend(input.values.unread_given(&reading.used_values));
     if !unused.is_empty() {
         return Err(unused);
@@ -245,6 +271,8 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     let skipped = skipped.map(|skipped| skipped.path.as_path());
     set.looked_at = set.looked_at.without(skipped);
     set.skipped = passed_over;
+    // Nobody here can do anything about these, so they are only listed on request.
+    set.skipped.extend(reading.skipped_inside);
     Ok(set)
 }
 
@@ -286,8 +314,7 @@ pub fn from_sources(
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
         documents: documents.len(),
-        looked_at: LookedAt::new(&input.paths)
-            .without(taken_along.files.iter().map(PathBuf::as_path)),
+        looked_at: input.looked_at().without(taken_along.files.iter().map(PathBuf::as_path)),
         empty_input: sources.iter().find_map(|source| {
             let is_its = |document: &Document| Arc::ptr_eq(&document.source, source);
             let is_empty = !documents.iter().any(|(document, _)| is_its(document));

@@ -8,7 +8,7 @@ use super::super::beside;
 use super::super::source::Source;
 use super::documents::Read;
 use super::{Input, Set, secrets};
-use crate::error::{Problem, RENDERED};
+use crate::error::{Place, Problem, RENDERED};
 use crate::kinds::KindName;
 use crate::listed::few;
 
@@ -16,10 +16,14 @@ use crate::listed::few;
 pub(super) struct TakenAlong {
     /// The folders, where they really are.
     folders: BTreeSet<PathBuf>,
+    /// The same of sources: the name of each, and the folder in it.
+    packed: BTreeSet<(String, String)>,
     /// What the user gave by itself, which is meant as a manifest wherever it is.
     given: BTreeSet<PathBuf>,
     /// The files with documents of secrets, where they really are.
     secret: BTreeSet<PathBuf>,
+    /// The same of sources: the name of each, and the path in it.
+    packed_secret: BTreeSet<(String, String)>,
     /// The manifests in the folders, by their names.
     pub files: Vec<PathBuf>,
 }
@@ -41,14 +45,26 @@ impl TakenAlong {
         let named = documents
             .iter()
             .filter(|(document, declared)| declared.is_none() && document.template.is_none());
-        let folders = named.flat_map(|(document, _)| {
-            beside::folders(document, &document.root().to_json(), &reach)
-        });
+        let mut folders = BTreeSet::new();
+        let mut packed = BTreeSet::new();
+        for (document, _) in named {
+            let value = document.root().to_json();
+            match &document.source.inside {
+                Some(inside) => packed.extend(
+                    beside::packed_folders(document, &value)
+                        .into_iter()
+                        .map(|folder| (inside.of.name.clone(), folder)),
+                ),
+                None => folders.extend(beside::folders(document, &value, &reach)),
+            }
+        }
         let given = input.paths.iter().filter_map(|path| path.canonicalize().ok());
         let mut taken = Self {
-            folders: folders.collect(),
+            folders,
+            packed,
             given: given.collect(),
             secret: BTreeSet::new(),
+            packed_secret: BTreeSet::new(),
             files: Vec::new(),
         };
         // Most sets take nothing along, and their files are not looked at again.
@@ -56,20 +72,40 @@ impl TakenAlong {
             declared.is_none() && document.kind.declares() != document.kind.name()
         }) {
             let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
-            taken.secret = secret.filter_map(|(it, _)| real(&it.source.name)).collect();
+            for (document, _) in secret {
+                match &document.source.inside {
+                    Some(inside) => {
+                        taken.packed_secret.insert((inside.of.name.clone(), inside.path.clone()))
+                    }
+                    None => real(&document.source.name).is_some_and(|it| taken.secret.insert(it)),
+                };
+            }
         }
-        if !taken.folders.is_empty() {
-            let inside = sources.iter().filter(|source| taken.has(&source.name));
-            let names = inside.map(|source| source.name.trim_end_matches(RENDERED).into());
-            taken.files = names.collect();
-            documents.retain(|(document, _)| !taken.has(&document.source.name));
-            problems.retain(|it| it.place.as_ref().is_none_or(|place| !taken.has(&place.file)));
+        if !taken.folders.is_empty() || !taken.packed.is_empty() {
+            let inside = sources.iter().filter(|source| taken.has(source));
+            let inside: BTreeSet<&str> = inside.map(|source| source.name.as_str()).collect();
+            documents.retain(|(document, _)| !inside.contains(document.source.name.as_str()));
+            let is_elsewhere = |place: &Place| {
+                !inside.contains(place.file.as_str()) && !taken.has_file(&place.file)
+            };
+            problems.retain(|it| it.place.as_ref().is_none_or(is_elsewhere));
+            let of_sources = sources.iter().filter(|source| source.inside.is_some());
+            let of_sources: BTreeSet<&str> = of_sources.map(|it| it.name.as_str()).collect();
+            let names = inside.iter().filter(|name| !of_sources.contains(**name));
+            taken.files = names.map(|name| name.trim_end_matches(RENDERED).into()).collect();
         }
         taken
     }
 
-    /// Whether a source is in one of the folders, and was not given by itself.
-    fn has(&self, name: &str) -> bool {
+    /// Whether a text is of one of the folders.
+    fn has(&self, source: &Source) -> bool {
+        let Some(inside) = &source.inside else { return self.has_file(&source.name) };
+        let mut above = inside.path.match_indices('/').map(|(at, _)| &inside.path[..at]);
+        above.any(|folder| self.packed.contains(&(inside.of.name.clone(), folder.to_owned())))
+    }
+
+    /// Whether a file is in one of the folders, and was not given by itself.
+    fn has_file(&self, name: &str) -> bool {
         let Some(real) = real(name) else { return false };
         let mut above = real.ancestors();
         let folder = above.find(|path| self.folders.contains(*path));
@@ -91,18 +127,25 @@ impl TakenAlong {
 
     /// The files that documents of a set take along, and that hold secrets.
     pub(super) fn shown_secrets(&self, set: &Set) -> Vec<Problem> {
-        if set.beside.files.is_empty() {
+        if set.beside.files.is_empty() && set.beside.packed.is_empty() {
             return Vec::new();
         }
         let read = secrets::files(&set.objects);
         let is_secret = |file: &&PathBuf| read.contains(*file) || self.secret.contains(*file);
-        let problem = |file: &PathBuf| {
-            let file = file.display();
+        let packed = secrets::packed_files(&set.objects);
+        let packed = set
+            .beside
+            .packed
+            .iter()
+            .filter(|file| packed.contains(*file) || self.packed_secret.contains(*file));
+        let packed = packed.map(|(source, path)| format!("{path} of the source `{source}`"));
+        let problem = |file: String| {
             Problem::new(format!(
                 "{file} holds a secret, and an agent takes it along for everybody to read"
             ))
             .hint("name another file in its `rules` or `skills`")
         };
-        set.beside.files.iter().filter(is_secret).map(problem).collect()
+        let files = set.beside.files.iter().filter(is_secret);
+        files.map(|file| file.display().to_string()).chain(packed).map(problem).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Planner;
 use crate::kinds::Key;
-use crate::kinds::tree::Tree;
+use crate::kinds::tree::{Sealed, Tree};
 use crate::manifest::set::Desired;
 use crate::plan::diff::has_masked;
 use crate::plan::references::Resolved;
@@ -47,6 +47,10 @@ impl Planner<'_> {
         let mut hidden = Vec::new();
         Tree::clone(&desired.fields).rewrite_leaves(&mut |way, leaf| {
             let path = way.path();
+            // What stays as it is, whoever wrote it.
+            if matches!(leaf, Tree::Secret(Sealed::Kept(_))) {
+                return None;
+            }
             if !matches!(leaf, Tree::Secret(_)) || !has_masked(observed.fields.at(&path)) {
                 return None;
             }

@@ -281,7 +281,7 @@ impl Planner<'_> {
     /// again.
     pub(super) fn declaring_files(&self, desired: &Desired) -> Vec<DeclaredIn> {
         let mut files: Vec<DeclaredIn> = self.other_files(desired).cloned().collect();
-        files.push(desired.declared_in.clone());
+        files.extend(desired.declared_in.iter().cloned());
         files.sort();
         files
     }
@@ -293,7 +293,7 @@ impl Planner<'_> {
         let known = self.entry(&desired.key).filter(|it| !looked_at.is_empty() && !it.arrived);
         let files = known.into_iter().flat_map(|entry| &entry.declared_in);
         let own = desired.declared_in.clone();
-        files.filter(move |file| **file != own && looked_at.may_declare(file))
+        files.filter(move |file| !own.contains(file) && looked_at.may_declare(file))
     }
 
     /// Notes which objects stay, and where they are declared.

@@ -1,0 +1,285 @@
+//! The list of the runs whose states are kept, and which file the next state gets.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::keep::{Author, Ended, What};
+use crate::plan::Counts;
+
+/// The version of the files' form.
+pub(super) const VERSION: u32 = 1;
+
+/// How many states are kept unless somebody says otherwise.
+pub const KEPT: u32 = 20;
+
+/// The most states that are kept.
+pub const MOST_KEPT: u32 = 100;
+
+/// The most bytes that the states of a set take in a project.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The most projects that a state may name: each is asked.
+const MOST_PROJECTS: usize = 200;
+
+/// A run, and the state that it led to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// The number of the state: it grows with each run, and is the same in all projects of the set.
+    pub number: u64,
+    /// What tells the run from all others.
+    pub run: String,
+    /// When it ended.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// What was run.
+    pub what: What,
+    /// The state that it went back to, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<u64>,
+    /// How it ended.
+    pub ended: Ended,
+    /// Who ran it.
+    pub by: Author,
+    /// The environment of the project file that was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Who approved the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<String>,
+    /// The version of the program.
+    pub tool: String,
+    /// What was planned.
+    pub planned: Counts,
+    /// How many operations were done.
+    pub done: usize,
+    /// The ids of the projects in which the set owned something afterwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projects: Vec<String>,
+    /// How many objects of this project are in the state.
+    pub objects: usize,
+    /// Why its documents were not kept, if they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
+    /// The file that has the state, by its number.
+    pub(super) slot: u32,
+    /// SHA-256 of that file, as hex.
+    pub(super) digest: String,
+    /// How many bytes it has.
+    pub(super) bytes: u64,
+}
+
+/// The runs of a set in one project whose states are kept, the oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    version: u32,
+    set: String,
+    /// How many states are kept.
+    keep: u32,
+    /// Whether the set owned nothing in the project before the first state that was ever kept.
+    from_nothing: bool,
+    /// Whether older states were kept once and are not any more.
+    forgot: bool,
+    runs: Vec<Record>,
+}
+
+impl Index {
+    /// The list of a set that keeps no state yet.
+    #[must_use]
+    pub(super) fn new(set: &str, from_nothing: bool) -> Self {
+        let set = set.to_owned();
+        let (version, keep, runs) = (VERSION, KEPT, Vec::new());
+        Self { version, set, keep, from_nothing, forgot: false, runs }
+    }
+
+    /// What is wrong with a list that was read, as a phrase, if anything is.
+    pub(super) fn fault(&self, set: &str) -> Option<String> {
+        if self.version != VERSION {
+            return Some(format!("its version is {}", self.version));
+        }
+        if self.set != set {
+            return Some("it is that of another set".to_owned());
+        }
+        let is_long = self.runs.len() > MOST_KEPT as usize || self.keep > MOST_KEPT;
+        let numbers = self.runs.windows(2).all(|two| two[0].number < two[1].number);
+        let slots: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
+        let is_apart = slots.len() == self.runs.len() && slots.iter().all(|it| *it <= MOST_KEPT);
+        let is_numbered = numbers && self.runs.iter().all(|run| run.number < u64::MAX / 2);
+        let is_wide = self.runs.iter().any(|run| run.projects.len() > MOST_PROJECTS);
+        (is_long || is_wide || !is_apart || !is_numbered)
+            .then(|| "it is not a list of states".to_owned())
+    }
+
+    /// The same list for a set of another name.
+    pub(super) fn renamed(mut self, set: &str) -> Self {
+        set.clone_into(&mut self.set);
+        self
+    }
+
+    /// The runs, the oldest first.
+    #[must_use]
+    pub fn runs(&self) -> &[Record] {
+        &self.runs
+    }
+
+    /// The run that led to the state that was the present one when the state of this number was
+    /// reached somewhere in the set.
+    ///
+    /// # Errors
+    ///
+    /// It is not known any more what the set owned then; the oldest number that is known, if any.
+    pub fn at(&self, number: u64) -> Result<Option<&Record>, Option<u64>> {
+        match self.runs.iter().rev().find(|run| run.number <= number) {
+            Some(run) => Ok(Some(run)),
+            None if self.from_nothing && !self.forgot => Ok(None),
+            None => Err(self.runs.first().map(|run| run.number)),
+        }
+    }
+
+    /// The number of the newest state.
+    pub(super) fn newest(&self) -> u64 {
+        self.runs.last().map_or(0, |run| run.number)
+    }
+
+    /// The file for the next state: none that the list names.
+    pub(super) fn free_slot(&self) -> u32 {
+        let taken: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
+        (0..).find(|slot| !taken.contains(slot)).unwrap_or_default()
+    }
+
+    /// Sets how many states are kept.
+    pub(super) fn keep(&mut self, count: Option<u32>) {
+        self.keep = count.unwrap_or(self.keep).min(MOST_KEPT);
+    }
+
+    /// Adds a run, and forgets those that are too many. Of runs in a row that did nothing, only the
+    /// last one stays, so that a job that fails again and again displaces no state. Returns those
+    /// that were forgotten for their size.
+    pub(super) fn push(&mut self, run: Record) -> Vec<Record> {
+        self.runs.pop_if(|last| last.done == 0 && run.done == 0);
+        self.runs.push(run);
+        let over = self.runs.len().saturating_sub(self.keep.max(1) as usize);
+        self.forgot |= over > 0;
+        self.runs.drain(..over);
+        let mut large = Vec::new();
+        while self.runs.len() > 1 && self.runs.iter().map(|run| run.bytes).sum::<u64>() > MOST_BYTES
+        {
+            self.forgot = true;
+            large.push(self.runs.remove(0));
+        }
+        large
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(index: &Index, done: usize, bytes: u64) -> Record {
+        Record {
+            number: index.newest() + 1,
+            run: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+            what: What::Apply,
+            back_to: None,
+            ended: Ended::Done,
+            by: Author::default(),
+            environment: None,
+            approvals: Vec::new(),
+            tool: String::new(),
+            planned: Counts::default(),
+            done,
+            projects: Vec::new(),
+            objects: 0,
+            without: None,
+            slot: index.free_slot(),
+            digest: String::new(),
+            bytes,
+        }
+    }
+
+    fn numbers(index: &Index) -> Vec<u64> {
+        index.runs().iter().map(|run| run.number).collect()
+    }
+
+    #[test]
+    fn a_state_never_gets_the_file_of_one_that_is_listed() {
+        let mut index = Index::new("s", true);
+        index.keep(Some(3));
+        for _ in 0..10 {
+            let next = run(&index, 1, 1);
+            assert!(index.runs().iter().all(|known| known.slot != next.slot));
+            assert!(next.slot <= 3, "{next:?}");
+            assert!(index.push(next).is_empty());
+            assert_eq!(index.fault("s"), None);
+        }
+        assert_eq!(numbers(&index), [8, 9, 10]);
+        // Fewer and more of them.
+        index.keep(Some(1));
+        index.push(run(&index, 1, 1));
+        assert_eq!(numbers(&index), [11]);
+        index.keep(Some(1_000));
+        (0..200).for_each(|_| drop(index.push(run(&index, 1, 1))));
+        assert_eq!((index.runs().len(), index.fault("s")), (100, None));
+    }
+
+    #[test]
+    fn runs_that_do_nothing_displace_no_state() {
+        let mut index = Index::new("s", true);
+        index.keep(Some(3));
+        for done in [1, 1, 0, 0, 0, 0, 0] {
+            index.push(run(&index, done, 1));
+        }
+        assert_eq!(numbers(&index), [1, 2, 7]);
+    }
+
+    #[test]
+    fn large_states_are_forgotten_and_told_but_the_newest_is_kept() {
+        let mut index = Index::new("s", true);
+        index.push(run(&index, 1, MOST_BYTES / 2));
+        index.push(run(&index, 1, MOST_BYTES / 2));
+        let forgotten = index.push(run(&index, 1, MOST_BYTES / 2));
+        assert_eq!(forgotten.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
+        index.push(run(&index, 1, MOST_BYTES * 2));
+        assert_eq!(numbers(&index), [4]);
+    }
+
+    #[test]
+    fn what_was_before_the_first_state_is_known_only_where_there_was_nothing() {
+        let mut index = Index::new("s", true);
+        assert_eq!(index.at(5), Ok(None));
+        for _ in 0..3 {
+            index.push(run(&index, 1, 1));
+        }
+        let at = |index: &Index, number| index.at(number).map(|run| run.map(|run| run.number));
+        assert_eq!(at(&index, 0), Ok(None));
+        assert_eq!((at(&index, 2), at(&index, 9)), (Ok(Some(2)), Ok(Some(3))));
+        index.keep(Some(2));
+        index.push(run(&index, 1, 1));
+        assert_eq!(at(&index, 2), Err(Some(3)));
+        let mut index = Index::new("s", false);
+        index.push(run(&index, 1, 1));
+        assert_eq!(at(&index, 0), Err(Some(1)));
+    }
+
+    #[test]
+    fn a_list_that_is_none_is_refused() {
+        let mut index = Index::new("s", true);
+        index.push(run(&index, 1, 1));
+        index.push(run(&index, 1, 1));
+        assert_eq!(index.fault("t").as_deref(), Some("it is that of another set"));
+        let broken = |change: &dyn Fn(&mut Index)| {
+            let mut index = index.clone();
+            change(&mut index);
+            index.fault("s").is_some()
+        };
+        assert!(broken(&|it| it.runs[1].number = 1));
+        assert!(broken(&|it| it.runs[1].slot = it.runs[0].slot));
+        assert!(broken(&|it| it.runs[1].slot = 1_000_000));
+        assert!(broken(&|it| it.runs[1].number = u64::MAX));
+        assert!(broken(&|it| it.keep = 1_000_000));
+        assert!(broken(&|it| it.version = 9));
+    }
+}

@@ -1,0 +1,334 @@
+//! Keeps the state that a run led to, once it is over. What is kept is what was recorded in the
+//! inventory, so it is what was applied and not what was wanted.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::index::{Index, Record, VERSION};
+use super::store::{File, digest, index_path, read_index, slot_path};
+use crate::api::failure::ApiError;
+use crate::api::request::Precondition;
+use crate::apply::execute::{Outcome, Run, locked};
+use crate::apply::inventory::random;
+use crate::apply::packed::Packed;
+use crate::apply::storage;
+use crate::dialect::Speaks;
+use crate::error::{Error, Result};
+use crate::kinds::Key;
+use crate::plan::document::{PlanDocument, TOOL};
+use crate::plan::{Counts, Plan};
+
+/// The most bytes of one state.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// The longest text that is kept of who ran something.
+const MOST_LETTERS: usize = 500;
+
+/// What is known of a run before it begins.
+#[derive(Debug, Clone)]
+pub struct Occasion {
+    /// What is run.
+    pub what: What,
+    /// The state that it goes back to, if it does.
+    pub back_to: Option<u64>,
+    /// Who runs it, as far as it is known here.
+    pub by: Author,
+    /// The environment of the project file that is meant.
+    pub environment: Option<String>,
+    /// Who approved the plan.
+    pub approvals: Vec<String>,
+    /// How many states are kept from now on, if somebody says so; 0 keeps none of this run.
+    pub keep: Option<u32>,
+}
+
+impl Occasion {
+    /// An occasion of which nothing else is known.
+    #[must_use]
+    pub fn of(what: What, by: Author) -> Self {
+        let approvals = Vec::new();
+        Self { what, back_to: None, by, environment: None, approvals, keep: None }
+    }
+}
+
+/// What was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A plan was applied.
+    Apply,
+    /// The set was destroyed, or a part of it.
+    Destroy,
+    /// The set went back to a state.
+    Rollback,
+    /// Objects moved to another set, or from one.
+    Move,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// All was done.
+    Done,
+    /// Some of it was done.
+    Partly,
+    /// Nothing was done.
+    Failed,
+    /// It was stopped before it was done.
+    Stopped,
+}
+
+/// Who ran something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Author {
+    /// The person whose credential it was, as the platform knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The credential, by where it came from and never by its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// The user and the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The run of a continuous integration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci: Option<CiRun>,
+    /// The commit of the checkout that was worked in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+}
+
+/// The run of a continuous integration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CiRun {
+    /// The system, such as `GitHub`.
+    pub system: String,
+    /// Where the run is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Who started it, as the system says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+}
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Commit {
+    /// Its id.
+    pub id: String,
+    /// Whether files differed from it; `null` if that is not known.
+    pub dirty: Option<bool>,
+}
+
+/// What is the same in all projects of a run.
+struct Common {
+    number: u64,
+    run: String,
+    ended: Ended,
+    by: Author,
+    done: usize,
+}
+
+impl Run<'_> {
+    /// Keeps the state that the run led to in each project in which it did something. Returns what
+    /// is to be told: what was applied is applied, whether its state can be kept or not.
+    pub(in crate::apply) async fn keep_state(
+        &self,
+        occasion: &Occasion,
+        outcomes: &[Outcome],
+    ) -> Vec<String> {
+        let is_tried = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Done | Outcome::Failed { .. } | Outcome::Stale { .. })
+        };
+        let mut tried = self.plan.operations.iter().zip(outcomes);
+        if occasion.keep == Some(0) || !tried.any(|(_, outcome)| is_tried(outcome)) {
+            return Vec::new();
+        }
+        self.try_keep(occasion, outcomes).await.unwrap_or_else(|error| vec![unkept(&error)])
+    }
+
+    async fn try_keep(&self, occasion: &Occasion, outcomes: &[Outcome]) -> Result<Vec<String>> {
+        let set = &self.plan.set;
+        let reader = self.client.reader();
+        let mut read = Vec::new();
+        for name in self.plan.projects.keys() {
+            let id = locked(&self.ids).get(&Key::of_project(name)).cloned();
+            let Some(id) = id else { continue };
+            read.push((name, read_index(&reader, set, &id).await?, id));
+        }
+        let newest = read.iter().filter_map(|(_, index, _)| Some(index.as_ref()?.0.newest())).max();
+        let done = outcomes.iter().filter(|outcome| **outcome == Outcome::Done).count();
+        let common = Common {
+            number: newest.unwrap_or_default() + 1,
+            run: random::<8>()?,
+            ended: match (done, self.options.stop.is_cancelled()) {
+                (done, _) if done == outcomes.len() => Ended::Done,
+                (_, true) => Ended::Stopped,
+                (0, false) => Ended::Failed,
+                (_, false) => Ended::Partly,
+            },
+            by: self.author(&occasion.by).await,
+            done,
+        };
+        let written = self.plan.writes_to();
+        let mut told = Vec::new();
+        for (name, index, id) in
+            read.into_iter().filter(|(name, ..)| written.contains(name.as_str()))
+        {
+            let kept = self.keep_in((name, &id), index, occasion, &common).await;
+            told.extend(kept.unwrap_or_else(|error| vec![unkept(&error)]));
+        }
+        Ok(told)
+    }
+
+    /// Keeps the state of one project.
+    async fn keep_in(
+        &self,
+        (project, id): (&str, &str),
+        index: Option<(Index, Precondition)>,
+        occasion: &Occasion,
+        common: &Common,
+    ) -> Result<Vec<String>> {
+        let Some(stored) = self.stored.get(project) else { return Ok(Vec::new()) };
+        let set = &self.plan.set;
+        let stored = stored.lock().await;
+        let entries = &stored.inventory.entries;
+        let is_new = !self.existed.contains(project);
+        let (mut index, precondition) =
+            index.unwrap_or_else(|| (Index::new(set, is_new), Precondition::Absent));
+        index.keep(occasion.keep);
+        let slot = index.free_slot();
+        let Packed { files, objects } = Packed::of(entries);
+        let mut file = File {
+            version: VERSION,
+            set: set.clone(),
+            number: common.number,
+            run: common.run.clone(),
+            plan: Some(told(self.plan, project)),
+            files,
+            objects: Some(objects),
+        };
+        let (mut bytes, mut without) = (encoded(&file)?, None);
+        if bytes.len() > MOST_BYTES {
+            let size = bytes.len().div_ceil(1024 * 1024);
+            let why = format!("its documents take {size} MiB, and at most 8 MiB are kept");
+            (file.plan, file.objects, file.files) = (None, None, Vec::new());
+            (bytes, without) = (encoded(&file)?, Some(why));
+        }
+        let record = Record {
+            number: common.number,
+            run: common.run.clone(),
+            at: self.client.now(),
+            what: occasion.what,
+            back_to: occasion.back_to,
+            ended: common.ended,
+            by: common.by.clone(),
+            environment: occasion.environment.clone(),
+            approvals: occasion.approvals.clone(),
+            tool: TOOL.to_owned(),
+            planned: Counts {
+                unchanged: self.plan.unchanged,
+                ..Counts::of(self.plan.operations.iter().filter(|it| it.key.project == project))
+            },
+            done: common.done,
+            projects: stored.projects.iter().cloned().collect(),
+            objects: entries.len(),
+            without,
+            slot,
+            digest: digest(&bytes),
+            bytes: bytes.len() as u64,
+        };
+        let mut notes = Vec::new();
+        if let Some(why) = &record.without {
+            let number = record.number;
+            notes.push(format!("the set cannot go back to state {number}: {why}"));
+        }
+        let forgotten = index.push(record);
+        // Nobody reads this file before the list names it, so it may be written over.
+        let (path, client) = (slot_path(set, slot), self.client);
+        storage::upload(client, id, &path, bytes, &Precondition::None).await?;
+        let list = encoded(&index)?;
+        match storage::upload(client, id, &index_path(set), list, &precondition).await {
+            Ok(_) => {}
+            Err(ApiError { status: Some(412), .. }) => {
+                return Err(Error::failed(
+                    "somebody else applied the set meanwhile, and the state of that run was kept instead",
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        for old in &forgotten {
+            // Its file is not read any more; it should not take its space either.
+            let path = slot_path(set, old.slot);
+            storage::upload(client, id, &path, b"{}".to_vec(), &Precondition::None).await?;
+        }
+        if let (Some(first), Some(last)) = (forgotten.first(), forgotten.last()) {
+            notes.push(format!(
+                "states {} to {} are not kept any more, because the states of a set take at most 64 MiB",
+                first.number, last.number
+            ));
+        }
+        Ok(notes)
+    }
+
+    /// Who runs it, with the person that the platform knows behind the credential.
+    async fn author(&self, known: &Author) -> Author {
+        let reader = self.client.reader();
+        let profile = reader.get_json(&reader.dialect().own_profile()).await.unwrap_or_default();
+        let person = ["email", "id"].iter().find_map(|field| profile.get(field)?.as_str());
+        let person = person.map(|text| text.chars().take(MOST_LETTERS).collect());
+        Author { person: person.or_else(|| known.person.clone()), ..known.clone() }
+    }
+}
+
+/// The plan of a run in one project, without what is in the state or is not shown.
+fn told(plan: &Plan, project: &str) -> PlanDocument {
+    let mine = plan.operations.iter().enumerate();
+    let mine = mine.filter(|(_, operation)| operation.key.project == project);
+    let positions: HashMap<usize, usize> =
+        mine.clone().enumerate().map(|(position, (index, _))| (index, position)).collect();
+    let operations = mine.map(|(_, operation)| {
+        let mut operation = operation.clone();
+        // The state has the fields of what was created.
+        if operation.is_new() {
+            operation.changes.clear();
+        }
+        let own = operation.waits_for.iter().filter_map(|index| positions.get(index));
+        operation.waits_for = own.copied().collect();
+        operation
+    });
+    let mut document = PlanDocument::of(&Plan {
+        set: plan.set.clone(),
+        platform: plan.platform.clone(),
+        digest: plan.digest.clone(),
+        projects: plan.projects.clone(),
+        operations: operations.collect(),
+        unchanged: plan.unchanged,
+        notes: plan.notes.clone(),
+        partial: plan.partial,
+        fingerprints: plan.fingerprints.clone(),
+        environment: plan.environment.clone(),
+        ..Plan::default()
+    });
+    for operation in &mut document.operations {
+        (operation.fields, operation.fingerprint) = (None, None);
+    }
+    document
+}
+
+fn encoded(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::failed("failed to write the state").because(error))
+}
+
+/// What is told where a state could not be kept.
+fn unkept(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!(
+        "all is as reported, but the state was not kept in the history of the set: {error}{}",
+        cause.unwrap_or_default()
+    )
+}

@@ -1,0 +1,366 @@
+//! Sources in Git repositories, by the `git` program, so that whoever can clone a repository can use
+//! it as a source.
+//!
+//! Nothing is checked out: the files are read from the repository's objects, so no hook, filter or
+//! attribute of the repository has a say. The program never asks for a password: a plan must not
+//! wait for an answer.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::cache::Cache;
+use crate::error::{Context, Error, Result};
+use crate::listed::word;
+use crate::manifest::pack::{LIMITS, Pack, Packing, Sort};
+use crate::manifest::process::{self, Ended};
+use crate::manifest::secrets::Limits;
+use crate::visible;
+
+/// How long one command of Git may take.
+const TIME: Duration = Duration::from_secs(300);
+
+/// The most that is read of a list of files.
+const LIST: usize = 16 * 1024 * 1024;
+
+/// How much is told of what Git says when it fails.
+const TOLD: (u64, usize) = (16 * 1024, 3);
+
+/// The variables that would lead Git to another repository, as where it runs as a hook.
+const ELSEWHERE: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+    "GIT_QUARANTINE_PATH",
+];
+
+/// What is the same for every command.
+const SETTINGS: [&str; 8] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.writeCommitGraph=false",
+    "transfer.fsckObjects=true",
+    "transfer.bundleURI=false",
+    "maintenance.auto=false",
+    "gc.auto=0",
+];
+
+/// What Git writes first into the place of a file that it keeps elsewhere.
+const LARGE_FILE: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// What the folders of runs are called that are fetching.
+const FETCHING: &str = ".fetch-";
+
+/// After how long a folder without a lock has been left behind.
+const OLD: Duration = Duration::from_secs(3600);
+
+/// A repository.
+#[derive(Debug)]
+pub struct Repository<'a> {
+    /// Its URL, or its folder.
+    pub url: String,
+    /// Whether it is a folder on this machine.
+    pub is_local: bool,
+    /// Where to work.
+    pub cache: &'a Cache,
+}
+
+/// An empty repository, in which objects arrive. It is removed when it is dropped.
+struct Objects {
+    folder: TempDir,
+    protocols: &'static str,
+    /// Locked as long as somebody works in the folder.
+    _lock: File,
+}
+
+impl Repository<'_> {
+    /// Fetches the files below a folder of a version, with the commit that it is.
+    ///
+    /// # Errors
+    ///
+    /// What Git says; files that cannot be packed.
+    pub fn fetch(&self, reference: Option<&str>, folder: &str) -> Result<(String, Pack)> {
+        let objects = Objects::begin(self)?;
+        let reference = reference.unwrap_or("HEAD");
+        objects.fetch(&self.url, reference, true).map_err(|error| self.explained(error))?;
+        let commit = objects.commit("FETCH_HEAD")?;
+        let pack = objects.pack(&commit, folder)?;
+        Ok((commit, pack))
+    }
+
+    /// Fetches the files below a folder of a commit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Repository::fetch`].
+    pub fn fetch_commit(
+        &self,
+        commit: &str,
+        reference: Option<&str>,
+        folder: &str,
+    ) -> Result<Pack> {
+        let objects = Objects::begin(self)?;
+        if let Err(error) = objects.fetch(&self.url, commit, true) {
+            // Some servers give what has a name alone; with it comes what was before.
+            let Some(reference) = reference.filter(|reference| *reference != commit) else {
+                return Err(self.explained(error));
+            };
+            objects.fetch(&self.url, reference, false).map_err(|_| self.explained(error))?;
+            objects.commit(commit).map_err(|error| {
+                let told = format!("{} no longer has the commit {commit}", self.shown());
+                Error::failed(told).because(error)
+            })?;
+        }
+        objects.pack(commit, folder)
+    }
+
+    fn shown(&self) -> String {
+        visible::line(&self.url).into_owned()
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        match self.is_local {
+            true => error,
+            false => error.hint(format!(
+                "`git ls-remote {}` must work here without asking for anything",
+                word(&self.url)
+            )),
+        }
+    }
+}
+
+impl Objects {
+    fn begin(of: &Repository<'_>) -> Result<Self> {
+        let failed = || "failed to make a folder for Git".to_owned();
+        let cache = of.cache.folder().context(failed)?;
+        sweep(cache);
+        let folder = tempfile::Builder::new().prefix(FETCHING).tempdir_in(cache);
+        let folder = folder.context(failed)?;
+        let lock = File::create(folder.path().join("lock")).context(failed)?;
+        lock.lock().context(failed)?;
+        let is_plain = of.url.starts_with("http://");
+        let protocols = match of.url.starts_with("git://") {
+            true => "git",
+            false if of.is_local => "file",
+            false if is_plain => "http:https",
+            false => "https:ssh",
+        };
+        let objects = Self { folder, protocols, _lock: lock };
+        let init = ["init", "-q", "--bare", "--template=", "--object-format=sha1"];
+        objects.run(&init, None, LIST)?;
+        Ok(objects)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("objects.git")
+    }
+
+    /// Fetches what a name or a commit leads to; without what was before if that is enough.
+    fn fetch(&self, url: &str, reference: &str, is_enough: bool) -> Result<()> {
+        let mut words = vec!["fetch", "-q", "--no-tags", "--no-recurse-submodules"];
+        words.extend(is_enough.then_some("--depth=1"));
+        words.extend(["--", url, reference]);
+        self.run(&words, None, LIST).map(drop)
+    }
+
+    /// The commit that a name leads to.
+    fn commit(&self, name: &str) -> Result<String> {
+        let name = format!("{name}^{{commit}}");
+        let out = self.run(&["rev-parse", "--verify", "--end-of-options", &name], None, LIST)?;
+        Ok(String::from_utf8_lossy(&out).trim().to_owned())
+    }
+
+    /// Packs the files below a folder of a commit.
+    fn pack(&self, commit: &str, folder: &str) -> Result<Pack> {
+        let folder = folder.trim_matches('/');
+        let tree = format!("{commit}:{folder}");
+        let list = self.run(&["ls-tree", "-r", "-z", "-l", "--end-of-options", &tree], None, LIST);
+        let list = list.map_err(|error| match folder {
+            "" => error,
+            folder => Error::failed(format!("there is no folder {} in it", visible::line(folder)))
+                .because(error),
+        })?;
+        let refused = |why: String| Error::failed(format!("it cannot be a source: {why}"));
+        let packing = Packing::of("");
+        let files = listed(&list, &packing).map_err(refused)?;
+        self.read(files, packing)?.done().map_err(refused)
+    }
+
+    /// Reads the files, each by its object.
+    fn read(&self, files: Vec<(String, String)>, mut packing: Packing) -> Result<Packing> {
+        let failed = || "failed to read the files from Git".to_owned();
+        let mut wanted = tempfile::tempfile_in(self.folder.path()).context(failed)?;
+        for (object, _) in &files {
+            writeln!(wanted, "{object}").context(failed)?;
+        }
+        wanted.rewind().context(failed)?;
+        let most = LIMITS.bytes + LIMITS.files * 100;
+        let out = self.run(&["cat-file", "--batch"], Some(wanted), most)?;
+        let mut rest = out.as_slice();
+        for (object, path) in files {
+            let content = object_of(&mut rest, &object)
+                .ok_or_else(|| Error::failed(format!("Git gave no {}", visible::line(&path))))?;
+            if content.starts_with(LARGE_FILE) {
+                let path = visible::line(&path).into_owned();
+                return Err(Error::failed(format!(
+                    "it cannot be a source: {path} is kept by Git LFS, so it is not in the repository"
+                )));
+            }
+            packing
+                .add(path, content.to_vec())
+                .map_err(|why| Error::failed(format!("it cannot be a source: {why}")))?;
+        }
+        Ok(packing)
+    }
+
+    fn run(&self, words: &[&str], stdin: Option<File>, bytes: usize) -> Result<Vec<u8>> {
+        let failed = || "failed to run git".to_owned();
+        // Not in the folder: what Git says there may be that the disk is full.
+        let mut said = tempfile::tempfile().context(failed)?;
+        let mut command = Command::new("git");
+        for name in ELSEWHERE {
+            command.env_remove(name);
+        }
+        command
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ALLOW_PROTOCOL", self.protocols)
+            .env("GIT_DIR", self.root())
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1");
+        let has_own_ssh =
+            ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|it| std::env::var_os(it).is_some());
+        if !has_own_ssh {
+            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command
+            .args(words)
+            .current_dir(self.folder.path())
+            .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
+            .stderr(Stdio::from(said.try_clone().context(failed)?));
+        process::run(command, Limits { time: TIME, bytes }).map_err(|ended| match ended {
+            Ended::Unstarted(error) => Error::failed("git cannot be run")
+                .because(error)
+                .hint("sources in Git repositories need the program `git` in the PATH"),
+            ended => Error::failed(format!("git {} {ended}{}", words[0], told(&mut said))),
+        })
+    }
+}
+
+/// What Git said, in one line.
+fn told(said: &mut File) -> String {
+    let mut text = Vec::new();
+    let read = said.rewind().and_then(|()| said.take(TOLD.0).read_to_end(&mut text));
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(TOLD.1));
+    let shown: Vec<String> = last.map(|line| visible::line(line).into_owned()).collect();
+    match (read, shown.is_empty()) {
+        (Ok(_), false) => format!(": {}", shown.join("; ")),
+        _ => String::new(),
+    }
+}
+
+/// The files of a tree that are packed: the object of each, and its path.
+fn listed(list: &[u8], packing: &Packing) -> Result<Vec<(String, String)>, String> {
+    let mut files = Vec::new();
+    let mut bytes = 0_u64;
+    for entry in list.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+        let odd = || "git listed it in an unknown form".to_owned();
+        let tab = entry.iter().position(|byte| *byte == b'\t').ok_or_else(odd)?;
+        let about = std::str::from_utf8(&entry[..tab]).map_err(|_| odd())?;
+        let [mode, _, object, size] = about.split_ascii_whitespace().collect::<Vec<_>>()[..] else {
+            return Err(odd());
+        };
+        let sort = match mode {
+            "120000" => Sort::Link,
+            // What another repository has there is none of this one's.
+            "160000" => Sort::Folder,
+            mode if mode.starts_with("100") => Sort::File,
+            _ => Sort::Other,
+        };
+        let Some(path) = packing.path(&entry[tab + 1..], sort)? else { continue };
+        bytes = bytes.saturating_add(size.parse().unwrap_or(u64::MAX));
+        packing.expect(bytes)?;
+        if files.len() >= LIMITS.files {
+            return Err(format!("it has more than {} files", LIMITS.files));
+        }
+        files.push((object.to_owned(), path));
+    }
+    Ok(files)
+}
+
+/// Takes the next object of a batch.
+fn object_of<'a>(rest: &mut &'a [u8], object: &str) -> Option<&'a [u8]> {
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let about = std::str::from_utf8(&rest[..end]).ok()?;
+    let size: usize = about.strip_prefix(object)?.strip_prefix(" blob ")?.parse().ok()?;
+    let content = rest.get(end + 1..(end + 1).checked_add(size)?)?;
+    *rest = rest.get(end + 1 + size + 1..)?;
+    Some(content)
+}
+
+/// Removes what killed runs left behind.
+fn sweep(cache: &Path) {
+    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+        let is_its = entry.file_name().to_str().is_some_and(|name| name.starts_with(FETCHING));
+        if is_its && is_left_behind(&entry.path()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_left_behind(folder: &Path) -> bool {
+    match File::open(folder.join("lock")) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        // It may be about to get its lock.
+        Err(_) => folder
+            .metadata()
+            .and_then(|about| about.modified())
+            .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > OLD)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_listed_without_what_is_no_file() {
+        let list = [
+            "100644 blob aa      12\ta.yaml",
+            "120000 blob bb 3\tCLAUDE.md",
+            "160000 commit cc       -\tsub",
+            "100755 blob dd 1\tx/b.yaml",
+        ]
+        .join("\0");
+        let files = listed(list.as_bytes(), &Packing::of("")).unwrap();
+        let expected = [("aa", "a.yaml"), ("dd", "x/b.yaml")];
+        assert_eq!(files, expected.map(|(one, other)| (one.to_owned(), other.to_owned())));
+        for list in ["120000 blob bb 3\ta.yaml\0", "100644 blob aa 99999999999\ta\0", "odd\0"] {
+            assert!(listed(list.as_bytes(), &Packing::of("")).is_err(), "{list}");
+        }
+    }
+
+    #[test]
+    fn objects_are_read_one_after_the_other() {
+        let out = b"aa blob 2\nx\n\nbb blob 0\n\ncc missing\n";
+        let mut rest = &out[..];
+        assert_eq!(object_of(&mut rest, "aa"), Some(&b"x\n"[..]));
+        assert_eq!(object_of(&mut rest, "bb"), Some(&b""[..]));
+        assert_eq!(object_of(&mut rest, "cc"), None);
+        assert_eq!(object_of(&mut &b"aa blob 18446744073709551615\nx"[..], "aa"), None);
+    }
+}

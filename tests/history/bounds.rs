@@ -1,0 +1,150 @@
+//! How much is kept, what of it can be believed, and what becomes of a run whose state cannot be
+//! kept.
+
+use meshagent::api::request::Request;
+use meshagent::apply::execute::Options;
+use meshagent::apply::history::{Ended, Occasion, What};
+use meshagent::dialect::Speaks;
+
+use super::{Past, done, kept, room, told};
+use crate::hostile::proxy::{Fault, Hostile, Moment};
+use crate::reconciler::World;
+
+const FILES: &str = "history%2Fs%2F";
+
+/// Writes a file of the history over.
+async fn write(past: &Past, file: &str, text: &str) {
+    let (client, project) = (&past.world.client, &past.world.server.project);
+    let path = format!(".meshagent/history/s/{file}.json");
+    let write = client.dialect().upload(project, &path, text.as_bytes().to_vec());
+    client.send(&Request { ..write }).await.expect("a file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_states_are_kept_and_no_more_files() {
+    let past = Past::start().await;
+    for number in 0..5 {
+        let occasion = Occasion { keep: Some(2), ..kept(What::Apply, None) };
+        let decision = past.decided(&[room(&format!("room-{number}"))]).await;
+        past.performed(&decision, occasion).await;
+    }
+    // The number is remembered.
+    past.apply(&[room("last")]).await;
+    assert_eq!(past.numbers("s").await, [5, 6]);
+    assert!(past.file("s", "2").await.is_some() && past.file("s", "3").await.is_none());
+    let error = past.back(2, &[]).await.unwrap_err();
+    assert!(error.message.contains("state 2 of the set `s` is not kept any more"), "{error}");
+    let none = Occasion { keep: Some(0), ..kept(What::Apply, None) };
+    past.performed(&past.decided(&[room("more")]).await, none).await;
+    assert_eq!(past.numbers("s").await, [5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_not_what_was_written_is_refused() {
+    let past = Past::start().await;
+    past.apply(&[room("one")]).await;
+    past.apply(&[room("two")]).await;
+    let state = past.file("s", "0").await.unwrap();
+    write(&past, "0", &state.replace("one", "own")).await;
+    let error = past.back(1, &[]).await.unwrap_err();
+    assert!(error.message.contains("its file is not what was written then"), "{error}");
+    past.back(2, &[]).await.unwrap();
+    // A list that cannot be read is not written over, and the apply is done all the same.
+    write(&past, "index", "{}").await;
+    let report =
+        past.performed(&past.decided(&[room("three")]).await, kept(What::Apply, None)).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert!(report.notes[0].contains("the history of the set `s` cannot be read"), "{report:?}");
+    assert_eq!(past.file("s", "index").await.unwrap(), "{}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_kept_once_whatever_becomes_of_the_answers() {
+    for fault in [Fault::DropBefore, Fault::DropAfter, Fault::BadGatewayAfter, Fault::CutBody] {
+        let mut past = Past::start().await;
+        let proxy = Hostile::in_front_of(&past.world.server)
+            .with(fault.clone().on("POST").about(FILES).at_first());
+        let proxy = proxy.start().await;
+        past.world.through(&proxy);
+        past.apply(&[room("one")]).await;
+        past.apply(&[room("two")]).await;
+        assert_eq!(past.numbers("s").await, [1, 2], "{fault:?}");
+        past.roll_back(1, &[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_state_cannot_be_kept_is_done_and_says_so() {
+    for (status, told) in [(403, "not kept"), (507, "not kept"), (412, "somebody else applied")] {
+        let mut past = Past::start().await;
+        past.apply(&[room("one")]).await;
+        let proxy = Hostile::in_front_of(&past.world.server)
+            .with(Fault::Status(status).on("POST").about("index.json"));
+        let proxy = proxy.start().await;
+        past.world.through(&proxy);
+        let report =
+            past.performed(&past.decided(&[room("two")]).await, kept(What::Apply, None)).await;
+        assert!(report.is_complete() && report.lost_lease.is_none(), "{report:?}");
+        assert!(report.notes[0].contains(told), "{report:?}");
+        // What was kept before is as it was.
+        assert_eq!(past.numbers("s").await, [1]);
+        assert_eq!(
+            self::told(&past.back(1, &[]).await.unwrap()),
+            ["create Room/one", "delete Room/two"]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_dies_between_its_writes_leaves_states_that_were_reached() {
+    let mut past = Past::start().await;
+    past.apply(&[room("one")]).await;
+    let url = past.world.server.url.clone();
+    let mut kept_states = Vec::new();
+    for write in 1..=12 {
+        let proxy =
+            Hostile::in_front_of(&past.world.server).pausing(write, Moment::After).start().await;
+        past.world.through(&proxy);
+        let decision = past.decided(&[room("one"), room(&format!("room-{write}"))]).await;
+        tokio::select! {
+            _ = past.performed(&decision, kept(What::Apply, None)) => {}
+            () = proxy.paused() => {}
+        }
+        proxy.resume(&url);
+        proxy.settled().await;
+        past.world.client = World::on(&past.world.server);
+        for number in past.numbers("s").await {
+            // Each state that is listed is whole, and what was reached once.
+            past.back(number, &[])
+                .await
+                .unwrap_or_else(|error| panic!("{write}: {number}: {error}"));
+        }
+        kept_states = past.numbers("s").await;
+    }
+    assert!(kept_states.len() > 2, "{kept_states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_fail_are_told_and_displace_nothing() {
+    let past = Past::start().await;
+    past.apply(&[room("one")]).await;
+    for _ in 0..3 {
+        let decision = past.decided(&[room("one"), room("taken")]).await;
+        // The name is taken once the plan is made, and free again afterwards.
+        let id = past.world.server.room("taken").await;
+        let report = past.performed(&decision, kept(What::Apply, None)).await;
+        assert_eq!(done(&report), 0, "{report:?}");
+        past.world.server.own("DELETE", &format!("/rooms/{id}")).send().await.expect(204);
+    }
+    let index = past.index("s").await;
+    let ended: Vec<_> = index.runs().iter().map(|run| (run.number, run.ended)).collect();
+    assert_eq!(ended, [(1, Ended::Done), (4, Ended::Failed)]);
+}
+
+#[test]
+fn no_state_is_kept_of_what_is_no_run_of_a_set() {
+    assert!(Options::standard(1).occasion.is_none());
+    let sandbox = crate::cli::Sandbox::with_platform();
+    sandbox.embedded(0, &["rooms", "create", "--name", "lobby"]);
+    assert_eq!(sandbox.embedded(0, &["history", "-q"]).stdout, "");
+}
