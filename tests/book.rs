@@ -48,6 +48,7 @@ read! {
     policies_do_what_their_page_says: "docs/policy.md";
     approvals_do_what_their_page_says: "docs/approvals.md" needs "ssh-keygen";
     environments_do_what_their_page_says: "docs/environments.md";
+    continuous_integration_does_what_its_page_says: "docs/ci.md";
     sources_do_what_their_page_says: "docs/sources.md" needs "git";
     commands_do_what_their_page_says: "docs/commands.md";
     websites_do_what_their_page_says: "docs/websites.md" needs "python3";

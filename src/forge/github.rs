@@ -139,8 +139,9 @@ impl Speech for GitHub {
 
     fn state(&self, repository: &str, commit: &str, status: Status<'_>) -> Call {
         let (owner, name) = parts(repository);
+        let state = if status.is_good { "success" } else { "failure" };
         let body = json!({
-            "state": if status.is_good { "success" } else { "failure" },
+            "state": state,
             "context": status.context,
             "description": cut(status.description, 140),
             "target_url": status.url,

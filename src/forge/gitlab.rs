@@ -140,8 +140,9 @@ impl Speech for GitLab {
     }
 
     fn state(&self, repository: &str, commit: &str, status: Status<'_>) -> Call {
+        let state = if status.is_good { "success" } else { "failed" };
         let body = json!({
-            "state": if status.is_good { "success" } else { "failed" },
+            "state": state,
             "name": status.context,
             "description": cut(status.description, 255),
             "target_url": status.url,

@@ -7,7 +7,7 @@ const MAIN: About<'static> = About::Push("main");
 
 /// A room whose text a manifest has as it is, so that drift can be written into it.
 const PLAIN: &str =
-    "version: v1\nkind: Room\nmetadata:\n  name: plain\nroom_metadata:\n  displayName: Shop\n";
+    "version: v1\nkind: Room\nmetadata:\n  name: plain\n  annotations:\n    team: Shop\n";
 
 async fn applied() -> Repository {
     let repository = Repository::new().await;

@@ -83,7 +83,7 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     }
     let telling = Telling {
         what: "apply",
-        key: &args.what.key,
+        job: args.what.job(),
         heading: match &failed {
             None => "meshagent: applied".to_owned(),
             Some(_) => "meshagent: not everything was applied".to_owned(),

@@ -78,7 +78,7 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     };
     let telling = Telling {
         what: "drift",
-        key: &args.what.key,
+        job: args.what.job(),
         heading,
         about: "`meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
         sections: outcomes.iter().map(|it| it.section.clone()).collect(),
@@ -142,9 +142,9 @@ async fn issue(
         false => here.forge.as_ref(),
     };
     let Some(forge) = forge else { return Ok(()) };
-    let title = match telling.key.is_empty() {
+    let title = match telling.job.is_empty() {
         true => "MeshAgent: drift".to_owned(),
-        false => format!("MeshAgent: drift ({})", visible::line(telling.key)),
+        false => format!("MeshAgent: drift ({})", visible::line(telling.job)),
     };
     let (body, marker) = (telling.text(here, forge.limit()), telling.marker());
     let post = Post { marker: &marker, title: &title, body: &body };
@@ -201,7 +201,7 @@ impl Proposing<'_> {
     fn telling(&self, about: &str, sections: Vec<Section>) -> Telling<'_> {
         Telling {
             what: "drift",
-            key: &self.outcome.job.name,
+            job: &self.outcome.job.name,
             heading: format!("Drift of {}", self.outcome.job.title()),
             about: about.to_owned(),
             sections,

@@ -50,7 +50,7 @@ pub struct WhereArgs {
     #[arg(long, value_name = "URL", help_heading = "Forge")]
     forge_url: Option<String>,
     /// The repository at the forge, as OWNER/NAME
-    #[arg(long, value_name = "PATH", help_heading = "Forge")]
+    #[arg(long, value_name = "REPOSITORY", help_heading = "Forge")]
     repository: Option<String>,
 }
 
@@ -66,9 +66,9 @@ pub struct WhatArgs {
     /// Manifests that belong to no project file: a file or a folder; may be repeated
     #[arg(short, long = "file", value_name = "PATH", conflicts_with_all = ["folders", "environments"])]
     files: Vec<PathBuf>,
-    /// What tells this job from others that write about the same pull request
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    key: String,
+    /// The name of this job, which tells its comment from those of others about the same pull request
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     /// More options of the command that is run, such as `-- --policy policies`; before them come
     /// those of MESHAGENT_CI_OPTIONS, one a line
     #[arg(last = true, value_name = "OPTIONS")]
@@ -79,6 +79,11 @@ pub struct WhatArgs {
 const OPTIONS: &str = "MESHAGENT_CI_OPTIONS";
 
 impl WhatArgs {
+    /// The name of the job, empty if it has none.
+    fn job(&self) -> &str {
+        self.job.as_deref().unwrap_or_default()
+    }
+
     /// The options for what is planned, and for what is applied without a saved plan.
     fn options(&self) -> Vec<String> {
         let named = std::env::var(OPTIONS).unwrap_or_default();

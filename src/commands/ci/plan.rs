@@ -274,7 +274,7 @@ impl Planning<'_> {
             _ => format!("meshagent: {}", summed(outcomes)),
         };
         let sections = outcomes.iter().map(|it| it.section.clone()).collect();
-        let telling = Telling { what: "plan", key: &self.args.what.key, heading, about, sections };
+        let telling = Telling { what: "plan", job: self.args.what.job(), heading, about, sections };
         telling.show(here)?;
         if outcomes.is_empty() {
             tell_nothing("no set is touched by what changed");

@@ -29,7 +29,7 @@ pub(super) struct Telling<'a> {
     /// What the run does, such as `plan`.
     pub(super) what: &'static str,
     /// What tells it from other runs about the same pull request.
-    pub(super) key: &'a str,
+    pub(super) job: &'a str,
     /// Its heading, as Markdown.
     pub(super) heading: String,
     /// What else is to be known, as Markdown.
@@ -41,10 +41,10 @@ pub(super) struct Telling<'a> {
 impl Telling<'_> {
     /// The first line of what is written at the forge.
     pub(super) fn marker(&self) -> String {
-        let key = utf8_percent_encode(self.key, NON_ALPHANUMERIC);
-        match self.key.is_empty() {
+        let job = utf8_percent_encode(self.job, NON_ALPHANUMERIC);
+        match self.job.is_empty() {
             true => format!("<!-- meshagent-ci {} -->", self.what),
-            false => format!("<!-- meshagent-ci {} key={key} -->", self.what),
+            false => format!("<!-- meshagent-ci {} job={job} -->", self.what),
         }
     }
 

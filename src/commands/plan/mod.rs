@@ -274,12 +274,10 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
         }
         return all::plan(args).await;
     }
-    let as_written = match &args.rules_from {
-        Some(_) => Some(args.planning.clone().chosen()?),
-        None => None,
-    };
-    let written = |rules: &RuleArgs| Some(rules.clone().or_of(as_written.as_ref()?.environment()));
-    args.recorded = written(&args.rules);
+    if args.rules_from.is_some() {
+        let as_written = args.planning.clone().chosen()?;
+        args.recorded = Some(args.rules.clone().or_of(as_written.environment()));
+    }
     args.planning = args.planning.chosen_under(args.rules_from.as_deref())?;
     args.rules = args.rules.or_of(args.planning.environment());
     let files = &args.planning.files;
