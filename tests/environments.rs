@@ -468,6 +468,45 @@ fn what_goes_from_one_environment_to_the_next_is_written_with_its_comments() {
 }
 
 #[test]
+fn the_versions_of_sources_are_promoted_too() {
+    let project = "\
+version: v1
+sources:
+  base: {archive: vendor/a-1.tar}
+environments:
+  dev:
+    set: dev
+    sources: {base: {archive: vendor/a-2.tar, values: {size: 2}}}
+  prod:
+    set: prod
+    sources:
+      base: {archive: vendor/a-1.tar} # tested
+";
+    let sandbox = bare(project);
+    let told = ran(&sandbox, 0, "promote dev prod --no-plan");
+    assert!(
+        told.stderr.contains("base archive") && told.stderr.contains("size"),
+        "{}",
+        told.stderr
+    );
+    let read = std::fs::read_to_string(sandbox.path("meshagent.yaml")).unwrap();
+    let tested = "base: {archive: vendor/a-1.tar} # tested";
+    assert_eq!(read, project.replace(tested, "base: {archive: vendor/a-2.tar} # tested"));
+    // What one of them does not say itself is what the source says.
+    ran(&sandbox, 0, "promote prod dev --no-plan");
+    let own = project.replace(
+        "      base: {archive: vendor/a-1.tar} # tested\n",
+        "      base: {values: {size: 1}}\n",
+    );
+    sandbox.write("meshagent.yaml", &own);
+    let told = ran(&sandbox, 0, "promote prod dev --no-plan").stdout;
+    assert!(
+        told.contains("+    sources: {base: {archive: vendor/a-1.tar, values: {size: 2}}}"),
+        "{told}"
+    );
+}
+
+#[test]
 fn drift_in_a_field_that_an_environment_says_is_accepted_there() {
     let sandbox = shop();
     sandbox.write(

@@ -9,12 +9,21 @@ use wildmatch::WildMatch;
 
 use super::ProjectFile;
 use super::environment::at;
+use super::form::{SourceChange, SourceForm};
 use crate::error::{Error, Result};
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::edit;
 
 /// The words of a name that is promoted where the project file does not say it.
 const USUAL: [&str; 5] = ["image", "version", "tag", "digest", "ref"];
+
+/// The fields of a source that say which version of it is meant.
+const VERSIONS: [&str; 4] = ["ref", "archive", "sha256", "oci"];
+
+/// Whether what stands at a path of an environment is the version of a source.
+fn is_version(path: &[String]) -> bool {
+    matches!(path, [field, _, last] if field == "sources" && VERSIONS.contains(&last.as_str()))
+}
 
 /// Whether a word of a name says that it goes from one environment to the next.
 fn is_usual(name: &str) -> bool {
@@ -102,7 +111,7 @@ impl ProjectFile {
         // What only the other one has is its own.
         let is_wanted = |it: &Difference| match &wanted {
             Some(patterns) => patterns.iter().any(|pattern| matches(pattern, it)),
-            None => it.path.last().is_some_and(|last| is_usual(last)),
+            None => it.path.last().is_some_and(|last| is_usual(last)) || is_version(&it.path),
         };
         let is_taken = |it: &Difference| it.from.is_some() && is_wanted(it);
         let (taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
@@ -137,17 +146,27 @@ impl ProjectFile {
     fn said(&self, name: &str) -> Result<BTreeMap<Vec<String>, Value>> {
         self.environment(Some(name))?;
         let mut said = BTreeMap::new();
+        if let Some(map) = &self.form.values {
+            leaves(&mut vec!["values".to_owned()], map, &mut said);
+        }
+        for (source, form) in &self.form.sources {
+            let SourceForm { reference, archive, sha256, oci, values, overrides, .. } =
+                form.clone();
+            let all = SourceChange { reference, archive, sha256, oci, values, overrides };
+            of_source(source, &all, &mut said);
+        }
         for (_, form) in self.chain(name) {
-            for (field, map) in [("values", &form.values)] {
-                if let Some(map) = map {
-                    leaves(&mut vec![field.to_owned()], map, &mut said);
-                }
+            if let Some(map) = &form.values {
+                leaves(&mut vec!["values".to_owned()], map, &mut said);
             }
             for (of, fields) in form.overrides.iter().flatten() {
                 for (path, value) in fields {
                     let path = vec!["overrides".to_owned(), of.clone(), path.clone()];
                     said.insert(path, value.clone());
                 }
+            }
+            for (source, change) in &form.sources {
+                of_source(source, change, &mut said);
             }
         }
         Ok(said)
@@ -167,6 +186,26 @@ fn leaves(
             _ => drop(said.insert(above.clone(), value.clone())),
         }
         above.pop();
+    }
+}
+
+/// What an environment says of a source: its version, values and overrides.
+fn of_source(name: &str, change: &SourceChange, said: &mut BTreeMap<Vec<String>, Value>) {
+    let at = |field: &str| vec!["sources".to_owned(), name.to_owned(), field.to_owned()];
+    let versions = [&change.reference, &change.archive, &change.sha256, &change.oci];
+    for (field, version) in VERSIONS.into_iter().zip(versions) {
+        if let Some(version) = version {
+            said.insert(at(field), version.clone().into());
+        }
+    }
+    if let Some(values) = &change.values {
+        leaves(&mut at("values"), values, said);
+    }
+    for (of, fields) in change.overrides.iter().flatten() {
+        for (path, value) in fields {
+            let below = [of.clone(), path.clone()];
+            said.insert(at("overrides").into_iter().chain(below).collect(), value.clone());
+        }
     }
 }
 

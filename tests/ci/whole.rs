@@ -23,7 +23,7 @@ sources:
     ref: v1
     values: {hall: hall}
     overrides:
-      Room/hall: {room_metadata.size: 2}
+      Room/*hall: {room_metadata.size: 2}
   extra:
     archive: ../vendor/extra.tar
 environments:

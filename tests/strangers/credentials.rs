@@ -82,6 +82,8 @@ fn secret_arguments() -> Vec<(Vec<String>, clap::Command, clap::Arg)> {
     walk(&meshagent::commands::whole_tree(), &[], &mut found);
     // What the server is given names folders and files.
     found.retain(|(path, ..)| path[0] != "server");
+    // `approve` is given the file of a key.
+    found.retain(|(path, ..)| path[0] != "approve");
     // A message to participants is not a secret of its sender.
     found.retain(|(path, ..)| path.get(1).is_none_or(|group| group != "messaging"));
     // Agents are given secrets of the project by their names.

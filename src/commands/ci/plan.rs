@@ -223,7 +223,8 @@ impl Planning<'_> {
         let home = self.own.join("home");
         std::fs::create_dir_all(&home).context(|| home.display().to_string())?;
         let surroundings = Surroundings::Empty(home);
-        let mut check: Vec<OsString> = vec!["validate".into()];
+        // A stranger's project file may name any host as a source.
+        let mut check: Vec<OsString> = ["validate", "--offline"].map(Into::into).to_vec();
         check.extend(job.words.iter().cloned());
         let checked = child::run(&check, &job.folder, &surroundings).await?;
         if checked.code != 0 {
@@ -232,6 +233,7 @@ impl Planning<'_> {
             return Ok(Ran { code, data: String::new(), told: checked.told });
         }
         let mut words = words;
+        words.push("--offline".into());
         let mut embedded = OsString::from("--embedded=");
         embedded.push(self.own.join("embedded").join(job.file_name()));
         words.push(embedded);
