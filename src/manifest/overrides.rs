@@ -96,7 +96,7 @@ impl<'a> Named<'a> {
 }
 
 /// One field of some documents.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Override {
     /// The documents.
     of: Pattern,
@@ -108,19 +108,43 @@ pub struct Override {
     mark: Mark,
     /// What says so, such as `environment prod`.
     from: Arc<str>,
-    is_used: AtomicBool,
+    use_of: Use,
+}
+
+/// Whether any document was meant by something. What is said of several sorts of manifests has one
+/// use in all of them.
+#[derive(Debug, Clone, Default)]
+struct Use {
+    is_made: Arc<AtomicBool>,
+    /// Whether it is asked for elsewhere.
+    is_shared: bool,
+}
+
+impl Use {
+    fn make(&self) {
+        self.is_made.store(true, Ordering::Relaxed);
+    }
+
+    fn shared(&self) -> Self {
+        Self { is_shared: true, ..self.clone() }
+    }
+
+    /// Whether it is known by now that nothing was meant.
+    fn is_missing(&self) -> bool {
+        !self.is_shared && !self.is_made.load(Ordering::Relaxed)
+    }
 }
 
 /// Documents that are left out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Without {
     of: Pattern,
     mark: Mark,
-    is_used: AtomicBool,
+    use_of: Use,
 }
 
 /// All that one file says about the documents of a set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Overrides {
     /// The file that says it.
     pub source: Arc<Source>,
@@ -175,17 +199,37 @@ impl Overrides {
         let is_same = |it: &Override| it.of.text == of.text && it.path == path;
         self.fields.retain(|it| !is_same(it));
         let value = (value.value != Value::Null).then(|| value.clone());
-        let (from, is_used) = (Arc::clone(from), AtomicBool::new(false));
-        self.fields.push(Override { of, path, value, mark, from, is_used });
-        // What was taken out before has left its number to the next one.
+        let (from, use_of) = (Arc::clone(from), Use::default());
+        self.fields.push(Override { of, path, value, mark, from, use_of });
+        self.number();
+        Ok(())
+    }
+
+    /// The same with what the environment says of all documents, which goes before it.
+    #[must_use]
+    pub fn and(mut self, environment: &Self) -> Self {
+        let fields = environment.fields.iter();
+        self.fields.extend(
+            fields.map(|field| Override { use_of: field.use_of.shared(), ..field.clone() }),
+        );
+        let without = environment.without.iter();
+        self.without.extend(without.map(|it| Without { use_of: it.use_of.shared(), ..it.clone() }));
+        self.number();
+        self
+    }
+
+    /// Gives the marks of all that is said the numbers by which it is found again.
+    fn number(&mut self) {
         for (index, field) in self.fields.iter_mut().enumerate() {
             let over = u16::try_from(index + 1).unwrap_or(u16::MAX);
+            if field.mark.over == over {
+                continue;
+            }
             field.mark.over = over;
             if let Some(value) = &mut field.value {
                 marked(value, over);
             }
         }
-        Ok(())
     }
 
     /// Leaves documents out.
@@ -198,7 +242,7 @@ impl Overrides {
             Problem { source_line: None, ..self.source.problem(mark, message) }.hint(hint)
         };
         let of = Pattern::parse(of).map_err(problem)?;
-        self.without.push(Without { of, mark, is_used: AtomicBool::new(false) });
+        self.without.push(Without { of, mark, use_of: Use::default() });
         Ok(())
     }
 
@@ -208,7 +252,7 @@ impl Overrides {
         named.is_some_and(|named| {
             let mut is_left_out = false;
             for without in self.without.iter().filter(|without| without.of.matches(&named)) {
-                without.is_used.store(true, Ordering::Relaxed);
+                without.use_of.make();
                 is_left_out = true;
             }
             is_left_out
@@ -236,7 +280,7 @@ impl Overrides {
             self.fields.iter().filter(|field| field.of.matches(&of)).collect();
         let mut problems = Vec::new();
         for field in fields {
-            field.is_used.store(true, Ordering::Relaxed);
+            field.use_of.make();
             if kind == KindName::ServiceTemplate.to_string() {
                 problems.push(self.refused_template(field, &name));
             } else if let Err(why) = put(root, &field.path.0, field.value.as_ref(), field.mark) {
@@ -256,7 +300,7 @@ impl Overrides {
     }
 
     fn refused_template(&self, field: &Override, name: &str) -> Problem {
-        field.is_used.store(true, Ordering::Relaxed);
+        field.use_of.make();
         let message =
             format!("ServiceTemplate/{name} is a text, whose fields nothing else can say");
         self.problem(field.mark, message)
@@ -276,12 +320,12 @@ impl Overrides {
     /// The patterns that no document of the set is meant by.
     #[must_use]
     pub fn unused(&self) -> Vec<Problem> {
-        let fields = self.fields.iter().map(|it| (&it.of, it.mark, &it.is_used));
-        let without = self.without.iter().map(|it| (&it.of, it.mark, &it.is_used));
+        let fields = self.fields.iter().map(|it| (&it.of, it.mark, &it.use_of));
+        let without = self.without.iter().map(|it| (&it.of, it.mark, &it.use_of));
         let mut seen = BTreeSet::new();
-        let unused = fields.chain(without).filter(|(_, _, used)| !used.load(Ordering::Relaxed));
+        let unused = fields.chain(without).filter(|(_, _, use_of)| use_of.is_missing());
         let unused = unused.filter(|(of, ..)| seen.insert(of.text.clone()));
-        let problem = |(of, mark, _): (&Pattern, Mark, &AtomicBool)| {
+        let problem = |(of, mark, _): (&Pattern, Mark, &Use)| {
             self.problem(mark, format!("no document is {}", of.text))
                 .hint("correct the name, or take this out")
         };

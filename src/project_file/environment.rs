@@ -276,7 +276,12 @@ impl ProjectFile {
         for (of, form) in &forms {
             self.say(&mut over, of, form, &mut problems);
         }
-        let sources = self.sources(&forms, &mut problems);
+        let mut sources = self.sources(&forms, &mut problems);
+        for source in &mut sources {
+            let own = source.over.take().map(Arc::unwrap_or_clone);
+            let own = own.unwrap_or_else(|| Overrides::new(Arc::clone(&self.source)));
+            source.over = Some(Arc::new(own.and(&over))).filter(|over| !over.is_empty());
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
