@@ -313,8 +313,7 @@ impl Reading {
 pub(super) fn is_project_file(path: &Path, source: &Source) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     walk::PROJECT_FILES.contains(&name)
-        && yaml::parse(&source.text)
-            .is_ok_and(|documents| documents.iter().all(|it| it.get("kind").is_none()))
+        && yaml::parse(&source.text).is_ok_and(|documents| walk::is_of_project(&documents))
 }
 
 /// Whether a project file names sources.

@@ -15,7 +15,7 @@ use crate::kinds::path::FieldPath;
 use crate::manifest::located::locate;
 use crate::manifest::repository;
 use crate::manifest::source::{Source, read_text_within};
-use crate::manifest::walk::PROJECT_FILES;
+use crate::manifest::walk::{self, PROJECT_FILES};
 use crate::manifest::yaml::{self, Node};
 
 pub use self::ci::{Ci, Verdict};
@@ -59,7 +59,7 @@ impl ProjectFile {
         for folder in here.ancestors() {
             let named = PROJECT_FILES.map(|name| above.join(name));
             // One that is a manifest is none.
-            if let Some(found) = named.into_iter().find(|path| is_there(path)) {
+            if let Some(found) = named.into_iter().find(|path| is_project_file(path)) {
                 return Some(found);
             }
             if folder == root {
@@ -165,12 +165,14 @@ impl ProjectFile {
     }
 }
 
-/// Whether there is a project file, and not a manifest of its name.
-fn is_there(path: &Path) -> bool {
-    bounded::text(path, LIMIT).is_ok_and(|text| {
-        yaml::parse(&text)
-            .map_or(true, |documents| documents.iter().all(|it| it.get("kind").is_none()))
-    })
+/// Whether a file of this name is a project file, and not a manifest. What is there and cannot be
+/// read is taken for one, so that it is told.
+#[must_use]
+pub fn is_project_file(path: &Path) -> bool {
+    path.is_file()
+        && bounded::text(path, LIMIT).map_or(true, |text| {
+            yaml::parse(&text).map_or(true, |documents| walk::is_of_project(&documents))
+        })
 }
 
 /// The error for problems of a project file: nothing was planned.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::here::Here;
 use super::jobs::{SetAt, normal};
 use crate::checkout::Checkout;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Context, Error, Result, with_causes};
+use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
-use crate::project_file::{Ci, ProjectFile};
+use crate::project_file::{Ci, ProjectFile, is_project_file};
 use crate::visible;
 use crate::whereabouts::PullRequest;
 
@@ -68,11 +69,33 @@ pub(super) struct AtBase {
     pub(super) ci: Option<Ci>,
 }
 
+/// The project files that the base has and the proposal has not any more.
+///
+/// # Errors
+///
+/// Git cannot tell; a folder that cannot be written.
+pub(super) fn gone(checkout: &Checkout, base: &str, into: &Path) -> Result<Vec<PathBuf>> {
+    let is_here = |folder: &Path| {
+        let folder = checkout.root().join(folder);
+        PROJECT_FILES.iter().any(|name| is_project_file(&folder.join(name)))
+    };
+    let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut gone = checkout.named_in(base, &PROJECT_FILES)?;
+    gone.retain(|path| !is_here(&folder(path)));
+    if !gone.is_empty() {
+        checkout.take_out(base, &gone, into)?;
+        // A manifest may have that name, too.
+        gone.retain(|path| is_project_file(&into.join(path)));
+    }
+    Ok(gone)
+}
+
 /// Takes the project file of a set and its policies out of the base, into a folder.
 ///
 /// # Errors
 ///
-/// Git cannot hand them out; a folder that cannot be written.
+/// Git cannot hand them out; a folder that cannot be written; a project file of the base that cannot
+/// be used.
 pub(super) fn at_base(
     checkout: &Checkout,
     (set, base): (&SetAt, &str),
@@ -90,16 +113,15 @@ pub(super) fn at_base(
     if !rules.is_file() {
         return none();
     }
-    let file = match ProjectFile::read(&rules) {
-        Ok(file) => file,
-        Err(_) => {
-            let shown = visible::line(&path.display().to_string()).into_owned();
-            output::warning(&format!(
-                "{shown} cannot be used as the base branch has it, so no guards and policies are taken from it"
-            ));
-            return none();
-        }
-    };
+    let file = ProjectFile::read(&rules).map_err(|error| {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        let told = format!(
+            "{shown} cannot be used as the base branch has it, so its guards and policies are not known"
+        );
+        Error::new(Class::Refused, told)
+            .because(with_causes(&error))
+            .hint("mend it on the base branch first")
+    })?;
     let of_environments = file.form.environments.values().map(|it| &it.policies);
     let folders = of_environments.chain([&file.form.policies]).flatten().flatten();
     let folders: Vec<PathBuf> =
