@@ -574,7 +574,8 @@ fn the_nearest_environment_that_says_where_the_platform_is_says_all_of_it() {
     command.env("MESHAGENT_API_KEY", "ma-x").env("MESHAGENT_API_URL", "http://127.0.0.1:9");
     let run = Run::of(command.output().unwrap());
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("127.0.0.1:9") && !sandbox.path(".meshagent/embedded").exists());
+    assert!(run.stderr.contains("Connection refused"), "{}", run.stderr);
+    assert!(!sandbox.path(".meshagent/embedded").exists());
 }
 
 #[test]
@@ -605,7 +606,7 @@ environments:
         "meshagent.yaml",
         &base.replace("set: default}", "without: [Room/nothing], set: x}"),
     );
-    let run = ran(&sandbox, 6, "validate -e all").stderr;
+    let run = ran(&sandbox, 2, "validate -e all").stderr;
     assert!(
         run.contains("no document is Room/nothing") && run.contains("environment `two`:"),
         "{run}"
@@ -677,6 +678,10 @@ fn large_project_files_are_read_quickly_or_refused() {
 #[test]
 fn what_is_secret_is_neither_promoted_nor_shown_beside_what_is() {
     let project = PROJECT.replace("    values: {stage: dev, image_tag: \"7\"} # seven\n", "    values:\n      stage: dev\n      password: canary-one\n      image_tag: \"7\"\n    secrets:\n      keys: {image_key: {from: {env: ONE}}}\n").replace("      stage: prod\n", "      stage: prod\n      password: canary-two\n");
+    let project = project.replace(
+        "    without: [Room/sandbox]\n",
+        "    without: [Room/sandbox]\n    secrets:\n      keys: {image_key: {from: {env: TWO}}}\n",
+    );
     let sandbox = bare(&project);
     let told = ran(&sandbox, 0, "promote dev prod --no-plan --dry-run");
     let all = format!("{}{}", told.stdout, told.stderr);
