@@ -18,18 +18,11 @@ use super::reach::Reach;
 use super::repository;
 use super::source::{Source, read_text_within};
 use super::values::BESIDE;
-use super::yaml::{Mark, Node};
+use super::yaml::Mark;
 use crate::error::Problem;
 
 /// What the project file is called.
 pub const PROJECT_FILES: [&str; 2] = ["meshagent.yaml", "meshagent.yml"];
-
-/// Whether the documents of a file of that name are those of a project file: a manifest may have the
-/// name, too.
-#[must_use]
-pub fn is_of_project(documents: &[Node]) -> bool {
-    documents.iter().all(|document| document.get("kind").is_none())
-}
 
 /// The file that lists what is not a manifest, in the syntax of `.gitignore`. It applies to its
 /// folder and everything below.

@@ -11,7 +11,7 @@ const OF_BRANCHES: [&str; 3] = ["push", "schedule", "workflow_dispatch"];
 
 /// The other events that only those can bring about who may write to the repository, and that check
 /// out what is theirs.
-const OF_WRITERS: [&str; 3] = ["repository_dispatch", "merge_group", "release"];
+const OF_WRITERS: [&str; 2] = ["repository_dispatch", "release"];
 
 /// What the variables and the event tell.
 pub(super) fn told(

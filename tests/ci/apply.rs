@@ -221,7 +221,7 @@ async fn whoever_opened_the_pull_request_does_not_approve_it() {
     repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
     let key = repository.sandbox.path("key").display().to_string();
     let plan = format!("{plans}/shop.prod.json");
-    let mut approve = repository.sandbox.command(&["approve", &plan, "--key", &key]);
+    let mut approve = repository.sandbox.command(&["approve", &plan, "--key", &key, "--yes"]);
     let run = crate::cli::Run::of(approve.current_dir(repository.path("shop")).output().unwrap());
     assert_eq!(run.code, 0, "{}", run.stderr);
     forge.state().merged.insert(head, 7);
@@ -231,4 +231,66 @@ async fn whoever_opened_the_pull_request_does_not_approve_it() {
     forge.state().merged.clear();
     repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
     assert_eq!(forge.own_comments(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_planned_is_not_called_applied() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    let warn = PROJECT_FILE.replace("ci:\n", "ci:\n  on_refused: warn\n");
+    repository.write("shop/meshagent.yaml", &warn);
+    repository.commit("Forbidden in prod");
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(
+        run.stderr.contains("has no plan of `shop prod`: its plan was refused"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stdout.contains("applied"), "{}", run.stdout);
+    // Where it is not applied anyway, that is no matter.
+    repository
+        .write("shop/meshagent.yaml", &warn.replace("apply: [stage, prod]", "apply: [stage]"));
+    repository.commit("Only stage");
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    // A plan of no environment does not stand for one that is looked after.
+    let list = repository.sandbox.path("plans/plans.json");
+    let mut plan = repository.sandbox.command(&[
+        "plan",
+        "-f",
+        "manifests",
+        "--set",
+        "x",
+        "-v",
+        "room=y",
+        "--out",
+    ]);
+    plan.arg(repository.sandbox.path("plans/x.json")).current_dir(repository.path("shop"));
+    plan.env("MESHAGENT_API_URL", &repository.server.url);
+    plan.env("MESHAGENT_API_KEY", &repository.server.owner);
+    plan.env("MESHAGENT_PROJECT_ID", &repository.server.project);
+    assert_eq!(crate::cli::Run::of(plan.output().unwrap()).code, 0);
+    for environment in ["stage", ""] {
+        let text = format!(
+            "{{\"plans\":[{{\"file\":\"x.json\",\"folder\":\"shop\",\"environment\":\"{environment}\"}}]}}"
+        );
+        std::fs::write(&list, text).unwrap();
+        let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+        assert!(run.stderr.contains("made for no environment"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_has_written_does_not_end_as_one_that_has_not() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    repository.commit("Forbidden in prod");
+    let run = repository.run(&forge, MAIN, &["apply"], 4);
+    assert!(
+        run.stdout.contains("shop-stage") && run.stderr.contains("`shop prod` was not applied")
+    );
+    // Now that stage has it, nothing is written before prod is refused.
+    repository.run(&forge, MAIN, &["apply"], 6);
 }

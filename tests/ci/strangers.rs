@@ -32,7 +32,7 @@ async fn where_nobody_says_who_wrote_it_nothing_is_run_or_read() {
     repository.git(&["update-ref", "refs/remotes/origin/main", &base]);
     repository.write("shop/manifests/secret.yaml", HOSTILE);
     repository.commit("Hostile");
-    let ran = repository.path("shop/ran");
+    let ran = repository.path("shop/manifests/ran");
     let words = ["plan", "--base", &base, "-e", "stage", "--", "--allow-commands"];
     let jenkins = ("JENKINS_URL", "https://ci.test/");
     let systems: [&[(&str, &str)]; 4] = [
@@ -83,11 +83,11 @@ async fn a_forks_proposal_is_planned_with_the_options_of_the_job_and_without_its
     let others = ["--expect-project", "shop", "-n", "shop", "--allow-files", "/etc", "--embedded"];
     let run = repository.run(&forge, about, &[&words[..], &options, &others].concat(), 0);
     assert!(run.stdout.contains("hall") && run.stdout.contains("2 to create"), "{}", run.stdout);
-    assert!(!repository.path("ran").exists(), "{}", run.stderr);
+    assert!(!repository.path("loose/ran").exists(), "{}", run.stderr);
     let mut command = repository.ci(&forge, about, &["plan", "-f", "loose"]);
     command.env("MESHAGENT_CI_OPTIONS", "-v\nroom=hall\n-v\nteam=Us\n--allow-commands\n");
     let run = Run::of(command.output().unwrap());
-    assert_eq!((run.code, repository.path("ran").exists()), (0, false), "{}", run.stderr);
+    assert_eq!((run.code, repository.path("loose/ran").exists()), (0, false), "{}", run.stderr);
     // What is missing is told, and nothing says that it was planned.
     let run = repository.run(&forge, about, &["plan", "-f", "loose", "--", "-v", "room=hall"], 6);
     assert!(
@@ -147,12 +147,14 @@ async fn a_project_file_that_goes_is_told_and_nothing_stands_for_it() {
     let run = repository.run(&forge, about, &["plan"], 0);
     assert!(run.stderr.contains("other/meshagent.yaml is gone"), "{}", run.stderr);
     let [comment] = &forge.own_comments()[..] else { panic!("{:?}", forge.own_comments()) };
-    assert!(comment.contains("1 project file gone") && comment.contains("other/meshagent.yaml"));
+    assert!(
+        comment.contains("what was planned is gone") && comment.contains("other/meshagent.yaml")
+    );
     // The last one goes, and manifests without any guards are there instead.
     std::fs::remove_file(repository.path("shop/meshagent.yaml")).unwrap();
     repository.commit("Take all away");
     let run = repository.run(&forge, about, &["plan"], 0);
-    assert!(run.stdout.contains("2 project files gone"), "{}", run.stdout);
+    assert!(run.stdout.contains("`shop/meshagent.yaml`: gone"), "{}", run.stdout);
     repository.write("manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
     repository.commit("Instead");
     let run = repository.run(&forge, about, &["plan"], 6);
@@ -178,13 +180,13 @@ async fn a_project_file_that_cannot_be_read_is_passed_over_by_no_command() {
     repository.commit("Broken");
     let main = About::Push("main");
     for (words, code) in [
-        (&["apply", "-e", "prod"][..], 6),
-        (&["apply"], 6),
-        (&["plan", "--all", "-e", "prod"], 6),
-        (&["plan", "--all"], 6),
-        (&["drift", "-e", "prod"], 6),
-        (&["drift"], 6),
-        (&["plan", "--all", "-e", "prd"], 6),
+        (&["apply", "-e", "prod"][..], 2),
+        (&["apply"], 2),
+        (&["plan", "--all", "-e", "prod"], 2),
+        (&["plan", "--all"], 2),
+        (&["drift", "-e", "prod"], 2),
+        (&["drift"], 2),
+        (&["plan", "--all", "-e", "prd"], 2),
     ] {
         let run = repository.run(&forge, main, words, code);
         assert!(run.stderr.contains("sett"), "{words:?}: {}", run.stderr);
@@ -198,4 +200,44 @@ async fn a_project_file_that_cannot_be_read_is_passed_over_by_no_command() {
     repository.commit("None");
     let run = repository.run(&forge, main, &["plan", "--all", "-e", "prd"], 2);
     assert!(run.stderr.contains("leave -e out") && !run.stderr.contains("there are \n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_name_is_no_way_past_the_rules_of_the_base() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let base = repository.git(&["rev-parse", "HEAD"]);
+    let about = About::PullRequest { from: OWN, base: &base };
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    let loose = PROJECT_FILE
+        .replace("    policies: [policies]\n", "")
+        .replace("ci:\n", "ci:\n  on_refused: pass\n");
+    // Another name of the file, another name of the environment, and one that is said to be planned
+    // nowhere.
+    let renamed = loose.replace("prod:", "prod2:").replace("prod]", "prod2]");
+    let hidden = renamed.replace("plan: [stage, prod2]", "plan: []");
+    for (name, text) in
+        [("meshagent.yml", &loose), ("meshagent.yaml", &renamed), ("meshagent.yaml", &hidden)]
+    {
+        repository.git(&[
+            "rm",
+            "--quiet",
+            "-r",
+            "--force",
+            "--ignore-unmatch",
+            "shop/meshagent.yaml",
+            "shop/meshagent.yml",
+        ]);
+        repository.write(&format!("shop/{name}"), text);
+        repository.commit(name);
+        let run = repository.run(&forge, about, &["plan"], 6);
+        assert!(run.stdout.contains("this is forbidden"), "{text}\n{}", run.stdout);
+        let comment = forge.own_comments().pop().unwrap();
+        let is_gone = comment.contains("`shop` in `prod`: gone");
+        assert_eq!(is_gone, text != &loose, "{comment}");
+    }
+    repository.write("shop/meshagent.yaml", &hidden);
+    repository.write("shop/meshagent.yml", &loose);
+    repository.commit("Two");
+    let run = repository.run(&forge, about, &["plan"], 2);
+    assert!(run.stderr.contains("has two project files"), "{}", run.stderr);
 }

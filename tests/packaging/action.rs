@@ -96,14 +96,11 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
     assert_eq!(again.outputs["changes"], "false");
 
     // Events of pull requests that have the secrets, and other branches, are planned at most.
-    for event in ["pull_request_review", "issue_comment", "workflow_run"] {
+    for event in ["pull_request_review", "issue_comment", "workflow_run", "merge_group"] {
         let run = job(event, &[("apply", "true")]).run();
         expect(&run, &["Plan"], Some(2));
         assert!(run.log.contains(&format!("what is checked out on the event {event}, and")));
     }
-    let run = job("merge_group", &[("apply", "true")]).run();
-    expect(&run, &["Plan", "Apply"], Some(2));
-    assert!(run.log.contains("error: nothing is applied on the event merge_group\n"));
     for (reference, branch, code) in [
         ("refs/heads/feature", "", Some(2)),
         ("refs/tags/main", "", Some(2)),

@@ -9,6 +9,7 @@ use super::child::{self, Ran, Surroundings};
 use super::here::Here;
 use super::jobs;
 use super::jobs::{Job, SetAt, refuse_unknown, refuse_unreadable, sets, tell_nothing};
+use super::options;
 use super::plan::{LIST, SavedPlans};
 use super::results::{Came, class, fenced};
 use super::telling::{Telling, absolute};
@@ -59,6 +60,8 @@ struct Step {
 struct Done {
     ran: Ran,
     left: Left,
+    /// The last line of the apply.
+    said: String,
 }
 
 /// What is left to do once something was applied.
@@ -73,6 +76,17 @@ enum Left {
 }
 
 impl Done {
+    /// What is known once it was applied.
+    fn of(ran: Ran) -> Self {
+        let said = ran.data.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("done");
+        Self { left: Left::Nothing, said: said.to_owned(), ran }
+    }
+
+    /// Whether something was written.
+    fn has_written(&self) -> bool {
+        self.said.starts_with("Applied: ")
+    }
+
     /// The exit code that comes of it.
     fn code(&self) -> u8 {
         match self.left {
@@ -117,17 +131,19 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
         false => None,
     };
     let mut sections = Vec::new();
-    let mut failed = None;
+    let (mut failed, mut has_written) = (None, false);
     for (at, step) in steps.iter().enumerate() {
         output::note(&format!("applying {} ({} of {})", step.job.name, at + 1, steps.len()));
         let author = author(&merged).filter(|_| demands(step));
-        let done = perform(step, &what, author).await?;
+        let is_demanded = demands(step);
+        let done = perform(step, &what, (is_demanded, author)).await?;
         output::exactly(&visible::lines(&done.ran.data));
         sections.push(section(&step.job, &done));
         if done.code() != 0 {
             failed = Some((step.job.name.clone(), done, steps.len() - at - 1));
             break;
         }
+        has_written |= done.has_written();
     }
     let telling = Telling {
         what: "apply",
@@ -163,7 +179,12 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
             left_out(rest)
         ),
     };
-    Err(Error::new(class(done.code()), what))
+    // The classes that promise that nothing was written are not those of a run that has written.
+    let class = match class(done.code()) {
+        Class::Stale | Class::Refused if has_written => Class::Partial,
+        class => class,
+    };
+    Err(Error::new(class, what))
 }
 
 /// What is told of those that come after one that was applied.
@@ -261,6 +282,18 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
     };
     refuse_unreadable(&known, root)?;
     let refused = |told: String| Error::new(Class::Refused, format!("{shown} {told}"));
+    for at in &list.unplanned {
+        let set = known.iter().find(|set| set.shown() == at.folder);
+        if order(set, &at.environment)?.is_some() {
+            let name = named(&at.folder, &at.environment);
+            return Err(refused(format!(
+                "has no plan of `{}`: {}",
+                visible::line(&name),
+                visible::line(&at.why)
+            ))
+            .hint("plan again, until there is a plan of all that is applied"));
+        }
+    }
     let mut steps = Vec::new();
     for at in list.plans {
         let folder_shown = visible::line(&at.folder).into_owned();
@@ -271,7 +304,12 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         let of = plan.join(&at.file);
         let made_for = saved_plan::read(&of, &[])?.environment();
         // The plan of manifests that were given is for no project file.
-        let set = known.iter().find(|set| made_for.is_some() && set.shown() == at.folder);
+        let set = known.iter().find(|set| set.shown() == at.folder);
+        let has_environments = |set: &SetAt| set.ci.plan.iter().any(|name| !name.is_empty());
+        if made_for.is_none() && set.is_some_and(has_environments) {
+            return Err(refused(format!("names {file}, which was made for no environment")));
+        }
+        let set = set.filter(|_| made_for.is_some());
         let folder = match set {
             Some(set) => root.join(&set.folder),
             None if at.folder == "." => PathBuf::from("."),
@@ -287,10 +325,7 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
                 at.environment
             )));
         }
-        let name = match at.environment.is_empty() {
-            true => at.folder.clone(),
-            false => format!("{} {}", at.folder, at.environment),
-        };
+        let name = named(&at.folder, &at.environment);
         let Some(order) = order(set, &at.environment)? else {
             output::note(&format!(
                 "note: {} is only planned: `ci.apply` of its project file does not name it",
@@ -316,6 +351,14 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         (&of_one.job.of.0, one).cmp(&(&of_other.job.of.0, other))
     });
     Ok(steps.into_iter().map(|(_, step)| step).collect())
+}
+
+/// How what is done with a set in an environment is called.
+fn named(folder: &str, environment: &str) -> String {
+    match environment.is_empty() {
+        true => folder.to_owned(),
+        false => format!("{folder} {environment}"),
+    }
 }
 
 /// One saved plan, which is applied in this folder.
@@ -353,22 +396,31 @@ fn order(set: Option<&SetAt>, environment: &str) -> Result<Option<usize>> {
 }
 
 /// Applies one of them. What would still change after a saved plan is looked for.
-async fn perform(step: &Step, what: &WhatArgs, author: Option<&str>) -> Result<Done> {
+async fn perform(
+    step: &Step,
+    what: &WhatArgs,
+    (is_demanded, author): (bool, Option<&str>),
+) -> Result<Done> {
+    // Approvals are given to what demands some.
+    let given = |options: Vec<String>| match is_demanded {
+        true => options,
+        false => options::parted(&options, &options::OF_APPROVALS).1,
+    };
     let job = &step.job;
     let mut words: Vec<OsString> = vec!["apply".into()];
     words.extend(job.words.iter().cloned());
     words.extend(author.into_iter().flat_map(|name| ["--author".into(), name.into()]));
     let Some(plan) = &step.plan else {
         words.push("--yes".into());
-        words.extend(what.options().iter().map(Into::into));
+        words.extend(given(what.options()).iter().map(Into::into));
         let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
-        return Ok(Done { ran, left: Left::Nothing });
+        return Ok(Done::of(ran));
     };
     words.push(plan.into());
-    words.extend(what.options_of_saved().iter().map(Into::into));
+    words.extend(given(what.options_of_saved()).iter().map(Into::into));
     let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
     if ran.code != 0 {
-        return Ok(Done { ran, left: Left::Nothing });
+        return Ok(Done::of(ran));
     }
     let mut words: Vec<OsString> = vec!["plan".into(), "--again".into(), plan.into()];
     words.push("--exit-code".into());
@@ -380,8 +432,10 @@ async fn perform(step: &Step, what: &WhatArgs, author: Option<&str>) -> Result<D
         Came::Changes => Left::Changes,
         Came::Refused | Came::Failed(_) => Left::Unknown(again.code),
     };
-    let ran = Ran { code: ran.code, data: ran.data + &again.data, told: again.told };
-    Ok(Done { ran, left })
+    let mut done = Done { left, ..Done::of(ran) };
+    done.ran.data += &again.data;
+    done.ran.told = again.told;
+    Ok(done)
 }
 
 /// What is told of a set that was applied.
@@ -390,10 +444,7 @@ fn section(job: &Job, done: &Done) -> Section {
     let verdict = match (Came::of(ran.code), done.left) {
         (_, Left::Changes) => "applied, and something would still change".to_owned(),
         (_, Left::Unknown(_)) => "applied, and what is left is not known".to_owned(),
-        (Came::Good, Left::Nothing) => {
-            let last = ran.data.lines().rev().find(|line| !line.trim().is_empty());
-            last.unwrap_or("done").trim_end_matches('.').replace(['`', '|'], "'")
-        }
+        (Came::Good, Left::Nothing) => done.said.trim_end_matches('.').replace(['`', '|'], "'"),
         (Came::Refused, _) => "refused".to_owned(),
         _ => format!("failed with exit code {}", ran.code),
     };

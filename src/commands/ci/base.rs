@@ -67,6 +67,14 @@ pub(super) struct AtBase {
     pub(super) rules: PathBuf,
     /// What continuous integration does with the set, if the base says so.
     pub(super) ci: Option<Ci>,
+    /// The environments that the base has.
+    pub(super) environments: Vec<String>,
+}
+
+/// An error with everything that it found, on a line.
+fn told_of(error: &Error) -> String {
+    let problems = error.problems.iter().map(ToString::to_string);
+    [with_causes(error)].into_iter().chain(problems).collect::<Vec<_>>().join("; ")
 }
 
 /// The project files that the base has and the proposal has not any more.
@@ -105,21 +113,21 @@ pub(super) fn at_base(
     let none = || -> Result<AtBase> {
         let rules = into.with_extension("none.yaml");
         std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
-        Ok(AtBase { rules, ci: None })
+        Ok(AtBase { rules, ci: None, environments: Vec::new() })
     };
     let Some(path) = &set.path else { return none() };
-    checkout.take_out(base, std::slice::from_ref(path), into)?;
-    let rules = into.join(path);
-    if !rules.is_file() {
-        return none();
-    }
+    // It may have had its other name.
+    let names = PROJECT_FILES.map(|name| set.folder.join(name));
+    checkout.take_out(base, &names, into)?;
+    let there = names.iter().map(|name| into.join(name)).find(|path| is_project_file(path));
+    let Some(rules) = there else { return none() };
     let file = ProjectFile::read(&rules).map_err(|error| {
         let shown = visible::line(&path.display().to_string()).into_owned();
         let told = format!(
             "{shown} cannot be used as the base branch has it, so its guards and policies are not known"
         );
         Error::new(Class::Refused, told)
-            .because(with_causes(&error))
+            .because(told_of(&error))
             .hint("mend it on the base branch first")
     })?;
     let of_environments = file.form.environments.values().map(|it| &it.policies);
@@ -130,5 +138,6 @@ pub(super) fn at_base(
         checkout.take_out(base, &folders, into)?;
     }
     // A folder of rules that is gone in the base is told when it is read.
-    Ok(AtBase { ci: Some(file.ci()), rules })
+    let environments = file.names().map(str::to_owned).collect();
+    Ok(AtBase { ci: Some(file.ci()), environments, rules })
 }

@@ -77,9 +77,10 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
         (0, true) => "meshagent: drift is not known everywhere".to_owned(),
         (many, _) => format!("meshagent: drift in {}", counted(many, "place")),
     };
+    let scope = scope(&what);
     let telling = Telling {
         what: "drift",
-        job: args.what.job(),
+        job: &scope,
         heading,
         about: "`meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
         sections: outcomes.iter().map(|it| it.section.clone()).collect(),
@@ -97,6 +98,18 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     }
     verdict(&outcomes, "drift check")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What tells the issue of this run from those of others: the name of the job, or otherwise what it
+/// looks at. A run that looks at a part has an issue of its own, and closes no other.
+fn scope(what: &WhatArgs) -> String {
+    if !what.job().is_empty() {
+        return what.job().to_owned();
+    }
+    let folders = what.folders.iter().map(|it| it.display().to_string());
+    let mut parts: Vec<String> = folders.chain(what.environments.iter().cloned()).collect();
+    parts.sort();
+    parts.join(", ")
 }
 
 /// Drift is that of what is applied: a proposal has none.

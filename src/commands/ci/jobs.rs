@@ -68,6 +68,12 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
         true => project_files(checkout)?,
         false => what.folders.iter().map(|it| given(checkout, it)).collect::<Result<Vec<_>>>()?,
     };
+    let mut folders = BTreeSet::new();
+    if let Some(second) = files.iter().find(|path| !folders.insert(path.parent())) {
+        let shown = visible::line(&second.display().to_string()).into_owned();
+        return Err(Error::usage(format!("{shown}: its folder has two project files"))
+            .hint("keep one of meshagent.yaml and meshagent.yml"));
+    }
     match files.len() {
         0 => Err(Error::usage("the repository has no project file")
             .hint("write a meshagent.yaml, or give manifests with -f")),

@@ -36,6 +36,10 @@ pub(super) const NOT_OF_STRANGERS: [Spelled; 10] = [
     ("--out", true),
 ];
 
+/// What says which approvals there are.
+pub(super) const OF_APPROVALS: [Spelled; 3] =
+    [("--approval", true), ("--approvers", true), ("--author", true)];
+
 /// The options of a list, and the others.
 pub(super) fn parted(options: &[String], of: &[Spelled]) -> (Vec<String>, Vec<String>) {
     let (mut these, mut others) = (Vec::new(), Vec::new());

@@ -17,7 +17,6 @@ use crate::checkout::Checkout;
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::forge::Status;
 use crate::forge::comment::Section;
-use crate::listed::counted;
 use crate::output;
 use crate::plan::markdown;
 use crate::project_file::Ci;
@@ -54,6 +53,9 @@ pub(super) const LIST: &str = "plans.json";
 pub(super) struct SavedPlans {
     /// The plans, in the order in which they are applied.
     pub(super) plans: Vec<SavedAt>,
+    /// What there is no plan of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unplanned: Vec<Unplanned>,
 }
 
 /// A saved plan.
@@ -66,6 +68,18 @@ pub(super) struct SavedAt {
     pub(super) folder: String,
     /// Its environment, if the set has any.
     pub(super) environment: String,
+}
+
+/// What was to be planned, and has no saved plan.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unplanned {
+    /// The folder of its set, below the root of the repository.
+    pub(super) folder: String,
+    /// Its environment, if the set has any.
+    pub(super) environment: String,
+    /// Why it has none.
+    pub(super) why: String,
 }
 
 /// What all jobs of a run have in common.
@@ -145,7 +159,7 @@ fn plans(
     args: &PlanArgs,
     what: &WhatArgs,
     (checkout, own): (Option<&Checkout>, &Path),
-) -> Result<(Vec<Planned>, Vec<PathBuf>)> {
+) -> Result<(Vec<Planned>, Vec<Gone>)> {
     let into = own.join("base");
     // Manifests that stand for a project file are looked after as one: it may have been there.
     let is_usual = !what.files.is_empty() && args.what.files.is_empty();
@@ -155,12 +169,14 @@ fn plans(
         }
         _ => None,
     };
-    let mut gone = match &base {
-        Some((checkout, base)) => gone(checkout, base, &into)?,
+    let mut gone: Vec<Gone> = match &base {
+        Some((checkout, base)) => {
+            gone(checkout, base, &into)?.into_iter().map(Gone::file).collect()
+        }
         None => Vec::new(),
     };
-    if let (Some(path), true) = (gone.first(), is_usual) {
-        let shown = visible::line(&path.display().to_string()).into_owned();
+    if let (Some(gone), true) = (gone.first(), is_usual) {
+        let shown = &gone.shown;
         return Err(Error::new(
             Class::Refused,
             format!("{shown} is gone, and with it the guards and policies of the base branch"),
@@ -183,8 +199,11 @@ fn plans(
     }
     let mut planned = Vec::new();
     for set in &found {
-        let base = base.as_ref().map(|(checkout, base)| (*checkout, base.as_str()));
-        planned.extend(planned_of(set, what, base, (checkout, &into))?);
+        let base = base.as_ref().filter(|_| set.path.is_some());
+        let base = base.map(|(checkout, base)| (*checkout, base.as_str()));
+        let (jobs, gone_of) = planned_of(set, what, base, (checkout, &into))?;
+        planned.extend(jobs);
+        gone.extend(gone_of.into_iter().filter(|_| what.environments.is_empty()));
     }
     Ok((planned, gone))
 }
@@ -195,8 +214,14 @@ fn planned_of(
     what: &WhatArgs,
     base: Option<(&Checkout, &str)>,
     (checkout, into): (Option<&Checkout>, &Path),
-) -> Result<Vec<Planned>> {
+) -> Result<(Vec<Planned>, Vec<Gone>)> {
     let at_base = base.map(|(checkout, base)| at_base(checkout, (set, base), into)).transpose();
+    let mut gone = Vec::new();
+    if let (Ok(Some(at_base)), Some(file)) = (&at_base, &set.file) {
+        let is_gone = |name: &&String| !file.names().any(|it| it == name.as_str());
+        let names = at_base.environments.iter().filter(is_gone);
+        gone.extend(names.map(|name| Gone::environment(set, name)));
+    }
     let (ci, rules) = match at_base {
         Ok(at_base) => (judged_by(set, at_base.as_ref()), Ok(at_base.map(|it| it.rules))),
         // What judges it is not known, so nothing of the proposal makes it milder.
@@ -207,7 +232,8 @@ fn planned_of(
     };
     let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
     let jobs = set.jobs(root, &ci.plan, what)?;
-    Ok(jobs.into_iter().map(|job| Planned { job, ci: ci.clone(), rules: rules.clone() }).collect())
+    let planned = jobs.into_iter().map(|job| Planned { job, ci: ci.clone(), rules: rules.clone() });
+    Ok((planned.collect(), gone))
 }
 
 /// What continuous integration does with a set: what the base says counts, and of what is new the
@@ -216,14 +242,15 @@ fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
     let Some(of_base) = base.and_then(|base| base.ci.clone()) else { return set.ci.clone() };
     let Some(file) = &set.file else { return set.ci.clone() };
     let is_there = |name: &String| name.is_empty() || file.names().any(|it| it == name);
-    let added = set.ci.plan.iter().filter(|name| !of_base.plan.contains(name));
-    let plan: Vec<String> =
-        of_base.plan.iter().chain(added).filter(|it| is_there(it)).cloned().collect();
-    for gone in of_base.plan.iter().filter(|name| !is_there(name)) {
-        output::note(&format!(
-            "note: the environment `{gone}` of {} is gone from its project file; what it has stays, and is not planned",
-            set.shown()
-        ));
+    let known = base.map(|base| base.environments.as_slice()).unwrap_or_default();
+    // What is new is planned, whatever the proposal says of that.
+    let new: Vec<String> =
+        file.names().map(str::to_owned).filter(|it| !known.contains(it)).collect();
+    let mut plan: Vec<String> = Vec::new();
+    for name in of_base.plan.iter().chain(&set.ci.plan).chain(&new).filter(|it| is_there(it)) {
+        if !plan.contains(name) {
+            plan.push(name.clone());
+        }
     }
     // Without any, a project file is its one environment.
     let is_whole = file.names().next().is_none();
@@ -242,16 +269,39 @@ fn outcome(job: &Job, ci: &Ci, ran: &Ran) -> Outcome {
     Outcome { job: job.clone(), came, section, judged: (ci.on_changes, ci.on_refused) }
 }
 
-/// What is told of a project file that is gone.
-fn gone_section(path: &Path) -> Section {
-    let shown = visible::line(&path.display().to_string()).into_owned();
-    let told = "What its sets own stays on the platform, and unless another project file has the same sets, nothing looks after it. To delete it, run `meshagent destroy` before the project file goes.";
-    output::warning(&format!("{shown} is gone: what its sets own stays, and is not planned"));
-    Section {
-        title: markdown::code(&shown),
-        verdict: "gone".to_owned(),
-        body: told.to_owned(),
-        rank: 0,
+/// What the base has and the proposal has not any more.
+struct Gone {
+    shown: String,
+    title: String,
+}
+
+impl Gone {
+    fn file(path: PathBuf) -> Self {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        Self { title: markdown::code(&shown), shown }
+    }
+
+    fn environment(set: &SetAt, name: &str) -> Self {
+        let title = format!("{} in {}", markdown::code(&set.shown()), markdown::code(name));
+        Self {
+            shown: format!("the environment `{}` of {}", visible::line(name), set.shown()),
+            title,
+        }
+    }
+
+    /// What is told of it.
+    fn section(&self) -> Section {
+        output::warning(&format!(
+            "{} is gone: what its set owns stays, and is not planned",
+            self.shown
+        ));
+        let told = "What its set owns stays on the platform, and unless something else declares the same set, nothing looks after it. To delete it, run `meshagent destroy` before this goes.";
+        Section {
+            title: self.title.clone(),
+            verdict: "gone".to_owned(),
+            body: told.to_owned(),
+            rank: 0,
+        }
     }
 }
 
@@ -300,9 +350,17 @@ impl Planning<'_> {
                 (ran, is_saved)
             }
         };
-        if is_saved {
-            let (folder, environment) = job.of.clone();
-            saved.plans.push(SavedAt { file: job.file_name(), folder, environment });
+        let (folder, environment) = job.of.clone();
+        match (is_saved, ran.code) {
+            (true, _) => saved.plans.push(SavedAt { file: job.file_name(), folder, environment }),
+            (false, code) => {
+                let why = match (Came::of(code), &self.footing) {
+                    (_, Footing::Stranger(why)) => why.clone(),
+                    (Came::Refused, _) => "its plan was refused".to_owned(),
+                    (_, Footing::Own) => format!("planning failed with exit code {code}"),
+                };
+                saved.unplanned.push(Unplanned { folder, environment, why });
+            }
         }
         Ok(outcome(job, ci, &ran))
     }
@@ -328,7 +386,7 @@ impl Planning<'_> {
         &self,
         here: &Here,
         outcomes: &[Outcome],
-        (planned, gone): (&[Planned], &[PathBuf]),
+        (planned, gone): (&[Planned], &[Gone]),
         saved: &SavedPlans,
     ) -> Result<()> {
         let has_changes = outcomes.iter().any(|it| it.came != Came::Good);
@@ -354,13 +412,11 @@ impl Planning<'_> {
             Footing::Own => String::new(),
         };
         let heading = match outcomes {
-            [] if !gone.is_empty() => {
-                format!("meshagent: {} gone", counted(gone.len(), "project file"))
-            }
+            [] if !gone.is_empty() => "meshagent: what was planned is gone".to_owned(),
             [] => "meshagent: no set is touched".to_owned(),
             _ => format!("meshagent: {}", summed(outcomes)),
         };
-        let of_gone = gone.iter().map(|path| gone_section(path));
+        let of_gone = gone.iter().map(Gone::section);
         let sections = of_gone.chain(outcomes.iter().map(|it| it.section.clone())).collect();
         let telling = Telling { what: "plan", job: self.what.job(), heading, about, sections };
         telling.show(here)?;
