@@ -211,7 +211,8 @@ async fn whoever_opened_the_pull_request_does_not_approve_it() {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(repository.sandbox.path("key"), private).unwrap();
     // The stand-in says that `ada` opened it.
-    repository.write("shop/allowed_signers", &format!("ada {public}\n"));
+    let (_, other) = crate::approvals::key_pair(8);
+    repository.write("shop/allowed_signers", &format!("ada {public}\nben {other}\n"));
     let text = PROJECT_FILE
         .replace("  prod:\n", "  prod:\n    approvals: {required: 1, approvers: allowed_signers}\n")
         .replace("apply: [stage, prod]", "apply: [prod]\n  comment: false");
@@ -257,6 +258,7 @@ async fn what_was_not_planned_is_not_called_applied() {
     repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
     // A plan of no environment does not stand for one that is looked after.
     let list = repository.sandbox.path("plans/plans.json");
+    repository.write("shop/x/room.yaml", &ROOMS.replace("{{ room }}", "x"));
     let mut plan = repository.sandbox.command(&[
         "plan",
         "-f",
