@@ -259,16 +259,7 @@ async fn what_was_not_planned_is_not_called_applied() {
     // A plan of no environment does not stand for one that is looked after.
     let list = repository.sandbox.path("plans/plans.json");
     repository.write("shop/x/room.yaml", &ROOMS.replace("{{ room }}", "x"));
-    let mut plan = repository.sandbox.command(&[
-        "plan",
-        "-f",
-        "manifests",
-        "--set",
-        "x",
-        "-v",
-        "room=y",
-        "--out",
-    ]);
+    let mut plan = repository.sandbox.command(&["plan", "-f", "x", "--set", "x", "--out"]);
     plan.arg(repository.sandbox.path("plans/x.json")).current_dir(repository.path("shop"));
     plan.env("MESHAGENT_API_URL", &repository.server.url);
     plan.env("MESHAGENT_API_KEY", &repository.server.owner);
