@@ -123,7 +123,7 @@ pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<
         return Err(Error::usage("--rules-from is for the environments of a project file")
             .hint("leave -f out, or name an environment with -e"));
     };
-    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment.name)?;
+    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment)?;
     Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 
