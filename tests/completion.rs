@@ -65,7 +65,7 @@ fn sources_are_offered_from_the_project_file() {
         "version: v1\nsources:\n  support: {git: agents, ref: v1}\n  base: {git: base}\nenvironments:\n  dev: {sources: {support: {ref: main}}}\n  prod: {}\n",
     );
     for command in ["update", "fetch"] {
-        assert_eq!(offered(&sandbox, &["source", command, ""], &[]), ["base", "support"]);
+        assert_eq!(offered(&sandbox, &["source", command, "b"], &[]), ["base"]);
         assert_eq!(offered(&sandbox, &["source", command, "base", "su"], &[]), ["support"]);
     }
 }

@@ -540,3 +540,24 @@ pub async fn decide(
 pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rest_goes_on_while_files_are_read() {
+        let (send, receive) = mpsc::channel();
+        let other = tokio::spawn(async move { send.send(()) });
+        // On this one thread, the other task is run only while this one waits.
+        let files = FileArgs::default();
+        let read = in_background(&files, move |_| {
+            let late = receive.recv_timeout(std::time::Duration::from_secs(20));
+            late.map_err(|late| Error::failed(late.to_string()))
+        });
+        read.await.unwrap();
+        other.await.unwrap().unwrap();
+    }
+}

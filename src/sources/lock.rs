@@ -108,6 +108,10 @@ impl Pin {
     /// How it differs from what an entry asks for.
     fn told(&self, entry: &Entry) -> String {
         let wanted = Self::of(entry, self.at.clone(), self.content);
+        let places = [&self.git, &self.archive, &self.oci];
+        if places.into_iter().flatten().count() != 1 {
+            return "several places, or none".to_owned();
+        }
         let place = |pin: &Self| {
             let places = [("git", &pin.git), ("archive", &pin.archive), ("oci", &pin.oci)];
             let named = |(name, at): (&str, &Option<String>)| {
@@ -179,7 +183,7 @@ impl Lock {
     /// A file that cannot be read, or that is no lock, at its place.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
-        let name = path.display().to_string();
+        let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         // A checkout may have a link there.
         if let Err(outside) = Reach::of(&[folder.to_owned()], &[]).check(&path)
             && outside.is_link
