@@ -8,7 +8,7 @@ use super::environment;
 use super::set::{FileArgs, SetArgs, in_background};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::listed::counted;
+use crate::listed::{counted, few};
 use crate::output;
 use crate::reconcile::accept::{Accepted, Accepting};
 use crate::reconcile::acceptance::Acceptance;
@@ -44,6 +44,7 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let mut args = args;
     let environment = environment::chosen(&mut args.files, &mut args.platform)?;
     environment::tell(environment.as_deref());
+    let shared = environment.as_deref().map(environment::also_in).unwrap_or_default();
     args.set = args.set.or_of(environment.as_deref());
     let set_name = args.set.name()?.to_owned();
     let connection = args.platform.connect().await?;
@@ -51,6 +52,17 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let accepted = done?;
     closed?;
+    if !shared.is_empty() && accepted.edits().next().is_some() {
+        let name = environment.as_deref().map(|it| it.name.clone()).unwrap_or_default();
+        output::note(&format!(
+            "note: {} the same manifests, so this changes what they plan, too; to accept drift for `{name}` alone, write it into its `overrides` in the project file",
+            match shared.as_slice() {
+                [one] => format!("environment `{one}` has"),
+                more =>
+                    format!("environments {} have", few(more.iter().map(|it| format!("`{it}`")))),
+            }
+        ));
+    }
     for edit in accepted.edits() {
         let bold = Style::new().bold();
         let name = visible::line(edit.file);

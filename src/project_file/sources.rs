@@ -142,7 +142,7 @@ impl ProjectFile {
             .iter()
             .map(|(of, _)| (format!("environment {of}"), at(of, &["sources", &name])));
         for (from, path) in std::iter::once(own).chain(of_environments) {
-            self.add_values(&mut values, &path.field("values"), &from);
+            problems.extend(self.add_values(&mut values, &path.field("values"), &from));
             if let Some(node) = self.node(&path.field("overrides")) {
                 add_overrides(&mut over, ("", node), &from.into(), problems);
             }
