@@ -186,7 +186,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
 }
 
 async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCode> {
-    let MoveArgs { objects, from, to, perform, .. } = args;
+    let MoveArgs { objects, from, to, perform, platform } = args;
     let target = &connection.target();
     let id = connection.project_id().await?;
     let relocating = Relocating::read(target, id, (from, to)).await?;
@@ -202,7 +202,10 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         ));
     }
     match relocating.some(objects).await? {
-        Some(relocation) => relocate(target, (from, to), vec![relocation], perform).await,
+        Some(relocation) => {
+            let how = (perform, platform.named_environment());
+            relocate(target, (from, to), vec![relocation], how).await
+        }
         None => {
             output::note(&format!("nothing to move: the set `{to}` already owns them"));
             Ok(ExitCode::SUCCESS)
@@ -211,7 +214,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
 }
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
-    let RenameArgs { from, to, perform, .. } = args;
+    let RenameArgs { from, to, perform, platform } = args;
     let target = &connection.target();
     let id = connection.project_id().await?;
     let relocating = Relocating::read(target, id, (from, to)).await?;
@@ -220,7 +223,8 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
         return end_left_over(target, from, &left, perform).await;
     }
     let relocations = relocating.all()?;
-    relocate(target, (from, to), relocations, perform).await
+    let how = (perform, platform.named_environment());
+    relocate(target, (from, to), relocations, how).await
 }
 
 /// Takes a set that owns nothing, so that nothing can move, off the lists where an interrupted run
@@ -255,7 +259,7 @@ async fn relocate(
     target: &Target,
     (from, to): (&str, &str),
     relocations: Vec<Relocation>,
-    args: &PerformArgs,
+    (args, environment): (&PerformArgs, Option<String>),
 ) -> Result<ExitCode> {
     for Relocation { plan, .. } in &relocations {
         print(plan, args.output)?;
@@ -267,12 +271,14 @@ async fn relocate(
     if !args.yes && !confirm(&question(&relocations, to))? {
         return Err(Error::failed("cancelled; nothing was changed"));
     }
+    let by = author(&[]).await;
+    let occasion = Occasion { environment, ..Occasion::of(What::Move, by) };
     for relocation in &relocations {
         let plan = &relocation.plan;
         let progress = reporter(plan, ApplyFormat::Text);
         let performing = Performing {
             break_lock: args.break_lock,
-            occasion: Some(Occasion::of(What::Move, author(&[])).into()),
+            occasion: Some(occasion.clone().into()),
             ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;

@@ -150,7 +150,7 @@ impl ApplyArgs {
             Some(planned) => {
                 let named = self.platform.named_environment();
                 if let Some(named) = named.filter(|named| planned.as_ref() != Some(named)) {
-                    return Err(Error::usage(match planned {
+                    return Err(Error::usage(match planned.filter(|it| !it.is_empty()) {
                         Some(planned) => format!(
                             "the plan is for environment `{planned}`, but `{named}` is named"
                         ),
@@ -440,8 +440,8 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
-        let occasion = Occasion::of(self.what, author(self.manifests));
+    async fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
+        let occasion = Occasion::of(self.what, author(self.manifests).await);
         let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
         let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
         let (back_to, keep) = (self.back_to, self.args.keep_states);
@@ -493,14 +493,18 @@ impl Run<'_> {
         decision: &Decision,
         (folder, approved): (&Path, Option<&ApprovalsDocument>),
     ) -> Result<(Performed, Vec<Restart>)> {
+        let occasion = match decision.plan.is_empty() {
+            // Nothing is done, so no state is reached.
+            true => None,
+            false => Some(self.occasion(approved).await.into()),
+        };
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
             approvals: self.approvals,
             break_lock: self.args.break_lock,
-            // Nothing is done, so no state is reached.
-            occasion: (!decision.plan.is_empty()).then(|| self.occasion(approved).into()),
+            occasion,
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
