@@ -178,6 +178,7 @@ mod tests {
         assert_eq!(dirty(), None);
         assert!(!ran.exists());
         // That is what Git runs when it is not told otherwise.
+        write("large", "text");
         let _ = Command::new("git").arg("status").current_dir(folder).output().unwrap();
         assert!(ran.exists());
     }

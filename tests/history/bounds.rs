@@ -105,7 +105,7 @@ async fn a_run_that_dies_between_its_writes_leaves_states_that_were_reached() {
     past.apply(&[room("one")]).await;
     let url = past.world.server.url.clone();
     let mut kept_states = Vec::new();
-    for write in 1..=12 {
+    for write in 1..=20 {
         let proxy =
             Hostile::in_front_of(&past.world.server).pausing(write, Moment::After).start().await;
         past.world.through(&proxy);

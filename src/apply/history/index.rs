@@ -29,6 +29,9 @@ pub(super) const MOST_PROJECTS: usize = 1_000;
 /// that nothing is written to any more.
 const MOST_FILES: u32 = 4 * MOST_KEPT;
 
+/// How many files are tried that somebody else may be writing to.
+const MOST_TRIES: usize = 4;
+
 /// A run, and the state that it led to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -162,7 +165,7 @@ impl Index {
 
     /// The files that the next state may be written to, none of which the list names, and what must
     /// hold of each: that nobody has written to it since the list was. Whoever else has read the
-    /// same list is refused there.
+    /// same list is refused there. Where run after run was cut off, any will do in the end.
     pub(super) fn free_files(&self) -> impl Iterator<Item = (u32, Precondition)> + use<> {
         let taken: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
         let revision = |revision: &Option<String>| match revision {
@@ -175,7 +178,8 @@ impl Index {
         let next = all.max().map_or(0, |last| last + 1);
         let new = (next..=MOST_FILES).map(|slot| (slot, Precondition::Absent));
         let any = (0..=MOST_FILES).filter(move |slot| !taken.contains(slot));
-        known.into_iter().chain(new).chain(any.map(|slot| (slot, Precondition::None)))
+        let any = any.map(|slot| (slot, Precondition::None));
+        known.into_iter().chain(new).take(MOST_TRIES).chain(any.take(1))
     }
 
     /// Takes note of what became of a file: its revision, or that somebody else writes to it.

@@ -24,9 +24,6 @@ use crate::plan::{Counts, Plan};
 /// The most bytes of one state.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many files are tried that somebody else may be writing to.
-const MOST_TRIES: usize = 8;
-
 /// The longest text that is kept of who ran something.
 const MOST_LETTERS: usize = 500;
 
@@ -283,7 +280,7 @@ impl Run<'_> {
     /// Writes a state to a file that the list does not name, and to which nobody else has written
     /// since the list was: two runs that read the same list never write to the same file.
     async fn write_state(&self, index: &mut Index, id: &str, bytes: Vec<u8>) -> Result<u32> {
-        for (slot, precondition) in index.free_files().take(MOST_TRIES) {
+        for (slot, precondition) in index.free_files() {
             let path = slot_path(&self.plan.set, slot);
             match storage::upload(self.client, id, &path, bytes.clone(), &precondition).await {
                 Ok(revision) => {
