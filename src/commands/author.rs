@@ -142,7 +142,8 @@ mod tests {
             std::fs::write(folder.join(name), "text").unwrap();
         }
         run(&["add", "."]);
-        let of = ["-c", "user.name=n", "-c", "user.email=e@localhost", "-c", "commit.gpgSign=false"];
+        let of =
+            ["-c", "user.name=n", "-c", "user.email=e@localhost", "-c", "commit.gpgSign=false"];
         run(&[&of[..], &["commit", "--quiet", "-m", "one"]].concat());
     }
 

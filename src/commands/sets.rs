@@ -12,6 +12,7 @@ use super::apply::report::summary;
 use super::apply::{ApplyFormat, objects};
 use super::author::author;
 use super::confirmation::confirm;
+use super::environment;
 use super::plan::print;
 use super::show::{AllArgs, Listed, quietly};
 use super::signals::{PERFORMING, Stopping};
@@ -23,6 +24,7 @@ use crate::listed::{counted, few, word};
 use crate::manifest::declared_in::LookedAt;
 use crate::output::{self, Format};
 use crate::plan::Plan;
+use crate::project_file::ProjectFile;
 use crate::reconcile::relocate::{CONCURRENT_READS, Relocating, Relocation};
 use crate::reconcile::{Performing, Target, left_over};
 use crate::settings::PlatformArgs;
@@ -103,13 +105,28 @@ pub async fn run(command: SetCommand) -> Result<ExitCode> {
     match command {
         SetCommand::List(args) => args.platform.with(async |it| list(it, &args).await).await,
         SetCommand::Move(args) => {
+            refuse_unapproved(&args.platform, &args.perform)?;
             let platform = args.platform.clone();
             platform.with(async |connection| move_objects(connection, &args).await).await
         }
         SetCommand::Rename(args) => {
+            refuse_unapproved(&args.platform, &args.perform)?;
             let platform = args.platform.clone();
             platform.with(async |connection| rename(connection, &args).await).await
         }
+    }
+}
+
+/// Refuses to move what is in an environment that requires approvals: a move is no plan that can be
+/// saved, so nobody can have approved it.
+fn refuse_unapproved(platform: &PlatformArgs, args: &PerformArgs) -> Result<()> {
+    let Some(named) = platform.named_environment().filter(|_| !args.dry_run) else { return Ok(()) };
+    let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
+    match environment::needed(&environment) {
+        Some(needed) => Err(needed.unsaved().hint(
+            "a move cannot be saved; --dry-run shows it, and the environment has to require no approvals while it is done",
+        )),
+        None => Ok(()),
     }
 }
 

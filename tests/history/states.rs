@@ -2,8 +2,8 @@
 
 use meshagent::apply::history::{Ended, What};
 use meshagent::error::Class;
-use meshagent::reconcile::relocate::Relocating;
 use meshagent::reconcile::history::History;
+use meshagent::reconcile::relocate::Relocating;
 use serde_json::{Value, json};
 
 use super::{Past, done, kept, room, service, told, with};
@@ -264,10 +264,7 @@ async fn a_project_that_the_set_has_left_still_counts_for_numbers_and_states() {
     let numbers: Vec<u64> = index.runs().iter().map(|run| run.number).collect();
     assert_eq!((numbers, past.numbers("s").await), (vec![1, 4], vec![1, 2, 3, 4]));
     assert_eq!(told(&past.roll_back(2, &[]).await), ["update Room/lobby", "create Room/hall"]);
-    assert_eq!(
-        told(&past.decided(&[here("one"), elsewhere("two")]).await),
-        Vec::<String>::new()
-    );
+    assert_eq!(told(&past.decided(&[here("one"), elsewhere("two")]).await), Vec::<String>::new());
     assert_eq!(told(&past.roll_back(4, &[]).await), ["update Room/lobby", "delete Room/hall"]);
     assert_eq!(told(&past.decided(&[here("nine")]).await), Vec::<String>::new());
     // In another project alone it is the same set as well, whose runs go on there.
@@ -336,8 +333,7 @@ async fn a_set_of_several_projects_takes_its_past_along_to_another_name() {
     past.apply(&[room("a"), of("other", "d")]).await;
     let target = past.target();
     let id = &past.world.server.project;
-    let relocations =
-        Relocating::read(&target, id, ("s", "support")).await.unwrap().all().unwrap();
+    let relocations = Relocating::read(&target, id, ("s", "support")).await.unwrap().all().unwrap();
     for relocation in relocations {
         let performing = Performing {
             occasion: Some(kept(What::Move, None).into()),

@@ -44,11 +44,7 @@ impl Life<'_> {
     }
 
     /// Plans the way back to a state, with the documents that it was reached with.
-    async fn way_back(
-        &self,
-        state: u64,
-        wishes: &[Wish],
-    ) -> Result<Decision, Error> {
+    async fn way_back(&self, state: u64, wishes: &[Wish]) -> Result<Decision, Error> {
         let target = self.target();
         let history = History::read(&target, "s", "default").await?;
         let past = history.back_to(&target.client.reader(), state).await?;
@@ -111,7 +107,7 @@ impl Life<'_> {
         if error.class != Class::Refused {
             self.fail(&format!("there is no way back to {state}: {text}"));
         }
-        println!("REFUSED {text}");
+        println!("back to {state}: {text}");
         self.tell(&text);
         self.counts.held.fetch_add(1, Ordering::Relaxed);
         None
