@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anstyle::Style;
 
 use super::environment;
-use super::set::{FileArgs, SetArgs};
+use super::set::{FileArgs, SetArgs, in_background};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::listed::{counted, few};
@@ -85,8 +85,8 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
 
 /// Reads the manifests, and decides which drift is written into them.
 async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> Result<Accepted> {
-    let input =
-        args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
+    let (project, fallback) = (connection.project.clone(), connection.fallback_project.clone());
+    let input = in_background(&args.files, move |files| files.input(project, fallback)).await?;
     let accepting = Accepting::read(&input).map_err(Error::refusing_plan)?;
     for note in &accepting.notes {
         output::note(&format!("note: {note}"));

@@ -259,6 +259,15 @@ impl SourceOf {
 }
 
 impl Environment {
+    /// The sources that `meshagent.lock` pins, and that the project file does not name.
+    #[must_use]
+    pub fn unnamed(&self) -> Vec<String> {
+        // A lock that cannot be read is told of where it is needed.
+        let Ok(lock) = Lock::read(&self.folder) else { return Vec::new() };
+        let known = self.sources.iter().map(|source| source.entry.name.as_str()).collect();
+        lock.unnamed(&known).map(str::to_owned).collect()
+    }
+
     /// The sources as they are pinned, from the cache, or else fetched.
     ///
     /// # Errors

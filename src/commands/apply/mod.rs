@@ -421,8 +421,8 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
-        let occasion = Occasion::of(self.what, author(self.manifests));
+    async fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
+        let occasion = Occasion::of(self.what, author(self.manifests).await);
         let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
         let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
         let (back_to, keep) = (self.back_to, self.args.keep_states);
@@ -474,14 +474,18 @@ impl Run<'_> {
         decision: &Decision,
         (folder, approved): (&Path, Option<&ApprovalsDocument>),
     ) -> Result<(Performed, Vec<Restart>)> {
+        let occasion = match decision.plan.is_empty() {
+            // Nothing is done, so no state is reached.
+            true => None,
+            false => Some(self.occasion(approved).await.into()),
+        };
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {
             parallelism: usize::from(self.args.parallelism),
             is_saved: self.saved.is_some(),
             approvals: self.approvals,
             break_lock: self.args.break_lock,
-            // Nothing is done, so no state is reached.
-            occasion: (!decision.plan.is_empty()).then(|| self.occasion(approved).into()),
+            occasion,
             ..Performing::in_folder(folder, progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;
