@@ -164,7 +164,14 @@ pub struct Overrides {
 
 /// Where the overrides of a document are found without looking at all of them.
 #[derive(Debug, Default)]
-struct Index(OnceLock<(HashMap<String, Vec<usize>>, Vec<usize>)>);
+struct Index(OnceLock<Places>);
+
+/// The overrides by the documents that they name, and those that may be of any.
+#[derive(Debug, Default)]
+struct Places {
+    exact: HashMap<String, Vec<usize>>,
+    wild: Vec<usize>,
+}
 
 impl Clone for Index {
     fn clone(&self) -> Self {
@@ -265,16 +272,15 @@ impl Overrides {
 
     /// The fields that are said of a document, in the order in which they are said.
     fn of(&self, named: &Named<'_>) -> Vec<&Override> {
-        let (exact, wild) = self.index.0.get_or_init(|| {
-            let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
-            let mut wild = Vec::new();
+        let Places { exact, wild } = self.index.0.get_or_init(|| {
+            let mut places = Places::default();
             for (at, field) in self.fields.iter().enumerate() {
                 match field.of.is_wild() {
-                    true => wild.push(at),
-                    false => exact.entry(field.of.text.clone()).or_default().push(at),
+                    true => places.wild.push(at),
+                    false => places.exact.entry(field.of.text.clone()).or_default().push(at),
                 }
             }
-            (exact, wild)
+            places
         });
         let plain = format!("{}/{}", named.kind, named.name);
         let in_rooms = named.rooms.iter().map(|room| format!("{plain}@{room}"));

@@ -10,7 +10,7 @@ use crate::apply::inventory::is_set_name;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::reach::Reach;
-use crate::reconcile::DEFAULT_SET;
+use crate::plan::DEFAULT_SET;
 
 /// The most environments that one may extend, one through the other.
 const DEEPEST: usize = 20;

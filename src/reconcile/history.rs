@@ -114,7 +114,7 @@ impl History {
     fn apart_until(&self) -> Option<u64> {
         let runs = self.runs();
         let twice = runs.windows(2).filter(|two| two[0].number == two[1].number);
-        twice.map(|two| two[0].number).last()
+        twice.map(|two| two[0].number).next_back()
     }
 
     /// Copies the history to a set of another name, in each project in which that one has none.
