@@ -1,8 +1,10 @@
 //! The past states of a set: what is kept of a run, and the way back to it.
 
 mod bounds;
+mod scenarios;
 mod secrets;
 mod states;
+mod walk;
 
 use meshagent::apply::execute::{Outcome, Report};
 use meshagent::apply::history::{self, Author, Index, Occasion, What};
@@ -71,6 +73,15 @@ impl Past {
     async fn apply(&self, documents: &[Value]) {
         let report = self.performed(&self.decided(documents).await, kept(What::Apply, None)).await;
         assert!(report.is_complete() && report.notes.is_empty(), "{report:?}");
+    }
+
+    /// Deletes all that the set owns.
+    async fn destroy(&self) {
+        let policy = Policy { destroy: true, ..Policy::standard("s") };
+        let set = Set::default();
+        let decision = decide(&self.target(), set, &policy, &generous()).await.expect("a plan");
+        let report = self.performed(&decision, kept(What::Destroy, None)).await;
+        assert!(report.is_complete(), "{report:?}");
     }
 
     async fn history(&self, set: &str) -> History {

@@ -246,10 +246,14 @@ pub async fn execute(
     let notes = match &options.occasion {
         // Without a record of what was applied, it is not known which state this is.
         Some(occasion) if inventory_error.is_none() => run.keep_state(occasion, &outcomes).await,
-        _ => Vec::new(),
+        Some(_) => vec![UNKNOWN_STATE.to_owned()],
+        None => Vec::new(),
     };
     Ok(Report { inventory_error, notes, ..Report::of(outcomes) })
 }
+
+/// What is told of the history where the inventory was not written.
+const UNKNOWN_STATE: &str = "the history of the set does not have this run: what was done is not recorded, so the state that it led to is not known";
 
 /// Which of the operations that a skipped one waits for was not done.
 fn because(

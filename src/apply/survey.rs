@@ -182,6 +182,16 @@ pub async fn find_project(reader: &Reader, wanted: &str) -> Result<(String, Stri
     Ok((project.name.clone(), project.id.clone()))
 }
 
+/// The names of all projects that the caller sees, by their ids.
+///
+/// # Errors
+///
+/// The platform's.
+pub async fn project_names(reader: &Reader) -> Result<BTreeMap<String, String>> {
+    let all = projects::projects(reader).await?;
+    Ok(all.into_iter().map(|project| (project.id, project.name)).collect())
+}
+
 /// The names of the projects in which a set owns something, as far as they answer.
 ///
 /// # Errors

@@ -130,6 +130,12 @@ impl Approvers {
         holder
     }
 
+    /// The fingerprints of all keys that are listed, also of those that are not valid now.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<&str> {
+        self.lines.iter().map(|line| line.key.as_str()).collect()
+    }
+
     /// Whether somebody is listed under this name.
     #[must_use]
     pub fn lists(&self, principal: &str) -> bool {
@@ -174,12 +180,6 @@ impl People {
             *at = person(&same, *at);
         }
         Self { known }
-    }
-
-    /// How many people there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.known.values().collect::<BTreeSet<_>>().len()
     }
 
     /// Who holds a key.

@@ -233,7 +233,9 @@ fn people_are_counted_and_not_keys() {
         assert_eq!(judged.check().is_ok(), people == 2, "{file}");
     }
     let file = line("a", 1) + &line("b", 2) + &line("c", 3);
-    assert_eq!(People::of(&[approvers(&file)]).count(), 3);
+    let people = People::of(&[approvers(&file)]);
+    let known = ["a", "b", "c"].map(|name| people.named(name).expect("a person"));
+    assert_eq!(std::collections::BTreeSet::from(known).len(), 3);
     // The same approval twice, and two of one key, are one.
     let again = signed(1, &Statement { reason: Some("again".to_owned()), ..statement() });
     let judged = judge(&terms(&file), &[one.clone(), one.clone(), again]);
@@ -253,6 +255,54 @@ fn people_are_counted_and_not_keys() {
         ..terms("a KEY".replace("KEY", &public(1)).as_str())
     };
     assert_eq!(judge(&narrow, &[one, two, three]).people, 1);
+}
+
+#[test]
+fn as_many_as_are_required_must_be_able_to_approve() {
+    let line = |name: &str, number: u8| format!("{name} {}\n", public(number));
+    let [ab, bc, cd] = [(1, "a", "b"), (2, "b", "c"), (3, "c", "d")]
+        .map(|(number, one, other)| line(one, number) + &line(other, number + 1));
+    let possible = |files: &[&str], authors: &[&str], required: usize| {
+        let authors = authors.iter().map(|name| (*name).to_owned()).collect();
+        let approvers = files.iter().map(|file| approvers(file)).collect();
+        Terms { required, approvers, authors }.is_possible().map_err(|error| error.message)
+    };
+    assert_eq!(possible(&[], &[], 0), Ok(()));
+    assert_eq!(possible(&[&ab], &[], 2), Ok(()));
+    assert_eq!(possible(&[&ab, &bc], &[], 1), Ok(()));
+    for (files, authors, required, told) in [
+        (vec![&ab], vec![], 3, "3 approvals cannot be had: the approvers' file lists 2 people"),
+        (
+            vec![&ab],
+            vec!["a", "e"],
+            2,
+            "2 approvals cannot be had: the approvers' file lists 1 person apart from the authors",
+        ),
+        // A key must be in all files, so only those count whom all of them list.
+        (
+            vec![&ab, &bc],
+            vec![],
+            2,
+            "2 approvals cannot be had: all 2 approvers' files list the same key for 1 person",
+        ),
+        (
+            vec![&ab, &cd],
+            vec![],
+            1,
+            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people",
+        ),
+        (
+            vec![&ab, &bc],
+            vec!["b"],
+            1,
+            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people apart from the authors",
+        ),
+    ] {
+        let files: Vec<&str> = files.into_iter().map(String::as_str).collect();
+        assert_eq!(possible(&files, &authors, required), Err(told.to_owned()));
+    }
+    // The same name with another key is no approver of both.
+    assert!(possible(&[&line("a", 1), &line("a", 2)], &[], 1).is_err());
 }
 
 #[test]

@@ -167,26 +167,34 @@ impl Terms {
         approval.verify().map(|()| names)
     }
 
-    /// Whether there are as many people as have to approve.
+    /// Whether there are as many people as have to approve: with a key that each file lists, and
+    /// that is not an author's.
     ///
     /// # Errors
     ///
     /// There are not.
     pub fn is_possible(&self) -> Result<()> {
         let people = People::of(&self.approvers);
-        let authors = self.authors.iter().filter_map(|it| people.named(it));
-        let authors = authors.collect::<BTreeSet<_>>().len();
-        let able = people.count().saturating_sub(authors);
+        let authors: BTreeSet<usize> =
+            self.authors.iter().filter_map(|it| people.named(it)).collect();
+        let listed = self.approvers.iter().map(Approvers::keys);
+        let listed = listed.reduce(|all, more| &all & &more).unwrap_or_default();
+        let able: BTreeSet<usize> =
+            listed.into_iter().filter_map(|key| people.with_key(key)).collect();
+        let able = able.difference(&authors).count();
         if able >= self.required {
             return Ok(());
         }
         let people = if able == 1 { "1 person".to_owned() } else { format!("{able} people") };
-        let apart = if authors == 0 { "" } else { " apart from the authors" };
+        let apart = if authors.is_empty() { "" } else { " apart from the authors" };
         let required = counted(self.required, "approval");
-        Err(Error::usage(format!(
-            "{required} cannot be had: the approvers' file lists {people}{apart}"
+        let list = match self.approvers.len() {
+            0 | 1 => format!("the approvers' file lists {people}"),
+            files => format!("all {files} approvers' files list the same key for {people}"),
+        };
+        Err(Error::usage(format!("{required} cannot be had: {list}{apart}")).hint(
+            "whoever shares a name or a key is one person; list more people, or require fewer",
         ))
-        .hint("whoever shares a name or a key is one person; list more people, or require fewer"))
     }
 }
 

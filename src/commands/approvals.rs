@@ -36,6 +36,9 @@ pub struct ApprovalArgs {
     /// What the environment requires.
     #[arg(skip)]
     pub of_environment: Option<Needed>,
+    /// The option that names the environment, after a space, for a command in a message.
+    #[arg(skip)]
+    pub in_environment: String,
 }
 
 impl ApprovalArgs {
@@ -85,7 +88,8 @@ impl ApprovalArgs {
     pub fn of_plan(&self, path: Option<&Path>, saved: Option<&Saved>) -> Result<Option<Approvals>> {
         let Some(needed) = self.needed()? else { return Ok(None) };
         let Some((path, saved)) = path.zip(saved) else {
-            return Err(needed.unsaved().hint("save the plan with `meshagent plan --out plan.json`; `meshagent approve plan.json` approves it, and `meshagent apply plan.json` performs it"));
+            let in_environment = &self.in_environment;
+            return Err(needed.unsaved().hint(format!("save the plan with `meshagent plan{in_environment} --out plan.json`; `meshagent approve plan.json` approves it, and `meshagent apply plan.json{in_environment}` performs it")));
         };
         let approvals = needed.read(path, saved.bound.clone())?;
         tell_authors(&approvals);

@@ -7,20 +7,25 @@ use std::time::Duration;
 
 use crate::api::key::ApiKey;
 use crate::apply::history::{Author, CiRun, Commit};
-use crate::manifest::process;
+use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
 use crate::settings::{GIVEN, variable};
-use crate::whereabouts::{System, whereabouts};
+use crate::whereabouts::{System, is_commit, whereabouts};
 
-/// How long `git` may take to say what a checkout is.
-const GIT: Limits = Limits { time: Duration::from_secs(2), bytes: 1024 };
+/// How long `git` may take to say what a checkout is, each time that it is asked.
+const GIT: Limits = Limits { time: Duration::from_secs(2), bytes: 1024 * 1024 };
 
 /// The longest text that is taken from the environment.
 const MOST_LETTERS: usize = 500;
 
-/// Who runs this command on manifests, or in the working folder if none are given.
-#[must_use]
-pub fn author(manifests: &[PathBuf]) -> Author {
+/// Who runs this command on manifests, or in the working folder if none are given. Meanwhile the
+/// rest of the process goes on.
+pub async fn author(manifests: &[PathBuf]) -> Author {
+    let manifests = manifests.to_vec();
+    tokio::task::spawn_blocking(move || here(&manifests)).await.unwrap_or_default()
+}
+
+fn here(manifests: &[PathBuf]) -> Author {
     let user = text("USER").or_else(|| text("LOGNAME"));
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = user.map(|user| format!("{user}@{}", machine.trim()));
@@ -61,20 +66,121 @@ fn ci(text: &dyn Fn(&str) -> Option<String>) -> Option<CiRun> {
     is_known.then_some(CiRun { system, url: here.run_url, actor: here.actor })
 }
 
-/// The commit of a checkout, as `git` tells it. Nothing of the repository is run for that.
+/// The commit of a checkout, as `git` tells it.
 fn commit(folder: &Path) -> Option<Commit> {
+    let id = String::from_utf8(git(folder, &["rev-parse", "--verify", "HEAD"]).ok()?).ok()?;
+    let id = id.trim().to_owned();
+    is_commit(&id).then(|| Commit { id, dirty: dirty(folder) })
+}
+
+/// Whether files of a checkout differ from its commit, if that can be told without running what its
+/// settings name: the filters through which Git reads files, such as those of large files. They
+/// are left out, so a file that has one and seems to differ may be as it was.
+fn dirty(folder: &Path) -> Option<bool> {
+    const FILTERS: [&str; 5] =
+        ["config", "--null", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$"];
+    const STATUS: [&str; 6] = [
+        "status",
+        "--porcelain",
+        "-z",
+        "--no-renames",
+        "--untracked-files=no",
+        "--ignore-submodules=dirty",
+    ];
+    let filters = match git(folder, &FILTERS) {
+        Ok(names) => String::from_utf8(names).ok()?,
+        // There are none.
+        Err(Ended::Failed(status)) if status.code() == Some(1) => String::new(),
+        Err(_) => return None,
+    };
+    let mut words = Vec::new();
+    for setting in filters.split_terminator('\0') {
+        let (filter, _) = setting.rsplit_once('.')?;
+        // Where a name has this sign, Git takes the rest for the value.
+        if filter.contains('=') {
+            return None;
+        }
+        words.extend(["-c".to_owned(), format!("{setting}=")]);
+        words.extend(["-c".to_owned(), format!("{filter}.required=false")]);
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(STATUS).collect();
+    let told = git(folder, &words).ok()?;
+    let mut entries = told.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    // What is staged, or not there, differs whatever a filter does.
+    let is_sure = |entry: &[u8]| entry.first() != Some(&b' ') || entry.get(1) == Some(&b'D');
+    match entries.clone().next() {
+        None => Some(false),
+        Some(_) if filters.is_empty() || entries.any(is_sure) => Some(true),
+        Some(_) => None,
+    }
+}
+
+/// What `git` prints. It runs no hook and fetches nothing.
+fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Ended> {
     let mut git = Command::new("git");
     git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
-        .args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"])
+        .args(words)
         .current_dir(folder)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
         .stdin(Stdio::null())
         .stderr(Stdio::null());
-    let told = String::from_utf8(process::run(git, GIT).ok()?).ok()?;
-    let told = told.trim();
-    let (id, dirty) = match told.strip_suffix("-dirty") {
-        Some(id) => (id, true),
-        None => (told, false),
-    };
-    let is_id = id.len() >= 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then(|| Commit { id: id.to_owned(), dirty: Some(dirty) })
+    process::run(git, GIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository with one commit of a file that a filter is meant for, and one without.
+    fn repository(folder: &Path) {
+        let run = |words: &[&str]| git(folder, words).unwrap();
+        run(&["init", "--quiet"]);
+        std::fs::write(folder.join(".gitattributes"), "large filter=f\n").unwrap();
+        for name in ["large", "plain"] {
+            std::fs::write(folder.join(name), "text").unwrap();
+        }
+        run(&["add", "."]);
+        let of =
+            ["-c", "user.name=n", "-c", "user.email=e@localhost", "-c", "commit.gpgSign=false"];
+        run(&[&of[..], &["commit", "--quiet", "-m", "one"]].concat());
+    }
+
+    #[test]
+    fn a_commit_is_told_and_no_filter_of_the_checkout_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert_eq!(commit(folder), None);
+        repository(folder);
+        let dirty = || commit(folder).unwrap().dirty;
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        assert!(is_commit(&commit(folder).unwrap().id));
+        assert_eq!(dirty(), Some(false));
+        write("new", "text");
+        assert_eq!(dirty(), Some(false));
+        write("plain", "other");
+        assert_eq!(dirty(), Some(true));
+        write("plain", "text");
+        assert_eq!(dirty(), Some(false));
+        let ran = folder.join(".git/ran");
+        let filter = format!("touch '{}'; cat", ran.display());
+        for (setting, value) in [("clean", filter.as_str()), ("required", "true")] {
+            git(folder, &["config", &format!("filter.f.{setting}"), value]).unwrap();
+        }
+        // A file that looks as if it had changed is read to see whether it has.
+        write("large", "text");
+        assert_eq!(dirty(), Some(false));
+        write("large", "other");
+        assert_eq!(dirty(), None);
+        std::fs::remove_file(folder.join("plain")).unwrap();
+        assert_eq!(dirty(), Some(true));
+        git(folder, &["config", "filter.g=h.clean", &filter]).unwrap();
+        assert_eq!(dirty(), None);
+        assert!(!ran.exists());
+        // That is what Git runs when it is not told otherwise.
+        write("large", "text");
+        let _ = Command::new("git").arg("status").current_dir(folder).output().unwrap();
+        assert!(ran.exists());
+    }
 }

@@ -8,6 +8,7 @@ use super::approvals::ApprovalArgs;
 use super::policy::RuleArgs;
 use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
 use crate::error::{Error, Result};
+use crate::listed::word;
 use crate::output;
 use crate::plan::InEnvironment;
 use crate::project_file::{Environment, ProjectFile};
@@ -123,7 +124,7 @@ pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<
         return Err(Error::usage("--rules-from is for the environments of a project file")
             .hint("leave -f out, or name an environment with -e"));
     };
-    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment.name)?;
+    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment)?;
     Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 
@@ -163,7 +164,17 @@ impl ApprovalArgs {
     #[must_use]
     pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
         self.of_environment = environment.and_then(needed);
+        self.in_environment = environment.map(option).unwrap_or_default();
         self
+    }
+}
+
+/// The option that names an environment, after a space, for a command in a message.
+#[must_use]
+pub fn option(environment: &Environment) -> String {
+    match environment.name.as_str() {
+        "" => String::new(),
+        name => format!(" -e {}", word(name)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::apply::report::summary;
 use super::apply::{ApplyFormat, objects};
 use super::author::author;
 use super::confirmation::confirm;
+use super::environment;
 use super::plan::print;
 use super::show::{AllArgs, Listed, quietly};
 use super::signals::{PERFORMING, Stopping};
@@ -23,6 +24,7 @@ use crate::listed::{counted, few, word};
 use crate::manifest::declared_in::LookedAt;
 use crate::output::{self, Format};
 use crate::plan::Plan;
+use crate::project_file::ProjectFile;
 use crate::reconcile::relocate::{CONCURRENT_READS, Relocating, Relocation};
 use crate::reconcile::{Performing, Target, left_over};
 use crate::settings::PlatformArgs;
@@ -103,13 +105,28 @@ pub async fn run(command: SetCommand) -> Result<ExitCode> {
     match command {
         SetCommand::List(args) => args.platform.with(async |it| list(it, &args).await).await,
         SetCommand::Move(args) => {
+            refuse_unapproved(&args.platform, &args.perform)?;
             let platform = args.platform.clone();
             platform.with(async |connection| move_objects(connection, &args).await).await
         }
         SetCommand::Rename(args) => {
+            refuse_unapproved(&args.platform, &args.perform)?;
             let platform = args.platform.clone();
             platform.with(async |connection| rename(connection, &args).await).await
         }
+    }
+}
+
+/// Refuses to move what is in an environment that requires approvals: a move is no plan that can be
+/// saved, so nobody can have approved it.
+fn refuse_unapproved(platform: &PlatformArgs, args: &PerformArgs) -> Result<()> {
+    let Some(named) = platform.named_environment().filter(|_| !args.dry_run) else { return Ok(()) };
+    let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
+    match environment::needed(&environment) {
+        Some(needed) => Err(needed.unsaved().hint(
+            "a move cannot be saved; --dry-run shows it, and the environment has to require no approvals while it is done",
+        )),
+        None => Ok(()),
     }
 }
 
@@ -186,7 +203,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
 }
 
 async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCode> {
-    let MoveArgs { objects, from, to, perform, .. } = args;
+    let MoveArgs { objects, from, to, perform, platform } = args;
     let target = &connection.target();
     let id = connection.project_id().await?;
     let relocating = Relocating::read(target, id, (from, to)).await?;
@@ -202,7 +219,10 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
         ));
     }
     match relocating.some(objects).await? {
-        Some(relocation) => relocate(target, (from, to), vec![relocation], perform).await,
+        Some(relocation) => {
+            let how = (perform, platform.named_environment());
+            relocate(target, (from, to), vec![relocation], how).await
+        }
         None => {
             output::note(&format!("nothing to move: the set `{to}` already owns them"));
             Ok(ExitCode::SUCCESS)
@@ -211,7 +231,7 @@ async fn move_objects(connection: &Connection, args: &MoveArgs) -> Result<ExitCo
 }
 
 async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> {
-    let RenameArgs { from, to, perform, .. } = args;
+    let RenameArgs { from, to, perform, platform } = args;
     let target = &connection.target();
     let id = connection.project_id().await?;
     let relocating = Relocating::read(target, id, (from, to)).await?;
@@ -220,7 +240,8 @@ async fn rename(connection: &Connection, args: &RenameArgs) -> Result<ExitCode> 
         return end_left_over(target, from, &left, perform).await;
     }
     let relocations = relocating.all()?;
-    relocate(target, (from, to), relocations, perform).await
+    let how = (perform, platform.named_environment());
+    relocate(target, (from, to), relocations, how).await
 }
 
 /// Takes a set that owns nothing, so that nothing can move, off the lists where an interrupted run
@@ -255,7 +276,7 @@ async fn relocate(
     target: &Target,
     (from, to): (&str, &str),
     relocations: Vec<Relocation>,
-    args: &PerformArgs,
+    (args, environment): (&PerformArgs, Option<String>),
 ) -> Result<ExitCode> {
     for Relocation { plan, .. } in &relocations {
         print(plan, args.output)?;
@@ -267,12 +288,14 @@ async fn relocate(
     if !args.yes && !confirm(&question(&relocations, to))? {
         return Err(Error::failed("cancelled; nothing was changed"));
     }
+    let by = author(&[]).await;
+    let occasion = Occasion { environment, ..Occasion::of(What::Move, by) };
     for relocation in &relocations {
         let plan = &relocation.plan;
         let progress = reporter(plan, ApplyFormat::Text);
         let performing = Performing {
             break_lock: args.break_lock,
-            occasion: Some(Occasion::of(What::Move, author(&[])).into()),
+            occasion: Some(occasion.clone().into()),
             ..Performing::in_folder(Path::new("."), progress.as_ref())
         };
         let stopping = Stopping::new(performing.stop.clone(), PERFORMING)?;

@@ -246,14 +246,38 @@ impl ProjectFile {
         })
     }
 
-    /// The folders with rules of an environment, and what it refuses; of one that is not there, what
-    /// is said of all.
+    /// The folders with rules for an environment of another version of this file, and what is
+    /// refused there. Of one that is not there by its name, what is said of all counts, and what
+    /// those say that are the same set of the same project: a new name is no way past them.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn rules(&self, name: &str) -> Result<(Vec<PathBuf>, Guarded)> {
-        self.ruled(name, &self.chain(name)).map_err(|problem| Self::wrong(vec![problem]))
+    pub fn rules(&self, of: &Environment) -> Result<(Vec<PathBuf>, Guarded)> {
+        let wrong = |problem| Self::wrong(vec![problem]);
+        let (mut policies, mut guarded) =
+            self.ruled(&of.name, &self.chain(&of.name)).map_err(wrong)?;
+        if self.form.environments.contains_key(&of.name) {
+            return Ok((policies, guarded));
+        }
+        let set = |set: Option<String>| set.unwrap_or_else(|| "default".to_owned());
+        for name in self.form.environments.keys() {
+            let forms = self.chain(name);
+            let its_set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
+            let project = last(&forms, |it| it.project.clone());
+            // A project may be said by its name or by its id, or by the credential.
+            let may_be_same = set(its_set) == set(of.set.clone())
+                && (project.is_none() || of.project.is_none() || project == of.project);
+            if may_be_same {
+                let (more, stricter) = self.ruled(name, &forms).map_err(wrong)?;
+                policies.extend(
+                    more.into_iter().filter(|it| !policies.contains(it)).collect::<Vec<_>>(),
+                );
+                guarded.deletes = [guarded.deletes, stricter.deletes].into_iter().flatten().min();
+                guarded.prune = guarded.prune.or(stricter.prune);
+            }
+        }
+        Ok((policies, guarded))
     }
 
     fn ruled(

@@ -60,7 +60,7 @@ impl ProjectFile {
         for folder in here.ancestors() {
             let named = PROJECT_FILES.map(|name| above.join(name));
             // One that is a manifest is none.
-            if let Some(found) = named.into_iter().find(|path| is_there(path)) {
+            if let Some(found) = named.into_iter().find(|path| is_project_file(path)) {
                 return Some(found);
             }
             if folder == root {
@@ -107,7 +107,7 @@ impl ProjectFile {
     pub fn read(path: &Path) -> Result<Self> {
         let text = read_text_within(path, LIMIT).map_err(|problem| wrong(vec![problem]))?;
         let [one, other] = PROJECT_FILES.map(|name| path.with_file_name(name));
-        if is_there(&one) && is_there(&other) {
+        if is_project_file(&one) && is_project_file(&other) {
             return Err(Error::usage(format!(
                 "there are both {} and {}, and which one counts is not clear",
                 one.display(),
@@ -179,7 +179,8 @@ impl ProjectFile {
 
 /// Whether there is a project file, and not a manifest of its name. What is there and cannot be read
 /// is one: guards must not go with a file that is broken.
-fn is_there(path: &Path) -> bool {
+#[must_use]
+pub fn is_project_file(path: &Path) -> bool {
     let is_project = |text: String| is_project_text(&text).unwrap_or(true);
     path.symlink_metadata().is_ok() && bounded::text(path, LIMIT).map_or(true, is_project)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::recalled;
 use super::target::Target;
+use crate::api::client::Client;
 use crate::api::reader::Reader;
 use crate::apply::history::{self, Index, PastState, Record};
 use crate::apply::inventory;
@@ -19,6 +21,9 @@ use crate::kinds::{Key, KindName};
 use crate::manifest::set::Desired;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
+
+/// How many projects are read at once.
+const CONCURRENT_READS: usize = 8;
 
 /// The history of a set in the projects where it owns something, or did.
 pub struct History {
@@ -62,29 +67,32 @@ impl History {
     ///
     /// The platform's; a list that cannot be read.
     pub async fn read(target: &Target, set: &str, project: &str) -> Result<Self> {
-        let reader = target.client.reader();
-        let mut projects = BTreeMap::new();
-        let mut open = vec![project.to_owned()];
-        let mut looked_for = BTreeSet::new();
-        while let Some(project) = open.pop() {
-            let is_first = looked_for.is_empty();
-            if !looked_for.insert(project.clone()) || projects.contains_key(&project) {
-                continue;
+        let reader = &target.client.reader();
+        let (_, id) = survey::find_project(reader, project).await?;
+        let names = survey::project_names(reader).await?;
+        let mut projects: BTreeMap<String, Part> = BTreeMap::new();
+        let mut open = BTreeSet::from([id]);
+        while !open.is_empty() {
+            // What the set had in a project that is gone went with it.
+            let named = std::mem::take(&mut open).into_iter();
+            let named = named.filter_map(|id| Some((names.get(&id)?.clone(), id)));
+            let parts: Vec<(String, Part, BTreeSet<String>)> = stream::iter(named)
+                .map(async |(name, id)| {
+                    let stored = inventory::load(reader, set, &name, &id).await?;
+                    let index = history::index(reader, set, &id).await?;
+                    let mut others = stored.projects.clone();
+                    others.extend(index.iter().flat_map(Index::projects).map(str::to_owned));
+                    let (exists, entries) = (stored.exists(), stored.inventory.entries);
+                    Ok::<_, Error>((id, Part { name, index, exists, entries }, others))
+                })
+                .buffered(CONCURRENT_READS)
+                .try_collect()
+                .await?;
+            for (id, part, others) in parts {
+                projects.insert(id, part);
+                open.extend(others);
             }
-            let (name, id) = match survey::find_project(&reader, &project).await {
-                Ok(found) => found,
-                // What the set had there went with the project.
-                Err(_) if !is_first => continue,
-                Err(error) => return Err(error),
-            };
-            let stored = inventory::load(&reader, set, &name, &id).await?;
-            let index = history::index(&reader, set, &id).await?;
-            let runs = index.iter().flat_map(|index| index.runs());
-            open.extend(runs.flat_map(|run| run.projects.iter().cloned()));
-            open.extend(stored.projects.iter().cloned());
-            let exists = stored.exists();
-            let entries = stored.inventory.entries;
-            projects.insert(id, Part { name, index, exists, entries });
+            open.retain(|id| !projects.contains_key(id));
         }
         Ok(Self { set: set.to_owned(), projects })
     }
@@ -94,8 +102,31 @@ impl History {
     pub fn runs(&self) -> Vec<&Record> {
         let indexes = self.projects.values().filter_map(|part| part.index.as_ref());
         let all = indexes.flat_map(Index::runs);
-        let runs: BTreeMap<u64, &Record> = all.map(|run| (run.number, run)).collect();
-        runs.into_values().collect()
+        let runs: BTreeMap<(u64, &str), &Record> =
+            all.map(|run| ((run.number, run.run.as_str()), run)).collect();
+        let mut runs: Vec<&Record> = runs.into_values().collect();
+        runs.sort_by_key(|run| (run.number, run.at));
+        runs
+    }
+
+    /// The last number that two runs have: those of a set that was in projects which did not know
+    /// of each other. What it owned in all of them until then is not known.
+    fn apart_until(&self) -> Option<u64> {
+        let runs = self.runs();
+        let twice = runs.windows(2).filter(|two| two[0].number == two[1].number);
+        twice.map(|two| two[0].number).last()
+    }
+
+    /// Copies the history to a set of another name, in each project in which that one has none.
+    ///
+    /// # Errors
+    ///
+    /// The platform's; a state that cannot be read.
+    pub(super) async fn copy_to(&self, client: &Client, set: &str) -> Result<()> {
+        for (id, part) in &self.projects {
+            history::copy(client, (&self.set, set), (&part.name, id)).await?;
+        }
+        Ok(())
     }
 
     /// The error for a state that is not there.
@@ -122,6 +153,16 @@ impl History {
     pub async fn state(&self, reader: &Reader, number: u64) -> Result<Past> {
         if !self.runs().iter().any(|run| run.number == number) {
             return Err(self.unknown(number));
+        }
+        if let Some(last) = self.apart_until().filter(|last| number <= *last) {
+            return Err(Error::new(
+                Class::Refused,
+                format!(
+                    "what the set `{}` owned in state {number} is not known: two runs have number {last}, because they were in projects that did not know of each other",
+                    self.set
+                ),
+            )
+            .hint(format!("states after {last} are known")));
         }
         let mut past = Past {
             number,

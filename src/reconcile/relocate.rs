@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use secrecy::ExposeSecret;
 
+use super::history::History;
 use super::left_over;
 use super::perform::Performing;
 use super::target::{Target, unknown_set};
 use crate::apply::execute::{Options, Outcome, Report};
-use crate::apply::history;
 use crate::apply::inventory::{self, is_set_name};
 use crate::apply::observe::{self, Scope};
 use crate::apply::run::Surroundings;
@@ -42,8 +42,9 @@ pub struct Relocating<'a> {
 
 /// What moves from one set to the other in one project.
 pub struct Relocation {
-    /// Whether all of the first set moves, so that its history goes along.
-    is_whole: bool,
+    /// Whether the history goes along, in all projects: it does with the first part of a set that
+    /// moves as a whole, before any run of the other name is numbered.
+    takes_history: bool,
     sides: Sides,
     keys: BTreeSet<Key>,
     /// What the second set takes over.
@@ -160,7 +161,7 @@ impl<'a> Relocating<'a> {
         }
         match keys.is_empty() {
             true => Ok(None),
-            false => Relocation::decide(self.target, sides, keys, false).map(Some),
+            false => Relocation::decide(self.target, sides, keys).map(Some),
         }
     }
 
@@ -254,19 +255,19 @@ impl<'a> Relocating<'a> {
             let what = format!("the set `{}` owns nothing in this project", self.from);
             return Err(Error::usage(what).hint("`meshagent set list` shows the sets"));
         }
-        moves
-            .into_iter()
-            .map(|(sides, keys)| Relocation::decide(self.target, sides, keys, true))
-            .collect()
+        let decide = |(sides, keys)| Relocation::decide(self.target, sides, keys);
+        let mut moves: Vec<Relocation> = moves.into_iter().map(decide).collect::<Result<_>>()?;
+        moves.iter_mut().take(1).for_each(|first| first.takes_history = true);
+        Ok(moves)
     }
 }
 
 impl Relocation {
-    fn decide(target: &Target, sides: Sides, keys: BTreeSet<Key>, is_whole: bool) -> Result<Self> {
+    fn decide(target: &Target, sides: Sides, keys: BTreeSet<Key>) -> Result<Self> {
         let plan = sides.transfer(keys.clone()).take().map_err(Error::refused)?;
         let mut plan = Plan { platform: target.name.clone(), ..plan };
         plan.notes.extend(about_secrets(&sides, &plan));
-        Ok(Self { is_whole, sides, keys, plan })
+        Ok(Self { takes_history: false, sides, keys, plan })
     }
 
     /// Performs it, as a plan is performed: each step under the lease of its set.
@@ -285,11 +286,8 @@ impl Relocation {
         };
         let transfer = self.sides.transfer(self.keys.clone());
         let how = (&options, surroundings);
-        let copied = match self.is_whole && options.occasion.is_some() {
-            true => {
-                let (from, to) = (&self.sides.from.set, &self.sides.to.set);
-                history::copy(&target.client, (from, to), &self.sides.project).await
-            }
+        let copied = match self.takes_history && options.occasion.is_some() {
+            true => self.copy_history(target).await,
             false => Ok(()),
         };
         let mut report = perform(&target.client, &self.sides, &transfer, &self.plan, how).await?;
@@ -297,6 +295,11 @@ impl Relocation {
             report.notes.push(format!("the history of the set did not come along: {error}"));
         }
         Ok(report)
+    }
+
+    async fn copy_history(&self, target: &Target) -> Result<()> {
+        let (from, to, (_, id)) = (&self.sides.from.set, &self.sides.to.set, &self.sides.project);
+        History::read(target, from, id).await?.copy_to(&target.client, to).await
     }
 
     /// Removes the first set from the project's list if it owns nothing there any more.

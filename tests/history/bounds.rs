@@ -1,14 +1,18 @@
 //! How much is kept, what of it can be believed, and what becomes of a run whose state cannot be
 //! kept.
 
+use std::time::Duration;
+
 use meshagent::api::request::Request;
 use meshagent::apply::execute::Options;
 use meshagent::apply::history::{Ended, Occasion, What};
 use meshagent::dialect::Speaks;
+use meshagent::plan::planner::Policy;
+use meshagent::reconcile::{Performing, decide, perform};
 
-use super::{Past, done, kept, room, told};
+use super::{Past, done, generous, kept, room, told};
 use crate::hostile::proxy::{Fault, Hostile, Moment};
-use crate::reconciler::World;
+use crate::reconciler::{Silent, World};
 
 const FILES: &str = "history%2Fs%2F";
 
@@ -101,7 +105,7 @@ async fn a_run_that_dies_between_its_writes_leaves_states_that_were_reached() {
     past.apply(&[room("one")]).await;
     let url = past.world.server.url.clone();
     let mut kept_states = Vec::new();
-    for write in 1..=12 {
+    for write in 1..=20 {
         let proxy =
             Hostile::in_front_of(&past.world.server).pausing(write, Moment::After).start().await;
         past.world.through(&proxy);
@@ -122,6 +126,69 @@ async fn a_run_that_dies_between_its_writes_leaves_states_that_were_reached() {
         kept_states = past.numbers("s").await;
     }
     assert!(kept_states.len() > 2, "{kept_states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_overtaken_takes_no_state_from_the_one_that_overtook_it() {
+    let mut past = Past::start().await;
+    past.apply(&[room("one")]).await;
+    let (mut listed, mut lost) = (1, 0);
+    let url = past.world.server.url.clone();
+    for write in 1..=12 {
+        let proxy =
+            Hostile::in_front_of(&past.world.server).pausing(write, Moment::Before).start().await;
+        past.world.through(&proxy);
+        let (target, folder) = (past.target(), tempfile::tempdir().unwrap());
+        past.world.client = World::on(&past.world.server);
+        let policy = Policy::standard("s");
+        let set = past.set(&[room("one"), room(&format!("slow-{write}"))]);
+        let decision = decide(&target, set, &policy, &generous()).await.expect("a plan");
+        let performing = Performing {
+            break_lock: true,
+            occasion: Some(kept(What::Apply, None).into()),
+            ..Performing::in_folder(folder.path(), &Silent)
+        };
+        let running = perform(&target, &decision, &performing);
+        let overtaking = async {
+            tokio::select! {
+                () = proxy.paused() => {}
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            }
+            let fast = past.decided(&[room("one"), room(&format!("fast-{write}"))]).await;
+            past.performed(&fast, kept(What::Apply, None)).await;
+            proxy.resume(&url);
+        };
+        let (ran, ()) = tokio::join!(running, overtaking);
+        let notes = ran.map(|performed| performed.report.notes).unwrap_or_default();
+        lost += usize::from(notes.iter().any(|note| note.contains("somebody else applied")));
+        let numbers = past.numbers("s").await;
+        assert!(numbers.len() > listed, "{write}: {numbers:?}");
+        listed = numbers.len().min(19);
+        // Each state that is listed is whole.
+        let history = past.history("s").await;
+        for number in numbers {
+            let state = history.state(&past.world.client.reader(), number).await;
+            state.unwrap_or_else(|error| panic!("{write}: {number}: {error}"));
+        }
+    }
+    assert!(lost > 0, "no run was overtaken while it kept its state");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_does_not_say_who_somebody_is_is_told() {
+    for (status, told) in [(500, true), (403, false), (404, false)] {
+        let mut past = Past::start().await;
+        let proxy = Hostile::in_front_of(&past.world.server)
+            .with(Fault::Status(status).on("GET").at("/profiles/me"));
+        let proxy = proxy.start().await;
+        past.world.through(&proxy);
+        let decision = past.decided(&[room("one")]).await;
+        let report = past.performed(&decision, kept(What::Apply, None)).await;
+        assert!(report.is_complete(), "{report:?}");
+        let says = |note: &String| note.contains("does not say who ran this");
+        assert_eq!(report.notes.iter().any(says), told, "{status}: {report:?}");
+        assert_eq!(past.numbers("s").await, [1]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

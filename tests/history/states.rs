@@ -2,8 +2,9 @@
 
 use meshagent::apply::history::{Ended, What};
 use meshagent::error::Class;
+use meshagent::reconcile::history::History;
 use meshagent::reconcile::relocate::Relocating;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Past, done, kept, room, service, told, with};
 use crate::cli::Sandbox;
@@ -238,6 +239,115 @@ async fn a_state_is_of_all_projects_of_a_set() {
     let back = past.roll_back(3, &[]).await;
     assert_eq!(told(&back), ["create Room/foyer", "update Room/hall", "delete Room/lobby"]);
     assert_eq!(told(&past.roll_back(2, &[]).await), ["create Room/lobby", "delete Room/foyer"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_the_set_has_left_still_counts_for_numbers_and_states() {
+    let past = Past::start().await;
+    past.world.server.other_project("other").await;
+    let noted = |mut room: Value, note: &str| {
+        room["room_metadata"] = json!({"note": note});
+        room
+    };
+    let elsewhere = |note: &str| {
+        let mut room = noted(room("hall"), note);
+        room["project"] = "other".into();
+        room
+    };
+    let here = |note: &str| noted(room("lobby"), note);
+    past.apply(&[here("one"), elsewhere("one")]).await;
+    past.apply(&[here("one"), elsewhere("two")]).await;
+    past.apply(&[here("one")]).await;
+    // Where the set owns something now, this is only the second run.
+    past.apply(&[here("nine")]).await;
+    let index = past.index("s").await;
+    let numbers: Vec<u64> = index.runs().iter().map(|run| run.number).collect();
+    assert_eq!((numbers, past.numbers("s").await), (vec![1, 4], vec![1, 2, 3, 4]));
+    assert_eq!(told(&past.roll_back(2, &[]).await), ["update Room/lobby", "create Room/hall"]);
+    assert_eq!(told(&past.decided(&[here("one"), elsewhere("two")]).await), Vec::<String>::new());
+    assert_eq!(told(&past.roll_back(4, &[]).await), ["update Room/lobby", "delete Room/hall"]);
+    assert_eq!(told(&past.decided(&[here("nine")]).await), Vec::<String>::new());
+    // In another project alone it is the same set as well, whose runs go on there.
+    past.apply(&[elsewhere("three")]).await;
+    past.apply(&[elsewhere("four")]).await;
+    assert_eq!(past.numbers("s").await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    past.roll_back(1, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_was_in_projects_which_did_not_know_of_each_other_says_what_is_not_known() {
+    let past = Past::start().await;
+    past.world.server.other_project("other").await;
+    let elsewhere = |name: &str| {
+        let mut room = room(name);
+        room["project"] = "other".into();
+        room
+    };
+    past.apply(&[room("a")]).await;
+    past.destroy().await;
+    // Nothing tells that the set was elsewhere.
+    past.apply(&[elsewhere("b")]).await;
+    past.apply(&[room("a"), elsewhere("b")]).await;
+    assert_eq!(past.numbers("s").await, [1, 1, 2, 3]);
+    let error = past.back(1, &[]).await.unwrap_err();
+    assert_eq!(error.class, Class::Refused);
+    assert!(error.message.contains("two runs have number 1"), "{error}");
+    assert_eq!(error.hint.as_deref(), Some("states after 1 are known"));
+    assert_eq!(told(&past.back(3, &[]).await.unwrap()), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_in_many_projects_has_a_history() {
+    const PROJECTS: usize = 205;
+    let past = Past::start().await;
+    let mut rooms = Vec::new();
+    for number in 0..PROJECTS {
+        let project = format!("project-{number}");
+        past.world.server.other_project(&project).await;
+        let mut room = room("hall");
+        room["project"] = project.into();
+        rooms.push(room);
+    }
+    past.apply(&rooms).await;
+    past.apply(&rooms[..PROJECTS - 1]).await;
+    let history = History::read(&past.target(), "s", "project-0").await.unwrap();
+    let runs: Vec<_> = history.runs().iter().map(|run| (run.number, run.projects.len())).collect();
+    assert_eq!(runs, [(1, PROJECTS), (2, PROJECTS - 1)]);
+    let reader = past.world.client.reader();
+    let state = history.back_to(&reader, 1).await.unwrap();
+    assert_eq!(state.entries.len(), PROJECTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_several_projects_takes_its_past_along_to_another_name() {
+    let past = Past::start().await;
+    past.world.server.other_project("other").await;
+    past.world.server.other_project("third").await;
+    let of = |project: &str, name: &str| {
+        let mut room = room(name);
+        room["project"] = project.into();
+        room
+    };
+    past.apply(&[room("a"), of("other", "b"), of("third", "c")]).await;
+    past.apply(&[room("a"), of("other", "b")]).await;
+    past.apply(&[room("a"), of("other", "d")]).await;
+    let target = past.target();
+    let id = &past.world.server.project;
+    let relocations = Relocating::read(&target, id, ("s", "support")).await.unwrap().all().unwrap();
+    for relocation in relocations {
+        let performing = Performing {
+            occasion: Some(kept(What::Move, None).into()),
+            ..Performing::in_folder(past.folder.path(), &Silent)
+        };
+        let report = relocation.perform(&target, &performing).await.unwrap();
+        assert!(report.is_complete() && report.notes.is_empty(), "{report:?}");
+        relocation.conclude(&target, &report).await.unwrap();
+    }
+    // In each project the move is a run of its own.
+    assert_eq!(past.numbers("support").await, [1, 2, 3, 4, 5]);
+    let state = past.history("support").await.state(&target.client.reader(), 1).await.unwrap();
+    let names: Vec<String> = state.entries.keys().map(|key| key.name.to_string()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

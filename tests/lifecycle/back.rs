@@ -5,16 +5,24 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use meshagent::apply::history::{self, Author, Occasion, What};
-use meshagent::error::Class;
+use meshagent::error::{Class, Error};
 use meshagent::plan::planner::Policy;
 use meshagent::reconcile::back::go_back;
 use meshagent::reconcile::history::History;
 use meshagent::reconcile::{Decision, Guards, Performing, Target, perform};
 
-use super::place::Stage;
+use super::place::{Facts, Stage};
 use super::{Life, told};
 use crate::properties::generate::Wish;
 use crate::reconciler::{Silent, describe};
+
+/// What a state was when it was reached.
+pub(super) struct Reached {
+    /// The documents.
+    pub wishes: Vec<Wish>,
+    /// What there was.
+    pub facts: Facts,
+}
 
 impl Life<'_> {
     fn target(&self) -> Target {
@@ -36,11 +44,7 @@ impl Life<'_> {
     }
 
     /// Plans the way back to a state, with the documents that it was reached with.
-    async fn way_back(
-        &self,
-        state: u64,
-        wishes: &[Wish],
-    ) -> Result<Decision, meshagent::error::Error> {
+    async fn way_back(&self, state: u64, wishes: &[Wish]) -> Result<Decision, Error> {
         let target = self.target();
         let history = History::read(&target, "s", "default").await?;
         let past = history.back_to(&target.client.reader(), state).await?;
@@ -50,21 +54,17 @@ impl Life<'_> {
     }
 
     /// Goes back to one of the states, now and then. Returns the documents that it was reached with.
-    pub(super) async fn go_back(&mut self, states: &BTreeMap<u64, Vec<Wish>>) -> Option<Vec<Wish>> {
+    pub(super) async fn go_back(&mut self, states: &BTreeMap<u64, Reached>) -> Option<Vec<Wish>> {
         if states.is_empty() || self.random.bool() {
             return None;
         }
-        let (state, wishes) = states.iter().nth(self.random.usize(0..states.len()))?;
+        let (state, reached) = states.iter().nth(self.random.usize(0..states.len()))?;
+        let wishes = &reached.wishes;
         self.tell(&format!("back to {state}: {wishes:?}"));
         let others = self.place.others(Stage::UnderWay).await;
         let decision = match self.way_back(*state, wishes).await {
             Ok(decision) => decision,
-            // What others have by now, and what a guard holds, is not taken.
-            Err(error) if matches!(error.class, Class::Refused | Class::Usage) => {
-                self.tell(&told(&error));
-                return None;
-            }
-            Err(error) => self.fail(&told(&error)),
+            Err(error) => return self.refused(*state, &error),
         };
         self.tell(&describe(&decision.plan));
         let folder = self.sandbox.path("");
@@ -77,19 +77,14 @@ impl Life<'_> {
         let performed = perform(&self.target(), &decision, &performing).await;
         let report = match performed {
             Ok(performed) => performed.report,
-            Err(error) if error.class == Class::Refused => {
-                self.tell(&told(&error));
-                return None;
-            }
-            Err(error) => self.fail(&told(&error)),
+            Err(error) => return self.refused(*state, &error),
         };
         let touched = others.touched(&self.place.others(Stage::UnderWay).await);
         if !touched.is_empty() {
             self.fail(&format!("on the way back, others were touched: {touched:?}"));
         }
         if !report.is_complete() {
-            self.tell(&format!("{report:?}"));
-            return None;
+            self.fail(&format!("nothing is in the way back, and it is not gone: {report:?}"));
         }
         match self.way_back(*state, wishes).await {
             Ok(again) if again.plan.is_empty() => {}
@@ -98,7 +93,23 @@ impl Life<'_> {
             }
             Err(error) => self.fail(&told(&error)),
         }
+        let facts = self.place.facts(Stage::Done).await;
+        if facts != reached.facts {
+            self.fail(&format!("back is {facts:#?}\nand not {:#?}", reached.facts));
+        }
         self.counts.back.fetch_add(1, Ordering::Relaxed);
         Some(wishes.clone())
+    }
+
+    /// What others have by now, and what a guard holds, is not taken. Nothing else is a reason.
+    fn refused<T>(&mut self, state: u64, error: &Error) -> Option<T> {
+        let text = told(error);
+        if error.class != Class::Refused {
+            self.fail(&format!("there is no way back to {state}: {text}"));
+        }
+        println!("back to {state}: {text}");
+        self.tell(&text);
+        self.counts.held.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }

@@ -1,12 +1,13 @@
 //! The list of the runs whose states are kept, and which file the next state gets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::keep::{Author, Ended, What};
+use crate::api::request::Precondition;
 use crate::plan::Counts;
 
 /// The version of the files' form.
@@ -22,7 +23,14 @@ pub const MOST_KEPT: u32 = 100;
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The most projects that a state may name: each is asked.
-const MOST_PROJECTS: usize = 200;
+pub(super) const MOST_PROJECTS: usize = 1_000;
+
+/// The most files that a list names. A run that was cut off, or came too late, leaves one behind
+/// that nothing is written to any more.
+const MOST_FILES: u32 = 4 * MOST_KEPT;
+
+/// How many files are tried that somebody else may be writing to.
+const MOST_TRIES: usize = 4;
 
 /// A run, and the state that it led to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +91,10 @@ pub struct Index {
     /// Whether older states were kept once and are not any more.
     forgot: bool,
     runs: Vec<Record>,
+    /// The revision of each file that was written by a run of this list, those of states that are
+    /// not kept any more, too; `null` if it is not known.
+    #[serde(default)]
+    files: BTreeMap<u32, Option<String>>,
 }
 
 impl Index {
@@ -90,11 +102,11 @@ impl Index {
     #[must_use]
     pub(super) fn new(set: &str, from_nothing: bool) -> Self {
         let set = set.to_owned();
-        let (version, keep, runs) = (VERSION, KEPT, Vec::new());
-        Self { version, set, keep, from_nothing, forgot: false, runs }
+        let (version, keep, runs, files) = (VERSION, KEPT, Vec::new(), BTreeMap::new());
+        Self { version, set, keep, from_nothing, forgot: false, runs, files }
     }
 
-    /// What is wrong with a list that was read, as a phrase, if anything is.
+    /// What is wrong with a list that was read, or is to be written, as a phrase, if anything is.
     pub(super) fn fault(&self, set: &str) -> Option<String> {
         if self.version != VERSION {
             return Some(format!("its version is {}", self.version));
@@ -105,16 +117,19 @@ impl Index {
         let is_long = self.runs.len() > MOST_KEPT as usize || self.keep > MOST_KEPT;
         let numbers = self.runs.windows(2).all(|two| two[0].number < two[1].number);
         let slots: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
-        let is_apart = slots.len() == self.runs.len() && slots.iter().all(|it| *it <= MOST_KEPT);
+        let is_apart = slots.len() == self.runs.len()
+            && slots.iter().chain(self.files.keys()).all(|it| *it <= MOST_FILES);
         let is_numbered = numbers && self.runs.iter().all(|run| run.number < u64::MAX / 2);
-        let is_wide = self.runs.iter().any(|run| run.projects.len() > MOST_PROJECTS);
-        (is_long || is_wide || !is_apart || !is_numbered)
-            .then(|| "it is not a list of states".to_owned())
+        if self.runs.iter().any(|run| run.projects.len() > MOST_PROJECTS) {
+            return Some(format!("a state is of more than {MOST_PROJECTS} projects"));
+        }
+        (is_long || !is_apart || !is_numbered).then(|| "it is not a list of states".to_owned())
     }
 
-    /// The same list for a set of another name.
-    pub(super) fn renamed(mut self, set: &str) -> Self {
+    /// The same list for a set of another name, whose files have these revisions.
+    pub(super) fn renamed(mut self, set: &str, files: BTreeMap<u32, Option<String>>) -> Self {
         set.clone_into(&mut self.set);
+        self.files = files;
         self
     }
 
@@ -122,6 +137,11 @@ impl Index {
     #[must_use]
     pub fn runs(&self) -> &[Record] {
         &self.runs
+    }
+
+    /// The ids of all projects that the runs name.
+    pub fn projects(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().flat_map(|run| run.projects.iter().map(String::as_str))
     }
 
     /// The run that led to the state that was the present one when the state of this number was
@@ -143,10 +163,34 @@ impl Index {
         self.runs.last().map_or(0, |run| run.number)
     }
 
-    /// The file for the next state: none that the list names.
-    pub(super) fn free_slot(&self) -> u32 {
+    /// The files that the next state may be written to, none of which the list names, and what must
+    /// hold of each: that nobody has written to it since the list was. Whoever else has read the
+    /// same list is refused there. Where run after run was cut off, any will do in the end.
+    pub(super) fn free_files(&self) -> impl Iterator<Item = (u32, Precondition)> + use<> {
         let taken: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
-        (0..).find(|slot| !taken.contains(slot)).unwrap_or_default()
+        let revision = |revision: &Option<String>| match revision {
+            Some(revision) => Precondition::Revision(revision.clone()),
+            None => Precondition::None,
+        };
+        let known = self.files.iter().filter(|(slot, _)| !taken.contains(slot));
+        let known: Vec<_> = known.map(|(slot, it)| (*slot, revision(it))).collect();
+        let all = taken.iter().chain(self.files.keys());
+        let next = all.max().map_or(0, |last| last + 1);
+        let new = (next..=MOST_FILES).map(|slot| (slot, Precondition::Absent));
+        let any = (0..=MOST_FILES).filter(move |slot| !taken.contains(slot));
+        let any = any.map(|slot| (slot, Precondition::None));
+        known.into_iter().chain(new).take(MOST_TRIES).chain(any.take(1))
+    }
+
+    /// Takes note of what became of a file: its revision, or that somebody else writes to it.
+    pub(super) fn wrote(&mut self, slot: u32, revision: Option<&Precondition>) {
+        match revision {
+            Some(Precondition::Revision(revision)) => {
+                self.files.insert(slot, Some(revision.clone()));
+            }
+            Some(_) => drop(self.files.insert(slot, None)),
+            None => drop(self.files.remove(&slot)),
+        }
     }
 
     /// Sets how many states are kept.
@@ -164,10 +208,15 @@ impl Index {
         self.forgot |= over > 0;
         self.runs.drain(..over);
         let mut large = Vec::new();
-        while self.runs.len() > 1 && self.runs.iter().map(|run| run.bytes).sum::<u64>() > MOST_BYTES
-        {
+        // Whoever may write the storage may have written any size.
+        let size =
+            |runs: &[Record]| runs.iter().fold(0, |sum: u64, it| sum.saturating_add(it.bytes));
+        while self.runs.len() > 1 && size(&self.runs) > MOST_BYTES {
             self.forgot = true;
-            large.push(self.runs.remove(0));
+            let run = self.runs.remove(0);
+            // It is emptied once the list is written.
+            self.files.insert(run.slot, None);
+            large.push(run);
         }
         large
     }
@@ -194,10 +243,18 @@ mod tests {
             projects: Vec::new(),
             objects: 0,
             without: None,
-            slot: index.free_slot(),
+            slot: index.free_files().next().unwrap().0,
             digest: String::new(),
             bytes,
         }
+    }
+
+    /// The next run, whose state is written to its file.
+    fn written(index: &mut Index) -> Record {
+        let run = run(index, 1, 1);
+        let revision = Precondition::Revision(run.number.to_string());
+        index.wrote(run.slot, Some(&revision));
+        run
     }
 
     fn numbers(index: &Index) -> Vec<u64> {
@@ -209,7 +266,7 @@ mod tests {
         let mut index = Index::new("s", true);
         index.keep(Some(3));
         for _ in 0..10 {
-            let next = run(&index, 1, 1);
+            let next = written(&mut index);
             assert!(index.runs().iter().all(|known| known.slot != next.slot));
             assert!(next.slot <= 3, "{next:?}");
             assert!(index.push(next).is_empty());
@@ -218,11 +275,50 @@ mod tests {
         assert_eq!(numbers(&index), [8, 9, 10]);
         // Fewer and more of them.
         index.keep(Some(1));
-        index.push(run(&index, 1, 1));
+        let next = written(&mut index);
+        index.push(next);
         assert_eq!(numbers(&index), [11]);
         index.keep(Some(1_000));
-        (0..200).for_each(|_| drop(index.push(run(&index, 1, 1))));
+        for _ in 0..200 {
+            let next = written(&mut index);
+            index.push(next);
+        }
         assert_eq!((index.runs().len(), index.fault("s")), (100, None));
+    }
+
+    #[test]
+    fn a_file_is_written_over_only_as_the_list_knows_it_and_left_alone_once_somebody_else_has() {
+        let mut index = Index::new("s", true);
+        index.keep(Some(2));
+        let first = |index: &Index| index.free_files().next().unwrap();
+        assert_eq!(first(&index), (0, Precondition::Absent));
+        for _ in 0..3 {
+            let next = written(&mut index);
+            index.push(next);
+        }
+        assert_eq!(first(&index), (0, Precondition::Revision("1".to_owned())));
+        index.wrote(0, None);
+        assert_eq!(first(&index), (3, Precondition::Absent));
+        // Where all numbers were given, any that is free is taken.
+        index.wrote(MOST_FILES, Some(&Precondition::Absent));
+        index.wrote(MOST_FILES, None);
+        index.runs[0].slot = MOST_FILES;
+        assert_eq!(first(&index), (1, Precondition::Revision("2".to_owned())));
+        index.wrote(1, None);
+        assert_eq!(first(&index), (0, Precondition::None));
+        assert_eq!(index.fault("s"), None);
+    }
+
+    #[test]
+    fn a_state_may_be_of_many_projects_and_a_list_of_too_many_is_not_written() {
+        let mut index = Index::new("s", true);
+        let projects = |count: usize| (0..count).map(|it| it.to_string()).collect();
+        let next = Record { projects: projects(MOST_PROJECTS), ..run(&index, 1, 1) };
+        index.push(next);
+        assert_eq!(index.fault("s"), None);
+        let next = Record { projects: projects(MOST_PROJECTS + 1), ..run(&index, 1, 1) };
+        index.push(next);
+        assert_eq!(index.fault("s").unwrap(), "a state is of more than 1000 projects");
     }
 
     #[test]
@@ -244,6 +340,9 @@ mod tests {
         assert_eq!(forgotten.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
         index.push(run(&index, 1, MOST_BYTES * 2));
         assert_eq!(numbers(&index), [4]);
+        // No size that somebody wrote is too much.
+        (0..3).for_each(|_| drop(index.push(run(&index, 1, u64::MAX))));
+        assert_eq!(numbers(&index), [7]);
     }
 
     #[test]
@@ -278,6 +377,7 @@ mod tests {
         assert!(broken(&|it| it.runs[1].number = 1));
         assert!(broken(&|it| it.runs[1].slot = it.runs[0].slot));
         assert!(broken(&|it| it.runs[1].slot = 1_000_000));
+        assert!(broken(&|it| drop(it.files.insert(1_000_000, None))));
         assert!(broken(&|it| it.runs[1].number = u64::MAX));
         assert!(broken(&|it| it.keep = 1_000_000));
         assert!(broken(&|it| it.version = 9));

@@ -1,13 +1,14 @@
 //! Keeps the state that a run led to, once it is over. What is kept is what was recorded in the
 //! inventory, so it is what was applied and not what was wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::index::{Index, Record, VERSION};
-use super::store::{File, digest, index_path, read_index, slot_path};
+use super::store::{File, Listed, digest, index_path, read_lists, slot_path};
 use crate::api::failure::ApiError;
 use crate::api::request::Precondition;
 use crate::apply::execute::{Outcome, Run, locked};
@@ -152,15 +153,21 @@ impl Run<'_> {
 
     async fn try_keep(&self, occasion: &Occasion, outcomes: &[Outcome]) -> Result<Vec<String>> {
         let set = &self.plan.set;
-        let reader = self.client.reader();
-        let mut read = Vec::new();
-        for name in self.plan.projects.keys() {
-            let id = locked(&self.ids).get(&Key::of_project(name)).cloned();
-            let Some(id) = id else { continue };
-            read.push((name, read_index(&reader, set, &id).await?, id));
+        let ids: Vec<(&String, String)> = {
+            let ids = locked(&self.ids);
+            let id = |name: &&String| ids.get(&Key::of_project(name)).cloned();
+            self.plan.projects.keys().filter_map(|name| Some((name, id(&name)?))).collect()
+        };
+        let mut all: BTreeSet<String> = ids.iter().map(|(_, id)| id.clone()).collect();
+        for stored in self.stored.values() {
+            all.extend(stored.lock().await.projects.iter().cloned());
         }
-        let newest = read.iter().filter_map(|(_, index, _)| Some(index.as_ref()?.0.newest())).max();
+        // Where the set owns nothing any more, or what this plan is not of, counts as well: numbers
+        // are those of the whole set.
+        let mut lists = read_lists(&self.client.reader(), set, all).await?;
+        let newest = lists.values().filter_map(|list| Some(list.as_ref()?.0.newest())).max();
         let done = outcomes.iter().filter(|outcome| **outcome == Outcome::Done).count();
+        let (by, note) = self.author(&occasion.by).await;
         let common = Common {
             number: newest.unwrap_or_default() + 1,
             run: random::<8>()?,
@@ -170,14 +177,13 @@ impl Run<'_> {
                 (0, false) => Ended::Failed,
                 (_, false) => Ended::Partly,
             },
-            by: self.author(&occasion.by).await,
+            by,
             done,
         };
         let written = self.plan.writes_to();
-        let mut told = Vec::new();
-        for (name, index, id) in
-            read.into_iter().filter(|(name, ..)| written.contains(name.as_str()))
-        {
+        let mut told = Vec::from_iter(note);
+        for (name, id) in ids.into_iter().filter(|(name, _)| written.contains(name.as_str())) {
+            let index = lists.remove(&id).flatten();
             let kept = self.keep_in((name, &id), index, occasion, &common).await;
             told.extend(kept.unwrap_or_else(|error| vec![unkept(&error)]));
         }
@@ -188,7 +194,7 @@ impl Run<'_> {
     async fn keep_in(
         &self,
         (project, id): (&str, &str),
-        index: Option<(Index, Precondition)>,
+        index: Option<Listed>,
         occasion: &Occasion,
         common: &Common,
     ) -> Result<Vec<String>> {
@@ -200,7 +206,6 @@ impl Run<'_> {
         let (mut index, precondition) =
             index.unwrap_or_else(|| (Index::new(set, is_new), Precondition::Absent));
         index.keep(occasion.keep);
-        let slot = index.free_slot();
         let Packed { files, objects } = Packed::of(entries);
         let mut file = File {
             version: VERSION,
@@ -218,7 +223,7 @@ impl Run<'_> {
             (file.plan, file.objects, file.files) = (None, None, Vec::new());
             (bytes, without) = (encoded(&file)?, Some(why));
         }
-        let record = Record {
+        let mut record = Record {
             number: common.number,
             run: common.run.clone(),
             at: self.client.now(),
@@ -237,7 +242,7 @@ impl Run<'_> {
             projects: stored.projects.iter().cloned().collect(),
             objects: entries.len(),
             without,
-            slot,
+            slot: 0,
             digest: digest(&bytes),
             bytes: bytes.len() as u64,
         };
@@ -246,18 +251,16 @@ impl Run<'_> {
             let number = record.number;
             notes.push(format!("the set cannot go back to state {number}: {why}"));
         }
+        let client = self.client;
+        record.slot = self.write_state(&mut index, id, bytes).await?;
         let forgotten = index.push(record);
-        // Nobody reads this file before the list names it, so it may be written over.
-        let (path, client) = (slot_path(set, slot), self.client);
-        storage::upload(client, id, &path, bytes, &Precondition::None).await?;
+        if let Some(fault) = index.fault(set) {
+            return Err(Error::failed(fault));
+        }
         let list = encoded(&index)?;
         match storage::upload(client, id, &index_path(set), list, &precondition).await {
             Ok(_) => {}
-            Err(ApiError { status: Some(412), .. }) => {
-                return Err(Error::failed(
-                    "somebody else applied the set meanwhile, and the state of that run was kept instead",
-                ));
-            }
+            Err(ApiError { status: Some(412), .. }) => return Err(lost_race()),
             Err(error) => return Err(error.into()),
         }
         for old in &forgotten {
@@ -274,14 +277,47 @@ impl Run<'_> {
         Ok(notes)
     }
 
-    /// Who runs it, with the person that the platform knows behind the credential.
-    async fn author(&self, known: &Author) -> Author {
+    /// Writes a state to a file that the list does not name, and to which nobody else has written
+    /// since the list was: two runs that read the same list never write to the same file.
+    async fn write_state(&self, index: &mut Index, id: &str, bytes: Vec<u8>) -> Result<u32> {
+        for (slot, precondition) in index.free_files() {
+            let path = slot_path(&self.plan.set, slot);
+            match storage::upload(self.client, id, &path, bytes.clone(), &precondition).await {
+                Ok(revision) => {
+                    index.wrote(slot, Some(&revision));
+                    return Ok(slot);
+                }
+                Err(ApiError { status: Some(412), .. }) => index.wrote(slot, None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(lost_race())
+    }
+
+    /// Who runs it, with the person that the platform knows behind the credential, and what is to
+    /// be told if it does not say.
+    async fn author(&self, known: &Author) -> (Author, Option<String>) {
         let reader = self.client.reader();
-        let profile = reader.get_json(&reader.dialect().own_profile()).await.unwrap_or_default();
+        let (profile, note) = match reader.get_json(&reader.dialect().own_profile()).await {
+            Ok(profile) => (profile, None),
+            // A credential need not be a person's, nor a platform know people.
+            Err(ApiError { status: Some(401 | 403 | 404 | 405), .. }) => Default::default(),
+            Err(error) => {
+                let note = format!("the history of the set does not say who ran this: {error}");
+                (Value::Null, Some(note))
+            }
+        };
         let person = ["email", "id"].iter().find_map(|field| profile.get(field)?.as_str());
         let person = person.map(|text| text.chars().take(MOST_LETTERS).collect());
-        Author { person: person.or_else(|| known.person.clone()), ..known.clone() }
+        (Author { person: person.or_else(|| known.person.clone()), ..known.clone() }, note)
     }
+}
+
+/// The error where another run kept its state first.
+fn lost_race() -> Error {
+    Error::failed(
+        "somebody else applied the set meanwhile, and the state of that run was kept instead",
+    )
 }
 
 /// The plan of a run in one project, without what is in the state or is not shown.

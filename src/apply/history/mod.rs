@@ -8,8 +8,8 @@
 //! `.meshagent/history/SET/NUMBER.json`, a state with the plan that led to it. Not every platform
 //! can delete files, so those of states that are not kept any more are written again. A state is
 //! written before the list names it, and the list names it with its digest: a run that is cut off
-//! between the two leaves the list as it was. The list is written with the revision that was read,
-//! as the inventory is. In a set of several projects, each project keeps the states of its own
+//! between the two leaves the list as it was. Both are written with the revisions that the list has
+//! or was read with, as the inventory is, so a run that comes too late overwrites nothing. In a set of several projects, each project keeps the states of its own
 //! part, under the same numbers: its part in a state is the newest one with at most that number.
 
 mod index;

@@ -1,11 +1,12 @@
 //! Reads what is kept: the list of runs, and a state with its plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::index::{Index, Record, VERSION};
+use super::index::{Index, MOST_PROJECTS, Record, VERSION};
 use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
@@ -18,6 +19,12 @@ use crate::kinds::Key;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
+
+/// How many lists are read at once.
+const CONCURRENT_READS: usize = 8;
+
+/// A list of runs, with what a write has to ask for.
+pub(super) type Listed = (Index, Precondition);
 
 /// A state of a set in one project, with the plan that led to it.
 #[derive(Debug)]
@@ -69,15 +76,21 @@ pub async fn index(reader: &Reader, set: &str, project_id: &str) -> Result<Optio
 }
 
 /// The same, with what a write has to ask for.
-pub(super) async fn read_index(
+async fn read_index(reader: &Reader, set: &str, project_id: &str) -> Result<Option<Listed>> {
+    Ok(read_if_allowed(reader, set, project_id).await??)
+}
+
+/// The same, with a result of its own if the credential may not read it.
+async fn read_if_allowed(
     reader: &Reader,
     set: &str,
     project_id: &str,
-) -> Result<Option<(Index, Precondition)>> {
+) -> Result<Result<Option<Listed>, ApiError>> {
     let path = index_path(set);
     let answer = match reader.get(&reader.dialect().download(project_id, &path)).await {
         Ok(answer) => answer,
-        Err(ApiError { status: Some(404), .. }) => return Ok(None),
+        Err(ApiError { status: Some(404), .. }) => return Ok(Ok(None)),
+        Err(refused @ ApiError { status: Some(403), .. }) => return Ok(Err(refused)),
         Err(error) => return Err(error.into()),
     };
     let broken = |what: String| {
@@ -90,7 +103,46 @@ pub(super) async fn read_index(
         return Err(broken(fault));
     }
     let precondition = answer.etag.map_or(Precondition::None, Precondition::Revision);
-    Ok(Some((index, precondition)))
+    Ok(Ok(Some((index, precondition))))
+}
+
+/// The lists of a set in these projects, and in those that the runs in them name: what the set owned
+/// there once. Projects are given by their ids.
+///
+/// # Errors
+///
+/// The platform's; a list that cannot be read, or that names too many projects.
+pub(super) async fn read_lists(
+    reader: &Reader,
+    set: &str,
+    projects: BTreeSet<String>,
+) -> Result<BTreeMap<String, Option<Listed>>> {
+    let (given, mut open) = (projects.clone(), projects);
+    let mut lists: BTreeMap<String, Option<Listed>> = BTreeMap::new();
+    while !open.is_empty() {
+        let read: Vec<(String, Option<Listed>)> = stream::iter(std::mem::take(&mut open))
+            .map(async |id| {
+                let list = match read_if_allowed(reader, set, &id).await? {
+                    // Who may not read what the set once owned there does not go back to it either.
+                    Err(_) if !given.contains(&id) => None,
+                    list => list?,
+                };
+                Ok::<_, Error>((id, list))
+            })
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        let indexes = read.iter().filter_map(|(_, list)| Some(&list.as_ref()?.0));
+        let named = indexes.flat_map(Index::projects).map(str::to_owned);
+        let named: BTreeSet<String> = named.collect();
+        lists.extend(read);
+        open = named.into_iter().filter(|id| !lists.contains_key(id)).collect();
+        if lists.len() + open.len() > MOST_PROJECTS {
+            let why = format!("it is in more than {MOST_PROJECTS} projects");
+            return Err(Error::failed(format!("the set `{set}` has no history: {why}")));
+        }
+    }
+    Ok(lists)
 }
 
 /// The state that a run led to.
@@ -141,13 +193,14 @@ pub async fn state(
 pub async fn copy(
     client: &Client,
     (from, to): (&str, &str),
-    (project, id): &(String, String),
+    (project, id): (&str, &str),
 ) -> Result<()> {
     let reader = client.reader();
     let (Some(index), None) = (index(&reader, from, id).await?, index(&reader, to, id).await?)
     else {
         return Ok(());
     };
+    let mut files = BTreeMap::new();
     for record in index.runs() {
         let lost = |error: ApiError| {
             Error::failed(format!("state {} in project {project} was not copied", record.number))
@@ -158,9 +211,13 @@ pub async fn copy(
         let path = slot_path(to, record.slot);
         let written =
             storage::upload(client, id, &path, answer.body.to_vec(), &Precondition::None).await;
-        written.map_err(lost)?;
+        let revision = match written.map_err(lost)? {
+            Precondition::Revision(revision) => Some(revision),
+            _ => None,
+        };
+        files.insert(record.slot, revision);
     }
-    let list = serde_json::to_vec(&index.renamed(to))
+    let list = serde_json::to_vec(&index.renamed(to, files))
         .map_err(|error| Error::failed("failed to write the history").because(error))?;
     storage::upload(client, id, &index_path(to), list, &Precondition::Absent).await?;
     Ok(())

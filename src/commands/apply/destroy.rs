@@ -73,7 +73,8 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     args.perform.rules = args.perform.rules.clone().or_of(environment);
     args.perform.rules.expect()?;
     if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
-        return Err(needed.unsaved().hint("take the documents out of the manifests, and save the plan of that with `meshagent plan --out plan.json`"));
+        let option = environment.map(environment::option).unwrap_or_default();
+        return Err(needed.unsaved().hint(format!("take the documents out of the manifests, and save the plan of that with `meshagent plan{option} --out plan.json`")));
     }
     let policy = Policy {
         destroy: true,

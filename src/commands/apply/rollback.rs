@@ -51,8 +51,9 @@ pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
     args.policy = args.policy.or_of(environment);
     args.perform.rules = args.perform.rules.or_of(environment);
     if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
+        let option = environment.map(environment::option).unwrap_or_default();
         return Err(needed.unsaved().hint(format!(
-            "save the plan with `meshagent plan --to {} --out plan.json`, have it approved, and apply it",
+            "save the plan with `meshagent plan --to {}{option} --out plan.json`, have it approved, and apply it",
             args.to
         )));
     }
