@@ -186,7 +186,10 @@ impl Repository<'_> {
     }
 
     fn shown(&self) -> String {
-        visible::url(&visible::line(&self.url))
+        let shown = visible::line(&self.url);
+        let is_of_ssh = shown.split_once("://").is_none_or(|(scheme, _)| scheme == "ssh");
+        // Over ssh, the user is a part of where it is.
+        if is_of_ssh || self.is_local { shown.into_owned() } else { visible::url(&shown) }
     }
 
     fn explained(&self, error: Error) -> Error {
