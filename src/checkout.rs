@@ -151,6 +151,17 @@ impl Checkout {
         Ok(paths(git(&self.root, &words, Said::Shown)?))
     }
 
+    /// The files of these names that another commit has.
+    ///
+    /// # Errors
+    ///
+    /// Git cannot tell.
+    pub fn named_in(&self, commit: &str, names: &[&str]) -> Result<Vec<PathBuf>> {
+        let words = ["ls-tree", "-r", "-z", "--full-tree", "--name-only", commit];
+        let is_meant = |path: &PathBuf| names.iter().any(|name| path.ends_with(name));
+        Ok(paths(git(&self.root, &words, Said::Shown)?).into_iter().filter(is_meant).collect())
+    }
+
     /// Copies files and folders of a commit into a folder, below the same paths. Links and what is
     /// no file are left out, and so is what the commit does not have.
     ///

@@ -64,7 +64,7 @@ pub struct PlatformArgs {
     pub settled: Option<String>,
 
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
-    #[arg(short = 'e', long, value_name = "NAME", help_heading = "Platform")]
+    #[arg(short = 'e', long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Platform")]
     pub environment: Option<String>,
 
     // The text is read in a terminal, where a link needs no brackets.

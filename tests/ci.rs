@@ -3,8 +3,10 @@
 
 mod apply;
 mod drift;
+mod footing;
 pub mod forge;
 mod proposals;
 mod repository;
+mod strangers;
 mod trouble;
 mod whole;

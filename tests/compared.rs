@@ -12,9 +12,13 @@ fn tests() -> BTreeSet<String> {
         let path = file.path().strip_prefix(&root).unwrap().with_extension("");
         let module: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
         let text = std::fs::read_to_string(file.path()).unwrap();
-        for declared in text.split("fn ").skip(1) {
+        // What is ignored shows nothing.
+        for marked in text.split("#[test]\n").chain(text.split("#[tokio::test")).skip(1) {
+            let Some((above, declared)) = marked.split_once("fn ") else { continue };
             let name = declared.split('(').next().unwrap_or_default();
-            names.insert(format!("{}::{name}", module.join("::")));
+            if !above.contains("#[ignore") {
+                names.insert(format!("{}::{name}", module.join("::")));
+            }
         }
     }
     names
@@ -25,6 +29,7 @@ fn what_shows_each_row_of_the_comparison_exists() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let page = std::fs::read_to_string(docs.join("comparison.md")).unwrap();
     let tests = tests();
+    let book = include_str!("book.rs");
     let head = page.lines().find(|line| line.ends_with("| shown by |")).expect("the table");
     let columns = head.matches('|').count();
     let mut rows = 0;
@@ -42,6 +47,8 @@ fn what_shows_each_row_of_the_comparison_exists() {
             Some((_, link)) => {
                 let file = link.trim_end_matches(')').split('#').next().unwrap();
                 assert!(docs.join(file).is_file(), "{row}");
+                // The commands of the page run in a test.
+                assert!(book.contains(&format!("\"docs/{file}\"")), "{row}");
             }
             None => assert!(tests.contains(shown.trim_matches('`')), "{row}"),
         }

@@ -57,6 +57,19 @@ fn kinds_fields_objects_and_files_are_offered_without_a_platform() {
     offers(&["plan", "-f", "gone", "--target", "Ro"], &[]);
 }
 
+#[test]
+fn sources_are_offered_from_the_project_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "meshagent.yaml",
+        "version: v1\nsources:\n  support: {git: agents, ref: v1}\n  base: {git: base}\nenvironments:\n  dev: {sources: {support: {ref: main}}}\n  prod: {}\n",
+    );
+    for command in ["update", "fetch"] {
+        assert_eq!(offered(&sandbox, &["source", command, "b"], &[]), ["base"]);
+        assert_eq!(offered(&sandbox, &["source", command, "base", "su"], &[]), ["support"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_and_sets_are_asked_of_the_platform() {
     let server = Server::start().await;

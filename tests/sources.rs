@@ -12,6 +12,10 @@ mod in_git;
 mod in_registry;
 #[path = "sources/in_web.rs"]
 mod in_web;
+#[path = "sources/led_away.rs"]
+mod led_away;
+#[path = "sources/locks.rs"]
+mod locks;
 #[path = "sources/owned.rs"]
 mod owned;
 

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use anstyle::Style;
 
 use super::environment;
-use super::set::{FileArgs, SetArgs};
+use super::set::{FileArgs, SetArgs, in_background};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::listed::counted;
+use crate::listed::{counted, few};
 use crate::output;
 use crate::reconcile::accept::{Accepted, Accepting};
 use crate::reconcile::acceptance::Acceptance;
@@ -44,6 +44,7 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let mut args = args;
     let environment = environment::chosen(&mut args.files, &mut args.platform)?;
     environment::tell(environment.as_deref());
+    let shared = environment.as_deref().map(environment::also_in).unwrap_or_default();
     args.set = args.set.or_of(environment.as_deref());
     let set_name = args.set.name()?.to_owned();
     let connection = args.platform.connect().await?;
@@ -51,6 +52,17 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
     let closed = connection.close().await;
     let accepted = done?;
     closed?;
+    if !shared.is_empty() && accepted.edits().next().is_some() {
+        let name = environment.as_deref().map(|it| it.name.clone()).unwrap_or_default();
+        output::note(&format!(
+            "note: {} the same manifests, so this changes what they plan, too; to accept drift for `{name}` alone, write it into its `overrides` in the project file",
+            match shared.as_slice() {
+                [one] => format!("environment `{one}` has"),
+                more =>
+                    format!("environments {} have", few(more.iter().map(|it| format!("`{it}`")))),
+            }
+        ));
+    }
     for edit in accepted.edits() {
         let bold = Style::new().bold();
         let name = visible::line(edit.file);
@@ -73,8 +85,8 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
 
 /// Reads the manifests, and decides which drift is written into them.
 async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> Result<Accepted> {
-    let input =
-        args.files.input(connection.project.clone(), connection.fallback_project.clone())?;
+    let (project, fallback) = (connection.project.clone(), connection.fallback_project.clone());
+    let input = in_background(&args.files, move |files| files.input(project, fallback)).await?;
     let accepting = Accepting::read(&input).map_err(Error::refusing_plan)?;
     for note in &accepting.notes {
         output::note(&format!("note: {note}"));

@@ -109,6 +109,7 @@ enum Names {
     Levels,
     Commands,
     Environments,
+    Sources,
     Files,
 }
 
@@ -152,6 +153,7 @@ fn names(parent: &str, command: &str, argument: &Arg) -> Option<Names> {
         | ("history", "diff", "from") => Names::States,
         (_, "schema", "kind") => Names::Schemas,
         (_, _, "environment") | (_, "promote", "from" | "to") => Names::Environments,
+        ("source", "update" | "fetch", "names") => Names::Sources,
         (_, _, "log") => Names::Levels,
         (_, "help", "words") => Names::Commands,
         (_, "explain", "what") => Names::Fields,
@@ -177,6 +179,7 @@ fn candidates(names: Names, typed: &OsStr) -> Vec<CompletionCandidate> {
         Names::Fields => explain::names_below(&typed),
         Names::Objects => in_time(declared).unwrap_or_default(),
         Names::Environments => in_time(environments).unwrap_or_default(),
+        Names::Sources => in_time(sources).unwrap_or_default(),
         _ => in_time(move || on_platform(names)).unwrap_or_default(),
     };
     found
@@ -278,6 +281,16 @@ fn environments() -> Option<Vec<Named>> {
     let file = ProjectFile::read(&ProjectFile::find()?).ok()?;
     let about = |name: &str| file.environment(Some(name)).ok()?.project;
     Some(file.names().map(|name| (name.to_owned(), about(name))).collect())
+}
+
+/// The sources of the project file, each with where it comes from.
+fn sources() -> Option<Vec<Named>> {
+    let file = ProjectFile::read(&ProjectFile::find()?).ok()?;
+    let versions = file.versions().ok()?.into_iter().map(|source| source.entry);
+    let mut named: Vec<Named> =
+        versions.map(|entry| (entry.name, Some(visible::url(&entry.origin.to_string())))).collect();
+    named.dedup_by(|one, other| one.0 == other.0);
+    Some(named)
 }
 
 /// The names of this sort on the platform.

@@ -26,10 +26,20 @@ pub fn chosen(
     platform: &mut PlatformArgs,
 ) -> Result<Option<Arc<Environment>>> {
     let environment = chosen_if_any(files, platform)?;
-    if environment.is_none() {
+    let Some(environment) = environment else {
         *files = files.clone().named()?;
+        return Ok(None);
+    };
+    let is_own = files.files == environment.manifests;
+    if let Some(missing) = environment.manifests.iter().find(|it| is_own && !it.exists()) {
+        return Err(Error::usage(format!(
+            "there are no manifests in {}, where {} has them",
+            missing.display(),
+            environment.file.display()
+        ))
+        .hint("`manifests` in the project file names their file or folder"));
     }
-    Ok(environment)
+    Ok(Some(environment))
 }
 
 /// The same for a command that needs no manifests.
@@ -49,13 +59,33 @@ pub fn chosen_if_any(
         (Some(name), _) => Some(ProjectFile::named(name)?),
     };
     let Some(file) = file else {
-        if !files_of_environment().is_empty() {
+        if files.files.is_empty() && !files_of_environment().is_empty() {
             *files = files.clone().named()?;
+            if let Some(path) = ProjectFile::find() {
+                output::note(&format!(
+                    "note: so {} is not used, with its guards and approvals; -e names an environment of it",
+                    path.display()
+                ));
+            }
         }
         return Ok(None);
     };
+    if named.is_some() && files.files.is_empty() && !files_of_environment().is_empty() {
+        output::note("note: MESHAGENT_FILE is not used, because an environment is named");
+    }
     let environment = file.environment(named.as_deref())?;
     enter(environment, files, platform).map(Some)
+}
+
+/// The other environments that have some of the same manifests.
+pub fn also_in(environment: &Environment) -> Vec<String> {
+    let Ok(file) = ProjectFile::read(&environment.file) else { return Vec::new() };
+    let others = file.names().filter(|name| *name != environment.name);
+    let has_same = |name: &&str| {
+        let manifests = file.environment(Some(name)).map(|it| it.manifests).unwrap_or_default();
+        manifests.iter().any(|it| environment.manifests.contains(it))
+    };
+    others.filter(has_same).map(str::to_owned).collect()
 }
 
 /// Makes the command one for an environment.
@@ -94,7 +124,7 @@ pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<
         return Err(Error::usage("--rules-from is for the environments of a project file")
             .hint("leave -f out, or name an environment with -e"));
     };
-    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment.name)?;
+    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment)?;
     Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 

@@ -66,7 +66,8 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
         output::note(&format!("nothing to promote from `{}` to `{}`", args.from, args.to));
     } else {
         let bold = Style::new().bold();
-        let hunks = unified::hunks(file.text(), &promotion.text, &|_| None);
+        let (old, new) = unified::without_context(file.text(), &promotion.text);
+        let hunks = unified::hunks(&old, &new, &|_| None);
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
         match args.output {
             Format::Text => output::data(&(header + &hunks)),
@@ -99,6 +100,10 @@ fn tell(promotion: &Promotion, args: &PromoteArgs) {
         let (count, of) = (counted(promotion.taken.len(), "value"), names(&promotion.taken));
         let verb = if args.dry_run { "would be promoted" } else { "promoted" };
         output::note(&format!("{count} {verb} to `{}`: {of}", args.to));
+    }
+    if !promotion.own.is_empty() {
+        let of = names(&promotion.own);
+        output::note(&format!("note: only `{}` says, and keeps: {of}", args.to));
     }
     if !promotion.left.is_empty() {
         output::note(&format!(

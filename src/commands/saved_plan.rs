@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::environment;
 use super::set::{FileArgs, GuardArgs, PolicyArgs};
 use crate::apply::inventory::is_set_name;
 use crate::approval::statement::Bound;
@@ -20,7 +22,9 @@ use crate::plan::document::{Inputs, PlanDocument, TOOL};
 use crate::plan::planner::Policy;
 use crate::plan::restored::unknown_form;
 use crate::plan::{Plan, guards};
+use crate::project_file::{Environment, ProjectFile};
 use crate::reconcile::report::ReportDocument;
+use crate::settings::PlatformArgs;
 use crate::visible;
 
 /// The maximum size of a plan, in bytes: it holds what many manifests declare. Reading one takes
@@ -248,9 +252,39 @@ pub fn staleness(error: Error) -> Error {
 }
 
 impl Saved {
-    /// The policy and the permissions that it was made with.
+    /// Enters the environment that it was made for, and no other.
+    ///
+    /// # Errors
+    ///
+    /// Another one is named; the project file does not have it.
+    pub fn enter(
+        &self,
+        files: &mut FileArgs,
+        platform: &mut PlatformArgs,
+    ) -> Result<Option<Arc<Environment>>> {
+        let planned = self.environment();
+        let named = platform.named_environment();
+        if let Some(named) = named.filter(|named| planned.as_ref() != Some(named)) {
+            return Err(Error::usage(match planned.filter(|it| !it.is_empty()) {
+                Some(planned) => {
+                    format!("the plan is for environment `{planned}`, but `{named}` is named")
+                }
+                None => format!("the plan is for no environment, but `{named}` is named"),
+            })
+            .hint("leave -e and MESHAGENT_ENVIRONMENT out"));
+        }
+        let given = std::mem::take(&mut files.files);
+        let environment = planned.as_ref().map(|planned| {
+            let environment = ProjectFile::named(planned)?.environment(Some(planned))?;
+            environment::enter(environment, files, platform)
+        });
+        files.files = given;
+        environment.transpose()
+    }
+
+    /// The options that it was made with.
     #[must_use]
-    pub fn policy(&self) -> (Policy, GuardArgs) {
+    pub fn policy_args(&self) -> PolicyArgs {
         let inputs = &self.inputs;
         let guards = GuardArgs {
             allow_deletes: inputs.allow_deletes,
@@ -259,7 +293,7 @@ impl Saved {
             // What a command would do now was not looked at when the plan was made.
             allow_commands: false,
         };
-        let args = PolicyArgs {
+        PolicyArgs {
             adopt: inputs.adopt.clone(),
             prune: Some(inputs.prune),
             no_prune: false,
@@ -267,14 +301,20 @@ impl Saved {
             target: inputs.targets.clone(),
             exclude: inputs.excludes.clone(),
             selector: inputs.selectors.clone(),
-            guards: guards.clone(),
+            guards,
             environment: None,
-        };
-        let policy = match inputs.to {
+        }
+    }
+
+    /// The policy and the permissions that it was made with.
+    #[must_use]
+    pub fn policy(&self) -> (Policy, GuardArgs) {
+        let args = self.policy_args();
+        let policy = match self.inputs.to {
             Some(_) => args.policy_back(&self.document.set),
             None => args.policy(&self.document.set),
         };
-        (policy, guards)
+        (policy, args.guards)
     }
 
     /// The environment that it was made for; one without a name where the project file has none.

@@ -9,6 +9,7 @@ use crate::apply::inventory::is_set_name;
 use crate::bounded;
 use crate::connection::Connection;
 use crate::error::{Error, Problem, Result};
+use crate::listed::few;
 use crate::manifest::imported::Imported;
 use crate::manifest::reach::Reach;
 use crate::manifest::set::{Input, Set, read};
@@ -25,6 +26,7 @@ use crate::reconcile::back::go_back;
 use crate::reconcile::history::{History, Past};
 use crate::reconcile::{self, DEFAULT_SET, Decision, Guards};
 use crate::sources::fetch::Fetcher;
+use crate::sources::lock;
 
 /// The files of a set.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -68,7 +70,7 @@ pub struct ReadArgs {
     #[arg(skip)]
     pub may_miss: bool,
 
-    /// Fetch no sources: what is not in the cache is an error
+    /// Use no network for sources: what is neither in the cache nor on this machine is an error
     #[arg(long)]
     pub offline: bool,
 
@@ -319,6 +321,14 @@ impl ReadArgs {
         let Some(environment) = self.environment.as_deref().filter(|_| self.with_sources) else {
             return Ok((Vec::new(), None));
         };
+        let unnamed = environment.unnamed();
+        if !unnamed.is_empty() {
+            output::note(&format!(
+                "note: {} locks what the project file does not name: {}; `meshagent source update` forgets it",
+                lock::NAME,
+                few(unnamed)
+            ));
+        }
         let consent = Consent { variables: &self.allow_env, may_miss: self.may_miss };
         let imported = match environment.sources.is_empty() {
             true => Vec::new(),
@@ -464,6 +474,21 @@ impl From<Set> for Goal {
     }
 }
 
+/// Reads files while the rest of the process goes on: what is fetched for them may take minutes,
+/// and the embedded platform may be a part of this process.
+///
+/// # Errors
+///
+/// Those of the work.
+pub async fn in_background<T: Send + 'static>(
+    files: &FileArgs,
+    work: impl FnOnce(FileArgs) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let files = files.clone();
+    let done = tokio::task::spawn_blocking(move || work(files)).await;
+    done.map_err(|error| Error::failed("failed to read the manifests").because(error))?
+}
+
 /// What a plan of a set is to reach: what these manifests declare, or the state of this number.
 ///
 /// # Errors
@@ -475,10 +500,13 @@ pub async fn goal(
     set: &str,
     connection: &Connection,
 ) -> Result<Goal> {
-    let read = || files.read(connection.project.clone(), connection.fallback_project.clone());
-    let Some(to) = to else { return read().map(Goal::from) };
+    let read = || {
+        let (project, fallback) = (connection.project.clone(), connection.fallback_project.clone());
+        in_background(files, move |files| files.read(project, fallback))
+    };
+    let Some(to) = to else { return read().await.map(Goal::from) };
     output::set_verbose(files.reading.verbose);
-    let today = if files.files.is_empty() { None } else { Some(read()?.into()) };
+    let today = if files.files.is_empty() { None } else { Some(read().await?.into()) };
     let target = connection.target();
     let history = History::read(&target, set, connection.project_id().await?).await?;
     let past = history.back_to(&target.client.reader(), to).await?;
@@ -511,4 +539,25 @@ pub async fn decide(
 /// before it is done.
 pub fn drop_in_background<T: Send + 'static>(done_with: T) {
     std::thread::spawn(move || drop(done_with));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rest_goes_on_while_files_are_read() {
+        let (send, receive) = mpsc::channel();
+        let other = tokio::spawn(async move { send.send(()) });
+        // On this one thread, the other task is run only while this one waits.
+        let files = FileArgs::default();
+        let read = in_background(&files, move |_| {
+            let late = receive.recv_timeout(std::time::Duration::from_secs(20));
+            late.map_err(|late| Error::failed(late.to_string()))
+        });
+        read.await.unwrap();
+        other.await.unwrap().unwrap();
+    }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::show::{ListArgs, Listed, quietly};
-use crate::error::{Class, Error, Problem, Result};
+use crate::error::{Class, Error, Problem, Result, with_causes};
 use crate::listed::{counted, few, nearest};
 use crate::output;
 use crate::plan::unified::hunks;
@@ -85,8 +85,10 @@ struct Moved {
     from: Option<String>,
     to: String,
     is_new: bool,
-    files: Vec<Value>,
-    objects: Vec<Value>,
+    /// Whether what it was before is known. If not, neither is what changes.
+    is_compared: bool,
+    files: Option<Vec<Value>>,
+    objects: Option<Vec<Value>>,
     problems: Vec<String>,
 }
 
@@ -213,10 +215,22 @@ fn update(file: &ProjectFile, args: &UpdateArgs) -> Result<ExitCode> {
         };
         let consent = Consent { may_miss: true, ..Consent::default() };
         let before = lock.before(&source.entry);
-        let old = before.and_then(|before| fetcher.cache.get(before.content()));
+        let old = match before.map(|before| fetcher.before(&source.entry, before)).transpose() {
+            Ok(old) => old,
+            Err(error) => {
+                output::warning(&format!(
+                    "what {} was before is neither in the cache nor to be fetched, so what changes with it is not known: {}",
+                    source.entry.name,
+                    with_causes(&error)
+                ));
+                None
+            }
+        };
+        let is_compared = before.is_none() || old.is_some();
         let old = old.map(|pack| source.imported(pack, &file.path, consent)).transpose()?;
         let changes = Changes::between(old, source.imported(pack, &file.path, consent)?);
-        moved.push((source, before, pin.clone(), changes));
+        let pinned = pin.clone();
+        moved.push(Found { source, before, pin: pinned, changes, is_compared });
         pins.push((&source.entry, pin));
     }
     if !problems.is_empty() {
@@ -227,8 +241,8 @@ fn update(file: &ProjectFile, args: &UpdateArgs) -> Result<ExitCode> {
         Form::Json => output::json(&moved.iter().map(of_program).collect::<Vec<_>>())?,
         Form::Text => moved.iter().for_each(tell),
     }
-    for (_, _, _, changes) in &moved {
-        for problem in &changes.problems {
+    for found in &moved {
+        for problem in &found.changes.problems {
             output::warning(&problem.to_string());
         }
     }
@@ -251,9 +265,18 @@ fn update(file: &ProjectFile, args: &UpdateArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-type Found<'a> = (&'a SourceOf, Option<&'a Pin>, Pin, Changes);
+/// A source that was looked at.
+struct Found<'a> {
+    source: &'a SourceOf,
+    /// What it was pinned to.
+    before: Option<&'a Pin>,
+    pin: Pin,
+    changes: Changes,
+    /// Whether what it was before is known.
+    is_compared: bool,
+}
 
-fn of_program((source, before, pin, changes): &Found<'_>) -> Moved {
+fn of_program(Found { source, before, pin, changes, is_compared }: &Found<'_>) -> Moved {
     let file = |it: &FileChange| json!({"path": it.path, "change": it.change});
     let object = |(object, change): &(String, Change)| json!({"object": object, "change": change});
     Moved {
@@ -262,14 +285,15 @@ fn of_program((source, before, pin, changes): &Found<'_>) -> Moved {
         from: before.map(|before| before.at().to_owned()),
         to: pin.at().to_owned(),
         is_new: before.is_none(),
-        files: changes.files.iter().map(file).collect(),
-        objects: changes.objects.iter().map(object).collect(),
+        is_compared: *is_compared,
+        files: is_compared.then(|| changes.files.iter().map(file).collect()),
+        objects: is_compared.then(|| changes.objects.iter().map(object).collect()),
         problems: changes.problems.iter().map(ToString::to_string).collect(),
     }
 }
 
 /// Tells people what changes with a source.
-fn tell((source, before, pin, changes): &Found<'_>) {
+fn tell(Found { source, before, pin, changes, is_compared }: &Found<'_>) {
     let bold = Style::new().bold();
     let to = short(pin.at());
     let at = match before.map(|before| short(before.at())) {
@@ -279,6 +303,10 @@ fn tell((source, before, pin, changes): &Found<'_>) {
     };
     let shown = visible::line(&source.entry.shown()).into_owned();
     output::data(&format!("{bold}{shown}{bold:#}: {}\n", visible::line(&at)));
+    if !is_compared {
+        output::data("  it is not known what changes\n");
+        return;
+    }
     let counts = changes.counts().into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts
         .map(|(count, change)| {

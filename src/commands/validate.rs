@@ -14,13 +14,14 @@ use crate::manifest::secrets;
 use crate::output;
 use crate::plan::Plan;
 use crate::plan::warnings::warnings;
+use crate::project_file::{ALL, ProjectFile};
 use crate::reconcile::events::Failure;
-use crate::settings::PlatformArgs;
+use crate::settings::{ENVIRONMENT, PlatformArgs, variable};
 
 /// Arguments of `validate`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -f manifests --output json\n  meshagent validate -f service.yaml.j2 -v image=demo:1"
+    after_help = "Examples:\n  meshagent validate -f manifests\n  meshagent validate -e all\n  meshagent validate -f manifests --output json\n  meshagent validate -f service.yaml.j2 -v image=demo:1"
 )]
 pub struct ValidateArgs {
     #[command(flatten)]
@@ -29,7 +30,7 @@ pub struct ValidateArgs {
     #[arg(long)]
     allow_empty: bool,
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
-    #[arg(short = 'e', long, value_name = "NAME")]
+    #[arg(short = 'e', long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     environment: Option<String>,
     /// The project for documents that name none
     #[arg(short = 'n', long, value_name = "PROJECT")]
@@ -70,6 +71,10 @@ pub struct Validation {
 ///
 /// Every problem of every file.
 pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
+    let is_all = args.environment.clone().or_else(|| variable(ENVIRONMENT)).as_deref() == Some(ALL);
+    if is_all {
+        return all(args);
+    }
     match (args.output, validated(args)) {
         (Form::Text, found) => tell(&found?),
         (Form::Json, Ok(found)) => output::json(&found)?,
@@ -79,6 +84,32 @@ pub fn run(args: &ValidateArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Validates all environments, and tells what is wrong in each of them.
+fn all(args: &ValidateArgs) -> Result<ExitCode> {
+    if args.output == Form::Json {
+        return Err(Error::usage("the result for all environments is text")
+            .hint("name one environment with -e for JSON"));
+    }
+    let file = ProjectFile::here(ALL)?;
+    let mut failed: Option<Error> = None;
+    for name in file.names() {
+        let of_one = ValidateArgs { environment: Some(name.to_owned()), ..args.clone() };
+        match validated(&of_one) {
+            Ok(found) => {
+                output::note(&format!("environment `{name}`:"));
+                tell(&found);
+            }
+            Err(error) => {
+                output::note(&format!("environment `{name}`:"));
+                output::error(&error);
+                let what = format!("not every environment of {} is valid", file.path.display());
+                failed.get_or_insert_with(|| Error::new(error.class, what));
+            }
+        }
+    }
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 fn refused(error: &Error) -> Validation {

@@ -193,12 +193,12 @@ impl Forge {
         Ok(Posted::Closed(pull.page))
     }
 
-    /// The pull request that a commit came with, if it was merged.
+    /// The pull request that a commit came with, if it was merged: its number, and who opened it.
     ///
     /// # Errors
     ///
     /// What the forge refuses.
-    pub async fn merged_with(&self, commit: &str) -> Result<Option<u64>> {
+    pub async fn merged_with(&self, commit: &str) -> Result<Option<(u64, String)>> {
         let answer = match self.ask(&self.speech.pulls_of(self.repository(), commit)).await {
             Ok(answer) => answer,
             Err(Failed { status: Some(404 | 422), .. }) => return Ok(None),
@@ -209,7 +209,7 @@ impl Forge {
             one => vec![one],
         };
         let pulls = items.iter().filter_map(|item| self.speech.pull(item));
-        Ok(pulls.filter(|pull| pull.is_merged).map(|pull| pull.number).max())
+        Ok(pulls.filter(|pull| pull.is_merged).map(|pull| (pull.number, pull.author)).max())
     }
 
     /// Says what state a commit is in.

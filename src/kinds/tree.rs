@@ -53,6 +53,14 @@ pub enum Sealed {
     Kept(Box<str>),
 }
 
+impl Sealed {
+    /// Whether its text is known here.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_) | Self::Number(_))
+    }
+}
+
 /// What is shown in the place of a secret.
 const HIDDEN: &str = "(secret)";
 

@@ -295,6 +295,24 @@ impl Rules {
     }
 }
 
+/// The files of a source whose contents are secrets of an object.
+pub fn secret_files(fields: &Tree, origin: &Origin) -> BTreeSet<String> {
+    let Some(inside) = &origin.document.source.inside else { return BTreeSet::new() };
+    let mut files = BTreeSet::new();
+    if fields.has_sources() {
+        fields.clone().rewrite_leaves(&mut |_, leaf| {
+            let Tree::Secret(Sealed::Source(secret)) = leaf else { return None };
+            if let SecretSource::File(path) | SecretSource::Age(AgeText::Beside { file: path }) =
+                &secret.from
+            {
+                files.extend(inside.path_of(path).ok());
+            }
+            None
+        });
+    }
+    files
+}
+
 /// What an object of a source would make the program do that the project file does not allow for
 /// that source, each at its place.
 pub(super) fn refused(fields: &Tree, origin: &Origin) -> Vec<Problem> {

@@ -29,7 +29,7 @@ pub mod pack;
 pub mod placement;
 pub mod placing_manifest;
 pub mod process;
-mod quoting;
+pub mod quoting;
 pub mod reach;
 mod repeated;
 pub mod repository;

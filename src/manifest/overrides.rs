@@ -2,9 +2,9 @@
 //! source. They are put into the tree of a document before it is checked, so a document with them
 //! is read like any other; the marks of what they say belong to the other file.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ const IDENTITY: [&[&str]; 3] = [&["version"], &["kind"], &["metadata", "name"]];
 
 /// The most overrides of one set.
 pub const MOST: usize = 10_000;
+
+/// The most of them whose patterns have `*` or `?`: each is compared with each document.
+const MOST_WILD: usize = 1_000;
 
 /// Which documents are meant: `Kind/name` or `Kind/name@room`, with `*` and `?`.
 #[derive(Debug, Clone)]
@@ -54,6 +57,10 @@ impl Pattern {
             return Err((format!("`{text}` names no object"), form()));
         }
         Ok(Self { text: text.to_owned(), wild: WildMatch::new(text) })
+    }
+
+    fn is_wild(&self) -> bool {
+        self.text.contains(['*', '?'])
     }
 
     fn matches(&self, named: &Named<'_>) -> bool {
@@ -108,6 +115,8 @@ pub struct Override {
     mark: Mark,
     /// What says so, such as `environment prod`.
     from: Arc<str>,
+    /// How near it is: what is said later is nearer than what it was said before.
+    layer: usize,
     use_of: Use,
 }
 
@@ -150,13 +159,25 @@ pub struct Overrides {
     pub source: Arc<Source>,
     fields: Vec<Override>,
     without: Vec<Without>,
+    index: Index,
+}
+
+/// Where the overrides of a document are found without looking at all of them.
+#[derive(Debug, Default)]
+struct Index(OnceLock<(HashMap<String, Vec<usize>>, Vec<usize>)>);
+
+impl Clone for Index {
+    fn clone(&self) -> Self {
+        // What is added to a clone is not in it.
+        Self::default()
+    }
 }
 
 impl Overrides {
     /// Nothing yet, to be said by this file.
     #[must_use]
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, fields: Vec::new(), without: Vec::new() }
+        Self { source, fields: Vec::new(), without: Vec::new(), index: Index::default() }
     }
 
     /// Whether nothing is said.
@@ -192,15 +213,36 @@ impl Overrides {
             let message = format!("`{path}` says what the document is, so nothing else can say it");
             return Err(problem((message, "write another document".to_owned())));
         }
-        if self.fields.len() >= MOST {
-            let message = format!("these are more than {MOST} overrides");
+        let wild = self.fields.iter().filter(|it| it.of.is_wild()).count();
+        if self.fields.len() >= MOST || of.is_wild() && wild >= MOST_WILD {
+            let message = format!(
+                "these are more than {MOST} overrides, or more than {MOST_WILD} with `*` or `?`"
+            );
             return Err(problem((message, "put them into the manifests".to_owned())));
         }
         let is_same = |it: &Override| it.of.text == of.text && it.path == path;
         self.fields.retain(|it| !is_same(it));
+        let layer = match self.fields.last() {
+            Some(last) if last.from == *from => last.layer,
+            last => last.map_or(0, |last| last.layer + 1),
+        };
+        let is_within = |it: &&Override| {
+            let (one, other) = (&it.path.0, &path.0);
+            let is_below = one.starts_with(other) || other.starts_with(one);
+            it.layer == layer && it.from == *from && it.of.text == of.text && is_below
+        };
+        if let Some(other) = self.fields.iter().find(is_within) {
+            let (whole, part) = match other.path.0.len() < path.0.len() {
+                true => (&other.path, &path),
+                false => (&path, &other.path),
+            };
+            let message =
+                format!("`{whole}` and `{part}`, which is a part of it, are both said here");
+            return Err(problem((message, format!("write all of `{whole}`, or only its parts"))));
+        }
         let value = (value.value != Value::Null).then(|| value.clone());
         let (from, use_of) = (Arc::clone(from), Use::default());
-        self.fields.push(Override { of, path, value, mark, from, use_of });
+        self.fields.push(Override { of, path, value, mark, from, layer, use_of });
         self.number();
         Ok(())
     }
@@ -209,13 +251,40 @@ impl Overrides {
     #[must_use]
     pub fn and(mut self, environment: &Self) -> Self {
         let fields = environment.fields.iter();
-        self.fields.extend(
-            fields.map(|field| Override { use_of: field.use_of.shared(), ..field.clone() }),
-        );
+        let above = self.fields.last().map_or(0, |last| last.layer + 1);
+        self.fields.extend(fields.map(|field| Override {
+            layer: above + field.layer,
+            use_of: field.use_of.shared(),
+            ..field.clone()
+        }));
         let without = environment.without.iter();
         self.without.extend(without.map(|it| Without { use_of: it.use_of.shared(), ..it.clone() }));
         self.number();
         self
+    }
+
+    /// The fields that are said of a document, in the order in which they are said.
+    fn of(&self, named: &Named<'_>) -> Vec<&Override> {
+        let (exact, wild) = self.index.0.get_or_init(|| {
+            let mut exact: HashMap<String, Vec<usize>> = HashMap::new();
+            let mut wild = Vec::new();
+            for (at, field) in self.fields.iter().enumerate() {
+                match field.of.is_wild() {
+                    true => wild.push(at),
+                    false => exact.entry(field.of.text.clone()).or_default().push(at),
+                }
+            }
+            (exact, wild)
+        });
+        let plain = format!("{}/{}", named.kind, named.name);
+        let in_rooms = named.rooms.iter().map(|room| format!("{plain}@{room}"));
+        let names = in_rooms.chain([plain.clone()]);
+        let mut found: Vec<usize> =
+            names.filter_map(|name| exact.get(&name)).flatten().copied().collect();
+        found.extend(wild.iter().filter(|at| self.fields[**at].of.matches(named)));
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|at| &self.fields[at]).collect()
     }
 
     /// Gives the marks of all that is said the numbers by which it is found again.
@@ -263,8 +332,7 @@ impl Overrides {
     pub(super) fn concern(&self, root: &Json) -> bool {
         let named = if self.is_empty() { None } else { Named::of_json(root) };
         named.is_some_and(|named| {
-            self.fields.iter().any(|it| it.of.matches(&named))
-                || self.without.iter().any(|it| it.of.matches(&named))
+            !self.of(&named).is_empty() || self.without.iter().any(|it| it.of.matches(&named))
         })
     }
 
@@ -276,8 +344,10 @@ impl Overrides {
     pub(super) fn apply(&self, root: &mut Node) -> Result<(), Vec<Problem>> {
         let Some(of) = Named::of_node(root) else { return Ok(()) };
         let (kind, name) = (of.kind.to_owned(), of.name.to_owned());
-        let fields: Vec<&Override> =
-            self.fields.iter().filter(|field| field.of.matches(&of)).collect();
+        let mut fields = self.of(&of);
+        // In one place, what names a document goes before what is said of many, and of these the
+        // last one counts.
+        fields.sort_by_key(|field| (field.layer, !field.of.is_wild()));
         let mut problems = Vec::new();
         for field in fields {
             field.use_of.make();
@@ -314,7 +384,8 @@ impl Overrides {
             it.of.matches(&named)
                 && (it.path.0.starts_with(&path.0) || path.0.starts_with(&it.path.0))
         };
-        self.fields.iter().rev().find(is_it)
+        let said = self.fields.iter().filter(is_it);
+        said.max_by_key(|field| (field.layer, !field.of.is_wild()))
     }
 
     /// The patterns that no document of the set is meant by.
@@ -496,6 +567,8 @@ mod tests {
                 r#"{"y":2,"list":[{"name":"n","v":1},{"name":"m"}],"none":null}"#,
             ),
             ("{Service/*: {x: {z: [1]}}}", r#"{"z":[1]}"#),
+            // What names a document goes before what is said of many, wherever it stands.
+            ("{Service/a: {x: 1}, Service/*: {x: 2}, '*/a': {x: 3}}", "1"),
             ("{Service/a@r: {x: 1}}", "1"),
             ("{'*/a': {x.y: null, x.list: null}}", r#"{"none":null}"#),
             (
@@ -517,6 +590,10 @@ mod tests {
             ("Service/b:\n  x: 1", "meshagent.yaml:2:3: no document is Service/b"),
             ("Service/a@s: {x: 1}", "meshagent.yaml:1:15: no document is Service/a@s"),
             ("Servce/a: {x: 1}", "meshagent.yaml:1:12: unknown kind `Servce`"),
+            (
+                "Service/a: {x: {}, x.y: 1}",
+                "meshagent.yaml:1:20: `x` and `x.y`, which is a part of it, are both said here",
+            ),
             ("a: {x: 1}", "meshagent.yaml:1:5: `a` names no object"),
             (
                 "Service/a: {x..y: 1}",

@@ -63,6 +63,8 @@ pub enum Ended {
     Verbose(usize),
     /// It could not be listened to.
     Unread(Error),
+    /// Whoever watched it ended it, for this reason.
+    Ended(String),
 }
 
 impl fmt::Display for Ended {
@@ -73,6 +75,7 @@ impl fmt::Display for Ended {
             Self::Late(time) => write!(out, "did not end within {} s", time.as_secs_f32()),
             Self::Verbose(bytes) => write!(out, "printed more than {bytes} bytes"),
             Self::Unread(error) => write!(out, "failed: {error}"),
+            Self::Ended(why) => write!(out, "was ended: {why}"),
         }
     }
 }
@@ -82,7 +85,20 @@ impl fmt::Display for Ended {
 /// # Errors
 ///
 /// It cannot be run, fails, takes too long or prints too much.
-pub fn run(mut command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
+pub fn run(command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
+    run_watched(command, limits, &|| Ok(()))
+}
+
+/// The same, which is watched again and again while it runs, and once more after its end.
+///
+/// # Errors
+///
+/// As [`run`], and what whoever watches it says.
+pub fn run_watched(
+    mut command: Command,
+    limits: Limits,
+    watch: &dyn Fn() -> Result<(), String>,
+) -> Result<Vec<u8>, Ended> {
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(OWN_VARIABLES) {
             command.env_remove(name);
@@ -98,7 +114,7 @@ pub fn run(mut command: Command, limits: Limits) -> Result<Vec<u8>, Ended> {
     let child = command.spawn().map_err(Ended::Unstarted)?;
     let mut group = Group { child, guard };
     let told = group.child.stderr.take().map(|stderr| tell(&program, stderr));
-    let output = group.output(limits);
+    let output = group.output(limits, watch);
     drop(group);
     if let Some(told) = told {
         // What left the group may hold standard error open.
@@ -187,7 +203,11 @@ impl Drop for Group {
 }
 
 impl Group {
-    fn output(&mut self, limits: Limits) -> Result<Vec<u8>, Ended> {
+    fn output(
+        &mut self,
+        limits: Limits,
+        watch: &dyn Fn() -> Result<(), String>,
+    ) -> Result<Vec<u8>, Ended> {
         let late = || Ended::Late(limits.time);
         let end = Instant::now() + limits.time;
         let Some(stdout) = self.child.stdout.take() else { return Ok(Vec::new()) };
@@ -208,6 +228,7 @@ impl Group {
         let mut printed = None;
         let status = loop {
             let status = self.child.try_wait().map_err(Ended::Unread)?;
+            watch().map_err(Ended::Ended)?;
             if let Ok(bytes) = receive.try_recv() {
                 printed = Some(within(bytes.map_err(Ended::Unread)?)?);
             }

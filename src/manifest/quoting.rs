@@ -62,6 +62,12 @@ fn names_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether any document of a text may hold a secret.
+#[must_use]
+pub fn may_hold_secrets(text: &str) -> bool {
+    split(text).iter().any(|part| may_hold_secret(part.text))
+}
+
 /// Whether the document in which a line of a text stands may hold a secret. Lines count
 /// from one.
 #[must_use]

@@ -312,9 +312,17 @@ impl Reading {
 /// Whether a file is a project file, by its name and its text: a manifest may have that name, too.
 pub(super) fn is_project_file(path: &Path, source: &Source) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    walk::PROJECT_FILES.contains(&name)
-        && yaml::parse(&source.text)
-            .is_ok_and(|documents| documents.iter().all(|it| it.get("kind").is_none()))
+    // What cannot be parsed may be a manifest, so what is wrong with it is told.
+    walk::PROJECT_FILES.contains(&name) && is_project_text(&source.text) == Some(true)
+}
+
+/// Whether the text of a file with the name of a project file is one, and not a manifest; `None`
+/// where it cannot be parsed.
+#[must_use]
+pub fn is_project_text(text: &str) -> Option<bool> {
+    let documents = yaml::parse(text).ok()?;
+    let is_manifest = |it: &Node| it.get("kind").is_some() && it.get("metadata").is_some();
+    Some(!documents.iter().any(is_manifest))
 }
 
 /// Whether a project file names sources.

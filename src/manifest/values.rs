@@ -480,9 +480,14 @@ fn failed(error: &minijinja::Error, source: &Source) -> Problem {
     let mark = Mark { column: column.unwrap_or(1), ..at(line) };
     let problem = source.problem(mark, message);
     match is_undefined {
-        true => {
-            problem.hint("give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template")
-        }
+        true => match &source.inside {
+            // Nothing else reaches it.
+            Some(inside) => problem.hint(format!(
+                "write it into `values` of `sources.{}` in the project file",
+                inside.of.name
+            )),
+            None => problem.hint("give it with --value NAME=VALUE, with --values-file FILE, or in values.yaml beside the template"),
+        },
         false if null::is_reason(error) => problem.hint(null::HINT),
         false => match variables::way_out(error) {
             Some(hint) => problem.hint(hint),

@@ -246,7 +246,8 @@ impl Walk {
 }
 
 /// Whether a file is a manifest, by its name.
-pub(super) fn is_manifest(path: &Path) -> bool {
+#[must_use]
+pub fn is_manifest(path: &Path) -> bool {
     has_suffix(path, &["yaml", "yml", "json", "j2"])
 }
 

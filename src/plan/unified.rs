@@ -46,9 +46,6 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
 /// What stands in the place of a secret that differs from the other one.
 const DIFFERS: &str = "(secret, another one)";
 
-/// The same of one that was not read.
-const MAY_DIFFER: &str = "(not read, may be another one)";
-
 /// One side of a comparison: how the object is named, and its fields, if it is there.
 pub struct Side<'a> {
     /// Its name.
@@ -65,7 +62,13 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
     // Nothing was applied, so none is made.
     let fingerprinter = Fingerprinter::slow("");
     let memory = Memory { fingerprinter: &fingerprinter, applied: None };
-    let changes = diff::changes(kind.kind().shape(), old.as_ref(), new.as_ref(), memory);
+    let mut changes = diff::changes(kind.kind().shape(), old.as_ref(), new.as_ref(), memory);
+    // Of what is not known, nobody can say that it differs.
+    changes.retain(|change| {
+        let sides = (&change.old, &change.new);
+        let (Some(Tree::Secret(one)), Some(Tree::Secret(other))) = sides else { return true };
+        one.is_known() && other.is_known()
+    });
     if changes.is_empty() && old.is_some() == new.is_some() {
         return String::new();
     }
@@ -73,7 +76,7 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
         let is_secret =
             matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
         if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
-            *leaf = Tree::text(if change.is_uncertain() { MAY_DIFFER } else { DIFFERS });
+            *leaf = Tree::text(DIFFERS);
         }
     }
     let (was, is) = (old.is_some(), new.is_some());
@@ -84,6 +87,42 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
     let bold = Style::new().bold();
     let out = format!("{bold}--- {}\n+++ {}{bold:#}\n", name(was, one.name), name(is, other.name));
     out + &hunks(&old, &new, &|_| None)
+}
+
+/// Two texts of YAML in which lines that are the same show no values, so that what is beside a change
+/// is not shown with it: it may be a secret.
+#[must_use]
+pub fn without_context(old: &str, new: &str) -> (String, String) {
+    let (mut before, mut after) = (String::new(), String::new());
+    for change in TextDiff::from_lines(old, new).iter_all_changes() {
+        let line = change.value();
+        match change.tag() {
+            ChangeTag::Delete => before += line,
+            ChangeTag::Insert => after += line,
+            ChangeTag::Equal => {
+                let line = without_value(line);
+                before += &line;
+                after += &line;
+            }
+        }
+    }
+    (before, after)
+}
+
+/// A line of YAML without the value that it may have.
+fn without_value(line: &str) -> String {
+    let shown = line.trim_end();
+    let is_name =
+        |name: &str| !name.is_empty() && !name.contains(['#', '{', '[', ','] as [char; 4]);
+    match shown.split_once(": ") {
+        _ if shown.ends_with(':') && is_name(shown) => line.to_owned(),
+        _ if shown.is_empty() => line.to_owned(),
+        Some((name, _)) if is_name(name) => format!("{name}: …\n"),
+        _ => {
+            let indent = shown.len() - shown.trim_start().len();
+            format!("{}…\n", &shown[..indent])
+        }
+    }
 }
 
 /// Takes away what says which set owns an object.

@@ -1,18 +1,17 @@
 //! One environment, with what it has of those that it extends.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::form::{Embedded, EnvironmentForm, OneOrMore};
+use super::form::{Embedded, EnvironmentForm};
 use super::{ProjectFile, SourceOf};
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::nearest;
+use crate::manifest::located::locate;
 use crate::manifest::overrides::Overrides;
-use crate::manifest::reach::Reach;
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
 use crate::plan::planner::Prune;
@@ -85,87 +84,10 @@ pub(super) fn at(name: &str, fields: &[&str]) -> FieldPath {
 }
 
 impl ProjectFile {
-    /// What can be said without knowing which environment is meant.
-    pub(super) fn check(&self) -> Result<(), Vec<Problem>> {
-        let mut problems = Vec::new();
-        if let Some(named) = &self.form.default
-            && !self.form.environments.contains_key(named)
-        {
-            problems.push(self.unknown(named, &FieldPath::of(&["default"])));
-        }
-        for (name, form) in &self.form.environments {
-            if !is_name(name) {
-                let message = format!("{name:?} cannot be the name of an environment");
-                problems.push(self.problem(&at(name, &[]), message).hint(
-                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit; `all` means all of them",
-                ));
-            }
-            if let Some(other) = &form.extends
-                && !self.form.environments.contains_key(other)
-            {
-                problems.push(self.unknown(other, &at(name, &["extends"])));
-            }
-        }
-        if problems.is_empty() {
-            problems.extend(self.form.environments.keys().filter_map(|name| self.circle(name)));
-        }
-        let sets =
-            self.form.environments.iter().map(|(name, form)| (&form.set, at(name, &["set"])));
-        for (set, path) in sets.chain([(&self.form.set, FieldPath::of(&["set"]))]) {
-            if let Some(set) = set.as_ref().filter(|set| !is_set_name(set)) {
-                let message = format!("{set:?} cannot be the name of a set");
-                problems.push(self.problem(&path, message).hint(
-                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
-                ));
-            }
-        }
-        problems.extend(self.unknown_in_ci());
-        if problems.is_empty() {
-            problems.extend(self.shared());
-            problems.extend(self.check_sources());
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
-    }
-
-    /// A problem where an environment extends itself.
-    fn circle(&self, name: &str) -> Option<Problem> {
-        let mut seen = vec![name];
-        let mut next = self.form.environments.get(name)?.extends.as_deref();
-        while let Some(other) = next {
-            if other == name {
-                seen.push(other);
-                let message = format!("the environments extend each other: {}", seen.join(" → "));
-                return Some(self.problem(&at(name, &["extends"]), message));
-            }
-            if seen.contains(&other) {
-                return None;
-            }
-            seen.push(other);
-            next = self.form.environments.get(other)?.extends.as_deref();
-        }
-        None
-    }
-
-    /// Two environments that are one set of one project: each would delete what the other declares.
-    fn shared(&self) -> Option<Problem> {
-        let mut known: BTreeMap<(Option<String>, String, Option<String>), &str> = BTreeMap::new();
-        for name in self.form.environments.keys() {
-            let forms = self.chain(name);
-            let project = last(&forms, |it| it.project.clone())?;
-            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
-            let platform = last(&forms, |it| {
-                let url = it.api_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-                url.or_else(|| it.embedded.as_ref().map(|embedded| format!("{embedded:?}")))
-            });
-            if let Some(other) = known.insert((platform, project.clone(), set), name) {
-                let message = format!(
-                    "the environments `{other}` and `{name}` are the same set of project `{project}`, so each would delete what the other declares"
-                );
-                let hint = "give one of them another `project` or another `set`";
-                return Some(self.problem(&at(name, &["project"]), message).hint(hint));
-            }
-        }
-        None
+    /// Whether an environment is only there for others to extend.
+    #[must_use]
+    pub fn is_abstract(&self, name: &str) -> bool {
+        self.form.environments.get(name).is_some_and(|form| form.is_abstract)
     }
 
     pub(super) fn unknown(&self, name: &str, path: &FieldPath) -> Problem {
@@ -207,9 +129,7 @@ impl ProjectFile {
         let environments = &self.form.environments;
         let name = match named.or(self.form.default.as_deref()) {
             Some(name) => name,
-            None if environments.len() <= 1 => {
-                environments.keys().next().map_or("", String::as_str)
-            }
+            None if self.names().count() <= 1 => self.names().next().unwrap_or_default(),
             None => {
                 return Err(Error::usage(format!(
                     "{} has several environments, and none is named",
@@ -228,6 +148,10 @@ impl ProjectFile {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
+        }
+        if self.is_abstract(name) {
+            let what = format!("environment `{name}` is only there for others to extend");
+            return Err(Error::usage(what).hint(self.known()));
         }
         let resolved = self.resolve(name, named.is_none()).map_err(Self::wrong)?;
         Ok(resolved)
@@ -265,12 +189,19 @@ impl ProjectFile {
         }
         let mut values = Layer::default();
         for file in &values_files {
-            problems.extend(values.add_file(file).err());
+            if let Err(problem) = values.add_file(file) {
+                let of = forms.iter().rev().find(|(_, form)| form.values_files.is_some());
+                let path = of.map(|(of, _)| at(of, &["values_files"])).unwrap_or_default();
+                let here = self.problem(&path, "").place;
+                // What is wrong in the file has its own place.
+                problems.push(Problem { place: problem.place.clone().or(here), ..problem });
+            }
         }
-        self.add_values(&mut values, &FieldPath::of(&["values"]), "the project file");
+        let top = FieldPath::of(&["values"]);
+        problems.extend(self.add_values(&mut values, &top, "the project file"));
         for (of, _) in &forms {
             let from = format!("environment {of}");
-            self.add_values(&mut values, &at(of, &["values"]), &from);
+            problems.extend(self.add_values(&mut values, &at(of, &["values"]), &from));
         }
         let mut over = Overrides::new(Arc::clone(&self.source));
         for (of, form) in &forms {
@@ -285,14 +216,13 @@ impl ProjectFile {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let api_url = forms.iter().rev().find_map(|(of, it)| {
-            let (mark, _) = crate::manifest::located::locate(&at(of, &["api_url"]), &self.root);
+        // The nearest one that says where the platform is says all of it.
+        let said = forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
+        let api_url = said.and_then(|(of, it)| {
+            let (mark, _) = locate(&at(of, &["api_url"]), &self.root);
             Some((it.api_url.clone()?, self.source.place(mark)))
         });
-        let embedded = last(&forms, |it| it.embedded.clone()).and_then(|embedded| match embedded {
-            Embedded::Is(is) => is.then(|| PathBuf::from(DEFAULT_DATA)),
-            Embedded::In(folder) => Some(folder),
-        });
+        let embedded = said.and_then(|(_, it)| it.embedded.clone()).and_then(folder);
         Ok(Environment {
             name: name.to_owned(),
             is_default,
@@ -316,14 +246,38 @@ impl ProjectFile {
         })
     }
 
-    /// The folders with rules of an environment, and what it refuses; of one that is not there, what
-    /// is said of all.
+    /// The folders with rules for an environment of another version of this file, and what is
+    /// refused there. Of one that is not there by its name, what is said of all counts, and what
+    /// those say that are the same set of the same project: a new name is no way past them.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn rules(&self, name: &str) -> Result<(Vec<PathBuf>, Guarded)> {
-        self.ruled(name, &self.chain(name)).map_err(|problem| Self::wrong(vec![problem]))
+    pub fn rules(&self, of: &Environment) -> Result<(Vec<PathBuf>, Guarded)> {
+        let wrong = |problem| Self::wrong(vec![problem]);
+        let (mut policies, mut guarded) =
+            self.ruled(&of.name, &self.chain(&of.name)).map_err(wrong)?;
+        if self.form.environments.contains_key(&of.name) {
+            return Ok((policies, guarded));
+        }
+        let set = |set: Option<String>| set.unwrap_or_else(|| "default".to_owned());
+        for name in self.form.environments.keys() {
+            let forms = self.chain(name);
+            let its_set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
+            let project = last(&forms, |it| it.project.clone());
+            // A project may be said by its name or by its id, or by the credential.
+            let may_be_same = set(its_set) == set(of.set.clone())
+                && (project.is_none() || of.project.is_none() || project == of.project);
+            if may_be_same {
+                let (more, stricter) = self.ruled(name, &forms).map_err(wrong)?;
+                policies.extend(
+                    more.into_iter().filter(|it| !policies.contains(it)).collect::<Vec<_>>(),
+                );
+                guarded.deletes = [guarded.deletes, stricter.deletes].into_iter().flatten().min();
+                guarded.prune = guarded.prune.or(stricter.prune);
+            }
+        }
+        Ok((policies, guarded))
     }
 
     fn ruled(
@@ -348,52 +302,6 @@ impl ProjectFile {
         Ok((policies, Guarded { deletes, prune }))
     }
 
-    /// Refuses paths that lead out of the project file's folder and its repository: the file may
-    /// be a stranger's.
-    fn keep_inside(&self, forms: &[(String, &EnvironmentForm)], problems: &mut Vec<Problem>) {
-        let reach = Reach::of(&[self.folder().to_owned()], &[]);
-        let mut named: Vec<(FieldPath, PathBuf)> = Vec::new();
-        let mut add = |path: FieldPath, paths: Vec<PathBuf>| {
-            named.extend(paths.into_iter().map(|named| (path.clone(), named)));
-        };
-        let all = |paths: &Option<Vec<PathBuf>>| paths.clone().unwrap_or_default();
-        let more =
-            |paths: &Option<OneOrMore>| paths.as_ref().map(OneOrMore::paths).unwrap_or_default();
-        add(FieldPath::of(&["manifests"]), more(&self.form.manifests));
-        add(FieldPath::of(&["policies"]), all(&self.form.policies));
-        for (of, form) in forms {
-            add(at(of, &["manifests"]), more(&form.manifests));
-            add(at(of, &["values_files"]), all(&form.values_files));
-            add(at(of, &["policies"]), all(&form.policies));
-            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
-            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
-        }
-        let told = "is outside of the project file's folder and its repository";
-        for (path, named) in named {
-            if reach.check(&self.beside(&named)).is_err() {
-                let message = format!("{} {told}", named.display());
-                let hint =
-                    "name it on the command line: -f, --values-file, --policy or --approvers";
-                problems.push(self.problem(&path, message).hint(hint));
-            }
-        }
-        for (of, form) in forms {
-            let Some(Embedded::In(folder)) = &form.embedded else { continue };
-            let is_plain = |part: std::path::Component<'_>| {
-                matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
-            };
-            let here = self.folder().canonicalize().unwrap_or_default();
-            let real = self.beside(folder).canonicalize();
-            let leads_out = real.is_ok_and(|real| !real.starts_with(&here));
-            if !folder.components().all(is_plain) || leads_out {
-                let message =
-                    format!("{} is outside of the project file's folder", folder.display());
-                let hint = "give it on the command line: --embedded=DIR";
-                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
-            }
-        }
-    }
-
     pub(super) fn node(&self, path: &FieldPath) -> Option<&Node> {
         path.0.iter().try_fold(&self.root, |node, step| match step {
             crate::kinds::path::Step::Field(name) => node.get(name),
@@ -401,10 +309,13 @@ impl ProjectFile {
         })
     }
 
-    pub(super) fn add_values(&self, values: &mut Layer, path: &FieldPath, from: &str) {
-        if let Some(node) = self.node(path) {
-            values.add(&self.source, node, from);
-        }
+    pub(super) fn add_values(
+        &self,
+        values: &mut Layer,
+        path: &FieldPath,
+        from: &str,
+    ) -> Vec<Problem> {
+        self.node(path).map(|node| values.add(&self.source, node, from)).unwrap_or_default()
     }
 
     /// Adds what an environment says of documents.
@@ -424,7 +335,7 @@ impl ProjectFile {
         }
         for (index, pattern) in form.without.iter().flatten().enumerate() {
             let path = at(of, &["without"]).join(crate::kinds::path::Step::Index(index));
-            let (mark, _) = crate::manifest::located::locate(&path, &self.root);
+            let (mark, _) = locate(&path, &self.root);
             problems.extend(over.leave_out(pattern, mark).err());
         }
     }
@@ -452,8 +363,16 @@ pub(super) fn add_overrides(
     }
 }
 
+/// The folder of the embedded platform, if that is meant.
+pub(super) fn folder(embedded: Embedded) -> Option<PathBuf> {
+    match embedded {
+        Embedded::Is(is) => is.then(|| PathBuf::from(DEFAULT_DATA)),
+        Embedded::In(folder) => Some(folder.components().collect()),
+    }
+}
+
 /// What the last one says that says anything.
-fn last<T>(
+pub(super) fn last<T>(
     forms: &[(String, &EnvironmentForm)],
     said: impl Fn(&EnvironmentForm) -> Option<T>,
 ) -> Option<T> {
@@ -461,6 +380,6 @@ fn last<T>(
 }
 
 /// Whether this can be the name of an environment.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     is_set_name(name) && name != "all" && !name.contains("..")
 }

@@ -82,6 +82,9 @@ pub struct EnvironmentForm {
     /// The environment that this one is like, except for what it says itself.
     #[serde(default)]
     pub extends: Option<String>,
+    /// Whether it is only there for others to extend.
+    #[serde(default, rename = "abstract")]
+    pub is_abstract: bool,
     /// The project, by name or id. No other project is planned for or written to.
     #[serde(default)]
     pub project: Option<String>,

@@ -14,9 +14,9 @@ use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::manifest::located::locate;
 use crate::manifest::repository;
-use crate::manifest::source::{Source, read_text_within};
+use crate::manifest::source::{Source, is_project_text, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
-use crate::manifest::yaml::{self, Node};
+use crate::manifest::yaml::Node;
 
 pub use self::ci::{Ci, Verdict};
 pub use self::environment::{Approved, Environment, Guarded};
@@ -24,6 +24,7 @@ pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
 pub use self::sources::{Consent, SourceOf};
 
+mod checks;
 pub mod ci;
 mod environment;
 pub mod form;
@@ -59,7 +60,7 @@ impl ProjectFile {
         for folder in here.ancestors() {
             let named = PROJECT_FILES.map(|name| above.join(name));
             // One that is a manifest is none.
-            if let Some(found) = named.into_iter().find(|path| is_there(path)) {
+            if let Some(found) = named.into_iter().find(|path| is_project_file(path)) {
                 return Some(found);
             }
             if folder == root {
@@ -77,7 +78,7 @@ impl ProjectFile {
     /// There is none; it cannot be used; the word means all environments.
     pub fn named(environment: &str) -> Result<Self> {
         if environment == ALL {
-            return Err(Error::usage("only `plan` takes all environments at once")
+            return Err(Error::usage("only `plan` and `validate` take all environments at once")
                 .hint("name one environment with -e"));
         }
         Self::here(environment)
@@ -105,6 +106,15 @@ impl ProjectFile {
     /// Everything that is wrong with it, each at its place.
     pub fn read(path: &Path) -> Result<Self> {
         let text = read_text_within(path, LIMIT).map_err(|problem| wrong(vec![problem]))?;
+        let [one, other] = PROJECT_FILES.map(|name| path.with_file_name(name));
+        if is_project_file(&one) && is_project_file(&other) {
+            return Err(Error::usage(format!(
+                "there are both {} and {}, and which one counts is not clear",
+                one.display(),
+                other.display()
+            ))
+            .hint("remove one of them"));
+        }
         Self::of(path, text)
     }
 
@@ -159,18 +169,20 @@ impl ProjectFile {
         wrong(problems)
     }
 
-    /// The environments that there are, in the order of the file.
+    /// The environments that there are, in the order of the file, without those that are only there
+    /// for others to extend.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.form.environments.keys().map(String::as_str)
+        let environments = self.form.environments.iter().filter(|(_, form)| !form.is_abstract);
+        environments.map(|(name, _)| name.as_str())
     }
 }
 
-/// Whether there is a project file, and not a manifest of its name.
-fn is_there(path: &Path) -> bool {
-    bounded::text(path, LIMIT).is_ok_and(|text| {
-        yaml::parse(&text)
-            .map_or(true, |documents| documents.iter().all(|it| it.get("kind").is_none()))
-    })
+/// Whether there is a project file, and not a manifest of its name. What is there and cannot be read
+/// is one: guards must not go with a file that is broken.
+#[must_use]
+pub fn is_project_file(path: &Path) -> bool {
+    let is_project = |text: String| is_project_text(&text).unwrap_or(true);
+    path.symlink_metadata().is_ok() && bounded::text(path, LIMIT).map_or(true, is_project)
 }
 
 /// The error for problems of a project file: nothing was planned.

@@ -60,8 +60,10 @@ pub struct Difference {
 pub struct Promotion {
     /// What is taken over.
     pub taken: Vec<Difference>,
-    /// What differs and stays.
+    /// What differs and stays, although it could be taken over.
     pub left: Vec<Difference>,
+    /// What only the other environment says.
+    pub own: Vec<Difference>,
     /// The new text of the file.
     pub text: String,
 }
@@ -74,6 +76,12 @@ impl ProjectFile {
     ///
     /// A pattern that matches nothing that differs; a file that cannot be edited.
     pub fn promote(&self, from: &str, to: &str, patterns: &[String]) -> Result<Promotion> {
+        if from == to {
+            let what = format!("`{from}` and `{to}` are one environment");
+            return Err(
+                Error::usage(what).hint("name the one to take from, and the one that gets it")
+            );
+        }
         let (one, other) = (self.said(from)?, self.said(to)?);
         let names: Vec<&Vec<String>> = one.keys().chain(other.keys()).collect();
         let mut differences: Vec<Difference> = Vec::new();
@@ -113,8 +121,16 @@ impl ProjectFile {
             Some(patterns) => patterns.iter().any(|pattern| matches(pattern, it)),
             None => it.path.last().is_some_and(|last| is_usual(last)) || is_version(&it.path),
         };
-        let is_taken = |it: &Difference| it.from.is_some() && is_wanted(it);
+        let is_taken = |it: &Difference| it.from.is_some() && !of_secret(&it.path) && is_wanted(it);
+        if let Some(secret) = differences
+            .iter()
+            .find(|it| of_secret(&it.path) && !patterns.is_empty() && is_wanted(it))
+        {
+            let what = format!("`{}` is of a secret, which stays in its environment", secret.name);
+            return Err(Error::usage(what).hint("write it into the project file by hand"));
+        }
         let (taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
+        let (left, own): (Vec<_>, Vec<_>) = left.into_iter().partition(|it| it.from.is_some());
         let mut text = self.text().to_owned();
         for difference in &taken {
             let path = FieldPath(
@@ -129,7 +145,7 @@ impl ProjectFile {
                     .hint("write it by hand")
             })?;
         }
-        Ok(Promotion { taken, left, text })
+        Ok(Promotion { taken, left, own, text })
     }
 
     /// The same file with another text.
@@ -144,11 +160,9 @@ impl ProjectFile {
     /// What an environment says, and those that it extends: values and overrides, by where they
     /// stand in an environment.
     fn said(&self, name: &str) -> Result<BTreeMap<Vec<String>, Value>> {
-        self.environment(Some(name))?;
+        let environment = self.environment(Some(name))?;
         let mut said = BTreeMap::new();
-        if let Some(map) = &self.form.values {
-            leaves(&mut vec!["values".to_owned()], map, &mut said);
-        }
+        leaves(&mut vec!["values".to_owned()], environment.values.values(), &mut said);
         for (source, form) in &self.form.sources {
             let SourceForm { reference, archive, sha256, oci, values, overrides, .. } =
                 form.clone();
@@ -156,8 +170,11 @@ impl ProjectFile {
             of_source(source, &all, &mut said);
         }
         for (_, form) in self.chain(name) {
-            if let Some(map) = &form.values {
-                leaves(&mut vec!["values".to_owned()], map, &mut said);
+            for (of, values) in form.secrets.iter().flatten() {
+                for (key, source) in values {
+                    let path = vec!["secrets".to_owned(), of.clone(), key.clone()];
+                    said.insert(path, source.clone());
+                }
             }
             for (of, fields) in form.overrides.iter().flatten() {
                 for (path, value) in fields {
@@ -206,6 +223,17 @@ fn of_source(name: &str, change: &SourceChange, said: &mut BTreeMap<Vec<String>,
             let below = [of.clone(), path.clone()];
             said.insert(at("overrides").into_iter().chain(below).collect(), value.clone());
         }
+    }
+}
+
+/// Whether what stands at a path of an environment belongs to a secret.
+fn of_secret(path: &[String]) -> bool {
+    let is_secret = |of: &String| of.starts_with("Secret/") || of.starts_with(['*', '?']);
+    match path {
+        [field, ..] if field == "secrets" => true,
+        [field, of, ..] if field == "overrides" => is_secret(of),
+        [field, _, over, of, ..] if field == "sources" && over == "overrides" => is_secret(of),
+        _ => false,
     }
 }
 

@@ -76,6 +76,12 @@ fn problem(source: &Source, root: &Node, path: &FieldPath, message: &str) -> Pro
         false if message.contains("untagged enum Embedded") => {
             "it must be true, false, or a folder".to_owned()
         }
+        false if message.ends_with("expected a string") => {
+            "it must be a text; put a number in quotes to make it one".to_owned()
+        }
+        false if message.contains("expected struct") || message.ends_with("expected a map") => {
+            "it must be a map of fields".to_owned()
+        }
         false => message.to_owned(),
     };
     source.problem(mark, format!("`{path}`: {message}"))

@@ -142,7 +142,7 @@ impl ProjectFile {
             .iter()
             .map(|(of, _)| (format!("environment {of}"), at(of, &["sources", &name])));
         for (from, path) in std::iter::once(own).chain(of_environments) {
-            self.add_values(&mut values, &path.field("values"), &from);
+            problems.extend(self.add_values(&mut values, &path.field("values"), &from));
             if let Some(node) = self.node(&path.field("overrides")) {
                 add_overrides(&mut over, ("", node), &from.into(), problems);
             }
@@ -259,6 +259,15 @@ impl SourceOf {
 }
 
 impl Environment {
+    /// The sources that `meshagent.lock` pins, and that the project file does not name.
+    #[must_use]
+    pub fn unnamed(&self) -> Vec<String> {
+        // A lock that cannot be read is told of where it is needed.
+        let Ok(lock) = Lock::read(&self.folder) else { return Vec::new() };
+        let known = self.sources.iter().map(|source| source.entry.name.as_str()).collect();
+        lock.unnamed(&known).map(str::to_owned).collect()
+    }
+
     /// The sources as they are pinned, from the cache, or else fetched.
     ///
     /// # Errors

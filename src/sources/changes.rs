@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::error::Problem;
 use crate::kinds::{Key, KindName};
-use crate::manifest::imported::Imported;
+use crate::manifest::imported::{Imported, secret_files};
 use crate::manifest::pack::Pack;
 use crate::manifest::set::{self, Desired, Input, Set};
+use crate::manifest::{quoting, walk};
 
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -62,15 +63,18 @@ impl Changes {
     #[must_use]
     pub fn between(before: Option<Imported>, after: Imported) -> Self {
         let (old, new) = (before.as_ref().map(|it| it.pack.clone()), after.pack.clone());
-        let mut secret = BTreeSet::new();
-        let (old_set, _) = before.map(|before| read(before, &mut secret)).unwrap_or_default();
-        let (new_set, problems) = read(after, &mut secret);
+        let (old_read, new_read) = (before.map(Read::of), Read::of(after));
+        let shows = |path: &str, text: &str| {
+            old_read.iter().chain([&new_read]).all(|read| read.shows(path, text))
+        };
+        let files = files(old.as_ref(), &new, &shows);
+        let old_objects = old_read.map(|read| read.set.objects).unwrap_or_default();
         // What the documents are that cannot be read is not known.
-        let objects = match problems.is_empty() {
-            true => objects(&old_set.objects, &new_set.objects),
+        let objects = match new_read.problems.is_empty() {
+            true => objects(&old_objects, &new_read.set.objects),
             false => Vec::new(),
         };
-        Self { files: files(old.as_ref(), &new, &secret), objects, problems }
+        Self { files, objects, problems: new_read.problems }
     }
 
     /// How many files are added, removed and changed.
@@ -81,22 +85,53 @@ impl Changes {
     }
 }
 
-/// The set of a source alone; adds the files whose documents may hold a secret.
-fn read(imported: Imported, secret: &mut BTreeSet<String>) -> (Set, Vec<Problem>) {
-    let shown = imported.shown.clone();
-    let project = Some("project".to_owned());
-    let imported = vec![Arc::new(imported)];
-    match set::read(&Input { imported, project, ..Input::default() }) {
-        Ok(set) => {
-            for desired in set.objects.values().filter(|it| holds_secrets(it)) {
-                let inside = desired.origin.document.source.inside.as_ref();
-                secret.extend(inside.map(|inside| inside.path.clone()));
+/// The set of a source alone, as far as it can be read.
+#[derive(Default)]
+struct Read {
+    set: Set,
+    problems: Vec<Problem>,
+    /// The files with documents, and whether one of these holds a secret.
+    documents: BTreeMap<String, bool>,
+    /// The files that are the contents of secrets.
+    secret_files: BTreeSet<String>,
+}
+
+impl Read {
+    fn of(imported: Imported) -> Self {
+        let shown = imported.shown.clone();
+        let project = Some("project".to_owned());
+        let imported = vec![Arc::new(imported)];
+        let set = match set::read(&Input { imported, project, ..Input::default() }) {
+            Ok(set) => set,
+            Err(problems) => {
+                tracing::debug!("the documents of {shown} cannot be read");
+                return Self { problems, ..Self::default() };
             }
-            (set, Vec::new())
+        };
+        let mut read = Self::default();
+        for desired in set.objects.values() {
+            read.secret_files.extend(secret_files(&desired.fields, &desired.origin));
+            let inside = desired.origin.document.source.inside.as_ref();
+            if let Some(inside) = inside {
+                *read.documents.entry(inside.path.clone()).or_default() |= holds_secrets(desired);
+            }
         }
-        Err(problems) => {
-            tracing::debug!("the documents of {shown} cannot be read");
-            (Set::default(), problems)
+        Self { set, ..read }
+    }
+
+    /// Whether lines of a file may be shown. Only where it is known what a file is, it is known
+    /// that no secret is in it; of documents that cannot be read, their texts decide.
+    fn shows(&self, path: &str, text: &str) -> bool {
+        let holds_secrets = || self.documents.values().any(|holds_secrets| *holds_secrets);
+        match self.documents.get(path) {
+            Some(holds_secrets) => !holds_secrets,
+            // It may be what makes the documents, or a secret itself.
+            None if !self.problems.is_empty() && !walk::is_manifest(path.as_ref()) => false,
+            None if walk::is_of_values(path.as_ref()) && self.problems.is_empty() => {
+                !holds_secrets()
+            }
+            None if walk::is_manifest(path.as_ref()) => !quoting::may_hold_secrets(text),
+            None => !self.secret_files.contains(path),
         }
     }
 }
@@ -120,7 +155,7 @@ fn objects(old: &BTreeMap<Key, Desired>, new: &BTreeMap<Key, Desired>) -> Vec<(S
     keys.into_iter().filter_map(|key| Some((key.to_string(), change(key)?))).collect()
 }
 
-fn files(old: Option<&Pack>, new: &Pack, secret: &BTreeSet<String>) -> Vec<FileChange> {
+fn files(old: Option<&Pack>, new: &Pack, shows: &dyn Fn(&str, &str) -> bool) -> Vec<FileChange> {
     let empty = BTreeMap::new();
     let old: BTreeMap<&str, &[u8]> = old.map_or(empty, |old| old.files().collect());
     let new: BTreeMap<&str, &[u8]> = new.files().collect();
@@ -137,21 +172,19 @@ fn files(old: Option<&Pack>, new: &Pack, secret: &BTreeSet<String>) -> Vec<FileC
             let bytes = bytes.copied().unwrap_or_default();
             std::str::from_utf8(bytes).ok().map(str::to_owned)
         };
-        let shows = |text: &String| !text.contains(SECRET) && !text.contains('\0');
+        let shows = |text: &str| text.is_empty() || !text.contains('\0') && shows(path, text);
         let texts = text(before).zip(text(after)).filter(|(one, other)| shows(one) && shows(other));
-        let texts = texts.filter(|_| !secret.contains(path));
         Some(FileChange { path: path.to_owned(), change, texts })
     };
     paths.into_iter().filter_map(change).collect()
 }
 
-/// What stands in a document of a secret, also where it cannot be read or is a template.
-const SECRET: &str = "kind: Secret";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::imported::Allowed;
     use crate::manifest::pack::{Packing, Sort};
+    use crate::manifest::values::FileValues;
 
     fn pack(files: &[(&str, &str)]) -> Pack {
         let mut packing = Packing::of("");
@@ -164,10 +197,10 @@ mod tests {
 
     #[test]
     fn files_are_compared_by_what_is_in_them() {
-        let old = pack(&[("a.yaml", "1"), ("b.yaml", "1"), ("c.yaml", "kind: Secret\nx: 1")]);
-        let new = pack(&[("a.yaml", "1"), ("b.yaml", "2"), ("c.yaml", "y"), ("d.yaml", "3")]);
-        let secret = BTreeSet::from(["d.yaml".to_owned()]);
-        let found = files(Some(&old), &new, &secret);
+        let old = pack(&[("a.yaml", "1"), ("b.yaml", "1"), ("c.yaml", "0")]);
+        let new = pack(&[("a.yaml", "1"), ("b.yaml", "2"), ("c.yaml", "y"), ("d.yaml", "3\0")]);
+        let files = |old| files(old, &new, &|path, _| path != "c.yaml");
+        let found = files(Some(&old));
         let told: Vec<_> =
             found.iter().map(|it| (&*it.path, it.change, it.texts.is_some())).collect();
         let expected = [
@@ -176,7 +209,46 @@ mod tests {
             ("d.yaml", Change::Added, false),
         ];
         assert_eq!(told, expected);
-        assert_eq!(files(Some(&new), &new, &secret), []);
-        assert_eq!(files(None, &new, &secret).len(), 4);
+        assert_eq!(files(Some(&new)), []);
+        assert_eq!(files(None).len(), 4);
+    }
+
+    /// The files of these of which lines are shown when they are new.
+    fn shown(files: &[(&str, &str)]) -> Vec<String> {
+        let imported = |files: &[(&str, &str)]| Imported {
+            name: "s".to_owned(),
+            shown: "s".to_owned(),
+            pack: pack(files),
+            values: FileValues::default(),
+            over: None,
+            allowed: Allowed::default(),
+            project_file: "meshagent.yaml".into(),
+        };
+        let before = imported(&[("old.md", "")]);
+        let changes = Changes::between(Some(before), imported(files));
+        let shown = changes.files.into_iter().filter(|it| it.texts.is_some());
+        shown.map(|it| it.path).filter(|path| path != "old.md").collect()
+    }
+
+    #[test]
+    fn no_line_is_shown_that_may_be_of_a_secret() {
+        let room = ("room.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
+        let secret = "version: v1\nkind: \"Secret\"\nmetadata: {name: s}\ndata: {A: hunter2}\n";
+        let of_file =
+            "version: v1\nkind: Secret\nmetadata: {name: t}\ndata: {A: {from: {file: a.md}}}\n";
+        assert_eq!(shown(&[room, ("a.md", "text")]), ["a.md", "room.yaml"]);
+        assert_eq!(shown(&[room, ("secret.yaml", secret), ("b.md", "")]), ["b.md", "room.yaml"]);
+        assert_eq!(shown(&[room, ("of.yaml", of_file), ("a.md", "hunter2")]), ["room.yaml"]);
+        // What cannot be read keeps nothing from being hidden.
+        for (name, broken) in [
+            ("x.yaml", "kind: \"Secret\"\nmetadata: {name: s}\ndat: {A: hunter2}\n"),
+            ("x.yaml", "? kind\n: Secret\ndata: {A: hunter2\n"),
+            ("x.yaml", "version: v1\nkind: &x Secret\nmetadata: {name: s}\ndat: 1\n"),
+            ("x.json", "{\"kind\":\"Secret\",\"data\":{\"A\":\"hunter2\"}"),
+            ("x.yaml.j2", "kind: {{ kind }}\ndata: {A: hunter2}\n"),
+            ("meshagent.yaml", "version: v1\nsources: {}\nvalues: {password: hunter2}\n"),
+        ] {
+            assert_eq!(shown(&[room, (name, broken), ("a.md", "text")]), ["room.yaml"], "{broken}");
+        }
     }
 }

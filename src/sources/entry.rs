@@ -263,6 +263,14 @@ fn check_git(git: &str) -> Result<(), Wrong> {
             "leave it out; git asks its credential helpers",
         );
     }
+    // Over ssh, who somebody is lets nobody in. Over https, it may be a token.
+    if scheme != "ssh" && !url.username().is_empty() {
+        return wrong(
+            "the URL contains a user name, which may be a token that everybody could read here"
+                .to_owned(),
+            "leave it out; git asks its credential helpers, and `git config credential.username` names the user",
+        );
+    }
     match scheme {
         "https" | "ssh" => Ok(()),
         "http" | "git" if http::is_here(&format!("http{}", &git[scheme.len()..])) => Ok(()),
@@ -331,6 +339,9 @@ mod tests {
             "git://host/a",
             "ftp://host/a",
             "https://u:secret@host/a",
+            "https://ghp_secret@host/a",
+            "http://secret@127.0.0.1/a",
+            "HTTPS://secret@host/a",
             "-oProxyCommand=x:a",
             "u@-oProxyCommand=x:a",
             "a\nb",

@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::download::download;
 use super::entry::{Entry, Origin, Where};
 use super::git::Repository;
+use super::local;
 use super::lock::Pin;
 use super::registry::Artifact;
 use crate::bounded;
@@ -76,6 +77,18 @@ impl Fetcher {
             }
         }
         if problems.is_empty() { Ok(packs) } else { Err(problems) }
+    }
+
+    /// The files of what was pinned before the project file asked for an entry.
+    ///
+    /// # Errors
+    ///
+    /// They are not to be had any more.
+    pub fn before(&self, entry: &Entry, pin: &Pin) -> Result<Pack> {
+        match self.cache.get(pin.content()) {
+            Some(pack) => Ok(pack),
+            None => self.fetched(&pin.entry(entry).map_err(Error::failed)?, pin),
+        }
     }
 
     /// Fetches what is pinned and not in the cache.
@@ -173,7 +186,10 @@ impl Fetcher {
 
     fn repository(&self, entry: &Entry, git: &str) -> Result<Repository<'_>> {
         let (url, is_local) = match entry.lies() {
-            Where::Here(path) => (self.here(&path)?.display().to_string(), true),
+            Where::Here(path) => {
+                let found = local::repository(&self.here(&path)?, &self.reach)?;
+                (found.display().to_string(), true)
+            }
             Where::Elsewhere => (git.to_owned(), false),
         };
         Ok(Repository { url, is_local, cache: &self.cache })

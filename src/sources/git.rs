@@ -5,21 +5,30 @@
 //! attribute of the repository has a say. The program never asks for a password: a plan must not
 //! wait for an answer.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::cache::Cache;
 use crate::error::{Context, Error, Result};
-use crate::listed::word;
+use crate::listed::{few, nearest, word};
 use crate::manifest::pack::{LIMITS, Pack, Packing, Sort};
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
 use crate::visible;
+
+/// The most that a repository may bring, with what is around the folder that is read.
+const LARGEST: u64 = 512 * 1024 * 1024;
+
+/// How often it is looked how much has come.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long one command of Git may take.
 const TIME: Duration = Duration::from_secs(300);
@@ -44,13 +53,16 @@ const ELSEWHERE: [&str; 9] = [
 ];
 
 /// What is the same for every command.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "fetch.recurseSubmodules=false",
     "fetch.writeCommitGraph=false",
     "transfer.fsckObjects=true",
     "transfer.bundleURI=false",
+    // What comes stays packed, and what is large in it is not kept in memory.
+    "fetch.unpackLimit=1",
+    "core.bigFileThreshold=16m",
     "maintenance.auto=false",
     "gc.auto=0",
 ];
@@ -72,6 +84,34 @@ pub struct Repository<'a> {
     pub cache: &'a Cache,
 }
 
+/// How the objects of a repository are called: by SHA-1, as nearly everywhere, or by SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Sha1,
+    Sha256,
+}
+
+impl Format {
+    /// That of an object.
+    fn of(object: &str) -> Self {
+        if object.len() == 64 { Self::Sha256 } else { Self::Sha1 }
+    }
+
+    fn option(self) -> &'static str {
+        match self {
+            Self::Sha1 => "--object-format=sha1",
+            Self::Sha256 => "--object-format=sha256",
+        }
+    }
+}
+
+/// What a repository has, as it says itself.
+struct Remote {
+    format: Format,
+    /// The names of its branches and tags.
+    names: BTreeSet<String>,
+}
+
 /// An empty repository, in which objects arrive. It is removed when it is dropped.
 struct Objects {
     folder: TempDir,
@@ -87,12 +127,36 @@ impl Repository<'_> {
     ///
     /// What Git says; files that cannot be packed.
     pub fn fetch(&self, reference: Option<&str>, folder: &str) -> Result<(String, Pack)> {
-        let objects = Objects::begin(self)?;
         let reference = reference.unwrap_or("HEAD");
-        objects.fetch(&self.url, reference, true).map_err(|error| self.explained(error))?;
+        let objects = Objects::begin(self, Format::of(reference))?;
+        let objects = match objects.fetch(self, reference, true) {
+            Ok(()) => objects,
+            Err(error) => self.fetch_again(objects, reference, error)?,
+        };
         let commit = objects.commit("FETCH_HEAD")?;
         let pack = objects.pack(&commit, folder)?;
         Ok((commit, pack))
+    }
+
+    /// Fetches once more what could not be fetched, if the repository is another one than most.
+    fn fetch_again(&self, objects: Objects, reference: &str, error: Error) -> Result<Objects> {
+        let Some(remote) = objects.remote(self) else { return Err(self.explained(error)) };
+        let is_known = reference == "HEAD" || remote.names.contains(reference);
+        if remote.format != Format::of(reference) {
+            drop(objects);
+            let objects = Objects::begin(self, remote.format)?;
+            objects.fetch(self, reference, true).map_err(|error| match is_known {
+                true => error,
+                false => unknown(reference, &remote.names),
+            })?;
+            return Ok(objects);
+        }
+        if !is_known {
+            return Err(unknown(reference, &remote.names));
+        }
+        // A server that only has files gives no part of a history.
+        objects.fetch(self, reference, false).map_err(|_| error)?;
+        Ok(objects)
     }
 
     /// Fetches the files below a folder of a commit.
@@ -106,13 +170,13 @@ impl Repository<'_> {
         reference: Option<&str>,
         folder: &str,
     ) -> Result<Pack> {
-        let objects = Objects::begin(self)?;
-        if let Err(error) = objects.fetch(&self.url, commit, true) {
+        let objects = Objects::begin(self, Format::of(commit))?;
+        if let Err(error) = objects.fetch(self, commit, true) {
             // Some servers give what has a name alone; with it comes what was before.
             let Some(reference) = reference.filter(|reference| *reference != commit) else {
                 return Err(self.explained(error));
             };
-            objects.fetch(&self.url, reference, false).map_err(|_| self.explained(error))?;
+            objects.fetch(self, reference, false).map_err(|_| self.explained(error))?;
             objects.commit(commit).map_err(|error| {
                 let told = format!("{} no longer has the commit {commit}", self.shown());
                 Error::failed(told).because(error)
@@ -122,7 +186,7 @@ impl Repository<'_> {
     }
 
     fn shown(&self) -> String {
-        visible::line(&self.url).into_owned()
+        visible::url(&visible::line(&self.url))
     }
 
     fn explained(&self, error: Error) -> Error {
@@ -130,14 +194,14 @@ impl Repository<'_> {
             true => error,
             false => error.hint(format!(
                 "`git ls-remote {}` must work here without asking for anything",
-                word(&self.url)
+                word(&self.shown())
             )),
         }
     }
 }
 
 impl Objects {
-    fn begin(of: &Repository<'_>) -> Result<Self> {
+    fn begin(of: &Repository<'_>, format: Format) -> Result<Self> {
         let failed = || "failed to make a folder for Git".to_owned();
         let cache = of.cache.folder().context(failed)?;
         // Until the new folder is locked, nobody else takes it for one that was left behind.
@@ -157,7 +221,7 @@ impl Objects {
             false => "https:ssh",
         };
         let objects = Self { folder, protocols, _lock: lock };
-        let init = ["init", "-q", "--bare", "--template=", "--object-format=sha1"];
+        let init = ["init", "-q", "--bare", "--template=", format.option()];
         objects.run(&init, None, LIST)?;
         Ok(objects)
     }
@@ -167,11 +231,42 @@ impl Objects {
     }
 
     /// Fetches what a name or a commit leads to; without what was before if that is enough.
-    fn fetch(&self, url: &str, reference: &str, is_enough: bool) -> Result<()> {
+    fn fetch(&self, of: &Repository<'_>, reference: &str, is_enough: bool) -> Result<()> {
         let mut words = vec!["fetch", "-q", "--no-tags", "--no-recurse-submodules"];
         words.extend(is_enough.then_some("--depth=1"));
-        words.extend(["--", url, reference]);
-        self.run(&words, None, LIST).map(drop)
+        // Only what was looked at is a repository, and no folder below it.
+        words.extend(of.is_local.then_some("--upload-pack=git-upload-pack --strict"));
+        words.extend(["--", &of.url, reference]);
+        self.run(&words, None, LIST).map(drop).map_err(|mut error| {
+            error.message = error.message.replace(&of.url, &of.shown());
+            error
+        })
+    }
+
+    /// What a repository has, if it answers.
+    fn remote(&self, of: &Repository<'_>) -> Option<Remote> {
+        let mut words = vec!["ls-remote", "-q"];
+        words.extend(of.is_local.then_some("--upload-pack=git-upload-pack --strict"));
+        words.extend(["--", &of.url]);
+        let out = self.run(&words, None, LIST).ok()?;
+        let text = String::from_utf8_lossy(&out);
+        let lines = || text.lines().filter_map(|line| line.split_once('\t'));
+        let format = lines().next().map_or(Format::Sha1, |(object, _)| Format::of(object));
+        let name = |name: &str| {
+            let name = name.strip_prefix("refs/heads/").or(name.strip_prefix("refs/tags/"))?;
+            Some(name.to_owned()).filter(|name| !name.ends_with("^{}"))
+        };
+        Some(Remote { format, names: lines().filter_map(|(_, it)| name(it)).collect() })
+    }
+
+    /// Says how much has come, once it is too much.
+    fn bounded(&self) -> Result<(), String> {
+        let files = walkdir::WalkDir::new(self.folder.path()).into_iter().flatten();
+        let sizes = files.filter_map(|entry| Some(entry.metadata().ok()?.len()));
+        match sizes.sum::<u64>() > LARGEST {
+            true => Err(format!("it brought more than {} MiB", LARGEST / 1024 / 1024)),
+            false => Ok(()),
+        }
     }
 
     /// The commit that a name leads to.
@@ -232,8 +327,12 @@ impl Objects {
         for name in ELSEWHERE {
             command.env_remove(name);
         }
+        let is_at_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
         command
             .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", asked(std::env::var_os("GIT_ASKPASS"), is_at_terminal))
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env_remove("SSH_ASKPASS")
             .env("GIT_ALLOW_PROTOCOL", self.protocols)
             .env("GIT_DIR", self.root())
             .env("GIT_NO_REPLACE_OBJECTS", "1")
@@ -251,13 +350,48 @@ impl Objects {
             .current_dir(self.folder.path())
             .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
             .stderr(Stdio::from(said.try_clone().context(failed)?));
-        process::run(command, Limits { time: TIME, bytes }).map_err(|ended| match ended {
+        let next = Cell::new(Instant::now() + LOOK);
+        let watch = || match Instant::now() >= next.get() {
+            true => {
+                next.set(Instant::now() + LOOK);
+                self.bounded()
+            }
+            false => Ok(()),
+        };
+        let limits = Limits { time: TIME, bytes };
+        process::run_watched(command, limits, &watch).map_err(|ended| match ended {
             Ended::Unstarted(error) => Error::failed("git cannot be run")
                 .because(error)
                 .hint("sources in Git repositories need the program `git` in the PATH"),
+            ended @ Ended::Ended(_) => Error::failed(format!("git {} {ended}", words[0]))
+                .hint("take a smaller repository, or an archive of the folder that is needed"),
             ended => Error::failed(format!("git {} {ended}{}", words[0], told(&mut said))),
         })
     }
+}
+
+/// What is said of a name that a repository does not have.
+fn unknown(reference: &str, names: &BTreeSet<String>) -> Error {
+    let is_part = (4..40).contains(&reference.len())
+        && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let shown = visible::line(reference);
+    let error = Error::failed(format!("there is no tag, branch or commit {shown} in it"));
+    match nearest(reference, names.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean `ref: {}`?", visible::line(&near))),
+        None if is_part => error.hint("write all digits of the commit"),
+        None if names.is_empty() => error.hint("it has neither tags nor branches"),
+        None => {
+            let shown = names.iter().map(|name| visible::line(name).into_owned());
+            error.hint(format!("there are {}", few(shown)))
+        }
+    }
+}
+
+/// The program that Git asks for a password, in place of the one that it would find. At a terminal
+/// that would open a window, and a plan must not wait for an answer; where nobody sits at one, it
+/// is how a job gives Git its credentials.
+fn asked(given: Option<OsString>, is_at_terminal: bool) -> OsString {
+    given.filter(|_| !is_at_terminal).unwrap_or_default()
 }
 
 /// What Git said, in one line.
@@ -346,6 +480,26 @@ mod tests {
         assert_eq!(files, expected.map(|(one, other)| (one.to_owned(), other.to_owned())));
         for list in ["120000 blob bb 3\ta.yaml\0", "100644 blob aa 99999999999\ta\0", "odd\0"] {
             assert!(listed(list.as_bytes(), &Packing::of("")).is_err(), "{list}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_at_a_terminal() {
+        let given = || Some(OsString::from("/usr/bin/askpass"));
+        assert_eq!(asked(given(), true), "");
+        assert_eq!(asked(given(), false), "/usr/bin/askpass");
+        assert_eq!(asked(None, false), "");
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_told_with_what_is() {
+        let names = ["main", "v1.4"].map(str::to_owned).into();
+        for (name, hint) in [
+            ("v1.44", "did you mean `ref: v1.4`?"),
+            ("7a9c81d", "write all digits of the commit"),
+            ("release", "there are main, v1.4"),
+        ] {
+            assert_eq!(unknown(name, &names).hint.as_deref(), Some(hint), "{name}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::manifest::pack::Digest;
 use crate::manifest::reach::Reach;
 use crate::manifest::source::Source;
 use crate::manifest::yaml::{self, Mark};
+use crate::visible;
 use crate::whole_file;
 
 /// The name of the file.
@@ -81,6 +82,59 @@ impl Pin {
         *self == wanted && is_its_archive
     }
 
+    /// What was pinned, as if the project file asked for it where another entry is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot have been pinned so: a lock may be a stranger's.
+    pub fn entry(&self, other: &Entry) -> Result<Entry, String> {
+        let origin = match (&self.git, &self.archive, &self.oci) {
+            (Some(git), None, None) => {
+                Origin::Git { git: git.clone(), reference: self.reference.clone() }
+            }
+            (None, Some(archive), None) => {
+                Origin::Archive { archive: archive.clone(), sha256: self.at.parse().ok() }
+            }
+            (None, None, Some(oci)) => Origin::Oci { oci: oci.clone() },
+            _ => return Err(format!("{NAME} does not say where it was")),
+        };
+        let entry = Entry { origin, path: self.path.clone(), ..other.clone() };
+        match entry.check() {
+            Ok(()) => Ok(entry),
+            Err((message, _)) => Err(message),
+        }
+    }
+
+    /// How it differs from what an entry asks for.
+    fn told(&self, entry: &Entry) -> String {
+        let wanted = Self::of(entry, self.at.clone(), self.content);
+        let places = [&self.git, &self.archive, &self.oci];
+        if places.into_iter().flatten().count() != 1 {
+            return "several places, or none".to_owned();
+        }
+        let place = |pin: &Self| {
+            let places = [("git", &pin.git), ("archive", &pin.archive), ("oci", &pin.oci)];
+            let named = |(name, at): (&str, &Option<String>)| {
+                Some(format!("{name} {}", visible::url(at.as_deref()?)))
+            };
+            places.into_iter().find_map(named).unwrap_or_default()
+        };
+        let reference = |pin: &Self| match &pin.reference {
+            Some(reference) => format!("ref {}", visible::line(reference)),
+            None => "no ref".to_owned(),
+        };
+        let path = |pin: &Self| match pin.path.as_str() {
+            "" => "no path".to_owned(),
+            path => format!("path {}", visible::line(path)),
+        };
+        let differs = |what: &dyn Fn(&Self) -> String| {
+            let (one, other) = (what(self), what(&wanted));
+            (one != other).then(|| format!("{one}, not {other}"))
+        };
+        let found = differs(&place).or_else(|| differs(&reference)).or_else(|| differs(&path));
+        found.unwrap_or_else(|| "another digest".to_owned())
+    }
+
     /// The commit, the digest of the archive, or that of the artifact.
     #[must_use]
     pub fn at(&self) -> &str {
@@ -129,7 +183,7 @@ impl Lock {
     /// A file that cannot be read, or that is no lock, at its place.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
-        let name = path.display().to_string();
+        let name = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         // A checkout may have a link there.
         if let Err(outside) = Reach::of(&[folder.to_owned()], &[]).check(&path)
             && outside.is_link
@@ -170,12 +224,16 @@ impl Lock {
     pub fn pin(&self, entry: &Entry) -> Result<&Pin, Problem> {
         let pins = self.pins.get(&entry.name).map(Vec::as_slice).unwrap_or_default();
         pins.iter().find(|pin| pin.fits(entry)).ok_or_else(|| {
-            let message = match pins.is_empty() {
-                true => format!("the source `{}` is not locked", entry.name),
-                false => format!(
-                    "{NAME} does not lock what the source `{}` is here: it was locked for something else",
-                    entry.name
-                ),
+            let message = match pins {
+                [] => format!("the source `{}` is not locked", entry.name),
+                pins => {
+                    let told: Vec<_> = pins.iter().map(|pin| pin.told(entry)).collect();
+                    format!(
+                        "{NAME} does not lock what the source `{}` is here: it locks {}",
+                        entry.name,
+                        told.join("; ")
+                    )
+                }
             };
             let hint = format!(
                 "`meshagent source update {}` locks it and shows what changes; then commit {NAME}",
@@ -195,6 +253,11 @@ impl Lock {
             [only] => Some(only),
             _ => None,
         })
+    }
+
+    /// The sources that are pinned, and that are not among these.
+    pub fn unnamed<'a>(&'a self, known: &'a BTreeSet<&str>) -> impl Iterator<Item = &'a str> {
+        self.pins.keys().map(String::as_str).filter(|name| !known.contains(name))
     }
 
     /// Pins what an entry asks for, in the place of what was pinned for it.

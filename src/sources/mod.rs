@@ -15,6 +15,7 @@ mod download;
 pub mod entry;
 pub mod fetch;
 pub mod git;
+mod local;
 pub mod lock;
 mod registry;
 

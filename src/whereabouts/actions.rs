@@ -4,10 +4,14 @@
 use serde_json::Value;
 
 use super::checked::{Variables, is_branch, is_commit, is_repository};
-use super::{Occasion, PullRequest, Repository, Sort, System, Whereabouts};
+use super::{Occasion, Origin, PullRequest, Repository, Sort, System, Whereabouts};
 
 /// The events that are about what a branch has. Every other one may be about a pull request.
 const OF_BRANCHES: [&str; 3] = ["push", "schedule", "workflow_dispatch"];
+
+/// The other events that only those can bring about who may write to the repository, and that check
+/// out what is theirs.
+const OF_WRITERS: [&str; 2] = ["repository_dispatch", "release"];
 
 /// What the variables and the event tell.
 pub(super) fn told(
@@ -31,11 +35,13 @@ pub(super) fn told(
         _ => None,
     };
     let default_branch = text(event, "/repository/default_branch");
+    let (occasion, origin) = occasion(variables, event, path.as_deref());
     let actor = variables.name("GITHUB_TRIGGERING_ACTOR").or(variables.name("GITHUB_ACTOR"));
     Whereabouts {
         system,
         repository,
-        occasion: occasion(variables, event, path.as_deref()),
+        occasion,
+        origin,
         default_branch: default_branch.filter(|it| is_branch(it)).map(str::to_owned),
         commit: variables.commit("GITHUB_SHA"),
         run_url,
@@ -47,43 +53,57 @@ fn text<'a>(event: Option<&'a Value>, pointer: &str) -> Option<&'a str> {
     event?.pointer(pointer)?.as_str()
 }
 
-fn occasion(variables: &Variables<'_>, event: Option<&Value>, path: Option<&str>) -> Occasion {
-    let Some(name) = variables.name("GITHUB_EVENT_NAME") else { return Occasion::Unknown };
+fn occasion(
+    variables: &Variables<'_>,
+    event: Option<&Value>,
+    path: Option<&str>,
+) -> (Occasion, Origin) {
+    let Some(name) = variables.name("GITHUB_EVENT_NAME") else {
+        return (Occasion::Unknown, Origin::Unknown);
+    };
     if name == "pull_request" {
-        return match pull_request(variables, event, path) {
-            Some(pull_request) => Occasion::PullRequest(pull_request),
-            None => Occasion::Other(name),
+        return match pull_request(variables, event) {
+            Some(pull_request) => (Occasion::PullRequest(pull_request), origin(event, path)),
+            None => (Occasion::Other(name), Origin::Unknown),
         };
     }
     let reference = variables.text("GITHUB_REF").unwrap_or_default();
     let branch = reference.strip_prefix("refs/heads/").filter(|branch| is_branch(branch));
-    match branch.filter(|_| OF_BRANCHES.contains(&name.as_str())) {
+    let is_of_branch = OF_BRANCHES.contains(&name.as_str());
+    let origin = match is_of_branch || OF_WRITERS.contains(&name.as_str()) {
+        true => Origin::Writers,
+        false => Origin::Unknown,
+    };
+    let occasion = match branch.filter(|_| is_of_branch) {
         Some(branch) => Occasion::Branch(branch.to_owned()),
-        None if OF_BRANCHES.contains(&name.as_str()) && reference.starts_with("refs/tags/") => {
+        None if is_of_branch && reference.starts_with("refs/tags/") => {
             Occasion::Other("push of a tag".to_owned())
         }
         None => Occasion::Other(name),
+    };
+    (occasion, origin)
+}
+
+/// Whom a pull request comes from. A fork that was deleted has no repository any more.
+fn origin(event: Option<&Value>, path: Option<&str>) -> Origin {
+    let head = text(event, "/pull_request/head/repo/full_name").filter(|it| is_repository(it));
+    match path.is_some() && head == path {
+        true => Origin::Writers,
+        false => Origin::Elsewhere,
     }
 }
 
-fn pull_request(
-    variables: &Variables<'_>,
-    event: Option<&Value>,
-    path: Option<&str>,
-) -> Option<PullRequest> {
+fn pull_request(variables: &Variables<'_>, event: Option<&Value>) -> Option<PullRequest> {
     let of_event =
         event.and_then(|event| event.get("pull_request")).and_then(|it| it.get("number"));
     let number = of_event.or(event.and_then(|event| event.get("number")))?.as_u64()?;
     let commit = |pointer: &str| text(event, pointer).filter(|it| is_commit(it)).map(str::to_owned);
     let base = text(event, "/pull_request/base/ref").filter(|it| is_branch(it)).map(str::to_owned);
-    // A fork that was deleted has no repository any more.
-    let head = text(event, "/pull_request/head/repo/full_name").filter(|it| is_repository(it));
     Some(PullRequest {
         number,
         base_branch: base.or_else(|| variables.branch("GITHUB_BASE_REF")),
         base_commit: commit("/pull_request/base/sha"),
         left_at: None,
         head_commit: commit("/pull_request/head/sha"),
-        is_foreign: path.is_none() || head != path,
     })
 }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::checked::{Variables, is_repository};
-use super::{Occasion, PullRequest, Repository, Sort, System, Whereabouts};
+use super::{Occasion, Origin, PullRequest, Repository, Sort, System, Whereabouts};
 
 /// What the variables tell.
 pub(super) fn told(variables: &Variables<'_>) -> Whereabouts {
@@ -11,33 +11,50 @@ pub(super) fn told(variables: &Variables<'_>) -> Whereabouts {
     let is_primary = variables.text("BRANCH_IS_PRIMARY").is_some_and(|it| it == "true");
     let change = variables.number("CHANGE_ID");
     let page = if change.is_some() { "CHANGE_URL" } else { "GIT_URL" };
-    let occasion = match (change, &branch) {
-        (Some(number), _) => Occasion::PullRequest(PullRequest {
-            number,
-            base_branch: variables.branch("CHANGE_TARGET"),
-            base_commit: None,
-            left_at: None,
-            head_commit: None,
-            is_foreign: variables.text("CHANGE_FORK").is_some(),
-        }),
-        (None, Some(branch)) => Occasion::Branch(branch.clone()),
-        // A job for one branch has only this, with the name of the remote before it.
-        (None, None) => match variables.branch("GIT_BRANCH") {
-            Some(branch) => {
-                Occasion::Branch(branch.strip_prefix("origin/").unwrap_or(&branch).to_owned())
-            }
-            None => Occasion::Unknown,
-        },
-    };
+    let (occasion, origin) = occasion(variables, change, branch.as_deref());
     Whereabouts {
         system: System::Jenkins,
         repository: variables.url(page).as_deref().and_then(known),
         default_branch: branch.filter(|_| is_primary && change.is_none()),
         occasion,
+        origin,
         commit: variables.commit("GIT_COMMIT"),
         run_url: variables.url("RUN_DISPLAY_URL").or_else(|| variables.url("BUILD_URL")),
         actor: variables.name("BUILD_USER_ID"),
     }
+}
+
+/// Jenkins says of a change whose fork it comes from, if its plugin knows; it never says that it comes
+/// from none. A job that is for one branch does not say what else it may be started for, such as pull
+/// requests.
+fn occasion(
+    variables: &Variables<'_>,
+    change: Option<u64>,
+    branch: Option<&str>,
+) -> (Occasion, Origin) {
+    if let Some(number) = change {
+        let proposed = PullRequest {
+            number,
+            base_branch: variables.branch("CHANGE_TARGET"),
+            base_commit: None,
+            left_at: None,
+            head_commit: None,
+        };
+        let is_of_fork = variables.text("CHANGE_FORK").is_some();
+        let origin = if is_of_fork { Origin::Elsewhere } else { Origin::Unknown };
+        return (Occasion::PullRequest(proposed), origin);
+    }
+    if variables.text("CHANGE_ID").is_some() {
+        return (Occasion::Unknown, Origin::Unknown);
+    }
+    if let Some(branch) = branch {
+        return (Occasion::Branch(branch.to_owned()), Origin::Writers);
+    }
+    // The name of the remote stands before that of the branch.
+    let known = variables.branch("GIT_BRANCH").map(|branch| {
+        Occasion::Branch(branch.strip_prefix("origin/").unwrap_or(&branch).to_owned())
+    });
+    (known.unwrap_or(Occasion::Unknown), Origin::Unknown)
 }
 
 /// The repository of a page or of a clone, on a forge that everybody knows. Others are named by

@@ -13,12 +13,14 @@ use serde_json::Value;
 
 mod actions;
 mod checked;
+mod footing;
 mod gitlab;
 mod jenkins;
 
 use checked::Variables;
 
 pub use checked::{is_branch, is_commit, is_repository};
+pub use footing::{Barred, Footing};
 
 /// What runs the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +36,9 @@ pub enum System {
     Forgejo,
     /// Jenkins.
     Jenkins,
-    /// A person, or anything else.
+    /// Another one: `CI` is set, and nothing says what it is.
+    Unknown,
+    /// A person, or a machine that does not say that it is none.
     Plain,
 }
 
@@ -48,6 +52,7 @@ impl System {
             Self::Gitea => "Gitea Actions",
             Self::Forgejo => "Forgejo Actions",
             Self::Jenkins => "Jenkins",
+            Self::Unknown => "a continuous integration that is not known",
             Self::Plain => "no continuous integration that is known",
         }
     }
@@ -92,9 +97,17 @@ pub struct PullRequest {
     pub left_at: Option<String>,
     /// The commit that is proposed.
     pub head_commit: Option<String>,
-    /// Whether it comes from another repository, so from somebody who may not write to this one.
-    /// What is not known counts as such.
-    pub is_foreign: bool,
+}
+
+/// Whom what is checked out comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody who may write to the repository.
+    Writers,
+    /// Another repository, so somebody who may not write to this one.
+    Elsewhere,
+    /// Nothing says.
+    Unknown,
 }
 
 /// What a run is about.
@@ -119,6 +132,8 @@ pub struct Whereabouts {
     pub repository: Option<Repository>,
     /// What the run is about.
     pub occasion: Occasion,
+    /// Whom what is checked out comes from.
+    pub origin: Origin,
     /// The default branch of the repository.
     pub default_branch: Option<String>,
     /// The commit that was checked out.
@@ -137,6 +152,7 @@ impl Whereabouts {
             system: System::Plain,
             repository: None,
             occasion: Occasion::Unknown,
+            origin: Origin::Writers,
             default_branch: None,
             commit: None,
             run_url: None,
@@ -193,6 +209,10 @@ pub fn whereabouts(
     }
     if variables.text("JENKINS_URL").is_some() {
         return jenkins::told(&variables);
+    }
+    if variables.text("CI").is_some_and(|it| it != "false" && it != "0") {
+        let (system, origin) = (System::Unknown, Origin::Unknown);
+        return Whereabouts { system, origin, ..Whereabouts::plain() };
     }
     Whereabouts::plain()
 }

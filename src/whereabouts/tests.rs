@@ -48,7 +48,7 @@ fn a_pull_request_of_github_is_known_with_its_base() {
     let repository = told.repository.clone().unwrap();
     assert_eq!((repository.sort, repository.path.as_str()), (Sort::GitHub, "acme/shop"));
     let pull_request = told.pull_request().unwrap();
-    assert_eq!((pull_request.number, pull_request.is_foreign), (7, false));
+    assert_eq!((pull_request.number, told.origin), (7, Origin::Writers));
     assert_eq!(pull_request.base_commit.as_deref(), Some(BASE));
     assert_eq!(told.branch(), None);
 }
@@ -58,15 +58,16 @@ fn what_is_not_known_to_be_of_this_repository_is_foreign() {
     let variables = [&GITHUB[..], &[("GITHUB_EVENT_NAME", "pull_request")]].concat();
     for from in [json!({"full_name": "mallory/shop"}), json!({"full_name": 5}), json!(null)] {
         let told = of(&variables, Some(&proposed(from.clone())));
-        assert!(told.pull_request().unwrap().is_foreign, "{from}");
+        assert_eq!(told.origin, Origin::Elsewhere, "{from}");
     }
     // Without an event that says so, it is no pull request that could be commented.
     let told = of(&variables, None);
     assert_eq!(told.occasion, Occasion::Other("pull_request".to_owned()));
     let gitlab = [("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_IID", "3")];
-    assert!(of(&gitlab, None).pull_request().unwrap().is_foreign);
+    assert_eq!(of(&gitlab, None).origin, Origin::Unknown);
     let jenkins = [("JENKINS_URL", "https://ci.test/"), ("CHANGE_ID", "3"), ("CHANGE_FORK", "m")];
-    assert!(of(&jenkins, None).pull_request().unwrap().is_foreign);
+    assert_eq!(of(&jenkins, None).origin, Origin::Elsewhere);
+    assert_eq!(of(&jenkins[..2], None).origin, Origin::Unknown);
 }
 
 #[test]
@@ -132,9 +133,9 @@ fn merge_requests_and_branches_of_gitlab_are_known() {
     assert_eq!(merge("1").repository.unwrap().path, "acme/group/shop");
     let told = merge("1");
     let pull_request = told.pull_request().unwrap();
-    assert_eq!((pull_request.is_foreign, pull_request.base_commit.as_deref()), (false, None));
+    assert_eq!((told.origin, pull_request.base_commit.as_deref()), (Origin::Writers, None));
     assert_eq!(pull_request.left_at.as_deref(), Some(BASE));
-    assert!(merge("2").pull_request().unwrap().is_foreign);
+    assert_eq!(merge("2").origin, Origin::Elsewhere);
 }
 
 #[test]

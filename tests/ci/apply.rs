@@ -124,3 +124,175 @@ async fn what_else_would_change_after_a_saved_plan_is_told() {
     let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
     assert!(run.stdout.contains("Nothing to change"), "{}", run.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_plan_of_an_environment_that_is_only_planned_is_passed_over() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let text = PROJECT_FILE.replace("apply: [stage, prod]", "apply: [stage]");
+    repository.write("shop/meshagent.yaml", &text);
+    repository.commit("Only stage");
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    let path = repository.sandbox.path("plans/plans.json");
+    let list = std::fs::read_to_string(&path).unwrap();
+    assert!(list.contains("prod"), "{list}");
+    // A list cannot call the plan of another environment that of one that is applied.
+    std::fs::write(&path, list.replace("shop.stage.json", "shop.prod.json")).unwrap();
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(run.stderr.contains("which it was not made for"), "{}", run.stderr);
+    std::fs::write(&path, &list).unwrap();
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    assert!(run.stderr.contains("note: shop prod is only planned"), "{}", run.stderr);
+    assert!(run.stdout.contains("shop-stage") && !run.stdout.contains("shop-prod"));
+    // Nothing says which of several are applied.
+    repository.write(
+        "shop/meshagent.yaml",
+        &text.replace("  plan: [stage, prod]\n  apply: [stage]\n", ""),
+    );
+    repository.commit("Nothing said");
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 2);
+    assert!(run.stderr.contains("does not say which environments"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_plan_is_looked_after_as_it_was_made() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    // Values and sources of a project file without environments.
+    let text = "version: v1\nset: whole\nvalues: {room: hall}\nsources:\n  more:\n    archive: ../more.tar\n";
+    repository.write("shop/meshagent.yaml", text);
+    repository.write("more/more.yaml", "version: v1\nkind: Room\nmetadata: {name: more}\n");
+    let tar = ["-cf", "more.tar", "-C", "more", "more.yaml"];
+    let made =
+        std::process::Command::new("tar").args(tar).current_dir(repository.path("")).status();
+    assert!(made.unwrap().success());
+    let mut update = repository.sandbox.command(&["source", "update"]);
+    let run = crate::cli::Run::of(update.current_dir(repository.path("shop")).output().unwrap());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    repository.commit("Without environments");
+    let plans = repository.sandbox.path("plans").display().to_string();
+    let plan_and_apply = |options: &[&str]| {
+        let planned = [&["plan", "--all", "--out", &plans], options].concat();
+        repository.run(&forge, MAIN, &planned, 0);
+        let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+        assert!(run.stdout.contains("Nothing to change"), "{}", run.stdout);
+        run
+    };
+    let run = plan_and_apply(&[]);
+    assert!(run.stdout.contains("Applied: 2 done."), "{}", run.stdout);
+    // The way back to a state, and a part of the set.
+    repository.write("shop/manifests/rooms.yaml.j2", &ROOMS.replace("Shop", "Others"));
+    repository.commit("Others");
+    plan_and_apply(&[]);
+    let run = plan_and_apply(&["--", "--to", "1"]);
+    assert!(run.stdout.contains("Applied: 1 done."), "{}", run.stdout);
+    plan_and_apply(&["--", "--target", "Room/more"]);
+    // What is given with the plan is given again; options of `plan` alone are not.
+    repository.write("shop/manifests/rooms.yaml.j2", &ROOMS.replace("Shop", "{{ team }}"));
+    repository.commit("A value");
+    let run = |words: &[&str]| {
+        let mut command = repository.ci(&forge, MAIN, words);
+        command.env("MESHAGENT_CI_OPTIONS", "--adopt\n-v\nteam=Us\n");
+        crate::cli::Run::of(command.output().unwrap())
+    };
+    let planned = run(&["plan", "--all", "--out", &plans]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    let applied = run(&["apply", "--plan", &plans, "--", "--parallelism", "1"]);
+    assert_eq!(applied.code, 0, "{}\n{}", applied.stdout, applied.stderr);
+    assert!(
+        applied.stdout.contains("Applied: 1 done.") && applied.stdout.contains("Nothing to change")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opened_the_pull_request_does_not_approve_it() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let (key, public) = crate::approvals::key_pair(7);
+    repository.sandbox.write("key", &key);
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(repository.sandbox.path("key"), private).unwrap();
+    // The stand-in says that `ada` opened it.
+    let (_, other) = crate::approvals::key_pair(8);
+    repository.write("shop/allowed_signers", &format!("ada {public}\nben {other}\n"));
+    let text = PROJECT_FILE
+        .replace("  prod:\n", "  prod:\n    approvals: {required: 1, approvers: allowed_signers}\n")
+        .replace("apply: [stage, prod]", "apply: [prod]\n  comment: false");
+    repository.write("shop/meshagent.yaml", &text);
+    let head = repository.commit("Approvals");
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    let key = repository.sandbox.path("key").display().to_string();
+    let plan = format!("{plans}/shop.prod.json");
+    let mut approve = repository.sandbox.command(&["approve", &plan, "--key", &key, "--yes"]);
+    let run = crate::cli::Run::of(approve.current_dir(repository.path("shop")).output().unwrap());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    forge.state().merged.insert(head, 7);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(run.stderr.contains("ada"), "{}", run.stderr);
+    // Somebody else's change may be approved by her; and no comment is wanted.
+    forge.state().merged.clear();
+    repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    assert_eq!(forge.own_comments(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_planned_is_not_called_applied() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let plans = repository.sandbox.path("plans").display().to_string();
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    let warn = PROJECT_FILE.replace("ci:\n", "ci:\n  on_refused: warn\n");
+    repository.write("shop/meshagent.yaml", &warn);
+    repository.commit("Forbidden in prod");
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(
+        run.stderr.contains("has no plan of `shop prod`: its plan was refused"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stdout.contains("applied"), "{}", run.stdout);
+    // Where it is not applied anyway, that is no matter.
+    repository
+        .write("shop/meshagent.yaml", &warn.replace("apply: [stage, prod]", "apply: [stage]"));
+    repository.commit("Only stage");
+    repository.run(&forge, MAIN, &["plan", "--all", "--out", &plans], 0);
+    repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    // A plan of no environment does not stand for one that is looked after.
+    let list = repository.sandbox.path("plans/plans.json");
+    repository.write("shop/x/room.yaml", &ROOMS.replace("{{ room }}", "x"));
+    let mut plan = repository.sandbox.command(&[
+        "plan",
+        "-f",
+        "manifests",
+        "--set",
+        "x",
+        "-v",
+        "room=y",
+        "--out",
+    ]);
+    plan.arg(repository.sandbox.path("plans/x.json")).current_dir(repository.path("shop"));
+    plan.env("MESHAGENT_API_URL", &repository.server.url);
+    plan.env("MESHAGENT_API_KEY", &repository.server.owner);
+    plan.env("MESHAGENT_PROJECT_ID", &repository.server.project);
+    assert_eq!(crate::cli::Run::of(plan.output().unwrap()).code, 0);
+    for environment in ["stage", ""] {
+        let text = format!(
+            "{{\"plans\":[{{\"file\":\"x.json\",\"folder\":\"shop\",\"environment\":\"{environment}\"}}]}}"
+        );
+        std::fs::write(&list, text).unwrap();
+        let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+        assert!(run.stderr.contains("made for no environment"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_has_written_does_not_end_as_one_that_has_not() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    repository.commit("Forbidden in prod");
+    let run = repository.run(&forge, MAIN, &["apply"], 4);
+    assert!(
+        run.stdout.contains("shop-stage") && run.stderr.contains("`shop prod` was not applied")
+    );
+    // Now that stage has it, nothing is written before prod is refused.
+    repository.run(&forge, MAIN, &["apply"], 6);
+}

@@ -115,3 +115,25 @@ async fn what_no_manifest_can_say_stays_an_issue() {
     let proposal = About::PullRequest { from: "acme/shop", base: &base };
     repository.run(&forge, proposal, &["drift"], 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_looks_at_a_part_closes_no_issue_of_another() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    repository.apply("stage");
+    repository.apply("prod");
+    repository.let_drift("shop-prod", "Somebody");
+    let main = About::Push("main");
+    repository.run(&forge, main, &["drift"], 3);
+    for words in [&["drift", "-e", "stage"][..], &["drift", "shop", "-e", "stage"]] {
+        repository.run(&forge, main, words, 0);
+        assert!(forge.state().issues[0].is_open, "{words:?}");
+    }
+    repository.run(&forge, main, &["drift", "-e", "prod"], 3);
+    assert_eq!(forge.state().issues.iter().filter(|it| it.is_open).count(), 2);
+    repository.let_drift("shop-prod", "Shop");
+    repository.run(&forge, main, &["drift", "-e", "prod"], 0);
+    let open: Vec<bool> = forge.state().issues.iter().map(|it| it.is_open).collect();
+    assert_eq!(open, [true, false]);
+    repository.run(&forge, main, &["drift"], 0);
+    assert!(!forge.state().issues[0].is_open);
+}

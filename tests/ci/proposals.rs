@@ -92,7 +92,9 @@ async fn of_a_fork_nothing_is_run_or_read_and_nothing_is_asked_with_its_credenti
         assert_eq!(run.code, 0, "{sort:?}\n{}\n{}", run.stdout, run.stderr);
         let told = format!("{}{}", run.stdout, run.stderr);
         assert!(!told.contains("canary-of-the-job"), "{told}");
-        assert!(!repository.path("shop/ran").exists() && !repository.path("ran").exists());
+        for folder in ["shop/manifests/ran", "shop/ran", "ran"] {
+            assert!(!repository.path(folder).exists(), "{folder}");
+        }
         assert!(run.stdout.contains("comes from another repository"), "{}", run.stdout);
         assert!(run.stdout.contains("on the embedded platform"), "{}", run.stdout);
         // Its own platform was not asked: there would be a session of this key.

@@ -172,7 +172,7 @@ async fn one_repository_goes_through_everything() {
     // Merged and approved, exactly these plans are applied, and production waits for that.
     repository.git(&["checkout", "--quiet", "main"]);
     repository.git(&["merge", "--quiet", "--ff-only", "change"]);
-    let waits = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    let waits = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 4);
     assert!(waits.stderr.contains("`shop prod` was not applied"), "{}", waits.stderr);
     repository.run(&forge, MAIN, &["plan", "--out", &plans], 0);
     let ann = repository.sandbox.path("ann").display().to_string();

@@ -98,8 +98,8 @@ async fn a_proposal_is_planned_in_one_comment_and_the_main_branch_is_applied() {
     // Events of pull requests that have the secrets, and other branches, are planned at most.
     for event in ["pull_request_review", "issue_comment", "workflow_run", "merge_group"] {
         let run = job(event, &[("apply", "true")]).run();
-        expect(&run, &["Plan", "Apply"], Some(2));
-        assert!(run.log.contains(&format!("error: nothing is applied on the event {event}\n")));
+        expect(&run, &["Plan"], Some(2));
+        assert!(run.log.contains(&format!("what is checked out on the event {event}, and")));
     }
     for (reference, branch, code) in [
         ("refs/heads/feature", "", Some(2)),
@@ -195,6 +195,58 @@ fn the_action_installs_the_release_whose_digest_it_is_given() {
     expect(&other, &["Install"], Some(1));
     // Without a digest it trusts nobody.
     expect(&job(""), &["Install"], Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_a_project_file_its_environments_are_planned_and_applied() {
+    let server = Server::start().await;
+    let (sandbox, forge) = (Sandbox::new(), Forge::start(Sort::GitHub));
+    let git = |words: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]).args(words);
+        git.current_dir(sandbox.path("")).env("HOME", sandbox.path("")).env_remove("GIT_DIR");
+        assert!(git.status().unwrap().success(), "{words:?}");
+    };
+    std::fs::create_dir(sandbox.path("manifests")).unwrap();
+    sandbox.write(
+        "manifests/room.yaml.j2",
+        "version: v1\nkind: Room\nmetadata: {name: \"{{ room }}\"}\n",
+    );
+    let text = "version: v1\nci: {apply: [stage]}\nenvironments:\n  stage: {set: stage, values: {room: stage-room}}\n  prod: {set: prod, values: {room: prod-room}}\n";
+    sandbox.write("meshagent.yaml", text);
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "meshagent.yaml", "manifests"]);
+    git(&["commit", "--quiet", "-m", "Begin"]);
+    let mut inputs = inputs(&server);
+    inputs.retain(|(name, _)| !["manifests", "policies"].contains(name));
+    inputs.push(("apply", "true".to_owned()));
+    let job = Job {
+        sandbox: &sandbox,
+        forge: &forge,
+        event: "push",
+        reference: MAIN,
+        head: "acme/shop",
+        inputs,
+    };
+    let run = job.run();
+    expect(&run, &["Plan", "Apply"], None);
+    assert!(
+        run.log.contains("prod-room") && run.log.contains("prod is only planned"),
+        "{}",
+        run.log
+    );
+    assert!(run.log.contains("Applied: 1 done."), "{}", run.log);
+    // Without one, the folder `manifests` is meant, as before.
+    git(&["rm", "--quiet", "--force", "meshagent.yaml"]);
+    sandbox.write("manifests/room.yaml", "version: v1\nkind: Room\nmetadata: {name: plain}\n");
+    std::fs::remove_file(sandbox.path("manifests/room.yaml.j2")).unwrap();
+    let run = job.run();
+    expect(&run, &["Plan", "Apply"], None);
+    assert!(
+        run.log.contains("there is no project file") && run.log.contains("plain"),
+        "{}",
+        run.log
+    );
 }
 
 #[test]

@@ -19,7 +19,12 @@ fn pipeline(given: &[(&str, &str)]) -> Value {
         let value = given.iter().find(|it| it.0 == name).map_or(usual, |it| it.1);
         let place = format!("$[[ inputs.{name} ]]");
         assert!(body.contains(&place), "{name} is not used");
-        // An empty input leaves no space behind.
+        // The value of a variable stays a text; an empty input of a command leaves no space behind.
+        let of_variable = format!(": {place}");
+        if value.is_empty() && body.contains(&of_variable) {
+            body = body.replace(&of_variable, ": \"\"");
+            continue;
+        }
         let place = if value.is_empty() { format!(" {place}") } else { place };
         body = body.replace(&place, value);
     }
@@ -28,11 +33,11 @@ fn pipeline(given: &[(&str, &str)]) -> Value {
 }
 
 #[test]
-fn with_its_usual_inputs_it_is_what_init_writes() {
+fn with_the_manifests_of_init_it_is_what_init_writes() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run(&["init", "--yes", "--ci", "gitlab"]).code, 0);
     let written = std::fs::read_to_string(sandbox.path(".gitlab-ci.yml")).unwrap();
-    assert_eq!(pipeline(&[]), documents(&written).remove(0));
+    assert_eq!(pipeline(&[("manifests", "manifests")]), documents(&written).remove(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +53,7 @@ async fn its_commands_run_in_their_order() {
     let mut ran = String::new();
     // It can be included anywhere: nothing in it is about other jobs.
     let names: Vec<&String> = pipeline.as_object().unwrap().keys().collect();
-    let jobs = ["meshagent-propose", "meshagent-plan", "meshagent-apply"];
+    let jobs = ["meshagent-propose", "meshagent-plan", "meshagent-apply", "meshagent-drift"];
     assert_eq!(names, [&[".meshagent"], &jobs[..]].concat());
     for job in jobs {
         for line in pipeline[job]["script"].as_array().unwrap() {
@@ -61,13 +66,18 @@ async fn its_commands_run_in_their_order() {
                 .env("HOME", sandbox.path(""))
                 .env("PATH", search_path(&sandbox))
                 .env("GITLAB_CI", "true")
+                .env(
+                    "MANIFESTS",
+                    pipeline[".meshagent"]["variables"]["MANIFESTS"].as_str().unwrap(),
+                )
                 .env("CI_DEFAULT_BRANCH", "main")
                 .env("MESHAGENT_PROJECT_ID", &server.project);
             // A merge request has no key.
             if job == "meshagent-propose" {
+                command.env("CI_PIPELINE_SOURCE", "merge_request_event");
                 command.env("CI_MERGE_REQUEST_IID", "7");
             } else {
-                command.env("CI_COMMIT_BRANCH", "main");
+                command.env("CI_PIPELINE_SOURCE", "push").env("CI_COMMIT_BRANCH", "main");
                 command.env("MESHAGENT_API_URL", &server.url);
                 command.env("MESHAGENT_API_KEY", &server.owner);
             }

@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(
             left(
                 "m --log error codex --log=info worker --log warn deploy -n p --queue q --log trace \
-                 --embedded --embedded=x --dry-run -np2 --wait --wait=5m --api-url u --retries=3 \
+                 --embedded --embedded=x --dry-run -e prod -np2 --wait --wait=5m --api-url u --retries=3 \
                  --timeout 5s --insecure --report r --as-manifest --set-env --dry-run --port 1"
             ),
             "--queue q --set-env --dry-run --port 1"

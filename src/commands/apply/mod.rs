@@ -38,7 +38,6 @@ use crate::listed::counted;
 use crate::output::{self, Format};
 use crate::plan::planner::Policy;
 use crate::plan::{Action, Plan};
-use crate::project_file::ProjectFile;
 use crate::reconcile::approvals::Approvals;
 use crate::reconcile::events::{Event, Failure, Summary};
 use crate::reconcile::health::Awaited;
@@ -144,28 +143,10 @@ impl ApplyArgs {
     /// Makes it one in the environment that is meant: that of a saved plan, or the one that is
     /// named. Without a plan, the environment has the manifests, too, if none are given.
     fn choose(&mut self, saved: Option<&Saved>) -> Result<()> {
-        let environment = match saved.map(Saved::environment) {
+        let environment = match saved {
+            Some(saved) => saved.enter(&mut self.files, &mut self.platform)?,
             None if self.plan.is_some() => None,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
-            Some(planned) => {
-                let named = self.platform.named_environment();
-                if let Some(named) = named.filter(|named| planned.as_ref() != Some(named)) {
-                    return Err(Error::usage(match planned.filter(|it| !it.is_empty()) {
-                        Some(planned) => format!(
-                            "the plan is for environment `{planned}`, but `{named}` is named"
-                        ),
-                        None => format!("the plan is for no environment, but `{named}` is named"),
-                    })
-                    .hint("leave -e and MESHAGENT_ENVIRONMENT out"));
-                }
-                let given = std::mem::take(&mut self.files.files);
-                let environment = planned.as_ref().map(|planned| {
-                    let environment = ProjectFile::named(planned)?.environment(Some(planned))?;
-                    environment::enter(environment, &mut self.files, &mut self.platform)
-                });
-                self.files.files = given;
-                environment.transpose()?
-            }
         };
         let environment = environment.as_deref();
         self.set = self.set.clone().or_of(environment);

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::here::Here;
 use super::jobs::{SetAt, normal};
 use crate::checkout::Checkout;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Context, Error, Result, with_causes};
+use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
-use crate::project_file::{Ci, ProjectFile};
+use crate::project_file::{Ci, ProjectFile, is_project_file};
 use crate::visible;
 use crate::whereabouts::PullRequest;
 
@@ -66,13 +67,43 @@ pub(super) struct AtBase {
     pub(super) rules: PathBuf,
     /// What continuous integration does with the set, if the base says so.
     pub(super) ci: Option<Ci>,
+    /// The environments that the base has.
+    pub(super) environments: Vec<String>,
+}
+
+/// An error with everything that it found, on a line.
+fn told_of(error: &Error) -> String {
+    let problems = error.problems.iter().map(ToString::to_string);
+    [with_causes(error)].into_iter().chain(problems).collect::<Vec<_>>().join("; ")
+}
+
+/// The project files that the base has and the proposal has not any more.
+///
+/// # Errors
+///
+/// Git cannot tell; a folder that cannot be written.
+pub(super) fn gone(checkout: &Checkout, base: &str, into: &Path) -> Result<Vec<PathBuf>> {
+    let is_here = |folder: &Path| {
+        let folder = checkout.root().join(folder);
+        PROJECT_FILES.iter().any(|name| is_project_file(&folder.join(name)))
+    };
+    let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut gone = checkout.named_in(base, &PROJECT_FILES)?;
+    gone.retain(|path| !is_here(&folder(path)));
+    if !gone.is_empty() {
+        checkout.take_out(base, &gone, into)?;
+        // A manifest may have that name, too.
+        gone.retain(|path| is_project_file(&into.join(path)));
+    }
+    Ok(gone)
 }
 
 /// Takes the project file of a set and its policies out of the base, into a folder.
 ///
 /// # Errors
 ///
-/// Git cannot hand them out; a folder that cannot be written.
+/// Git cannot hand them out; a folder that cannot be written; a project file of the base that cannot
+/// be used.
 pub(super) fn at_base(
     checkout: &Checkout,
     (set, base): (&SetAt, &str),
@@ -82,24 +113,23 @@ pub(super) fn at_base(
     let none = || -> Result<AtBase> {
         let rules = into.with_extension("none.yaml");
         std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
-        Ok(AtBase { rules, ci: None })
+        Ok(AtBase { rules, ci: None, environments: Vec::new() })
     };
     let Some(path) = &set.path else { return none() };
-    checkout.take_out(base, std::slice::from_ref(path), into)?;
-    let rules = into.join(path);
-    if !rules.is_file() {
-        return none();
-    }
-    let file = match ProjectFile::read(&rules) {
-        Ok(file) => file,
-        Err(_) => {
-            let shown = visible::line(&path.display().to_string()).into_owned();
-            output::warning(&format!(
-                "{shown} cannot be used as the base branch has it, so no guards and policies are taken from it"
-            ));
-            return none();
-        }
-    };
+    // It may have had its other name.
+    let names = PROJECT_FILES.map(|name| set.folder.join(name));
+    checkout.take_out(base, &names, into)?;
+    let there = names.iter().map(|name| into.join(name)).find(|path| is_project_file(path));
+    let Some(rules) = there else { return none() };
+    let file = ProjectFile::read(&rules).map_err(|error| {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        let told = format!(
+            "{shown} cannot be used as the base branch has it, so its guards and policies are not known"
+        );
+        Error::new(Class::Refused, told)
+            .because(told_of(&error))
+            .hint("mend it on the base branch first")
+    })?;
     let of_environments = file.form.environments.values().map(|it| &it.policies);
     let folders = of_environments.chain([&file.form.policies]).flatten().flatten();
     let folders: Vec<PathBuf> =
@@ -108,5 +138,6 @@ pub(super) fn at_base(
         checkout.take_out(base, &folders, into)?;
     }
     // A folder of rules that is gone in the base is told when it is read.
-    Ok(AtBase { ci: Some(file.ci()), rules })
+    let environments = file.names().map(str::to_owned).collect();
+    Ok(AtBase { ci: Some(file.ci()), environments, rules })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::child::{self, Surroundings};
-use super::here::{Footing, Here};
+use super::here::Here;
 use super::jobs::{Job, refuse_unknown, sets};
 use super::results::{Came, Outcome, fenced, of_plan, verdict};
 use super::telling::{Telling, own_folder, to_next_step, told};
@@ -51,19 +51,20 @@ const BRANCHES: &str = "meshagent/drift";
 /// refuses.
 pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     let here = Here::of(&args.place)?;
-    here.refuse_target()?;
     refuse_proposals(&here)?;
-    let checkout = match Checkout::around(Path::new(".")) {
+    let checkout = Checkout::around(Path::new("."));
+    let what = args.what.or_usual(checkout.as_ref().ok())?;
+    let checkout = match checkout {
         Ok(checkout) => Some(checkout),
-        Err(_) if !args.what.files.is_empty() => None,
+        Err(_) if !what.files.is_empty() => None,
         Err(error) => return Err(error),
     };
-    let found = sets(&args.what, checkout.as_ref())?;
-    refuse_unknown(&args.what, &found)?;
+    let found = sets(&what, checkout.as_ref())?;
+    refuse_unknown(&what, &found)?;
     let root = checkout.as_ref().map(Checkout::root).unwrap_or(Path::new("."));
     let mut outcomes = Vec::new();
     for set in &found {
-        for job in set.jobs(root, &set.ci.drift, &args.what)? {
+        for job in set.jobs(root, &set.ci.drift, &what)? {
             output::note(&format!("looking at {}", job.name));
             outcomes.push(look(args, job, set.ci.on_drift).await?);
         }
@@ -76,9 +77,10 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
         (0, true) => "meshagent: drift is not known everywhere".to_owned(),
         (many, _) => format!("meshagent: drift in {}", counted(many, "place")),
     };
+    let scope = scope(&what);
     let telling = Telling {
         what: "drift",
-        job: args.what.job(),
+        job: &scope,
         heading,
         about: "`meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
         sections: outcomes.iter().map(|it| it.section.clone()).collect(),
@@ -87,6 +89,7 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     let mut left = drifted > 0;
     if args.pull_request
         && let Some(checkout) = &checkout
+        && what.files.is_empty()
     {
         left = propose(&here, args, checkout, &outcomes).await? > 0;
     }
@@ -97,19 +100,24 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What tells the issue of this run from those of others: the name of the job, or otherwise what it
+/// looks at. A run that looks at a part has an issue of its own, and closes no other.
+fn scope(what: &WhatArgs) -> String {
+    if !what.job().is_empty() {
+        return what.job().to_owned();
+    }
+    let folders = what.folders.iter().map(|it| it.display().to_string());
+    let mut parts: Vec<String> = folders.chain(what.environments.iter().cloned()).collect();
+    parts.sort();
+    parts.join(", ")
+}
+
 /// Drift is that of what is applied: a proposal has none.
 fn refuse_proposals(here: &Here) -> Result<()> {
     let told = match &here.at.occasion {
         Occasion::PullRequest(pull_request) => format!("pull request {}", pull_request.number),
         Occasion::Other(event) => visible::line(event).into_owned(),
-        _ => {
-            return match here.footing()? {
-                Footing::Own => Ok(()),
-                Footing::Stranger(_) => {
-                    Err(Error::usage("there is no API key").hint("set MESHAGENT_API_KEY"))
-                }
-            };
-        }
+        _ => return here.demand_own(),
     };
     Err(Error::new(Class::Refused, format!("there is no drift to look for on {told}"))
         .hint("look for it on a schedule, or on a push to the main branch"))

@@ -12,8 +12,9 @@ use crate::forge::Forge;
 use crate::forge::token::{self, Token};
 use crate::output;
 use crate::settings::{GIVEN, variable};
+use crate::visible;
 use crate::whereabouts::{
-    EVENT_FILE, EVENT_LIMIT, Occasion, Repository, System, Whereabouts, whereabouts,
+    Barred, EVENT_FILE, EVENT_LIMIT, Footing, Origin, Repository, System, Whereabouts, whereabouts,
 };
 
 /// A run, where it takes place.
@@ -21,15 +22,8 @@ pub(super) struct Here {
     pub(super) at: Whereabouts,
     /// The forge, if it is known and there is a token for it.
     pub(super) forge: Option<Forge>,
-}
-
-/// How what is checked out may be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Footing {
-    /// With the credentials of the environment.
-    Own,
-    /// With nothing of the environment, for this reason.
-    Stranger(&'static str),
+    /// Whether the job vouches for what its system does not say.
+    is_vouched: bool,
 }
 
 impl Here {
@@ -50,7 +44,7 @@ impl Here {
                 .transpose()?,
             None => None,
         };
-        Ok(Self { at, forge })
+        Ok(Self { at, forge, is_vouched: args.trusted })
     }
 
     /// The forge, or a note on why nothing is written there.
@@ -68,40 +62,62 @@ impl Here {
         self.forge.as_ref()
     }
 
-    /// Refuses events that give credentials to what a stranger wrote.
-    ///
-    /// # Errors
-    ///
-    /// Such an event.
-    pub(super) fn refuse_target(&self) -> Result<()> {
-        match &self.at.occasion {
-            Occasion::Other(event) if event == "pull_request_target" => Err(Error::usage(
-                "pull_request_target gives secrets to what a pull request contains",
-            )
-            .hint("use `on: pull_request`")),
-            _ => Ok(()),
-        }
-    }
-
     /// How what is checked out may be used.
     ///
     /// # Errors
     ///
-    /// A branch of this repository without credentials.
+    /// An event that gives credentials to what a stranger wrote, or may do so; a branch of this
+    /// repository without credentials.
     pub(super) fn footing(&self) -> Result<Footing> {
         let has_credentials = GIVEN.into_iter().any(|name| variable(name).is_some());
-        match &self.at.occasion {
-            Occasion::PullRequest(pull_request) if pull_request.is_foreign => {
-                Ok(Footing::Stranger("This pull request comes from another repository"))
+        self.at.footing(has_credentials, self.is_vouched).map_err(|barred| match barred {
+            Barred::Target => {
+                Error::usage("pull_request_target gives secrets to what a pull request contains")
+                    .hint("use `on: pull_request`")
             }
-            // A person has a session, too.
-            _ if has_credentials || self.at.system == System::Plain => Ok(Footing::Own),
-            Occasion::Branch(_) => Err(Error::usage("there is no API key")
-                .hint("set MESHAGENT_API_KEY to a secret of the environment of this job")),
-            _ => Ok(Footing::Stranger("This job has no credentials")),
+            Barred::Event(event) => {
+                let event = visible::line(&event);
+                Error::usage(format!(
+                    "it is not known what is checked out on the event {event}, and who wrote it"
+                ))
+                .hint(format!("use a pull request, a push, a schedule or a start by hand; {VOUCH}"))
+            }
+            Barred::NoCredentials => Error::usage("there is no API key")
+                .hint("set MESHAGENT_API_KEY to a secret of the environment of this job"),
+        })
+    }
+
+    /// Demands that what is checked out may use credentials, and that there are some.
+    ///
+    /// # Errors
+    ///
+    /// It may not, or there are none.
+    pub(super) fn demand_own(&self) -> Result<()> {
+        match self.footing()? {
+            Footing::Own => Ok(()),
+            Footing::Stranger(_) if self.at.origin == Origin::Writers || self.is_vouched => {
+                Err(Error::usage("there is no API key").hint("set MESHAGENT_API_KEY"))
+            }
+            Footing::Stranger(why) => Err(Error::usage(why).hint(VOUCH)),
         }
     }
+
+    /// Says how a job vouches for what is checked out, where it may do so.
+    pub(super) fn tell_unknown(&self) {
+        if self.at.origin == Origin::Unknown && !self.is_vouched {
+            output::note(&format!("note: this gets no credentials; {VOUCH}"));
+        }
+    }
+
+    /// Whether nobody but this machine says what is checked out.
+    pub(super) fn is_plain(&self) -> bool {
+        self.at.system == System::Plain || (self.at.system == System::Unknown && self.is_vouched)
+    }
 }
+
+/// How a job vouches for what is checked out.
+const VOUCH: &str =
+    "if only people who may write to the repository wrote what this job checks out, add --trusted";
 
 /// The event, if there is one.
 fn event() -> Result<Option<Value>> {
@@ -113,7 +129,7 @@ fn event() -> Result<Option<Value>> {
 
 /// The repository, as options name it, and otherwise as the system does.
 fn named(args: &WhereArgs, known: Option<Repository>) -> Result<Option<Repository>> {
-    let WhereArgs { forge, forge_url, repository } = args;
+    let WhereArgs { forge, forge_url, repository, .. } = args;
     if forge.is_none() && forge_url.is_none() && repository.is_none() {
         return Ok(known);
     }

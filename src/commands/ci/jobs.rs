@@ -14,7 +14,7 @@ use crate::listed::few;
 use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
 use crate::plan::markdown;
-use crate::project_file::{Ci, Environment, ProjectFile};
+use crate::project_file::{Ci, Environment, ProjectFile, is_project_file};
 use crate::visible;
 
 /// The most sets of a repository.
@@ -65,12 +65,15 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
         );
     };
     let files = match what.folders.is_empty() {
-        true => {
-            let named = checkout.named(&PROJECT_FILES)?;
-            named.into_iter().filter(|path| is_project_file(&checkout.root().join(path))).collect()
-        }
+        true => project_files(checkout)?,
         false => what.folders.iter().map(|it| given(checkout, it)).collect::<Result<Vec<_>>>()?,
     };
+    let mut folders = BTreeSet::new();
+    if let Some(second) = files.iter().find(|path| !folders.insert(path.parent())) {
+        let shown = visible::line(&second.display().to_string()).into_owned();
+        return Err(Error::usage(format!("{shown}: its folder has two project files"))
+            .hint("keep one of meshagent.yaml and meshagent.yml"));
+    }
     match files.len() {
         0 => Err(Error::usage("the repository has no project file")
             .hint("write a meshagent.yaml, or give manifests with -f")),
@@ -82,6 +85,25 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
     }
 }
 
+/// The paths of the project files of a repository.
+fn project_files(checkout: &Checkout) -> Result<Vec<PathBuf>> {
+    // What is no file any more, such as a link that leads nowhere, is told.
+    let is_meant = |path: &PathBuf| {
+        let path = checkout.root().join(path);
+        !path.is_file() || is_project_file(&path)
+    };
+    Ok(checkout.named(&PROJECT_FILES)?.into_iter().filter(is_meant).collect())
+}
+
+/// Whether a repository has project files.
+///
+/// # Errors
+///
+/// Git cannot tell.
+pub(super) fn has_project_file(checkout: &Checkout) -> Result<bool> {
+    project_files(checkout).map(|files| !files.is_empty())
+}
+
 /// The project file in a folder that is given.
 fn given(checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
     let shown = visible::line(&folder.display().to_string()).into_owned();
@@ -91,13 +113,6 @@ fn given(checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
     found.strip_prefix(checkout.root()).map(Path::to_owned).map_err(|_| {
         Error::usage(format!("{shown} is not in the repository {}", checkout.root().display()))
     })
-}
-
-/// Whether a file of this name is a project file, and not a manifest. What cannot be read is taken
-/// for one, so that it is told.
-fn is_project_file(path: &Path) -> bool {
-    bounded::text(path, LOOKED_AT)
-        .map_or(true, |text| !text.lines().any(|line| line.starts_with("kind:")))
 }
 
 fn set_at(checkout: &Checkout, path: PathBuf) -> SetAt {
@@ -129,7 +144,8 @@ impl SetAt {
             (true, _) => names.iter().collect(),
             // What is asked for is done, whether or not the file says so.
             (false, Some(_)) => wanted.iter().filter(|name| is_known(name)).collect(),
-            (false, None) => Vec::new(),
+            // Whether it has them is not known, and what is wrong with it is told by each.
+            (false, None) => wanted.iter().collect(),
         };
         let of_files = || {
             let files = what.files.iter();
@@ -151,6 +167,11 @@ impl SetAt {
             Job { folder: folder.clone(), name: called, of: (self.shown(), name.clone()), words }
         };
         Ok(names.into_iter().map(job).collect())
+    }
+
+    /// Whether its project file demands approvals in an environment.
+    pub(super) fn demands_approvals(&self, name: &str) -> bool {
+        self.environment(name).is_some_and(|environment| environment.approved.is_some())
     }
 
     fn environment(&self, name: &str) -> Option<Environment> {
@@ -240,7 +261,7 @@ impl Job {
 /// What stands for itself in a name.
 const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// Refuses environments that no set has.
+/// Refuses environments that no set has. One that cannot be read may have them.
 ///
 /// # Errors
 ///
@@ -248,11 +269,29 @@ const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 pub(super) fn refuse_unknown(what: &WhatArgs, sets: &[SetAt]) -> Result<()> {
     let known: BTreeSet<&str> =
         sets.iter().filter_map(|set| set.file.as_ref()).flat_map(ProjectFile::names).collect();
-    match what.environments.iter().find(|name| !known.contains(name.as_str())) {
-        Some(name) => Err(Error::usage(format!("no project file has an environment {name:?}"))
-            .hint(format!("there are {}", few(known)))),
-        None => Ok(()),
+    let unknown = what.environments.iter().find(|name| !known.contains(name.as_str()));
+    let Some(name) = unknown.filter(|_| sets.iter().all(|set| set.file.is_some())) else {
+        return Ok(());
+    };
+    let hint = match known.is_empty() {
+        true => "no project file has any environment; leave -e out".to_owned(),
+        false => format!("there are {}", few(known)),
+    };
+    Err(Error::usage(format!("no project file has an environment {name:?}")).hint(hint))
+}
+
+/// Refuses sets whose project file cannot be used, before anything is done with one of them.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn refuse_unreadable(sets: &[SetAt], root: &Path) -> Result<()> {
+    for set in sets.iter().filter(|set| set.file.is_none()) {
+        if let Some(path) = &set.path {
+            ProjectFile::read(&root.join(path))?;
+        }
     }
+    Ok(())
 }
 
 /// Says that nothing is to be done.

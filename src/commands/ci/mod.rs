@@ -10,14 +10,17 @@ mod child;
 mod drift;
 mod here;
 mod jobs;
+mod options;
 mod plan;
 mod results;
 mod telling;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::checkout::Checkout;
 use crate::error::Result;
+use crate::output;
 use crate::whereabouts::Sort;
 
 /// What continuous integration does.
@@ -52,6 +55,10 @@ pub struct WhereArgs {
     /// The repository at the forge, as OWNER/NAME
     #[arg(long, value_name = "REPOSITORY", help_heading = "Forge")]
     repository: Option<String>,
+    /// Only people who may write to the repository wrote what is checked out, although the system
+    /// does not say so. Pull requests that come from another repository stay a stranger's
+    #[arg(long, help_heading = "Guards")]
+    trusted: bool,
 }
 
 /// What is planned.
@@ -90,7 +97,53 @@ impl WhatArgs {
         let named = named.lines().map(str::trim).filter(|line| !line.is_empty());
         named.map(str::to_owned).chain(self.more.iter().cloned()).collect()
     }
+
+    /// The options for what is applied from a saved plan: all that follow `--`, and of the variable's
+    /// those that no plan holds, so that they are given again.
+    fn options_of_saved(&self) -> Vec<String> {
+        let named = self.options();
+        let named = &named[..named.len() - self.more.len()];
+        let (again, _) = options::parted(named, &options::IN_NO_PLAN);
+        again.into_iter().chain(self.more.iter().cloned()).collect()
+    }
+
+    /// The options for planning again what a saved plan was made from.
+    fn options_again(&self) -> Vec<String> {
+        options::parted(&self.options(), &options::IN_NO_PLAN).0
+    }
+
+    /// Whether the options demand approvals.
+    fn demands_approvals(&self) -> bool {
+        !options::parted(&self.options(), &[("--require-approvals", true)]).0.is_empty()
+    }
+
+    /// The options for what a stranger wrote: none that consents to something, and none that says
+    /// which platform it is.
+    fn options_of_stranger(&self) -> Vec<String> {
+        options::parted(&self.options(), &options::NOT_OF_STRANGERS).1
+    }
+
+    /// The same with the usual folder of manifests, where a repository has no project file and none
+    /// are given.
+    fn or_usual(&self, checkout: Option<&Checkout>) -> Result<Self> {
+        let is_asked = self.files.is_empty() && self.folders.is_empty();
+        if !is_asked || !self.environments.is_empty() || !Path::new(USUAL).is_dir() {
+            return Ok(self.clone());
+        }
+        if let Some(checkout) = checkout
+            && jobs::has_project_file(checkout)?
+        {
+            return Ok(self.clone());
+        }
+        output::note(&format!(
+            "note: there is no project file, so the manifests are those in {USUAL}"
+        ));
+        Ok(Self { files: vec![PathBuf::from(USUAL)], ..self.clone() })
+    }
 }
+
+/// The folder of manifests where nothing names another.
+const USUAL: &str = "manifests";
 
 /// Runs `ci`.
 ///

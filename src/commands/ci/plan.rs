@@ -6,19 +6,22 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use super::base::{AtBase, at_base, base};
+use super::base::{AtBase, at_base, base, gone};
 use super::child::{self, Ran, Surroundings};
-use super::here::{Footing, Here};
-use super::jobs::{Job, SetAt, refuse_unknown, sets, tell_nothing};
+use super::here::Here;
+use super::jobs::{Job, SetAt, has_project_file, refuse_unknown, sets, tell_nothing};
 use super::results::{Came, Outcome, of_plan, summed, verdict};
 use super::telling::{Telling, absolute, own_folder, to_next_step};
 use super::{WhatArgs, WhereArgs};
 use crate::checkout::Checkout;
-use crate::error::{Context, Result};
+use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::forge::Status;
+use crate::forge::comment::Section;
 use crate::output;
+use crate::plan::markdown;
 use crate::project_file::Ci;
-use crate::whereabouts::Occasion;
+use crate::visible;
+use crate::whereabouts::{Footing, Occasion, System};
 
 /// Arguments of `ci plan`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +53,9 @@ pub(super) const LIST: &str = "plans.json";
 pub(super) struct SavedPlans {
     /// The plans, in the order in which they are applied.
     pub(super) plans: Vec<SavedAt>,
+    /// What there is no plan of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) unplanned: Vec<Unplanned>,
 }
 
 /// A saved plan.
@@ -64,9 +70,23 @@ pub(super) struct SavedAt {
     pub(super) environment: String,
 }
 
+/// What was to be planned, and has no saved plan.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unplanned {
+    /// The folder of its set, below the root of the repository.
+    pub(super) folder: String,
+    /// Its environment, if the set has any.
+    pub(super) environment: String,
+    /// Why it has none.
+    pub(super) why: String,
+}
+
 /// What all jobs of a run have in common.
 struct Planning<'a> {
     args: &'a PlanArgs,
+    /// What is planned.
+    what: WhatArgs,
     footing: Footing,
     /// Whether something is proposed, so that values may be missing and nothing of it is trusted.
     is_proposal: bool,
@@ -86,44 +106,26 @@ struct Planning<'a> {
 /// refuses.
 pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
     let here = Here::of(&args.place)?;
-    here.refuse_target()?;
     let footing = here.footing()?;
-    let checkout = match Checkout::around(Path::new(".")) {
+    here.tell_unknown();
+    let checkout = Checkout::around(Path::new("."));
+    let what = args.what.or_usual(checkout.as_ref().ok())?;
+    let checkout = match checkout {
         Ok(checkout) => Some(checkout),
-        Err(_) if !args.what.files.is_empty() && args.base.is_none() => None,
+        Err(_) if !what.files.is_empty() && args.base.is_none() => None,
         Err(error) => return Err(error),
     };
     let own = own_folder()?;
-    let mut found = sets(&args.what, checkout.as_ref())?;
-    refuse_unknown(&args.what, &found)?;
-    let base = match &checkout {
-        Some(checkout) if args.what.files.is_empty() => {
-            base(&here, checkout, args.base.as_deref())?
-        }
-        _ => None,
+    let (planned, gone) = plans(&here, args, &what, (checkout.as_ref(), own.path()))?;
+    let is_proposal = match here.at.occasion {
+        Occasion::Branch(_) => false,
+        Occasion::Unknown => here.at.system != System::Plain,
+        Occasion::PullRequest(_) | Occasion::Other(_) => true,
     };
-    if let (Some(checkout), Some(base), false) = (&checkout, &base, args.all) {
-        let changed = checkout.changed(base)?;
-        found.retain(|set| set.is_touched_by(&changed, checkout.root()));
-    }
-    let is_proposal = !matches!(here.at.occasion, Occasion::Branch(_) | Occasion::Unknown);
-    let mut planned = Vec::new();
-    for set in &found {
-        let at_base = match (&checkout, &base) {
-            (Some(checkout), Some(base)) => {
-                Some(at_base(checkout, (set, base), &own.path().join("base"))?)
-            }
-            _ => None,
-        };
-        let ci = judged_by(set, at_base.as_ref());
-        let root = checkout.as_ref().map(Checkout::root).unwrap_or(Path::new("."));
-        for job in set.jobs(root, &ci.plan, &args.what)? {
-            planned.push((job, ci.clone(), at_base.as_ref().map(|it| it.rules.clone())));
-        }
-    }
     let limit = here.forge.as_ref().map_or(65_536, crate::forge::Forge::limit);
     let planning = Planning {
         args,
+        what,
         footing,
         is_proposal,
         own: own.path().to_owned(),
@@ -132,13 +134,106 @@ pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
     };
     let mut outcomes = Vec::new();
     let mut saved = SavedPlans::default();
-    for (at, (job, ci, rules)) in planned.iter().enumerate() {
-        output::note(&format!("planning {} ({} of {})", job.name, at + 1, planned.len()));
-        outcomes.push(planning.plan(job, ci, rules.as_deref(), &mut saved).await?);
+    for (at, planned_at) in planned.iter().enumerate() {
+        let name = &planned_at.job.name;
+        output::note(&format!("planning {name} ({} of {})", at + 1, planned.len()));
+        outcomes.push(planning.plan(planned_at, &mut saved).await?);
     }
-    planning.tell(&here, &outcomes, &planned, &saved).await?;
+    planning.tell(&here, &outcomes, (&planned, &gone), &saved).await?;
     verdict(&outcomes, "plan")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A job, and what it is judged by.
+struct Planned {
+    job: Job,
+    ci: Ci,
+    /// The project file whose guards and policies count, if that is another one; or why they are
+    /// not known.
+    rules: Result<Option<PathBuf>, String>,
+}
+
+/// What is planned, and the project files that the proposal takes away.
+fn plans(
+    here: &Here,
+    args: &PlanArgs,
+    what: &WhatArgs,
+    (checkout, own): (Option<&Checkout>, &Path),
+) -> Result<(Vec<Planned>, Vec<Gone>)> {
+    let into = own.join("base");
+    // Manifests that stand for a project file are looked after as one: it may have been there.
+    let is_usual = !what.files.is_empty() && args.what.files.is_empty();
+    let base = match checkout {
+        Some(checkout) if args.what.files.is_empty() => {
+            base(here, checkout, args.base.as_deref())?.map(|base| (checkout, base))
+        }
+        _ => None,
+    };
+    let mut gone: Vec<Gone> = match &base {
+        Some((checkout, base)) => {
+            gone(checkout, base, &into)?.into_iter().map(Gone::file).collect()
+        }
+        None => Vec::new(),
+    };
+    if let (Some(gone), true) = (gone.first(), is_usual) {
+        let shown = &gone.shown;
+        return Err(Error::new(
+            Class::Refused,
+            format!("{shown} is gone, and with it the guards and policies of the base branch"),
+        )
+        .hint("keep a project file, or name the manifests in the job with -f"));
+    }
+    // The last one may have been taken away.
+    let is_last = !gone.is_empty() && what.folders.is_empty();
+    let mut found = match checkout {
+        Some(checkout) if is_last && !has_project_file(checkout)? => Vec::new(),
+        _ => sets(what, checkout)?,
+    };
+    refuse_unknown(what, &found)?;
+    if let (Some((checkout, base)), false, false) = (&base, args.all, is_usual) {
+        let changed = checkout.changed(base)?;
+        found.retain(|set| set.is_touched_by(&changed, checkout.root()));
+    }
+    if !what.folders.is_empty() || !what.environments.is_empty() {
+        gone.clear();
+    }
+    let mut planned = Vec::new();
+    for set in &found {
+        let base = base.as_ref().filter(|_| set.path.is_some());
+        let base = base.map(|(checkout, base)| (*checkout, base.as_str()));
+        let (jobs, gone_of) = planned_of(set, what, base, (checkout, &into))?;
+        planned.extend(jobs);
+        gone.extend(gone_of.into_iter().filter(|_| what.environments.is_empty()));
+    }
+    Ok((planned, gone))
+}
+
+/// What is planned of a set.
+fn planned_of(
+    set: &SetAt,
+    what: &WhatArgs,
+    base: Option<(&Checkout, &str)>,
+    (checkout, into): (Option<&Checkout>, &Path),
+) -> Result<(Vec<Planned>, Vec<Gone>)> {
+    let at_base = base.map(|(checkout, base)| at_base(checkout, (set, base), into)).transpose();
+    let mut gone = Vec::new();
+    if let (Ok(Some(at_base)), Some(file)) = (&at_base, &set.file) {
+        let is_gone = |name: &&String| !file.names().any(|it| it == name.as_str());
+        let names = at_base.environments.iter().filter(is_gone);
+        gone.extend(names.map(|name| Gone::environment(set, name)));
+    }
+    let (ci, rules) = match at_base {
+        Ok(at_base) => (judged_by(set, at_base.as_ref()), Ok(at_base.map(|it| it.rules))),
+        // What judges it is not known, so nothing of the proposal makes it milder.
+        Err(error) => {
+            let names = set.file.iter().flat_map(|file| file.names().map(str::to_owned));
+            (Ci::usual(names.collect()), Err(with_causes(&error)))
+        }
+    };
+    let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
+    let jobs = set.jobs(root, &ci.plan, what)?;
+    let planned = jobs.into_iter().map(|job| Planned { job, ci: ci.clone(), rules: rules.clone() });
+    Ok((planned.collect(), gone))
 }
 
 /// What continuous integration does with a set: what the base says counts, and of what is new the
@@ -147,14 +242,15 @@ fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
     let Some(of_base) = base.and_then(|base| base.ci.clone()) else { return set.ci.clone() };
     let Some(file) = &set.file else { return set.ci.clone() };
     let is_there = |name: &String| name.is_empty() || file.names().any(|it| it == name);
-    let added = set.ci.plan.iter().filter(|name| !of_base.plan.contains(name));
-    let plan: Vec<String> =
-        of_base.plan.iter().chain(added).filter(|it| is_there(it)).cloned().collect();
-    for gone in of_base.plan.iter().filter(|name| !is_there(name)) {
-        output::note(&format!(
-            "note: the environment `{gone}` of {} is gone from its project file; what it has stays, and is not planned",
-            set.shown()
-        ));
+    let known = base.map(|base| base.environments.as_slice()).unwrap_or_default();
+    // What is new is planned, whatever the proposal says of that.
+    let new: Vec<String> =
+        file.names().map(str::to_owned).filter(|it| !known.contains(it)).collect();
+    let mut plan: Vec<String> = Vec::new();
+    for name in of_base.plan.iter().chain(&set.ci.plan).chain(&new).filter(|it| is_there(it)) {
+        if !plan.contains(name) {
+            plan.push(name.clone());
+        }
     }
     // Without any, a project file is its one environment.
     let is_whole = file.names().next().is_none();
@@ -166,6 +262,49 @@ fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
     Ci { plan, ..of_base }
 }
 
+/// What became of a job.
+fn outcome(job: &Job, ci: &Ci, ran: &Ran) -> Outcome {
+    let came = Came::of(ran.code);
+    let section = of_plan(job, ran, came);
+    Outcome { job: job.clone(), came, section, judged: (ci.on_changes, ci.on_refused) }
+}
+
+/// What the base has and the proposal has not any more.
+struct Gone {
+    shown: String,
+    title: String,
+}
+
+impl Gone {
+    fn file(path: PathBuf) -> Self {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        Self { title: markdown::code(&shown), shown }
+    }
+
+    fn environment(set: &SetAt, name: &str) -> Self {
+        let title = format!("{} in {}", markdown::code(&set.shown()), markdown::code(name));
+        Self {
+            shown: format!("the environment `{}` of {}", visible::line(name), set.shown()),
+            title,
+        }
+    }
+
+    /// What is told of it.
+    fn section(&self) -> Section {
+        output::warning(&format!(
+            "{} is gone: what its set owns stays, and is not planned",
+            self.shown
+        ));
+        let told = "What its set owns stays on the platform, and unless something else declares the same set, nothing looks after it. To delete it, run `meshagent destroy` before this goes.";
+        Section {
+            title: self.title.clone(),
+            verdict: "gone".to_owned(),
+            body: told.to_owned(),
+            rank: 0,
+        }
+    }
+}
+
 /// The folder for plans, made if it is not there.
 fn made(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).context(|| format!("failed to make {}", folder.display()))?;
@@ -173,17 +312,21 @@ fn made(folder: &Path) -> Result<PathBuf> {
 }
 
 impl Planning<'_> {
-    async fn plan(
-        &self,
-        job: &Job,
-        ci: &Ci,
-        rules: Option<&Path>,
-        saved: &mut SavedPlans,
-    ) -> Result<Outcome> {
+    async fn plan(&self, planned: &Planned, saved: &mut SavedPlans) -> Result<Outcome> {
+        let Planned { job, ci, rules } = planned;
         let mut words: Vec<OsString> = vec!["plan".into()];
         words.extend(job.words.iter().cloned());
         words.extend(["--output", "markdown", "--exit-code", "--markdown-limit"].map(Into::into));
         words.push(self.share.to_string().into());
+        let rules = match rules {
+            Ok(rules) => rules,
+            Err(told) => {
+                output::warning(told);
+                let ran =
+                    Ran { code: Class::Refused.exit_code(), told: told.clone(), ..Ran::default() };
+                return Ok(outcome(job, ci, &ran));
+            }
+        };
         if let Some(rules) = rules {
             words.extend([OsString::from("--rules-from"), rules.into()]);
         }
@@ -197,7 +340,7 @@ impl Planning<'_> {
                     let _ = std::fs::remove_file(out);
                     words.extend([OsString::from("--out"), out.into()]);
                 }
-                words.extend(self.args.what.options().into_iter().map(OsString::from));
+                words.extend(self.what.options().into_iter().map(OsString::from));
                 let surroundings = match self.is_proposal {
                     true => Surroundings::WithoutForge,
                     false => Surroundings::Whole,
@@ -207,14 +350,19 @@ impl Planning<'_> {
                 (ran, is_saved)
             }
         };
-        if is_saved {
-            let (folder, environment) = job.of.clone();
-            saved.plans.push(SavedAt { file: job.file_name(), folder, environment });
+        let (folder, environment) = job.of.clone();
+        match (is_saved, ran.code) {
+            (true, _) => saved.plans.push(SavedAt { file: job.file_name(), folder, environment }),
+            (false, code) => {
+                let why = match (Came::of(code), &self.footing) {
+                    (_, Footing::Stranger(why)) => why.clone(),
+                    (Came::Refused, _) => "its plan was refused".to_owned(),
+                    (_, Footing::Own) => format!("planning failed with exit code {code}"),
+                };
+                saved.unplanned.push(Unplanned { folder, environment, why });
+            }
         }
-        let came = Came::of(ran.code);
-        let section = of_plan(job, &ran, came);
-        let judged = (ci.on_changes, ci.on_refused);
-        Ok(Outcome { job: job.clone(), came, section, judged })
+        Ok(outcome(job, ci, &ran))
     }
 
     /// What a stranger wrote is checked, and planned on an empty platform, with an environment that
@@ -223,21 +371,13 @@ impl Planning<'_> {
         let home = self.own.join("home");
         std::fs::create_dir_all(&home).context(|| home.display().to_string())?;
         let surroundings = Surroundings::Empty(home);
-        // A stranger's project file may name any host as a source.
-        let mut check: Vec<OsString> = ["validate", "--offline"].map(Into::into).to_vec();
-        check.extend(job.words.iter().cloned());
-        let checked = child::run(&check, &job.folder, &surroundings).await?;
-        if checked.code != 0 {
-            // Manifests that are wrong refuse a plan, too.
-            let code = if checked.code == 2 { 6 } else { checked.code };
-            return Ok(Ran { code, data: String::new(), told: checked.told });
-        }
         let mut words = words;
+        // A stranger's project file may name any host as a source.
         words.push("--offline".into());
         let mut embedded = OsString::from("--embedded=");
         embedded.push(self.own.join("embedded").join(job.file_name()));
         words.push(embedded);
-        words.extend(self.args.what.options().into_iter().map(OsString::from));
+        words.extend(self.what.options_of_stranger().into_iter().map(OsString::from));
         child::run(&words, &job.folder, &surroundings).await
     }
 
@@ -246,43 +386,45 @@ impl Planning<'_> {
         &self,
         here: &Here,
         outcomes: &[Outcome],
-        planned: &[(Job, Ci, Option<PathBuf>)],
+        (planned, gone): (&[Planned], &[Gone]),
         saved: &SavedPlans,
     ) -> Result<()> {
         let has_changes = outcomes.iter().any(|it| it.came != Came::Good);
         if let Some(out) = &self.out {
             output::write_json(&out.join(LIST), saved)?;
             if let Footing::Stranger(_) = self.footing {
-                output::note("note: no plan is saved, because there are no credentials");
+                output::note("note: no plan is saved, because this gets no credentials");
             }
         }
         // The plan of manifests that are given is one file, which is applied from the same folder.
         let plan = match (&self.out, saved.plans.as_slice()) {
-            (Some(out), [one]) if !self.args.what.files.is_empty() => out.join(&one.file),
+            (Some(out), [one]) if !self.what.files.is_empty() => out.join(&one.file),
             (Some(out), [_, ..]) => out.clone(),
             _ => PathBuf::new(),
         };
         let plan = plan.display().to_string();
         let changes = if has_changes { "true" } else { "false" };
         to_next_step(&[("changes", changes), ("plan", &plan)])?;
-        let about = match self.footing {
+        let about = match &self.footing {
             Footing::Stranger(why) => format!(
-                "{why}, so it was planned on the embedded platform, which is empty, and without any secret."
+                "{why}, so it is planned on the embedded platform, which is empty, and without any secret."
             ),
             Footing::Own => String::new(),
         };
         let heading = match outcomes {
+            [] if !gone.is_empty() => "meshagent: what was planned is gone".to_owned(),
             [] => "meshagent: no set is touched".to_owned(),
             _ => format!("meshagent: {}", summed(outcomes)),
         };
-        let sections = outcomes.iter().map(|it| it.section.clone()).collect();
-        let telling = Telling { what: "plan", job: self.args.what.job(), heading, about, sections };
+        let of_gone = gone.iter().map(Gone::section);
+        let sections = of_gone.chain(outcomes.iter().map(|it| it.section.clone())).collect();
+        let telling = Telling { what: "plan", job: self.what.job(), heading, about, sections };
         telling.show(here)?;
-        if outcomes.is_empty() {
+        if outcomes.is_empty() && gone.is_empty() {
             tell_nothing("no set is touched by what changed");
         }
         let Some(pull_request) = here.at.pull_request() else { return Ok(()) };
-        let is_wanted = planned.is_empty() || planned.iter().any(|(_, ci, _)| ci.comments);
+        let is_wanted = planned.is_empty() || planned.iter().any(|it| it.ci.comments);
         if is_wanted && !self.args.no_comment {
             let number = pull_request.number;
             match (telling.comment(here, number).await, &self.footing) {
@@ -293,7 +435,7 @@ impl Planning<'_> {
                 (done, _) => done?,
             }
         }
-        if planned.iter().any(|(_, ci, _)| ci.states)
+        if planned.iter().any(|it| it.ci.states)
             && let Some(commit) = &pull_request.head_commit
             && let Some(forge) = here.forge_or_note("the status of the commit")
         {

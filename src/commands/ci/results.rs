@@ -124,7 +124,11 @@ pub(super) fn verdict(results: &[Outcome], what: &str) -> Result<()> {
     }
     let judged = [
         (Came::Refused, Class::Refused, "is refused"),
-        (Came::Changes, Class::Pending, "would change something"),
+        (
+            Came::Changes,
+            Class::Pending,
+            if what == "plan" { "would change something" } else { "found something" },
+        ),
     ];
     for (is, class, told) in judged {
         let of = |it: &Outcome, wanted: Verdict| {
@@ -173,7 +177,7 @@ pub(super) fn summed(results: &[Outcome]) -> String {
         (count(&|came| matches!(came, Came::Failed(_))), "failed"),
         (count(&|came| came == Came::Refused), "refused"),
         (count(&|came| came == Came::Changes), "with changes"),
-        (count(&|came| came == Came::Good), "without"),
+        (count(&|came| came == Came::Good), "without changes"),
     ];
     let parts: Vec<String> = parts
         .into_iter()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::environment;
 use super::own_inputs::{Written, written_file};
 use super::policy::RuleArgs;
-use super::saved_plan::name_of;
+use super::saved_plan::{self, Saved, name_of};
 use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
@@ -86,6 +86,9 @@ pub struct PlanArgs {
     /// How many bytes the plan may have as Markdown.
     #[arg(long, value_name = "BYTES", hide = true)]
     markdown_limit: Option<usize>,
+    /// Plan again what this saved plan was made from, as it was made, and ask no rules.
+    #[arg(long, value_name = "PLAN", hide = true, conflicts_with_all = ["out", "to", "rules_from"])]
+    again: Option<PathBuf>,
     /// The rules that a saved plan names, if they are not those that it was judged by.
     #[arg(skip)]
     recorded: Option<RuleArgs>,
@@ -146,6 +149,23 @@ impl PlanningArgs {
         };
         self.files.reading.environment.clone_from(&environment);
         Ok(self.or_of(environment.as_deref()))
+    }
+
+    /// The same as a saved plan was made: its environment, manifests and sources, state and scope.
+    fn again(mut self, saved: &mut Saved) -> Result<Self> {
+        saved.is_given_files = !self.files.files.is_empty();
+        let environment = saved.enter(&mut self.files, &mut self.platform)?;
+        let guards = self.policy.guards;
+        self.policy = saved.policy_args().or_of(environment.as_deref());
+        self.policy.guards.allow_commands = guards.allow_commands;
+        self.policy.guards.expect_project =
+            guards.expect_project.or(self.policy.guards.expect_project);
+        self.set = SetArgs { set: Some(saved.document.set.clone()) };
+        self.to = saved.inputs.to;
+        self.files = saved.files(self.files)?;
+        self.platform.project_id =
+            self.platform.project_id.or_else(|| saved.inputs.project.clone());
+        Ok(self)
     }
 
     /// Refuses a past state where several environments are meant: each has its own.
@@ -266,6 +286,12 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
         return Err(Error::usage("--suggest-ignore is for text and JSON")
             .hint("leave --output out, or give --output json"));
     }
+    if let Some(path) = args.again.take() {
+        let mut saved = saved_plan::read(&path, &args.planning.files.files)?;
+        args.planning = args.planning.again(&mut saved)?;
+        let decision = args.planning.plan(true).await?;
+        return args.end(decision.plan, Ok(()));
+    }
     if args.planning.platform.named_environment().as_deref() == Some(ALL) {
         args.planning.refuse_state()?;
         if args.rules_from.is_some() {
@@ -290,25 +316,7 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     if let Some(path) = args.out.as_ref().filter(|_| is_performable) {
         args.save(path, &planned)?;
     }
-    let plan = args.shown(planned.plan);
-    match args.output {
-        Format::Text if args.suggest_ignore => output::data(&text::render_in(&plan, args.detail())),
-        Format::Json if args.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
-        Format::Markdown if args.markdown_limit.is_some() => {
-            let limit = args.markdown_limit.unwrap_or_default();
-            output::data(&markdown::render_within(&plan, output::is_verbose(), limit));
-        }
-        format => print(&plan, format)?,
-    }
-    refuse(&plan)?;
-    verdict?;
-    if let Some(path) = &args.out {
-        let (file, flags) = (word(&path.display().to_string()), args.planning.platform.flags());
-        output::note(&format!(
-            "the plan is saved; `meshagent apply {file}{flags}` performs it, without a question"
-        ));
-    }
-    Ok(exit_code(&plan, args.exit_code))
+    args.end(planned.plan, verdict)
 }
 
 /// A plan, and what the rules say of it.
@@ -350,6 +358,31 @@ impl PlanArgs {
         let document = PlanDocument::salted(&planned.plan, &inputs.salts);
         let document = PlanDocument { inputs: Some(inputs), ..document };
         output::write_json(path, &document)
+    }
+
+    /// Shows a plan, and says what it comes to.
+    fn end(&self, plan: Plan, verdict: Result<()>) -> Result<ExitCode> {
+        let plan = self.shown(plan);
+        match self.output {
+            Format::Text if self.suggest_ignore => {
+                output::data(&text::render_in(&plan, self.detail()));
+            }
+            Format::Json if self.suggest_ignore => output::json(&PlanDocument::suggesting(&plan))?,
+            Format::Markdown if self.markdown_limit.is_some() => {
+                let limit = self.markdown_limit.unwrap_or_default();
+                output::data(&markdown::render_within(&plan, output::is_verbose(), limit));
+            }
+            format => print(&plan, format)?,
+        }
+        refuse(&plan)?;
+        verdict?;
+        if let Some(path) = &self.out {
+            let (file, flags) = (word(&path.display().to_string()), self.planning.platform.flags());
+            output::note(&format!(
+                "the plan is saved; `meshagent apply {file}{flags}` performs it, without a question"
+            ));
+        }
+        Ok(exit_code(&plan, self.exit_code))
     }
 
     /// The plan that is shown: the whole, or only drift.

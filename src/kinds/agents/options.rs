@@ -593,6 +593,7 @@ pub const WRITING: &[AgentOption] = &[
     AgentOption::new("wait", Takes::Flag, ""),
     AgentOption::new("embedded", Takes::Flag, ""),
     text("project-id", "").short("n"),
+    text("environment", "").short("e"),
     text("api-url", ""),
     AgentOption::new("insecure", Takes::Flag, ""),
     text("timeout", ""),

@@ -34,21 +34,29 @@ impl Layer {
 
     /// Adds the values of a map in a project file. Values that no template uses are a problem at
     /// the place where `from` says them.
-    pub fn add(&mut self, source: &Source, map: &yaml::Node, from: &str) {
+    pub fn add(&mut self, source: &Source, map: &yaml::Node, from: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let numbers = yaml::parse_with_numbers(&source.text).map(|(_, numbers)| numbers);
         let respelled = spelling::in_values(source, map, &numbers.unwrap_or_default());
-        let Value::Object(fields) = map.to_json() else { return };
+        let Value::Object(fields) = map.to_json() else { return problems };
         let mut paths = Vec::new();
         leaves(&fields, "", &mut paths);
         for path in paths {
             self.named.retain(|(name, _)| *name != path);
             let steps: Vec<&str> = path.split('.').collect();
             let (mark, _) = locate(&FieldPath::of(&steps), map);
+            if value_at(&fields, &steps) == Some(&Value::Null) {
+                let message = format!("the value `{path}` is empty");
+                let problem = Problem { source_line: None, ..source.problem(mark, message) };
+                problems
+                    .push(problem.hint("write `\"\"` for an empty text, or take the value out"));
+            }
             let message = format!("no template (*.j2) uses `{path}`, which {from} gives");
             let problem = Problem { source_line: None, ..source.problem(mark, message) };
             self.named.push((path, problem));
         }
         self.values.merge(Values { map: fields, respelled });
+        problems
     }
 
     /// The values, by their names.
@@ -56,4 +64,10 @@ impl Layer {
     pub fn values(&self) -> &Map<String, Value> {
         &self.values.map
     }
+}
+
+/// What stands at a path of names.
+fn value_at<'a>(fields: &'a Map<String, Value>, steps: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = steps.split_first()?;
+    rest.iter().try_fold(fields.get(*first)?, |value, step| value.get(step))
 }

@@ -1,0 +1,97 @@
+//! Options that are handed to the command that is run: which of them go to whom.
+
+/// An option, as it is written, and whether a value follows it.
+type Spelled = (&'static str, bool);
+
+/// What no saved plan holds: whoever applies it gives it again.
+pub(super) const IN_NO_PLAN: [Spelled; 14] = [
+    ("-v", true),
+    ("--value", true),
+    ("--value-json", true),
+    ("--allow-env", true),
+    ("--allow-files", true),
+    ("--allow-commands", false),
+    ("--expect-project", true),
+    ("--offline", false),
+    ("--verbose", false),
+    ("--embedded", false),
+    ("--api-url", true),
+    ("--insecure", false),
+    ("--timeout", true),
+    ("--retries", true),
+];
+
+/// What consents to something that is not done for strangers, and what says which platform and which
+/// project it is: theirs is an empty one.
+pub(super) const NOT_OF_STRANGERS: [Spelled; 10] = [
+    ("--allow-commands", false),
+    ("--allow-files", true),
+    ("--expect-project", true),
+    ("--embedded", false),
+    ("--offline", false),
+    ("--api-url", true),
+    ("--insecure", false),
+    ("--project-id", true),
+    ("-n", true),
+    ("--out", true),
+];
+
+/// What says which approvals there are.
+pub(super) const OF_APPROVALS: [Spelled; 3] =
+    [("--approval", true), ("--approvers", true), ("--author", true)];
+
+/// The options of a list, and the others.
+pub(super) fn parted(options: &[String], of: &[Spelled]) -> (Vec<String>, Vec<String>) {
+    let (mut these, mut others) = (Vec::new(), Vec::new());
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        let found = of.iter().find(|(name, takes)| is(option, name, *takes));
+        match found {
+            Some((name, takes)) => {
+                these.push(option.clone());
+                if *takes && option == name {
+                    these.extend(rest.next().cloned());
+                }
+            }
+            None => others.push(option.clone()),
+        }
+    }
+    (these, others)
+}
+
+/// Whether a word is an option: alone, or with its value behind it.
+fn is(word: &str, name: &str, takes: bool) -> bool {
+    let Some(value) = word.strip_prefix(name) else { return false };
+    let is_long = name.starts_with("--");
+    value.is_empty() || (is_long && value.starts_with('=')) || (!is_long && takes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_are_told_apart_with_their_values() {
+        for (line, these, others) in [
+            ("--allow-commands --set a", "--allow-commands", "--set a"),
+            ("-v a=1 -n p -np --allow-env A", "-n p -np", "-v a=1 --allow-env A"),
+            (
+                "--embedded=x --embedded --allow-files=/",
+                "--embedded=x --embedded --allow-files=/",
+                "",
+            ),
+            ("--allow-deletes 3 --offline-not", "", "--allow-deletes 3 --offline-not"),
+            ("--expect-project", "--expect-project", ""),
+        ] {
+            let parted = parted(&words(line), &NOT_OF_STRANGERS);
+            assert_eq!(parted, (words(these), words(others)), "{line}");
+        }
+        let (again, _) =
+            parted(&words("--adopt -v a=1 -vb=2 --policy p --value-json c=1"), &IN_NO_PLAN);
+        assert_eq!(again, words("-v a=1 -vb=2 --value-json c=1"));
+    }
+}

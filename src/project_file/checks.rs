@@ -1,0 +1,182 @@
+//! What is wrong with a project file as a whole, whichever environment is meant.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::ProjectFile;
+use super::environment::{at, folder, is_name, last};
+use super::form::{Embedded, EnvironmentForm, OneOrMore};
+use crate::apply::inventory::is_set_name;
+use crate::error::Problem;
+use crate::kinds::path::{FieldPath, Step};
+use crate::manifest::reach::Reach;
+use crate::reconcile::DEFAULT_SET;
+
+/// The most environments that one may extend, one through the other.
+const DEEPEST: usize = 20;
+
+/// How many environments are told that extend each other.
+const MOST_TOLD: usize = 20;
+
+impl ProjectFile {
+    /// What can be said without knowing which environment is meant.
+    pub(super) fn check(&self) -> Result<(), Vec<Problem>> {
+        let mut problems = Vec::new();
+        if let Some(named) = &self.form.default
+            && !self.form.environments.contains_key(named)
+        {
+            problems.push(self.unknown(named, &FieldPath::of(&["default"])));
+        }
+        for (name, form) in &self.form.environments {
+            if !is_name(name) {
+                let message = format!("{name:?} cannot be the name of an environment");
+                problems.push(self.problem(&at(name, &[]), message).hint(
+                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit; `all` means all of them",
+                ));
+            }
+            if let Some(other) = &form.extends
+                && !self.form.environments.contains_key(other)
+            {
+                problems.push(self.unknown(other, &at(name, &["extends"])));
+            }
+        }
+        for (name, form) in &self.form.environments {
+            let is_embedded = form.embedded.clone().and_then(folder).is_some();
+            if is_embedded && form.api_url.is_some() {
+                let message = "an environment is on one platform: `embedded` or `api_url`";
+                problems.push(self.problem(&at(name, &["api_url"]), message));
+            }
+        }
+        if problems.is_empty() {
+            let names = self.form.environments.keys();
+            problems.extend(names.filter_map(|name| self.circle(name)).take(MOST_TOLD));
+        }
+        let sets =
+            self.form.environments.iter().map(|(name, form)| (&form.set, at(name, &["set"])));
+        for (set, path) in sets.chain([(&self.form.set, FieldPath::of(&["set"]))]) {
+            if let Some(set) = set.as_ref().filter(|set| !is_set_name(set)) {
+                let message = format!("{set:?} cannot be the name of a set");
+                problems.push(self.problem(&path, message).hint(
+                    "use 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+                ));
+            }
+        }
+        problems.extend(self.unknown_in_ci());
+        if problems.is_empty() {
+            problems.extend(self.shared());
+            problems.extend(self.check_sources());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// A problem where an environment extends itself.
+    fn circle(&self, name: &str) -> Option<Problem> {
+        let mut seen = vec![name];
+        let mut next = self.form.environments.get(name)?.extends.as_deref();
+        while let Some(other) = next {
+            if other == name {
+                seen.push(other);
+                let message = format!("the environments extend each other: {}", seen.join(" → "));
+                return Some(self.problem(&at(name, &["extends"]), message));
+            }
+            if seen.contains(&other) {
+                return None;
+            }
+            if seen.len() > DEEPEST {
+                let message = format!("the environment extends more than {DEEPEST} others");
+                return Some(self.problem(&at(name, &["extends"]), message));
+            }
+            seen.push(other);
+            next = self.form.environments.get(other)?.extends.as_deref();
+        }
+        None
+    }
+
+    /// Two environments that are one set of one project: each would delete what the other declares.
+    fn shared(&self) -> Option<Problem> {
+        let mut known: BTreeMap<(Option<String>, String, String), &str> = BTreeMap::new();
+        for name in self.form.environments.keys() {
+            let forms = self.chain(name);
+            // What names no project is for the one that each command names.
+            let project = last(&forms, |it| it.project.clone());
+            let (Some(project), false) = (project, self.is_abstract(name)) else { continue };
+            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
+            let set = set.unwrap_or_else(|| DEFAULT_SET.to_owned());
+            let said =
+                forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
+            let platform = said.and_then(|(_, it)| {
+                let url = it.api_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+                let embedded = it.embedded.clone().and_then(folder);
+                url.or_else(|| embedded.map(|it| it.display().to_string()))
+            });
+            if let Some(other) = known.insert((platform, project.clone(), set), name) {
+                let message = format!(
+                    "the environments `{other}` and `{name}` are the same set of project `{project}`, so each would delete what the other declares"
+                );
+                let hint = "give one of them another `project` or another `set`";
+                return Some(self.problem(&at(name, &["project"]), message).hint(hint));
+            }
+        }
+        None
+    }
+
+    /// Refuses paths that lead out of the project file's folder and its repository: the file may
+    /// be a stranger's.
+    pub(super) fn keep_inside(
+        &self,
+        forms: &[(String, &EnvironmentForm)],
+        problems: &mut Vec<Problem>,
+    ) {
+        let reach = Reach::of(&[self.folder().to_owned()], &[]);
+        let mut named: Vec<(FieldPath, PathBuf)> = Vec::new();
+        let mut add = |path: FieldPath, paths: Vec<PathBuf>| {
+            named.extend(paths.into_iter().map(|named| (path.clone(), named)));
+        };
+        let all = |paths: &Option<Vec<PathBuf>>| paths.clone().unwrap_or_default();
+        let more =
+            |paths: &Option<OneOrMore>| paths.as_ref().map(OneOrMore::paths).unwrap_or_default();
+        add(FieldPath::of(&["manifests"]), more(&self.form.manifests));
+        add(FieldPath::of(&["policies"]), all(&self.form.policies));
+        for (of, form) in forms {
+            add(at(of, &["manifests"]), more(&form.manifests));
+            add(at(of, &["values_files"]), all(&form.values_files));
+            add(at(of, &["policies"]), all(&form.policies));
+            let approvers = form.approvals.as_ref().map(|it| it.approvers.paths());
+            add(at(of, &["approvals", "approvers"]), approvers.unwrap_or_default());
+        }
+        let told = "is outside of the project file's folder and its repository";
+        for (path, named) in named {
+            let is_rules =
+                path.0.last().is_some_and(|last| *last == Step::Field("policies".to_owned()));
+            if is_rules && !self.beside(&named).is_dir() {
+                problems
+                    .push(self.problem(&path, format!("there is no folder {}", named.display())));
+            } else if reach.check(&self.beside(&named)).is_err() {
+                let message = format!("{} {told}", named.display());
+                let hint =
+                    "name it on the command line: -f, --values-file, --policy or --approvers";
+                problems.push(self.problem(&path, message).hint(hint));
+            }
+        }
+        for (of, form) in forms {
+            let Some(Embedded::In(folder)) = &form.embedded else { continue };
+            let is_plain =
+                |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+            let here = self.folder().canonicalize().unwrap_or_default();
+            // What is not there yet is made where the last folder that is there really is.
+            let made = self.beside(folder);
+            let real = made.ancestors().find_map(|above| match above.as_os_str().is_empty() {
+                true => Path::new(".").canonicalize().ok(),
+                false => above.canonicalize().ok(),
+            });
+            let is_dangling = made.ancestors().any(|it| it.is_symlink() && !it.exists());
+            let leads_out = is_dangling || real.is_none_or(|real| !real.starts_with(&here));
+            if !folder.components().all(is_plain) || leads_out {
+                let message =
+                    format!("{} is outside of the project file's folder", folder.display());
+                let hint = "give it on the command line: --embedded=DIR";
+                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
+            }
+        }
+    }
+}
