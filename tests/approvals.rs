@@ -403,6 +403,10 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     // The larger number counts, and both files.
     desk.run(6, &["apply", "plan.json", "--require-approvals", "2"]);
     desk.write("mine", &format!("eve@example.com {}\n", key_pair(3).1));
+    // Nobody is in both, which no approval can mend.
+    let never = desk.run(2, &["apply", "plan.json", "--approvers", "mine"]);
+    assert!(never.stderr.contains("1 approval cannot be had"), "{}", never.stderr);
+    desk.write("mine", &format!("eve@x.com {}\nbob@x.com {}\n", key_pair(3).1, key_pair(2).1));
     desk.run(6, &["apply", "plan.json", "--approvers", "mine"]);
     desk.has_written_nothing();
     let applied = desk.run(0, &["apply", "plan.json"]);
