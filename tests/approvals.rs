@@ -1,6 +1,7 @@
 //! Plans that people approve with SSH keys, by the program itself, by `ssh-keygen` and by an agent.
 
 mod openssh;
+mod scenarios;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -402,6 +403,10 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     // The larger number counts, and both files.
     desk.run(6, &["apply", "plan.json", "--require-approvals", "2"]);
     desk.write("mine", &format!("eve@example.com {}\n", key_pair(3).1));
+    // Nobody is in both, which no approval can mend.
+    let never = desk.run(2, &["apply", "plan.json", "--approvers", "mine"]);
+    assert!(never.stderr.contains("1 approval cannot be had"), "{}", never.stderr);
+    desk.write("mine", &format!("eve@x.com {}\nbob@x.com {}\n", key_pair(3).1, key_pair(2).1));
     desk.run(6, &["apply", "plan.json", "--approvers", "mine"]);
     desk.has_written_nothing();
     let applied = desk.run(0, &["apply", "plan.json"]);
@@ -421,4 +426,50 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
         assert!(wrong.stderr.contains("meshagent.yaml:7:"), "{}", wrong.stderr);
         assert!(wrong.stderr.contains("hint: write 1 to 100"), "{}", wrong.stderr);
     }
+}
+
+#[test]
+fn nothing_moves_unapproved_where_an_environment_requires_approvals() {
+    let desk = Desk::new();
+    desk.write(
+        "meshagent.yaml",
+        "version: v1\nmanifests: set.yaml\nenvironments:\n  dev: {embedded: true}\n  prod: {embedded: true, approvals: {required: 2, approvers: allowed_signers}}\n",
+    );
+    desk.run(0, &["apply", "-e", "dev", "--yes"]);
+    for words in [
+        &["set", "rename", "default", "shop"][..],
+        &["set", "move", "Room/lobby", "--set", "default", "--to", "shop"],
+    ] {
+        let refused = desk.run(6, &[words, &["-e", "prod", "--yes"]].concat());
+        let said = "this needs 2 approvals, and only a saved plan can be approved";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        desk.run(0, &[words, &["-e", "prod", "--dry-run"]].concat());
+    }
+    // The way out leads to the environment that was meant.
+    let refused = desk.run(6, &["apply", "-e", "prod", "--yes"]);
+    assert!(
+        refused.stderr.contains("`meshagent plan -e prod --out plan.json`"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("`meshagent apply plan.json -e prod`"), "{}", refused.stderr);
+    let refused = desk.run(6, &["rollback", "--to", "1", "-e", "prod", "--yes"]);
+    let said = "`meshagent plan --to 1 -e prod --out plan.json`";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    // Where none are required, the history has the environment of the move.
+    desk.run(0, &["set", "rename", "default", "shop", "-e", "dev", "--yes"]);
+    let listed = desk.run(0, &["history", "-e", "dev", "--set", "shop", "--output", "json"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let last = listed["states"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["what"], &last["environment"]), (&json!("move"), &json!("dev")));
+}
+
+#[test]
+fn a_plan_of_a_project_file_without_environments_is_for_none() {
+    let desk = Desk::new();
+    desk.write("meshagent.yaml", "version: v1\nmanifests: set.yaml\n");
+    desk.run(0, &["plan", "--embedded", "--out", "none.json"]);
+    let refused = desk.run(2, &["apply", "none.json", "--embedded", "-e", "prod"]);
+    let said = "the plan is for no environment, but `prod` is named";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
 }
