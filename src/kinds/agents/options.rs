@@ -584,12 +584,11 @@ pub const SUPPORTS_CONTEXT: &[AgentOption] =
 pub const LOG: AgentOption = text("log", "");
 
 /// Our own options of `deploy`: how the service is written, and on which platform. They describe no
-/// agent, so its container does not get them; what counts here is how many words each of them takes.
+/// agent, so its container does not get them; how many words each takes counts (`wait=…` is one).
 pub const WRITING: &[AgentOption] = &[
     AgentOption::new("dry-run", Takes::Flag, ""),
     AgentOption::new("as-manifest", Takes::Flag, ""),
     text("report", ""),
-    // The value of these two stands behind `=`, if there is one.
     AgentOption::new("wait", Takes::Flag, ""),
     AgentOption::new("embedded", Takes::Flag, ""),
     text("project-id", "").short("n"),
