@@ -59,6 +59,10 @@ fn nothing_else_skips_a_test() {
         }
         seen += 1;
         for word in WORDS {
+            // `meshagent ci` finds out where it runs.
+            if word == "\"CI\"" && path.ends_with("src/whereabouts/mod.rs") {
+                continue;
+            }
             assert!(!text.contains(word), "{}: {word}", path.display());
         }
     }
