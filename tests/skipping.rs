@@ -59,8 +59,9 @@ fn nothing_else_skips_a_test() {
         }
         seen += 1;
         for word in WORDS {
-            // `meshagent ci` finds out where it runs.
-            if word == "\"CI\"" && path.ends_with("src/whereabouts/mod.rs") {
+            // `meshagent ci` finds out where it runs, and its test says where that is.
+            let of_ci = ["src/whereabouts/mod.rs", "tests/ci/strangers.rs"];
+            if word == "\"CI\"" && of_ci.iter().any(|it| path.ends_with(it)) {
                 continue;
             }
             assert!(!text.contains(word), "{}: {word}", path.display());
