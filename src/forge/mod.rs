@@ -1,5 +1,5 @@
 //! Forges: GitHub, GitLab and Gitea. Their requests are values ([`call`]), each forge spells them in
-//! a file of its own behind [`Speech`], and [`client`] sends them. [`posting`] writes what is written
+//! a file of its own behind `Speech`, and `client` sends them. `posting` writes what is written
 //! once and kept up to date: a comment, an issue, a pull request. [`comment`] makes their texts.
 //!
 //! Must not live here: what is written, and when. Of the platform nothing is known here.

@@ -44,7 +44,7 @@ pub struct DestroyArgs {
 ///
 /// # Errors
 ///
-/// As [`apply`].
+/// As `apply`.
 pub async fn destroy(args: DestroyArgs) -> Result<ExitCode> {
     let told = args.perform.clone();
     told.keep(&args.files, &args.reading.values.values_file)?;

@@ -49,6 +49,8 @@ pub struct WhereArgs {
     /// What the forge speaks
     #[arg(long, value_enum, value_name = "FORGE", help_heading = "Forge")]
     forge: Option<Sort>,
+    // The text is read in a terminal, where a link needs no brackets.
+    #[allow(rustdoc::bare_urls)]
     /// The URL of the forge's API, such as https://git.example.com/api/v1
     #[arg(long, value_name = "URL", help_heading = "Forge")]
     forge_url: Option<String>,
