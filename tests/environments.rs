@@ -436,6 +436,13 @@ fn all_environments_are_planned_at_once() {
     assert!(partly.stdout.contains("Nothing to change in shop-dev"), "{}", partly.stdout);
     assert!(partly.stdout.contains("No plan in environment `prod`"), "{}", partly.stdout);
     assert!(partly.stderr.contains("1 environment was not planned: prod"), "{}", partly.stderr);
+    // A plan that a guard refuses was made, and is told apart.
+    let other = "version: v1\nkind: Room\nproject: shop\nmetadata: {name: other}\n";
+    sandbox.write("manifests/other.yaml", other);
+    let refused = sandbox.run(&["plan", "-e", "all"]);
+    let told = "1 environment was not planned: prod; 1 environment was refused: dev";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    std::fs::remove_file(sandbox.path("manifests/other.yaml")).unwrap();
     let document = sandbox.run(&["plan", "-e", "all", "--output", "json"]).json();
     assert!(document["environments"][1]["plan"].is_null());
     assert!(document["environments"][1]["failure"]["message"].is_string());

@@ -4,12 +4,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Need, Verb};
 use super::github::GitHub;
-use super::{Comment, Speech, Status, Text, Thread};
-
-/// The owner and the name of a repository.
-fn parts(repository: &str) -> (&str, &str) {
-    repository.split_once('/').unwrap_or((repository, ""))
-}
+use super::{Comment, Speech, Status, Text, Thread, parts};
 
 /// A call with its pages as Gitea names them.
 fn paged(mut call: Call) -> Call {

@@ -4,12 +4,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Need, Verb};
-use super::{Comment, Speech, Status, Text, Thread, cut, text, text_or_none};
-
-/// The owner and the name of a repository.
-fn parts(repository: &str) -> (&str, &str) {
-    repository.split_once('/').unwrap_or((repository, ""))
-}
+use super::{Comment, Speech, Status, Text, Thread, cut, parts, text, text_or_none};
 
 pub(super) struct GitHub;
 

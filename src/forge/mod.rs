@@ -127,6 +127,11 @@ fn speech(sort: Sort) -> &'static dyn Speech {
     }
 }
 
+/// The owner and the name of a repository.
+fn parts(repository: &str) -> (&str, &str) {
+    repository.split_once('/').unwrap_or((repository, ""))
+}
+
 /// A text of an answer.
 fn text(item: &Value, pointer: &str) -> Option<String> {
     item.pointer(pointer)?.as_str().map(str::to_owned)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::form::{Embedded, EnvironmentForm};
 use super::{ProjectFile, SourceOf};
+use crate::api::project;
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;
@@ -14,6 +15,7 @@ use crate::manifest::located::locate;
 use crate::manifest::overrides::Overrides;
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
+use crate::plan::DEFAULT_SET;
 use crate::plan::planner::Prune;
 use crate::settings::DEFAULT_DATA;
 
@@ -247,8 +249,9 @@ impl ProjectFile {
     }
 
     /// The folders with rules for an environment of another version of this file, and what is
-    /// refused there. Of one that is not there by its name, what is said of all counts, and what
-    /// those say that are the same set of the same project: a new name is no way past them.
+    /// refused there. What counts is what this version says of the environment of that name, and of
+    /// those that may be the same set of the same project: neither a new name nor another
+    /// environment's is a way past them.
     ///
     /// # Errors
     ///
@@ -257,22 +260,29 @@ impl ProjectFile {
         let wrong = |problem| Self::wrong(vec![problem]);
         let (mut policies, mut guarded) =
             self.ruled(&of.name, &self.chain(&of.name)).map_err(wrong)?;
-        if self.form.environments.contains_key(&of.name) {
-            return Ok((policies, guarded));
-        }
-        let set = |set: Option<String>| set.unwrap_or_else(|| "default".to_owned());
-        for name in self.form.environments.keys() {
+        let default = || DEFAULT_SET.to_owned();
+        let target = |name: &str| {
             let forms = self.chain(name);
-            let its_set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
-            let project = last(&forms, |it| it.project.clone());
-            // A project may be said by its name or by its id, or by the credential.
-            let may_be_same = set(its_set) == set(of.set.clone())
-                && (project.is_none() || of.project.is_none() || project == of.project);
-            if may_be_same {
-                let (more, stricter) = self.ruled(name, &forms).map_err(wrong)?;
-                policies.extend(
-                    more.into_iter().filter(|it| !policies.contains(it)).collect::<Vec<_>>(),
-                );
+            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
+            (last(&forms, |it| it.project.clone()), set.unwrap_or_else(default))
+        };
+        let (project, set) = (&of.project, of.set.clone().unwrap_or_else(default));
+        let is_as_before = self.form.environments.contains_key(&of.name)
+            && target(&of.name) == (project.clone(), set.clone());
+        for name in self.form.environments.keys().filter(|name| **name != of.name) {
+            let (its_project, its_set) = target(name);
+            let may_be_same = match (&its_project, project) {
+                (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
+                    one == other
+                }
+                // A name may be that of an id, and the credential may say what is not written.
+                _ => !is_as_before,
+            };
+            if its_set == set && may_be_same {
+                let (more, stricter) = self.ruled(name, &self.chain(name)).map_err(wrong)?;
+                let new: Vec<PathBuf> =
+                    more.into_iter().filter(|it| !policies.contains(it)).collect();
+                policies.extend(new);
                 guarded.deletes = [guarded.deletes, stricter.deletes].into_iter().flatten().min();
                 guarded.prune = guarded.prune.or(stricter.prune);
             }
@@ -382,4 +392,46 @@ pub(super) fn last<T>(
 /// Whether this can be the name of an environment.
 pub(super) fn is_name(name: &str) -> bool {
     is_set_name(name) && name != "all" && !name.contains("..")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// How many deletes the base allows for an environment of a proposal.
+    fn allowed(proposal: &str, named: &str) -> Option<usize> {
+        const BASE: &str = "\
+version: v1
+environments:
+  dev: {project: shop-dev, guards: {allow_deletes: 9}}
+  prod: {project: shop, guards: {allow_deletes: 0}}
+";
+        let read = |text: &str| {
+            let text = format!("version: v1\nenvironments: {text}\n");
+            ProjectFile::of(Path::new("meshagent.yaml"), text).unwrap()
+        };
+        let base = ProjectFile::of(Path::new("meshagent.yaml"), BASE.to_owned()).unwrap();
+        base.rules(&read(proposal).environment(Some(named)).unwrap()).unwrap().1.deletes
+    }
+
+    #[test]
+    fn no_name_is_a_way_past_the_rules_of_the_base() {
+        let id = "11111111-1111-4111-8111-111111111111";
+        for (proposal, named, deletes) in [
+            ("{dev: {project: shop-dev}}".to_owned(), "dev", Some(9)),
+            ("{prod: {project: shop}}".to_owned(), "prod", Some(0)),
+            // What `dev` may do is not what the project of `prod` allows.
+            ("{dev: {project: shop}}".to_owned(), "dev", Some(0)),
+            (format!("{{dev: {{project: {id}}}}}"), "dev", Some(0)),
+            ("{dev: {}}".to_owned(), "dev", Some(0)),
+            ("{other: {project: shop}}".to_owned(), "other", Some(0)),
+            (format!("{{other: {{project: {id}}}}}"), "other", Some(0)),
+            ("{other: {project: third}}".to_owned(), "other", None),
+            ("{other: {project: shop, set: own}}".to_owned(), "other", None),
+        ] {
+            assert_eq!(allowed(&proposal, named), deletes, "{proposal}");
+        }
+    }
 }

@@ -105,7 +105,7 @@ impl ProjectFile {
     ///
     /// Everything that is wrong with it, each at its place.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_text_within(path, LIMIT).map_err(|problem| wrong(vec![problem]))?;
+        let text = read_text_within(path, LIMIT).map_err(|problem| Self::wrong(vec![problem]))?;
         let [one, other] = PROJECT_FILES.map(|name| path.with_file_name(name));
         if is_project_file(&one) && is_project_file(&other) {
             return Err(Error::usage(format!(
@@ -128,9 +128,9 @@ impl ProjectFile {
         let folder = folder.unwrap_or(Path::new(".")).to_owned();
         let name = path.display().to_string();
         let source = Arc::new(Source::new(name, folder, text));
-        let (form, root) = reading::read(&source).map_err(wrong)?;
+        let (form, root) = reading::read(&source).map_err(Self::wrong)?;
         let file = Self { path: path.to_owned(), form, source, root };
-        file.check().map_err(wrong)?;
+        file.check().map_err(Self::wrong)?;
         Ok(file)
     }
 
@@ -163,10 +163,10 @@ impl ProjectFile {
         Problem { source_line: None, ..self.source.problem(mark, message) }
     }
 
-    /// The error for problems of it.
+    /// The error for problems of a project file: nothing was planned.
     #[must_use]
     pub fn wrong(problems: Vec<Problem>) -> Error {
-        wrong(problems)
+        Error::manifests(problems).saying("the project file cannot be used")
     }
 
     /// The environments that there are, in the order of the file, without those that are only there
@@ -183,9 +183,4 @@ impl ProjectFile {
 pub fn is_project_file(path: &Path) -> bool {
     let is_project = |text: String| is_project_text(&text).unwrap_or(true);
     path.symlink_metadata().is_ok() && bounded::text(path, LIMIT).map_or(true, is_project)
-}
-
-/// The error for problems of a project file: nothing was planned.
-fn wrong(problems: Vec<Problem>) -> Error {
-    Error::manifests(problems).saying("the project file cannot be used")
 }

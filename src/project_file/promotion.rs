@@ -1,8 +1,7 @@
 //! *Pure*: what one environment takes from another: the values and overrides that differ and that
 //! go from one to the next, as images and versions do.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
@@ -11,7 +10,6 @@ use super::ProjectFile;
 use super::environment::at;
 use super::form::{SourceChange, SourceForm};
 use crate::error::{Error, Result};
-use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::edit;
 
 /// The words of a name that is promoted where the project file does not say it.
@@ -83,20 +81,16 @@ impl ProjectFile {
             );
         }
         let (one, other) = (self.said(from)?, self.said(to)?);
-        let names: Vec<&Vec<String>> = one.keys().chain(other.keys()).collect();
-        let mut differences: Vec<Difference> = Vec::new();
-        for path in names {
-            let (of_one, of_other) = (one.get(path), other.get(path));
-            if of_one == of_other || differences.iter().any(|it| it.path == *path) {
-                continue;
-            }
-            differences.push(Difference {
+        let paths: BTreeSet<&Vec<String>> = one.keys().chain(other.keys()).collect();
+        let paths = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));
+        let differences: Vec<Difference> = paths
+            .map(|path| Difference {
                 name: named(path),
-                from: of_one.cloned(),
-                to: of_other.cloned(),
+                from: one.get(path).cloned(),
+                to: other.get(path).cloned(),
                 path: path.clone(),
-            });
-        }
+            })
+            .collect();
         let standing = self.form.promote.clone();
         let wanted = match (patterns, standing) {
             ([], standing) => standing,
@@ -133,13 +127,8 @@ impl ProjectFile {
         let (left, own): (Vec<_>, Vec<_>) = left.into_iter().partition(|it| it.from.is_some());
         let mut text = self.text().to_owned();
         for difference in &taken {
-            let path = FieldPath(
-                at(to, &[])
-                    .0
-                    .into_iter()
-                    .chain(difference.path.iter().map(|name| Step::Field(name.clone())))
-                    .collect(),
-            );
+            let names: Vec<&str> = difference.path.iter().map(String::as_str).collect();
+            let path = at(to, &names);
             text = edit::set(&text, &path, difference.from.as_ref()).map_err(|why| {
                 Error::failed(format!("{}: `{path}` cannot be written: {why}", self.path.display()))
                     .hint("write it by hand")
@@ -154,7 +143,7 @@ impl ProjectFile {
     ///
     /// What is wrong with it.
     pub fn with_text(&self, text: String) -> Result<Self> {
-        Self::of(Path::new(&self.path), text)
+        Self::of(&self.path, text)
     }
 
     /// What an environment says, and those that it extends: values and overrides, by where they

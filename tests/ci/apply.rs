@@ -75,7 +75,7 @@ async fn the_first_failure_ends_it() {
     repository.commit("Forbidden");
     let run = repository.run(&forge, MAIN, &["apply"], 6);
     assert!(
-        run.stderr.contains("`shop prod` was not applied, and so were 1 after it"),
+        run.stderr.contains("`shop prod` was not applied; 1 more was not applied"),
         "{}",
         run.stderr
     );

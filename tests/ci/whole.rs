@@ -122,7 +122,8 @@ async fn begun() -> Repository {
 /// Saves the plan of production, has it approved, and applies it.
 #[track_caller]
 fn approved(repository: &Repository, plan: &str) -> Run {
-    in_shop(repository, 0, &format!("plan -e prod --out back.json {plan}"));
+    let saved = in_shop(repository, 0, &format!("plan -e prod --out back.json {plan}")).stderr;
+    assert!(saved.contains("it needs 1 approval: `meshagent approve back.json`"), "{saved}");
     let refused = in_shop(repository, 6, "apply back.json").stderr;
     assert!(refused.contains("approval"), "{refused}");
     let ann = repository.sandbox.path("ann").display().to_string();

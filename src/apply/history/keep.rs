@@ -164,10 +164,12 @@ impl Run<'_> {
         }
         // Where the set owns nothing any more, or what this plan is not of, counts as well: numbers
         // are those of the whole set.
-        let mut lists = read_lists(&self.client.reader(), set, all).await?;
+        let reader = self.client.reader();
+        let (lists, (by, note)) =
+            tokio::join!(read_lists(&reader, set, all), self.author(&occasion.by));
+        let mut lists = lists?;
         let newest = lists.values().filter_map(|list| Some(list.as_ref()?.0.newest())).max();
         let done = outcomes.iter().filter(|outcome| **outcome == Outcome::Done).count();
-        let (by, note) = self.author(&occasion.by).await;
         let common = Common {
             number: newest.unwrap_or_default() + 1,
             run: random::<8>()?,

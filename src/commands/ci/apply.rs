@@ -168,15 +168,14 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     if let Err(error) = told {
         output::error(&error);
     }
-    let after = if rest == 0 { String::new() } else { format!(", and so were {rest} after it") };
+    let after = left_out(rest);
     let what = match done.left {
         Left::Nothing => format!("`{name}` was not applied{after}"),
         Left::Changes => {
-            format!("`{name}` was applied, and something would still change{}", left_out(rest))
+            format!("`{name}` was applied, and something would still change{after}")
         }
         Left::Unknown(_) => format!(
-            "`{name}` was applied, and it is not known whether something would still change{}",
-            left_out(rest)
+            "`{name}` was applied, and it is not known whether something would still change{after}"
         ),
     };
     // The classes that promise that nothing was written are not those of a run that has written.
@@ -187,11 +186,12 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     Err(Error::new(class, what))
 }
 
-/// What is told of those that come after one that was applied.
+/// What is told of those that come after one at which the run ended.
 fn left_out(rest: usize) -> String {
     match rest {
         0 => String::new(),
-        rest => format!("; {rest} after it were not applied"),
+        1 => "; 1 more was not applied".to_owned(),
+        rest => format!("; {rest} more were not applied"),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Judged, PlanArgs, exit_code, text};
 use crate::error::{Error, Result};
+use crate::listed::counted;
 use crate::output::{self, Format};
 use crate::plan::Plan;
 use crate::plan::document::PlanDocument;
@@ -78,18 +79,21 @@ pub(super) async fn plan(args: PlanArgs) -> Result<ExitCode> {
     }
     let is_pending = all.iter().filter_map(|it| it.plan.as_ref()).find(|plan| plan.is_pending());
     let code = is_pending.map_or(ExitCode::SUCCESS, |plan| exit_code(plan, args.exit_code));
-    let failed: Vec<(String, Error)> =
-        all.into_iter().filter_map(|it| Some((it.environment, it.failure?))).collect();
-    let names: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
-    let of = format!(
-        "{} not planned: {}",
-        if names.len() == 1 { "1 environment was" } else { "environments were" },
-        names.join(", ")
-    );
-    match failed.into_iter().next() {
-        None => Ok(code),
-        Some((_, first)) => Err(Error::new(first.class, of)),
-    }
+    let Some(class) = all.iter().find_map(|it| Some(it.failure.as_ref()?.class)) else {
+        return Ok(code);
+    };
+    // A plan that is refused was made, and is shown.
+    let failed = all.iter().filter(|it| it.failure.is_some());
+    let (refused, unplanned): (Vec<&Planned>, Vec<&Planned>) =
+        failed.partition(|it| it.plan.is_some());
+    let told = |of: Vec<&Planned>, done: &str| {
+        let were = if of.len() == 1 { "was" } else { "were" };
+        let names: Vec<&str> = of.iter().map(|it| it.environment.as_str()).collect();
+        let count = counted(of.len(), "environment");
+        (!of.is_empty()).then(|| format!("{count} {were} {done}: {}", names.join(", ")))
+    };
+    let told = [told(unplanned, "not planned"), told(refused, "refused")];
+    Err(Error::new(class, told.into_iter().flatten().collect::<Vec<_>>().join("; ")))
 }
 
 /// Plans one environment.

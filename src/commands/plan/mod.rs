@@ -10,7 +10,7 @@ use super::saved_plan::{self, Saved, name_of};
 use super::set::{FileArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal};
 use crate::apply::inventory;
 use crate::error::{Class, Error, Result};
-use crate::listed::word;
+use crate::listed::{counted, word};
 use crate::manifest::declared_in::stream;
 use crate::output::{self, Format};
 use crate::plan::document::{Inputs, PlanDocument};
@@ -378,9 +378,15 @@ impl PlanArgs {
         verdict?;
         if let Some(path) = &self.out {
             let (file, flags) = (word(&path.display().to_string()), self.planning.platform.flags());
-            output::note(&format!(
-                "the plan is saved; `meshagent apply {file}{flags}` performs it, without a question"
-            ));
+            let performs =
+                format!("`meshagent apply {file}{flags}` performs it, without a question");
+            output::note(&match self.planning.environment().and_then(environment::needed) {
+                None => format!("the plan is saved; {performs}"),
+                Some(needed) => format!(
+                    "the plan is saved; it needs {}: `meshagent approve {file}`; then {performs}",
+                    counted(needed.required, "approval")
+                ),
+            });
         }
         Ok(exit_code(&plan, self.exit_code))
     }
