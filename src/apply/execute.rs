@@ -211,41 +211,34 @@ pub async fn execute(
             run.claim(name).await?;
         }
     }
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; plan.operations.len()];
-    let waits_for: Vec<Vec<usize>> =
-        plan.operations.iter().map(|operation| operation.waits_for.clone()).collect();
-    let mut schedule = Schedule::new(&waits_for);
-    let mut running = FuturesUnordered::new();
-    loop {
-        while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
-            let Some(index) = schedule.next() else { break };
-            let operation = &plan.operations[index];
-            progress.started(operation);
-            let run = &run;
-            running.push(async move { (index, run.perform(operation).await) });
+    // What is to be known about the history is asked for meanwhile.
+    let occasion = options.occasion.as_deref();
+    let asking = async {
+        match occasion {
+            Some(occasion) => run.ask(occasion).await,
+            None => None,
         }
-        let Some((index, outcome)) = running.next().await else { break };
-        progress.finished(&plan.operations[index], &outcome);
-        if outcome == Outcome::Done {
-            schedule.done(index);
-        } else {
-            for skipped in schedule.failed(index) {
-                let operation = &plan.operations[skipped];
-                let outcome =
-                    Outcome::Skipped { because: because(plan, operation, index, &outcomes) };
-                progress.finished(operation, &outcome);
-                outcomes[skipped] = Some(outcome);
+    };
+    let (outcomes, asked) = tokio::join!(run.perform_all(progress), asking);
+    let after = run.after(&outcomes);
+    // A state that is written and that no list names is no state: whether what was done could be
+    // recorded need not be known.
+    let writing = async {
+        match (occasion, asked) {
+            (Some(occasion), Some(asked)) => {
+                Some(run.write_states(occasion, asked, &outcomes, &after).await)
             }
+            _ => None,
         }
-        outcomes[index] = Some(outcome);
-    }
-    drop(running);
-    let outcomes: Vec<Outcome> =
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect();
-    let inventory_error = run.record(&outcomes).await.err();
-    let notes = match &options.occasion {
+    };
+    let (recorded, written) = tokio::join!(run.record(&after), writing);
+    let inventory_error = recorded.err();
+    let notes = match written {
+        Some((states, mut told)) if inventory_error.is_none() => {
+            told.extend(run.list_states(states).await);
+            told
+        }
         // Without a record of what was applied, it is not known which state this is.
-        Some(occasion) if inventory_error.is_none() => run.keep_state(occasion, &outcomes).await,
         Some(_) => vec![UNKNOWN_STATE.to_owned()],
         None => Vec::new(),
     };
@@ -283,6 +276,8 @@ pub(in crate::apply) struct Run<'a> {
     pub stored: BTreeMap<String, tokio::sync::Mutex<Stored>>,
     /// The projects in which the set had an inventory before the run.
     pub existed: BTreeSet<String>,
+    /// The ids of the projects in which the set owned something before the run.
+    pub seen_before: BTreeSet<String>,
     pub claims: BTreeMap<String, OnceCell<()>>,
     /// What other sets own, read where that matters, once a project is claimed.
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
@@ -320,6 +315,7 @@ impl<'a> Run<'a> {
         let others = plan.projects.keys().map(|name| (name.clone(), OnceCell::new())).collect();
         let existed = stored.iter().filter(|(_, it)| it.exists());
         let existed = existed.map(|(name, _)| name.clone()).collect();
+        let seen_before = stored.values().flat_map(|it| it.projects.iter().cloned()).collect();
         let stored = stored
             .into_iter()
             .map(|(name, stored)| (name, tokio::sync::Mutex::new(stored)))
@@ -334,9 +330,43 @@ impl<'a> Run<'a> {
             revisions,
             stored,
             existed,
+            seen_before,
             claims,
             others,
             incomplete,
         }
+    }
+
+    /// Performs the operations, each once those that it waits for are done.
+    async fn perform_all(&self, progress: &dyn Progress) -> Vec<Outcome> {
+        let (plan, options) = (self.plan, self.options);
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; plan.operations.len()];
+        let waits_for: Vec<Vec<usize>> =
+            plan.operations.iter().map(|operation| operation.waits_for.clone()).collect();
+        let mut schedule = Schedule::new(&waits_for);
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
+                let Some(index) = schedule.next() else { break };
+                let operation = &plan.operations[index];
+                progress.started(operation);
+                running.push(async move { (index, self.perform(operation).await) });
+            }
+            let Some((index, outcome)) = running.next().await else { break };
+            progress.finished(&plan.operations[index], &outcome);
+            if outcome == Outcome::Done {
+                schedule.done(index);
+            } else {
+                for skipped in schedule.failed(index) {
+                    let operation = &plan.operations[skipped];
+                    let because = because(plan, operation, index, &outcomes);
+                    let outcome = Outcome::Skipped { because };
+                    progress.finished(operation, &outcome);
+                    outcomes[skipped] = Some(outcome);
+                }
+            }
+            outcomes[index] = Some(outcome);
+        }
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::NotStarted)).collect()
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::execute::{Outcome, Run, locked};
+use super::history::After;
 use super::inventory;
 use crate::error::Result;
 use crate::kinds::Key;
@@ -119,8 +120,8 @@ impl Run<'_> {
         made.or_else(|| entry.revision.clone().filter(|_| !is_written))
     }
 
-    /// Writes what was done.
-    pub async fn record(&self, outcomes: &[Outcome]) -> Result<()> {
+    /// What the set owns in each project of the plan after this.
+    pub fn after(&self, outcomes: &[Outcome]) -> After<'_> {
         let of = |index: usize, operation: &Operation| {
             match (&outcomes[index], operation.action()) {
                 (Outcome::Done, _) => operation.entry.clone().map(|entry| {
@@ -136,9 +137,19 @@ impl Run<'_> {
                 _ => known(operation),
             }
         };
-        let owned = self.owned(of);
+        let projects = self.plan.projects.keys().chain(self.stored.keys());
+        projects.map(|project| (project.as_str(), self.entries(project, of))).collect()
+    }
+
+    /// Writes what the set owns now.
+    pub async fn record(&self, after: &After<'_>) -> Result<()> {
+        let owned = after.iter().filter(|(project, entries)| {
+            !entries.is_empty() && self.plan.projects.contains_key(**project)
+        });
+        let owned = owned.map(|(project, _)| *project).collect();
         for project in self.stored.keys() {
-            self.save(project, self.entries(project, of), &owned, Stage::Done).await?;
+            let entries = after.get(project.as_str()).cloned().unwrap_or_default();
+            self.save(project, entries, &owned, Stage::Done).await?;
         }
         Ok(())
     }

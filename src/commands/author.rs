@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::api::key::ApiKey;
 use crate::apply::history::{Author, CiRun, Commit};
 use crate::manifest::process::{self, Ended};
@@ -18,11 +20,21 @@ const GIT: Limits = Limits { time: Duration::from_secs(2), bytes: 1024 * 1024 };
 /// The longest text that is taken from the environment.
 const MOST_LETTERS: usize = 500;
 
-/// Who runs this command on manifests, or in the working folder if none are given. Meanwhile the
-/// rest of the process goes on.
-pub async fn author(manifests: &[PathBuf]) -> Author {
+/// Who runs a command, while it is found out.
+pub struct Asked(JoinHandle<Author>);
+
+/// Asks who runs this command on manifests, or in the working folder if none are given. Meanwhile
+/// the rest of the process goes on.
+pub fn ask(manifests: &[PathBuf]) -> Asked {
     let manifests = manifests.to_vec();
-    tokio::task::spawn_blocking(move || here(&manifests)).await.unwrap_or_default()
+    Asked(tokio::task::spawn_blocking(move || here(&manifests)))
+}
+
+impl Asked {
+    /// The answer.
+    pub async fn author(self) -> Author {
+        self.0.await.unwrap_or_default()
+    }
 }
 
 fn here(manifests: &[PathBuf]) -> Author {

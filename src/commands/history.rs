@@ -198,9 +198,13 @@ fn what(run: &Record) -> String {
         What::Rollback => "rollback",
         What::Move => "move",
     };
-    match run.back_to {
+    let name = match run.back_to {
         Some(state) => format!("{name} to {state}"),
         None => name.to_owned(),
+    };
+    match run.partial {
+        true => format!("{name}, a part"),
+        false => name,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::apply::progress::reporter;
 use super::apply::report::summary;
 use super::apply::{ApplyFormat, objects};
-use super::author::author;
+use super::author;
 use super::confirmation::confirm;
 use super::environment;
 use super::plan::print;
@@ -288,7 +288,7 @@ async fn relocate(
     if !args.yes && !confirm(&question(&relocations, to))? {
         return Err(Error::failed("cancelled; nothing was changed"));
     }
-    let by = author(&[]).await;
+    let by = author::ask(&[]).author().await;
     let occasion = Occasion { environment, ..Occasion::of(What::Move, by) };
     for relocation in &relocations {
         let plan = &relocation.plan;

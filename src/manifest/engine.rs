@@ -128,6 +128,7 @@ fn environment(variables: &Arc<Variables>) -> Environment<'static> {
         if let Some(sign) = Variables::written(value) {
             return Ok(out.write_str(&sign)?);
         }
+        null::check_written(value)?;
         measure.charge(value)?;
         minijinja::escape_formatter(out, state, value)
     });

@@ -61,6 +61,19 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     });
 }
 
+/// Checks what a template is about to write. As a text, null would be `None`, which no manifest
+/// means.
+///
+/// # Errors
+///
+/// It is null.
+pub(super) fn check_written(value: &Value) -> Result<(), Error> {
+    match value.is_none() {
+        true => Err(refused("what is written needs a value")),
+        false => Ok(()),
+    }
+}
+
 /// Whether an error is that of a null.
 pub(super) fn is_reason(error: &Error) -> bool {
     let mut reason = std::error::Error::source(error);
@@ -159,6 +172,24 @@ mod tests {
     use super::super::source::Source;
     use super::super::values::{FileValues, render};
     use super::*;
+
+    #[test]
+    fn a_null_that_would_be_written_is_an_error_at_its_line() {
+        let values = FileValues::read(&[], &[], &["tag=null".to_owned()]).unwrap();
+        let rendered = |text: &str| {
+            let source = Source::new("t.j2".into(), "/nonexistent".into(), text.into());
+            render(source, &values, &Reach::default()).map(drop)
+        };
+        for text in ["\nimage: i:{{ tag }}\n", "\nimage: \"i:{{ tag|default('1') }}\"\n"] {
+            let problems = rendered(text).unwrap_err();
+            assert_eq!(problems[0].place.as_ref().unwrap().line, 2, "{text}");
+            assert_eq!(problems[0].message, "what is written needs a value, but this is null");
+            assert_eq!(problems[0].hint.as_deref(), Some(HINT));
+        }
+        for text in ["{{ tag|default('1', true) }}", "{% if tag %}{{ tag }}{% endif %}"] {
+            assert!(rendered(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn a_null_that_a_loop_goes_through_is_an_error_at_its_line() {

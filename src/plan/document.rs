@@ -1,7 +1,7 @@
 //! The plan as a JSON document, with a published schema (`schemas/plan.json`). It holds no
 //! secrets: it only says that a field is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -247,6 +247,43 @@ impl PlanDocument {
     /// later plan has the same fingerprints.
     #[must_use]
     pub fn salted(plan: &Plan, salts: &BTreeMap<String, String>) -> Self {
+        // Fingerprints take time.
+        let operations = for_each(&plan.operations, |it| document_of(plan, it, salts));
+        Self::with(plan, operations)
+    }
+
+    /// The document of the operations in one project, without what the state that they lead to
+    /// has: the fields of objects. Only their changes are in it.
+    #[must_use]
+    pub fn without_state(plan: &Plan, project: &str) -> Self {
+        let mine: Vec<usize> = (0..plan.operations.len())
+            .filter(|index| plan.operations[*index].key.project == project)
+            .collect();
+        let positions: HashMap<usize, usize> =
+            mine.iter().enumerate().map(|(position, index)| (*index, position)).collect();
+        let operations = mine.iter().map(|index| {
+            let operation = &plan.operations[*index];
+            let own = operation.waits_for.iter().filter_map(|before| positions.get(before));
+            let changes = match operation.is_new() {
+                true => Vec::new(),
+                false => changes_of(operation, &fingerprinter_of(plan, operation)),
+            };
+            OperationDocument {
+                changes,
+                waits_for: own.copied().collect(),
+                ..without_fields(plan, operation)
+            }
+        });
+        let operations = operations.collect();
+        let mine = mine.iter().map(|index| &plan.operations[*index]);
+        let counts = Counts { unchanged: plan.unchanged, ..Counts::of(mine) };
+        // What is not done is not what the state came from.
+        let (waiting, left_drifted) = Default::default();
+        Self { counts, waiting, left_drifted, ..Self::with(plan, operations) }
+    }
+
+    /// The document of a plan with these operations.
+    fn with(plan: &Plan, operations: Vec<OperationDocument>) -> Self {
         Self {
             version: VERSION,
             tool: TOOL.to_owned(),
@@ -260,8 +297,7 @@ impl PlanDocument {
                 .collect(),
             digest: plan.digest.clone(),
             counts: plan.counts(),
-            // Fingerprints take time.
-            operations: for_each(&plan.operations, |it| document_of(plan, it, salts)),
+            operations,
             notes: plan.notes.clone(),
             partial: plan.partial,
             drift_only: plan.is_drift,
@@ -279,16 +315,27 @@ fn document_of(
     operation: &Operation,
     salts: &BTreeMap<String, String>,
 ) -> OperationDocument {
-    let project = &operation.key.project;
-    let no_key = Fingerprinter::new("");
-    let salted = salts.get(project);
+    let salted = salts.get(&operation.key.project);
     let salted = salted.map(|salt| Fingerprinter::slow(format!("{salt} {}", operation.key)));
-    let kept = plan.fingerprints.get(project);
-    let kept = kept.map(|it| it.of(&operation.key, operation.before.as_ref()));
-    let fingerprinter = salted.as_ref().or(kept.as_ref()).unwrap_or(&no_key);
-    let recorded = |change: &FieldChange, tree: &Option<Tree>| {
-        tree.as_ref().map(|tree| apart(tree.recorded(fingerprinter), &change.path))
+    let changes = match &salted {
+        Some(salted) => changes_of(operation, salted),
+        None => changes_of(operation, &fingerprinter_of(plan, operation)),
     };
+    OperationDocument {
+        changes,
+        fingerprint: match (&salted, operation.observed()) {
+            (Some(salted), Some(observed)) if operation.fingerprint.is_some() => {
+                Some(fingerprint(observed, salted))
+            }
+            _ => operation.fingerprint.clone(),
+        },
+        fields: operation.fields().map(|fields| &**fields).map(Tree::redacted),
+        ..without_fields(plan, operation)
+    }
+}
+
+/// An operation without the fields of its object, how they change, and what was observed of them.
+fn without_fields(plan: &Plan, operation: &Operation) -> OperationDocument {
     OperationDocument {
         address: plan.address(&operation.key),
         key: operation.key.clone(),
@@ -297,31 +344,38 @@ fn document_of(
         uncertain: operation.is_uncertain(),
         reason: operation.reason.text.clone(),
         why: Some(operation.reason.why),
-        changes: operation
-            .changes
-            .iter()
-            .map(|change| ChangeDocument {
-                path: change.path.to_string(),
-                old: recorded(change, &change.old),
-                new: recorded(change, &change.new),
-                place: change.place.clone(),
-                cause: change.cause,
-                uncertain: change.is_uncertain(),
-                ignore: None,
-            })
-            .collect(),
+        changes: Vec::new(),
         waits_for: operation.waits_for.clone(),
         restarts: operation.restarts.clone(),
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
-        fingerprint: match (&salted, operation.observed()) {
-            (Some(salted), Some(observed)) if operation.fingerprint.is_some() => {
-                Some(fingerprint(observed, salted))
-            }
-            _ => operation.fingerprint.clone(),
-        },
-        fields: operation.fields().map(|fields| &**fields).map(Tree::redacted),
+        fingerprint: None,
+        fields: None,
     }
+}
+
+/// What makes the fingerprints of an object, as the inventory of its project does.
+fn fingerprinter_of(plan: &Plan, operation: &Operation) -> Fingerprinter {
+    let kept = plan.fingerprints.get(&operation.key.project);
+    let kept = kept.map(|it| it.of(&operation.key, operation.before.as_ref()));
+    kept.unwrap_or_else(|| Fingerprinter::new(""))
+}
+
+/// The fields that change, with the fingerprint of each secret.
+fn changes_of(operation: &Operation, fingerprinter: &Fingerprinter) -> Vec<ChangeDocument> {
+    let recorded = |change: &FieldChange, tree: &Option<Tree>| {
+        tree.as_ref().map(|tree| apart(tree.recorded(fingerprinter), &change.path))
+    };
+    let changes = operation.changes.iter().map(|change| ChangeDocument {
+        path: change.path.to_string(),
+        old: recorded(change, &change.old),
+        new: recorded(change, &change.new),
+        place: change.place.clone(),
+        cause: change.cause,
+        uncertain: change.is_uncertain(),
+        ignore: None,
+    });
+    changes.collect()
 }
 
 /// What is recorded of a field, with fingerprints that are specific to the field: a guess written

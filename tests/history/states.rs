@@ -211,6 +211,17 @@ fn the_program_lists_shows_compares_and_goes_back() {
     assert!(refused.stderr.contains("the set owned nothing in state 6"), "{}", refused.stderr);
     let unknown = sandbox.embedded(2, &["rollback", "--to", "99", "--set", "support", "--yes"]);
     assert!(unknown.stderr.contains("hint: states 1 to 7 are kept"), "{}", unknown.stderr);
+    // A state that only a part of the set was brought to is not told as if all of it had been.
+    sandbox.write("m/more.yaml", &room("attic"));
+    let part = ["apply", "-f", "m", "--set", "support", "--target", "Room/attic", "--yes"];
+    sandbox.embedded(0, &part);
+    let states = sandbox.embedded(0, &["history", "--set", "support", "-o", "json"]).json();
+    assert_eq!(
+        (&states["states"][6]["partial"], &states["states"][7]["partial"]),
+        (&Value::Null, &json!(true))
+    );
+    let shown = sandbox.embedded(0, &["history", "show", "8", "--set", "support"]).stdout;
+    assert!(shown.contains("\nrun: apply, a part, done, "), "{shown}");
     let none = sandbox.embedded(2, &["plan", "--to", "1", "--set", "none"]);
     assert!(none.stderr.contains("there is no history of the set `none`"), "{}", none.stderr);
     let none = sandbox.embedded(0, &["history", "--set", "none"]);

@@ -61,6 +61,9 @@ pub struct Record {
     pub tool: String,
     /// What was planned.
     pub planned: Counts,
+    /// Whether a scope left some of the set out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// How many operations were done.
     pub done: usize,
     /// The ids of the projects in which the set owned something afterwards.
@@ -239,6 +242,7 @@ mod tests {
             approvals: Vec::new(),
             tool: String::new(),
             planned: Counts::default(),
+            partial: false,
             done,
             projects: Vec::new(),
             objects: 0,

@@ -1,14 +1,17 @@
 //! Keeps the state that a run led to, once it is over. What is kept is what was recorded in the
 //! inventory, so it is what was applied and not what was wanted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::index::{Index, Record, VERSION};
-use super::store::{File, Listed, digest, index_path, read_lists, slot_path};
+use super::store::{
+    CONCURRENT_READS, File, Listed, digest, index_path, read_index, read_lists, slot_path,
+};
 use crate::api::failure::ApiError;
 use crate::api::request::Precondition;
 use crate::apply::execute::{Outcome, Run, locked};
@@ -19,7 +22,7 @@ use crate::dialect::Speaks;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
 use crate::plan::document::{PlanDocument, TOOL};
-use crate::plan::{Counts, Plan};
+use crate::plan::{Counts, Entry};
 
 /// The most bytes of one state.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -124,6 +127,23 @@ pub struct Commit {
     pub dirty: Option<bool>,
 }
 
+/// What a run has to know before it keeps its state; it is asked for while the run goes on.
+pub(in crate::apply) struct Asked {
+    /// The lists of the projects of the plan, which nobody else changes under the leases of the run.
+    lists: Result<BTreeMap<String, Option<Listed>>>,
+    by: Author,
+    note: Option<String>,
+}
+
+/// A state that is written and that no list names yet.
+pub(in crate::apply) struct Unlisted {
+    project: String,
+    id: String,
+    index: Index,
+    precondition: Precondition,
+    record: Record,
+}
+
 /// What is the same in all projects of a run.
 struct Common {
     number: u64,
@@ -133,41 +153,70 @@ struct Common {
     done: usize,
 }
 
+/// What the set owns in each project after a run.
+pub(in crate::apply) type After<'a> = BTreeMap<&'a str, BTreeMap<Key, Entry>>;
+
 impl Run<'_> {
-    /// Keeps the state that the run led to in each project in which it did something. Returns what
-    /// is to be told: what was applied is applied, whether its state can be kept or not.
-    pub(in crate::apply) async fn keep_state(
+    /// Asks for what has to be known to keep the state that the run leads to.
+    pub(in crate::apply) async fn ask(&self, occasion: &Occasion) -> Option<Asked> {
+        if occasion.keep == Some(0) {
+            return None;
+        }
+        let ids = self.known_projects().into_values();
+        let reader = self.client.reader();
+        let lists = stream::iter(ids)
+            .map(async |id| Ok((id.clone(), read_index(&reader, &self.plan.set, &id).await?)))
+            .buffered(CONCURRENT_READS)
+            .try_collect();
+        let (lists, (by, note)) = tokio::join!(lists, self.author(&occasion.by));
+        Some(Asked { lists, by, note })
+    }
+
+    /// Writes the state that the run led to in each project in which it did something. Returns
+    /// those that a list must name now, and what is to be told: what was applied is applied,
+    /// whether its state can be kept or not.
+    pub(in crate::apply) async fn write_states(
         &self,
         occasion: &Occasion,
+        asked: Asked,
         outcomes: &[Outcome],
-    ) -> Vec<String> {
+        after: &After<'_>,
+    ) -> (Vec<Unlisted>, Vec<String>) {
         let is_tried = |outcome: &Outcome| {
             matches!(outcome, Outcome::Done | Outcome::Failed { .. } | Outcome::Stale { .. })
         };
         let mut tried = self.plan.operations.iter().zip(outcomes);
-        if occasion.keep == Some(0) || !tried.any(|(_, outcome)| is_tried(outcome)) {
-            return Vec::new();
+        if !tried.any(|(_, outcome)| is_tried(outcome)) {
+            return Default::default();
         }
-        self.try_keep(occasion, outcomes).await.unwrap_or_else(|error| vec![unkept(&error)])
+        match self.try_write(occasion, asked, outcomes, after).await {
+            Ok(written) => written,
+            Err(error) => (Vec::new(), vec![unkept(&error)]),
+        }
     }
 
-    async fn try_keep(&self, occasion: &Occasion, outcomes: &[Outcome]) -> Result<Vec<String>> {
+    /// The ids of the projects of the plan, as far as they are known, by name.
+    fn known_projects(&self) -> BTreeMap<&str, String> {
+        let ids = locked(&self.ids);
+        let id = |name: &str| ids.get(&Key::of_project(name)).cloned();
+        self.plan.projects.keys().filter_map(|name| Some((name.as_str(), id(name)?))).collect()
+    }
+
+    async fn try_write(
+        &self,
+        occasion: &Occasion,
+        asked: Asked,
+        outcomes: &[Outcome],
+        after: &After<'_>,
+    ) -> Result<(Vec<Unlisted>, Vec<String>)> {
+        let Asked { lists, by, note } = asked;
         let set = &self.plan.set;
-        let ids: Vec<(&String, String)> = {
-            let ids = locked(&self.ids);
-            let id = |name: &&String| ids.get(&Key::of_project(name)).cloned();
-            self.plan.projects.keys().filter_map(|name| Some((name, id(&name)?))).collect()
-        };
-        let mut all: BTreeSet<String> = ids.iter().map(|(_, id)| id.clone()).collect();
-        for stored in self.stored.values() {
-            all.extend(stored.lock().await.projects.iter().cloned());
-        }
+        let ids = self.known_projects();
+        let mut all: BTreeSet<String> = ids.values().cloned().collect();
+        all.extend(self.seen_before.iter().cloned());
         // Where the set owns nothing any more, or what this plan is not of, counts as well: numbers
         // are those of the whole set.
-        let reader = self.client.reader();
-        let (lists, (by, note)) =
-            tokio::join!(read_lists(&reader, set, all), self.author(&occasion.by));
-        let mut lists = lists?;
+        let mut lists = read_lists(&self.client.reader(), set, all, lists?).await?;
         let newest = lists.values().filter_map(|list| Some(list.as_ref()?.0.newest())).max();
         let done = outcomes.iter().filter(|outcome| **outcome == Outcome::Done).count();
         let common = Common {
@@ -183,27 +232,28 @@ impl Run<'_> {
             done,
         };
         let written = self.plan.writes_to();
-        let mut told = Vec::from_iter(note);
-        for (name, id) in ids.into_iter().filter(|(name, _)| written.contains(name.as_str())) {
+        let (mut unlisted, mut told) = (Vec::new(), Vec::from_iter(note));
+        for (name, id) in ids.into_iter().filter(|(name, _)| written.contains(name)) {
+            let Some(entries) = after.get(name) else { continue };
             let index = lists.remove(&id).flatten();
-            let kept = self.keep_in((name, &id), index, occasion, &common).await;
-            told.extend(kept.unwrap_or_else(|error| vec![unkept(&error)]));
+            match self.write_in((name, id), entries, index, occasion, &common).await {
+                Ok(state) => unlisted.push(state),
+                Err(error) => told.push(unkept(&error)),
+            }
         }
-        Ok(told)
+        Ok((unlisted, told))
     }
 
-    /// Keeps the state of one project.
-    async fn keep_in(
+    /// Writes the state of one project.
+    async fn write_in(
         &self,
-        (project, id): (&str, &str),
+        (project, id): (&str, String),
+        entries: &BTreeMap<Key, Entry>,
         index: Option<Listed>,
         occasion: &Occasion,
         common: &Common,
-    ) -> Result<Vec<String>> {
-        let Some(stored) = self.stored.get(project) else { return Ok(Vec::new()) };
+    ) -> Result<Unlisted> {
         let set = &self.plan.set;
-        let stored = stored.lock().await;
-        let entries = &stored.inventory.entries;
         let is_new = !self.existed.contains(project);
         let (mut index, precondition) =
             index.unwrap_or_else(|| (Index::new(set, is_new), Precondition::Absent));
@@ -214,7 +264,7 @@ impl Run<'_> {
             set: set.clone(),
             number: common.number,
             run: common.run.clone(),
-            plan: Some(told(self.plan, project)),
+            plan: Some(PlanDocument::without_state(self.plan, project)),
             files,
             objects: Some(objects),
         };
@@ -240,27 +290,46 @@ impl Run<'_> {
                 unchanged: self.plan.unchanged,
                 ..Counts::of(self.plan.operations.iter().filter(|it| it.key.project == project))
             },
+            partial: self.plan.partial,
             done: common.done,
-            projects: stored.projects.iter().cloned().collect(),
+            projects: Vec::new(),
             objects: entries.len(),
             without,
             slot: 0,
             digest: digest(&bytes),
             bytes: bytes.len() as u64,
         };
+        record.slot = self.write_state(&mut index, &id, bytes).await?;
+        let project = project.to_owned();
+        Ok(Unlisted { project, id, index, precondition, record })
+    }
+
+    /// Puts the states that were written on the lists, once the inventories have what they have.
+    /// Returns what is to be told.
+    pub(in crate::apply) async fn list_states(&self, unlisted: Vec<Unlisted>) -> Vec<String> {
+        let mut told = Vec::new();
+        for state in unlisted {
+            told.extend(self.list_state(state).await.unwrap_or_else(|error| vec![unkept(&error)]));
+        }
+        told
+    }
+
+    async fn list_state(&self, state: Unlisted) -> Result<Vec<String>> {
+        let Unlisted { project, id, mut index, precondition, mut record } = state;
+        let Some(stored) = self.stored.get(&project) else { return Ok(Vec::new()) };
+        record.projects = stored.lock().await.projects.iter().cloned().collect();
+        let (client, set) = (self.client, &self.plan.set);
         let mut notes = Vec::new();
         if let Some(why) = &record.without {
             let number = record.number;
             notes.push(format!("the set cannot go back to state {number}: {why}"));
         }
-        let client = self.client;
-        record.slot = self.write_state(&mut index, id, bytes).await?;
         let forgotten = index.push(record);
         if let Some(fault) = index.fault(set) {
             return Err(Error::failed(fault));
         }
         let list = encoded(&index)?;
-        match storage::upload(client, id, &index_path(set), list, &precondition).await {
+        match storage::upload(client, &id, &index_path(set), list, &precondition).await {
             Ok(_) => {}
             Err(ApiError { status: Some(412), .. }) => return Err(lost_race()),
             Err(error) => return Err(error.into()),
@@ -268,7 +337,7 @@ impl Run<'_> {
         for old in &forgotten {
             // Its file is not read any more; it should not take its space either.
             let path = slot_path(set, old.slot);
-            storage::upload(client, id, &path, b"{}".to_vec(), &Precondition::None).await?;
+            storage::upload(client, &id, &path, b"{}".to_vec(), &Precondition::None).await?;
         }
         if let (Some(first), Some(last)) = (forgotten.first(), forgotten.last()) {
             notes.push(format!(
@@ -320,41 +389,6 @@ fn lost_race() -> Error {
     Error::failed(
         "somebody else applied the set meanwhile, and the state of that run was kept instead",
     )
-}
-
-/// The plan of a run in one project, without what is in the state or is not shown.
-fn told(plan: &Plan, project: &str) -> PlanDocument {
-    let mine = plan.operations.iter().enumerate();
-    let mine = mine.filter(|(_, operation)| operation.key.project == project);
-    let positions: HashMap<usize, usize> =
-        mine.clone().enumerate().map(|(position, (index, _))| (index, position)).collect();
-    let operations = mine.map(|(_, operation)| {
-        let mut operation = operation.clone();
-        // The state has the fields of what was created.
-        if operation.is_new() {
-            operation.changes.clear();
-        }
-        let own = operation.waits_for.iter().filter_map(|index| positions.get(index));
-        operation.waits_for = own.copied().collect();
-        operation
-    });
-    let mut document = PlanDocument::of(&Plan {
-        set: plan.set.clone(),
-        platform: plan.platform.clone(),
-        digest: plan.digest.clone(),
-        projects: plan.projects.clone(),
-        operations: operations.collect(),
-        unchanged: plan.unchanged,
-        notes: plan.notes.clone(),
-        partial: plan.partial,
-        fingerprints: plan.fingerprints.clone(),
-        environment: plan.environment.clone(),
-        ..Plan::default()
-    });
-    for operation in &mut document.operations {
-        (operation.fields, operation.fingerprint) = (None, None);
-    }
-    document
 }
 
 fn encoded(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -9,13 +9,19 @@
 //! can delete files, so those of states that are not kept any more are written again. A state is
 //! written before the list names it, and the list names it with its digest: a run that is cut off
 //! between the two leaves the list as it was. Both are written with the revisions that the list has
-//! or was read with, as the inventory is, so a run that comes too late overwrites nothing. In a set of several projects, each project keeps the states of its own
-//! part, under the same numbers: its part in a state is the newest one with at most that number.
+//! or was read with, as the inventory is, so a run that comes too late overwrites nothing.
+//!
+//! The list is read while the run goes on, under its leases, and the state is written while the
+//! inventory is; the list names it once the inventory has what it has.
+//!
+//! In a set of several projects, each project keeps the states of its own part, under the same
+//! numbers: its part in a state is the newest one with at most that number.
 
 mod index;
 mod keep;
 mod store;
 
 pub use index::{Index, MOST_KEPT, Record};
+pub(super) use keep::After;
 pub use keep::{Author, CiRun, Commit, Ended, Occasion, What};
 pub use store::{PastState, copy, index, state};

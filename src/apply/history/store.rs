@@ -21,7 +21,7 @@ use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
 
 /// How many lists are read at once.
-const CONCURRENT_READS: usize = 8;
+pub(super) const CONCURRENT_READS: usize = 8;
 
 /// A list of runs, with what a write has to ask for.
 pub(super) type Listed = (Index, Precondition);
@@ -76,7 +76,11 @@ pub async fn index(reader: &Reader, set: &str, project_id: &str) -> Result<Optio
 }
 
 /// The same, with what a write has to ask for.
-async fn read_index(reader: &Reader, set: &str, project_id: &str) -> Result<Option<Listed>> {
+pub(super) async fn read_index(
+    reader: &Reader,
+    set: &str,
+    project_id: &str,
+) -> Result<Option<Listed>> {
     Ok(read_if_allowed(reader, set, project_id).await??)
 }
 
@@ -107,7 +111,7 @@ async fn read_if_allowed(
 }
 
 /// The lists of a set in these projects, and in those that the runs in them name: what the set owned
-/// there once. Projects are given by their ids.
+/// there once. Projects are given by their ids; lists that are known are not read again.
 ///
 /// # Errors
 ///
@@ -115,10 +119,17 @@ async fn read_if_allowed(
 pub(super) async fn read_lists(
     reader: &Reader,
     set: &str,
-    projects: BTreeSet<String>,
+    given: BTreeSet<String>,
+    known: BTreeMap<String, Option<Listed>>,
 ) -> Result<BTreeMap<String, Option<Listed>>> {
-    let (given, mut open) = (projects.clone(), projects);
-    let mut lists: BTreeMap<String, Option<Listed>> = BTreeMap::new();
+    let mut lists = known;
+    let named = |lists: &BTreeMap<String, Option<Listed>>| {
+        let indexes = lists.values().filter_map(|list| Some(&list.as_ref()?.0));
+        let named = indexes.flat_map(Index::projects).map(str::to_owned);
+        named.filter(|id| !lists.contains_key(id)).collect::<BTreeSet<String>>()
+    };
+    let mut open = named(&lists);
+    open.extend(given.iter().filter(|id| !lists.contains_key(*id)).cloned());
     while !open.is_empty() {
         let read: Vec<(String, Option<Listed>)> = stream::iter(std::mem::take(&mut open))
             .map(async |id| {
@@ -132,11 +143,8 @@ pub(super) async fn read_lists(
             .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;
-        let indexes = read.iter().filter_map(|(_, list)| Some(&list.as_ref()?.0));
-        let named = indexes.flat_map(Index::projects).map(str::to_owned);
-        let named: BTreeSet<String> = named.collect();
         lists.extend(read);
-        open = named.into_iter().filter(|id| !lists.contains_key(id)).collect();
+        open = named(&lists);
         if lists.len() + open.len() > MOST_PROJECTS {
             let why = format!("it is in more than {MOST_PROJECTS} projects");
             return Err(Error::failed(format!("the set `{set}` has no history: {why}")));

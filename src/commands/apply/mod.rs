@@ -17,7 +17,7 @@ use self::progress::{print as print_event, reporter};
 use self::report::summary;
 use self::wait::Waiting;
 use super::approvals::{self, ApprovalArgs};
-use super::author::author;
+use super::author::{self, Asked};
 use super::confirmation::confirm;
 use super::environment;
 use super::own_inputs::written_file;
@@ -29,7 +29,7 @@ use super::set::{
     FileArgs, Goal, GuardArgs, PolicyArgs, SetArgs, decide, drop_in_background, goal,
 };
 use super::signals::{PERFORMING, Stopping, WAITING};
-use crate::apply::history::{MOST_KEPT, Occasion, What};
+use crate::apply::history::{Author, MOST_KEPT, Occasion, What};
 use crate::apply::journal;
 use crate::approval::verdict::ApprovalsDocument;
 use crate::connection::Connection;
@@ -308,6 +308,8 @@ impl Run<'_> {
         if let Some(leftover) = &leftover {
             output::note(&format!("note: {}", leftover.sentence()));
         }
+        let is_kept = !self.is_only_shown && self.args.keep_states != Some(0);
+        let author = is_kept.then(|| author::ask(self.manifests));
         let decision = decide(connection, goal, self.policy, self.guards).await;
         let mut decision = match self.saved {
             Some(saved) => {
@@ -342,7 +344,7 @@ impl Run<'_> {
                 let performed;
                 let approved = approvals.as_ref();
                 (performed, restarts) =
-                    self.execute(connection, &decision, (folder, approved)).await?;
+                    self.execute(connection, &decision, (folder, approved, author)).await?;
                 self.end_left_over(connection, &decision).await?;
                 let is_done =
                     performed.report.is_complete() && restarts::verdict(&restarts).is_ok();
@@ -421,8 +423,16 @@ impl Run<'_> {
     }
 
     /// What is known of the run for the history of the set.
-    async fn occasion(&self, approved: Option<&ApprovalsDocument>) -> Occasion {
-        let occasion = Occasion::of(self.what, author(self.manifests).await);
+    async fn occasion(
+        &self,
+        approved: Option<&ApprovalsDocument>,
+        author: Option<Asked>,
+    ) -> Occasion {
+        let author = match author {
+            Some(asked) => asked.author().await,
+            None => Author::default(),
+        };
+        let occasion = Occasion::of(self.what, author);
         let environment = self.policy.environment.as_ref().map(|it| it.name.clone());
         let approvals = approved.map(ApprovalsDocument::names).unwrap_or_default();
         let (back_to, keep) = (self.back_to, self.args.keep_states);
@@ -472,12 +482,12 @@ impl Run<'_> {
         &self,
         connection: &Connection,
         decision: &Decision,
-        (folder, approved): (&Path, Option<&ApprovalsDocument>),
+        (folder, approved, author): (&Path, Option<&ApprovalsDocument>, Option<Asked>),
     ) -> Result<(Performed, Vec<Restart>)> {
         let occasion = match decision.plan.is_empty() {
             // Nothing is done, so no state is reached.
             true => None,
-            false => Some(self.occasion(approved).await.into()),
+            false => Some(self.occasion(approved, author).await.into()),
         };
         let progress = reporter(&decision.plan, self.args.output);
         let performing = Performing {

@@ -249,6 +249,17 @@ mod tests {
     }
 
     #[test]
+    fn a_room_that_has_just_started_may_take_a_look_to_know_its_services() {
+        let service = awaited(&[]);
+        let mut watched = Watched::new(&service);
+        let now = Instant::now();
+        let mut look = |seen: Seen| watched.look(&seen, now, Duration::ZERO);
+        assert_eq!(look(Seen::default()), None);
+        assert!(matches!(look(seen("container", None, &[])), Some(Health::Waits(_))));
+        assert_eq!(look(seen("container", Some(("running", 0)), &[])), Some(Health::Works));
+    }
+
+    #[test]
     fn participants_come_and_go() {
         let mut present = BTreeMap::new();
         let one =

@@ -77,6 +77,12 @@ impl Seen {
         })
     }
 
+    /// Whether the room says how a service is, or nothing has to run for it.
+    pub fn tells_of(&self, awaited: &Awaited) -> bool {
+        let seen = self.services.get(&awaited.key.name);
+        seen.is_some_and(|(spec, state)| state.is_some() || spec.container.is_none())
+    }
+
     pub fn restarts(&self, awaited: &Awaited) -> Option<u64> {
         let (_, state) = self.services.get(&awaited.key.name)?;
         Some(state.as_ref()?.restart_count)

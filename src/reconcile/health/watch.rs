@@ -20,17 +20,23 @@ pub(super) struct Watched<'a> {
     awaited: &'a Awaited,
     told: Option<Health>,
     since: Option<(Instant, Option<u64>)>,
+    /// Whether the room was looked at before.
+    is_known: bool,
     pub is_settled: bool,
 }
 
 impl<'a> Watched<'a> {
     pub const fn new(awaited: &'a Awaited) -> Self {
-        Self { awaited, told: None, since: None, is_settled: false }
+        Self { awaited, told: None, since: None, is_known: false, is_settled: false }
     }
 
     /// Takes what is seen now. Returns what is news about it.
     pub fn look(&mut self, seen: &Seen, now: Instant, grace: Duration) -> Option<Health> {
         if self.is_settled {
+            return None;
+        }
+        // A room that has just started may not know its services yet.
+        if !std::mem::replace(&mut self.is_known, true) && !seen.tells_of(self.awaited) {
             return None;
         }
         let mut health = seen.health(self.awaited);
