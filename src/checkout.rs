@@ -50,6 +50,9 @@ pub struct Checkout {
 const AUTHOR: [&str; 4] =
     ["-c", "user.name=meshagent", "-c", "user.email=meshagent@noreply.invalid"];
 
+/// The most commits of a branch of which it is looked who made them.
+const MOST: usize = 100;
+
 /// The line of a commit that this program made.
 pub const MADE: &str = "Made-by: meshagent";
 
@@ -89,6 +92,17 @@ impl Checkout {
         let words = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
         let found = git(&self.root, &words, Said::Hidden).ok()?;
         String::from_utf8(trimmed(found)).ok().filter(|it| !it.is_empty())
+    }
+
+    /// The parents of a commit, also those that a shallow checkout does not have. Empty if it is not
+    /// there.
+    #[must_use]
+    pub fn parents(&self, commit: &str) -> Vec<String> {
+        let words = ["cat-file", "commit", commit];
+        let Ok(found) = git(&self.root, &words, Said::Hidden) else { return Vec::new() };
+        let text = String::from_utf8_lossy(&found).into_owned();
+        let head = text.lines().take_while(|line| !line.is_empty());
+        head.filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).collect()
     }
 
     /// The branch that is checked out.
@@ -257,14 +271,18 @@ impl Checkout {
     #[must_use]
     pub fn is_all_made_here(&self, commit: &str, since: &str) -> bool {
         let range = format!("{since}..{commit}");
-        let words = ["log", "--format=%x00%ce%n%B", "--max-count=100", &range, "--"];
+        let most = format!("--max-count={MOST}");
+        let words = ["log", "--format=%x00%ce%n%B", &most, &range, "--"];
         let Ok(log) = git(&self.root, &words, Said::Hidden) else { return false };
         let log = String::from_utf8_lossy(&log).into_owned();
-        let mut messages = log.split('\0').map(str::trim).filter(|it| !it.is_empty());
+        let messages: Vec<&str> =
+            log.split('\0').map(str::trim).filter(|it| !it.is_empty()).collect();
         let mail = AUTHOR[3].trim_start_matches("user.email=");
-        messages.all(|message| {
-            message.lines().next() == Some(mail) && message.lines().any(|line| line == MADE)
-        })
+        // Where there are more, not all of them were looked at.
+        messages.len() < MOST
+            && messages.iter().all(|message| {
+                message.lines().next() == Some(mail) && message.lines().any(|line| line == MADE)
+            })
     }
 
     /// Whether two commits have the same files.

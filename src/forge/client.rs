@@ -317,8 +317,8 @@ impl Forge {
     }
 }
 
-/// Whether a failure may pass, so that what was not done is told and is no fault of the plan.
-fn unreadable(call: &Call, what: &str) -> Failed {
+/// The failure of an answer that cannot be used.
+pub(super) fn unreadable(call: &Call, what: &str) -> Failed {
     let error = Error::failed(format!("the answer to {call:?} {what}"));
     Failed {
         status: None,

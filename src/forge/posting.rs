@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::client::{Failed, Forge};
+use super::client::{Failed, Forge, unreadable};
 use super::{Comment, Status, Text, Thread};
 use crate::error::Result;
 
@@ -197,19 +197,27 @@ impl Forge {
     ///
     /// # Errors
     ///
-    /// What the forge refuses.
+    /// What the forge refuses; a pull request of which it is not told who opened it.
     pub async fn merged_with(&self, commit: &str) -> Result<Option<(u64, String)>> {
-        let answer = match self.ask(&self.speech.pulls_of(self.repository(), commit)).await {
+        let call = self.speech.pulls_of(self.repository(), commit);
+        let answer = match self.ask(&call).await {
             Ok(answer) => answer,
-            Err(Failed { status: Some(404 | 422), .. }) => return Ok(None),
+            // A forge also says this where a token may not look.
+            Err(Failed { status: Some(404 | 422), .. }) => {
+                self.ask(&self.speech.pulls(self.repository(), "main", 1)).await?;
+                return Ok(None);
+            }
             Err(failed) => return Err(failed.error),
         };
         let items = match answer {
             Value::Array(items) => items,
+            Value::Null => Vec::new(),
             one => vec![one],
         };
-        let pulls = items.iter().filter_map(|item| self.speech.pull(item));
-        Ok(pulls.filter(|pull| pull.is_merged).map(|pull| (pull.number, pull.author)).max())
+        let pulls: Option<Vec<Thread>> = items.iter().map(|item| self.speech.pull(item)).collect();
+        let pulls = pulls.ok_or_else(|| unreadable(&call, "does not say who opened it").error)?;
+        let merged = pulls.into_iter().filter(|pull| pull.is_merged);
+        Ok(merged.map(|pull| (pull.number, pull.author)).max())
     }
 
     /// Says what state a commit is in.

@@ -111,6 +111,17 @@ impl Ci {
     }
 }
 
+/// What two environments must not share: the set, where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The URL, or the folder of the embedded one; nothing where no environment says it.
+    pub platform: Option<String>,
+    /// The project, if it is said, by name or id.
+    pub project: Option<String>,
+    /// The set.
+    pub set: String,
+}
+
 impl ProjectFile {
     /// What continuous integration does with the set.
     #[must_use]
@@ -133,6 +144,25 @@ impl ProjectFile {
             }
         }
         problems
+    }
+
+    /// Where the set of an environment is.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Target {
+        let forms = self.chain(name);
+        let said = forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
+        let platform = said.and_then(|(_, it)| {
+            let embedded = it.embedded.clone().and_then(super::environment::folder);
+            it.api_url.clone().or_else(|| embedded.map(|it| it.display().to_string()))
+        });
+        let set = super::environment::last(&forms, |it| it.set.clone());
+        Target {
+            platform,
+            project: super::environment::last(&forms, |it| it.project.clone()),
+            set: set
+                .or_else(|| self.form.set.clone())
+                .unwrap_or_else(|| crate::plan::DEFAULT_SET.to_owned()),
+        }
     }
 
     /// The environments that are applied.

@@ -18,7 +18,7 @@ use crate::manifest::source::{Source, is_project_text, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::Node;
 
-pub use self::ci::{Ci, Verdict};
+pub use self::ci::{Ci, Target, Verdict};
 pub use self::environment::{Approved, Environment, Guarded};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};

@@ -4,23 +4,21 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::child::{self, Ran, Surroundings};
 use super::here::Here;
-use super::jobs;
-use super::jobs::{Job, SetAt, refuse_unknown, refuse_unreadable, sets, tell_nothing};
+use super::jobs::{Job, tell_nothing};
+use super::merged::Merged;
 use super::options;
-use super::plan::{LIST, SavedPlans};
 use super::results::{Came, class, fenced};
-use super::telling::{Telling, absolute};
+use super::steps::{Step, steps};
+use super::telling::Telling;
 use super::{WhatArgs, WhereArgs};
-use crate::bounded;
 use crate::checkout::Checkout;
-use crate::commands::saved_plan;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Error, Result, with_causes};
 use crate::forge::comment::Section;
 use crate::output;
-use crate::project_file::ProjectFile;
 use crate::visible;
 use crate::whereabouts::Occasion;
 
@@ -42,19 +40,8 @@ pub struct ApplyArgs {
     no_comment: bool,
 }
 
-/// The largest list of saved plans, in bytes.
-const LIST_LIMIT: usize = 1024 * 1024;
-
-/// Something to apply.
-struct Step {
-    job: Job,
-    /// The plan that it was saved as.
-    plan: Option<PathBuf>,
-    /// Whether it is told in a comment.
-    is_told: bool,
-    /// Whether its project file demands approvals.
-    is_approved: bool,
-}
+/// How long a run that was stopped takes to tell what it did.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What became of a step.
 struct Done {
@@ -95,10 +82,31 @@ impl Done {
             Left::Unknown(code) => code,
         }
     }
-}
 
-/// The pull request that was merged, and who opened it.
-type Merged = Option<(u64, String)>;
+    /// The error that ends a run after it. What comes `after` it is told as well.
+    fn failure(&self, name: &str, after: &str, has_written: bool) -> Error {
+        let what = match self.left {
+            Left::Nothing if self.ran.code == 0 => format!("`{name}` was applied"),
+            Left::Nothing if self.has_written() => format!("`{name}` was applied in part"),
+            Left::Nothing => format!("`{name}` was not applied"),
+            Left::Changes => format!("`{name}` was applied, and something would still change"),
+            Left::Unknown(_) => format!(
+                "`{name}` was applied, and it is not known whether something would still change"
+            ),
+        };
+        let what = match self.ran.stopped {
+            Some(signal) => format!("stopped by {signal}: {what}{after}"),
+            None => format!("{what}{after}"),
+        };
+        // The classes that promise that nothing was written are not those of a run that has written.
+        let class = match class(self.code()) {
+            Class::Stale | Class::Refused if has_written => Class::Partial,
+            Class::Failed if has_written && self.ran.stopped.is_some() => Class::Partial,
+            class => class,
+        };
+        Error::new(class, what)
+    }
+}
 
 /// Runs `ci apply`.
 ///
@@ -124,26 +132,32 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
         tell_nothing("nothing of it is applied by continuous integration");
         return Ok(ExitCode::SUCCESS);
     }
-    let is_told = !args.no_comment && steps.iter().any(|step| step.is_told);
     let demands = |step: &Step| step.is_approved || what.demands_approvals();
-    let merged = match is_told || steps.iter().any(demands) {
-        true => merged(&here).await,
+    if let Some(step) = steps.iter().find(|step| step.plan.is_none() && demands(step)) {
+        return Err(unsaved(&step.job.name));
+    }
+    let is_told = !args.no_comment && steps.iter().any(|step| step.is_told);
+    let is_demanded = steps.iter().any(demands);
+    let merged = match is_told || is_demanded {
+        true => Some(Merged::of(&here, checkout.as_ref()).await),
         false => None,
+    };
+    let author = match &merged {
+        Some(merged) if is_demanded => merged.author(&here, what.names_author())?,
+        _ => None,
     };
     let mut sections = Vec::new();
     let (mut failed, mut has_written) = (None, false);
     for (at, step) in steps.iter().enumerate() {
         output::note(&format!("applying {} ({} of {})", step.job.name, at + 1, steps.len()));
-        let author = author(&merged).filter(|_| demands(step));
-        let is_demanded = demands(step);
-        let done = perform(step, &what, (is_demanded, author)).await?;
+        let done = perform(step, &what, demands(step).then_some(author)).await;
         output::exactly(&visible::lines(&done.ran.data));
         sections.push(section(&step.job, &done));
-        if done.code() != 0 {
+        has_written |= done.has_written();
+        if done.code() != 0 || done.ran.stopped.is_some() {
             failed = Some((step.job.name.clone(), done, steps.len() - at - 1));
             break;
         }
-        has_written |= done.has_written();
     }
     let telling = Telling {
         what: "apply",
@@ -155,11 +169,9 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
         about: String::new(),
         sections,
     };
-    telling.show(&here)?;
-    let told = match merged.filter(|_| is_told) {
-        Some((number, _)) => telling.comment(&here, number).await,
-        None => Ok(()),
-    };
+    let number = merged.as_ref().and_then(Merged::number).filter(|_| is_told);
+    let is_stopped = failed.as_ref().is_some_and(|(_, done, _)| done.ran.stopped.is_some());
+    let told = tell(&telling, &here, number, is_stopped).await;
     let Some((name, done, rest)) = failed else {
         told?;
         return Ok(ExitCode::SUCCESS);
@@ -168,22 +180,37 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     if let Err(error) = told {
         output::error(&error);
     }
-    let after = left_out(rest);
-    let what = match done.left {
-        Left::Nothing => format!("`{name}` was not applied{after}"),
-        Left::Changes => {
-            format!("`{name}` was applied, and something would still change{after}")
-        }
-        Left::Unknown(_) => format!(
-            "`{name}` was applied, and it is not known whether something would still change{after}"
-        ),
+    Err(done.failure(&name, &left_out(rest), has_written))
+}
+
+/// What cannot be approved: a plan that nobody saw before.
+fn unsaved(name: &str) -> Error {
+    let told = format!(
+        "`{}` demands approvals, and only a saved plan can be approved",
+        visible::line(name)
+    );
+    Error::new(Class::Refused, told).hint("save the plans with `meshagent ci plan --out plans`, approve each with `meshagent approve`, and apply them with `meshagent ci apply --plan plans`")
+}
+
+/// Tells what was applied, on the page of the run and in the comment. What was stopped may be ended
+/// any moment, so it takes no longer than a moment.
+async fn tell(
+    telling: &Telling<'_>,
+    here: &Here,
+    number: Option<u64>,
+    is_stopped: bool,
+) -> Result<()> {
+    let shown = telling.show(here);
+    let Some(number) = number else { return shown };
+    let comment = telling.comment(here, number);
+    let told = match is_stopped {
+        true => tokio::time::timeout(LAST_WORDS, comment).await.unwrap_or_else(|_| {
+            output::note("note: the comment is not written: the forge took too long");
+            Ok(())
+        }),
+        false => comment.await,
     };
-    // The classes that promise that nothing was written are not those of a run that has written.
-    let class = match class(done.code()) {
-        Class::Stale | Class::Refused if has_written => Class::Partial,
-        class => class,
-    };
-    Err(Error::new(class, what))
+    shown.and(told)
 }
 
 /// What is told of those that come after one at which the run ended.
@@ -239,203 +266,55 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
     }
 }
 
-/// What is applied, in order.
-fn steps(what: &WhatArgs, plan: Option<&Path>, checkout: Option<&Checkout>) -> Result<Vec<Step>> {
-    if let Some(plan) = plan {
-        return saved(plan, what, checkout);
-    }
-    let found = sets(what, checkout)?;
-    refuse_unknown(what, &found)?;
-    let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
-    refuse_unreadable(&found, root)?;
-    let mut steps = Vec::new();
-    for set in &found {
-        let names = match &set.file {
-            Some(file) if what.environments.is_empty() => file.applied_in_ci()?,
-            _ => set.ci.plan.clone(),
-        };
-        let jobs = set.jobs(root, &names, what)?;
-        steps.extend(jobs.into_iter().map(|job| Step {
-            is_told: set.ci.comments,
-            is_approved: set.demands_approvals(&job.of.1),
-            plan: None,
-            job,
-        }));
-    }
-    Ok(steps)
-}
-
-/// What was saved, in order.
-fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<Step>> {
-    if !plan.is_dir() {
-        return one(plan, what).map(|step| vec![step]);
-    }
-    let path = plan.join(LIST);
-    let shown = path.display();
-    let failed = || format!("failed to read {shown}");
-    let text = bounded::text(&path, LIST_LIMIT).context(failed)?;
-    let list: SavedPlans = serde_json::from_str(&text).context(failed)?;
-    let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
-    let known = match checkout {
-        Some(checkout) if jobs::has_project_file(checkout)? => sets(what, Some(checkout))?,
-        _ => Vec::new(),
-    };
-    refuse_unreadable(&known, root)?;
-    let refused = |told: String| Error::new(Class::Refused, format!("{shown} {told}"));
-    for at in &list.unplanned {
-        let set = known.iter().find(|set| set.shown() == at.folder);
-        if order(set, &at.environment)?.is_some() {
-            let name = named(&at.folder, &at.environment);
-            return Err(refused(format!(
-                "has no plan of `{}`: {}",
-                visible::line(&name),
-                visible::line(&at.why)
-            ))
-            .hint("plan again, until there is a plan of all that is applied"));
-        }
-    }
-    let mut steps = Vec::new();
-    for at in list.plans {
-        let folder_shown = visible::line(&at.folder).into_owned();
-        let file = visible::line(&at.file);
-        if Path::new(&at.file).file_name().is_none_or(|name| name != at.file.as_str()) {
-            return Err(refused(format!("names {file}, which is no file beside it")));
-        }
-        let of = plan.join(&at.file);
-        let made_for = saved_plan::read(&of, &[])?.environment();
-        // The plan of manifests that were given is for no project file.
-        let set = known.iter().find(|set| set.shown() == at.folder);
-        let has_environments = |set: &SetAt| set.ci.plan.iter().any(|name| !name.is_empty());
-        if made_for.is_none() && set.is_some_and(has_environments) {
-            return Err(refused(format!("names {file}, which was made for no environment")));
-        }
-        let set = set.filter(|_| made_for.is_some());
-        let folder = match set {
-            Some(set) => root.join(&set.folder),
-            None if at.folder == "." => PathBuf::from("."),
-            None => {
-                return Err(refused(format!(
-                    "names a set in {folder_shown}, where the repository has none"
-                )));
-            }
-        };
-        if made_for.unwrap_or_default() != at.environment {
-            return Err(refused(format!(
-                "names {file} for the environment {:?}, which it was not made for",
-                at.environment
-            )));
-        }
-        let name = named(&at.folder, &at.environment);
-        let Some(order) = order(set, &at.environment)? else {
-            output::note(&format!(
-                "note: {} is only planned: `ci.apply` of its project file does not name it",
-                visible::line(&name)
-            ));
-            continue;
-        };
-        let job = Job {
-            folder,
-            name,
-            of: (at.folder.clone(), at.environment.clone()),
-            words: Vec::new(),
-        };
-        let step = Step {
-            job,
-            plan: Some(absolute(&of)?),
-            is_told: set.is_none_or(|set| set.ci.comments),
-            is_approved: set.is_some_and(|set| set.demands_approvals(&at.environment)),
-        };
-        steps.push((order, step));
-    }
-    steps.sort_by(|(one, of_one), (other, of_other)| {
-        (&of_one.job.of.0, one).cmp(&(&of_other.job.of.0, other))
-    });
-    Ok(steps.into_iter().map(|(_, step)| step).collect())
-}
-
-/// How what is done with a set in an environment is called.
-fn named(folder: &str, environment: &str) -> String {
-    match environment.is_empty() {
-        true => folder.to_owned(),
-        false => format!("{folder} {environment}"),
-    }
-}
-
-/// One saved plan, which is applied in this folder.
-fn one(plan: &Path, what: &WhatArgs) -> Result<Step> {
-    let name = plan.display().to_string();
-    let words = what.files.iter().flat_map(|it| [OsString::from("-f"), it.clone().into()]);
-    let words = words.collect();
-    let (folder, of) = (PathBuf::from("."), (name.clone(), String::new()));
-    let job = Job { folder, name, of, words };
-    // What is wrong with it is told when it is applied.
-    let environment = saved_plan::read(plan, &[]).ok().and_then(|saved| saved.environment());
-    let file = environment.as_ref().and_then(|name| ProjectFile::named(name).ok());
-    let entered = file.as_ref().and_then(|file| {
-        let name = environment.as_deref().filter(|name| !name.is_empty());
-        file.environment(name).ok()
-    });
-    Ok(Step {
-        job,
-        plan: Some(absolute(plan)?),
-        is_told: file.is_none_or(|file| file.ci().comments),
-        is_approved: entered.is_some_and(|it| it.approved.is_some()),
-    })
-}
-
-/// Where an environment stands among those that are applied; `None` if it is only planned.
-///
-/// # Errors
-///
-/// Nothing says which environments are applied.
-fn order(set: Option<&SetAt>, environment: &str) -> Result<Option<usize>> {
-    match set.and_then(|set| set.file.as_ref()) {
-        None => Ok(Some(0)),
-        Some(file) => Ok(file.applied_in_ci()?.iter().position(|name| name == environment)),
-    }
-}
-
-/// Applies one of them. What would still change after a saved plan is looked for.
-async fn perform(
-    step: &Step,
-    what: &WhatArgs,
-    (is_demanded, author): (bool, Option<&str>),
-) -> Result<Done> {
+/// Applies one of them, with the author for what demands approvals. What would still change after a
+/// saved plan is looked for.
+async fn perform(step: &Step, what: &WhatArgs, approved: Option<Option<&str>>) -> Done {
     // Approvals are given to what demands some.
-    let given = |options: Vec<String>| match is_demanded {
-        true => options,
-        false => options::parted(&options, &options::OF_APPROVALS).1,
+    let given = |options: Vec<String>| match approved {
+        Some(_) => options,
+        None => options::parted(&options, &options::OF_APPROVALS).1,
     };
     let job = &step.job;
     let mut words: Vec<OsString> = vec!["apply".into()];
     words.extend(job.words.iter().cloned());
-    words.extend(author.into_iter().flat_map(|name| ["--author".into(), name.into()]));
+    // Joined, so that no name is an option.
+    words.extend(approved.flatten().map(|name| format!("--author={name}").into()));
     let Some(plan) = &step.plan else {
         words.push("--yes".into());
         words.extend(given(what.options()).iter().map(Into::into));
-        let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
-        return Ok(Done::of(ran));
+        return Done::of(attempt(&words, &job.folder).await);
     };
     words.push(plan.into());
     words.extend(given(what.options_of_saved()).iter().map(Into::into));
-    let ran = child::run(&words, &job.folder, &Surroundings::Whole).await?;
-    if ran.code != 0 {
-        return Ok(Done::of(ran));
+    let done = Done::of(attempt(&words, &job.folder).await);
+    if done.ran.code != 0 || done.ran.stopped.is_some() {
+        return done;
     }
     let mut words: Vec<OsString> = vec!["plan".into(), "--again".into(), plan.into()];
     words.push("--exit-code".into());
     words.extend(job.words.iter().cloned());
     words.extend(what.options_again().iter().map(Into::into));
-    let again = child::run(&words, &job.folder, &Surroundings::Whole).await?;
+    let again = attempt(&words, &job.folder).await;
     let left = match Came::of(again.code) {
         Came::Good => Left::Nothing,
         Came::Changes => Left::Changes,
         Came::Refused | Came::Failed(_) => Left::Unknown(again.code),
     };
-    let mut done = Done { left, ..Done::of(ran) };
-    done.ran.data += &again.data;
-    done.ran.told = again.told;
-    Ok(done)
+    let mut done = Done { left, ..done };
+    // Where nothing was to be done, it says the same.
+    if again.data != done.ran.data {
+        done.ran.data += &format!("\nPlanned again afterwards:\n{}", again.data);
+    }
+    (done.ran.told, done.ran.stopped) = (again.told, again.stopped);
+    done
+}
+
+/// Runs this program. That it cannot be run is told as if it had said so.
+async fn attempt(words: &[OsString], folder: &Path) -> Ran {
+    child::attempt(words, folder, &Surroundings::Whole).await.unwrap_or_else(|error| {
+        output::error(&error);
+        Ran { code: error.class.exit_code(), told: with_causes(&error), ..Ran::default() }
+    })
 }
 
 /// What is told of a set that was applied.
@@ -446,6 +325,7 @@ fn section(job: &Job, done: &Done) -> Section {
         (_, Left::Unknown(_)) => "applied, and what is left is not known".to_owned(),
         (Came::Good, Left::Nothing) => done.said.trim_end_matches('.').replace(['`', '|'], "'"),
         (Came::Refused, _) => "refused".to_owned(),
+        _ if done.has_written() => "applied in part".to_owned(),
         _ => format!("failed with exit code {}", ran.code),
     };
     let verdict = crate::plan::markdown::code(&verdict);
@@ -455,25 +335,4 @@ fn section(job: &Job, done: &Done) -> Section {
         false => fenced(&format!("{}\n{}", ran.data, ran.told)),
     };
     Section { title: job.title(), verdict, body, rank: u8::from(is_good) }
-}
-
-/// The pull request that was merged, if it is known.
-async fn merged(here: &Here) -> Merged {
-    let (commit, forge) = (here.at.commit.as_ref()?, here.forge.as_ref()?);
-    match forge.merged_with(commit).await {
-        Ok(found) => found,
-        Err(error) => {
-            output::note(&format!("note: it is not known which pull request was merged: {error}"));
-            None
-        }
-    }
-}
-
-/// Who opened it, whose own approval does not count.
-fn author(merged: &Merged) -> Option<&str> {
-    // A name that could be an option is none.
-    merged
-        .as_ref()
-        .map(|(_, name)| name.as_str())
-        .filter(|it| !it.is_empty() && !it.starts_with('-'))
 }

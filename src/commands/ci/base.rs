@@ -9,7 +9,7 @@ use crate::checkout::Checkout;
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
-use crate::project_file::{Ci, ProjectFile, is_project_file};
+use crate::project_file::{ProjectFile, is_project_file};
 use crate::visible;
 use crate::whereabouts::PullRequest;
 
@@ -32,7 +32,30 @@ pub(super) fn base(
         });
     }
     let Some(pull_request) = here.at.pull_request() else { return Ok(None) };
-    of_pull_request(pull_request, checkout).map(Some)
+    match merged_onto(here.at.commit.as_deref(), pull_request, checkout) {
+        Some(commit) => Ok(Some(commit)),
+        None => of_pull_request(pull_request, checkout).map(Some),
+    }
+}
+
+/// What the forge merged a pull request onto, if that merge is what it checked out. The event names
+/// the commit that the branch had when the pull request was opened, and main may be further by now.
+/// A merge that the pull request itself contains is not the forge's.
+fn merged_onto(
+    made: Option<&str>,
+    pull_request: &PullRequest,
+    checkout: &Checkout,
+) -> Option<String> {
+    let (head, made) = (pull_request.head_commit.as_deref()?, made?);
+    if head == made || checkout.commit("HEAD").as_deref() != Some(made) {
+        return None;
+    }
+    match &checkout.parents(made)[..] {
+        [onto, proposed] if proposed == head => {
+            checkout.commit(onto).or_else(|| checkout.fetch(onto).ok())
+        }
+        _ => None,
+    }
 }
 
 fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<String> {
@@ -65,10 +88,8 @@ fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<St
 pub(super) struct AtBase {
     /// The project file whose guards and policies count.
     pub(super) rules: PathBuf,
-    /// What continuous integration does with the set, if the base says so.
-    pub(super) ci: Option<Ci>,
-    /// The environments that the base has.
-    pub(super) environments: Vec<String>,
+    /// The project file as the base has it, if it has one.
+    pub(super) file: Option<ProjectFile>,
 }
 
 /// An error with everything that it found, on a line.
@@ -113,7 +134,7 @@ pub(super) fn at_base(
     let none = || -> Result<AtBase> {
         let rules = into.with_extension("none.yaml");
         std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
-        Ok(AtBase { rules, ci: None, environments: Vec::new() })
+        Ok(AtBase { rules, file: None })
     };
     let Some(path) = &set.path else { return none() };
     // It may have had its other name.
@@ -138,6 +159,5 @@ pub(super) fn at_base(
         checkout.take_out(base, &folders, into)?;
     }
     // A folder of rules that is gone in the base is told when it is read.
-    let environments = file.names().map(str::to_owned).collect();
-    Ok(AtBase { ci: Some(file.ci()), environments, rules })
+    Ok(AtBase { file: Some(file), rules })
 }

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use nix::sys::signal::kill;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::commands::signals::{STOP, Signals};
-use crate::error::{Context, Error, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::forge::token;
 use crate::output;
 use crate::settings::ENVIRONMENT;
@@ -54,6 +54,8 @@ pub(super) struct Ran {
     pub(super) data: String,
     /// The last lines that it said beside them.
     pub(super) told: String,
+    /// The signal that this process received meanwhile, and passed on to it.
+    pub(super) stopped: Option<Signal>,
 }
 
 /// Runs this program in a folder. What it says beside its data is shown as it comes. A signal is
@@ -63,6 +65,23 @@ pub(super) struct Ran {
 ///
 /// It cannot be run, a signal ended it, or a signal came meanwhile.
 pub(super) async fn run(
+    words: &[OsString],
+    folder: &Path,
+    surroundings: &Surroundings,
+) -> Result<Ran> {
+    let ran = attempt(words, folder, surroundings).await?;
+    match ran.stopped {
+        Some(signal) => Err(Error::failed(format!("stopped by {signal}"))),
+        None => Ok(ran),
+    }
+}
+
+/// The same, for who has something to tell although a signal came meanwhile.
+///
+/// # Errors
+///
+/// It cannot be run, or a signal ended it that this process did not receive.
+pub(super) async fn attempt(
     words: &[OsString],
     folder: &Path,
     surroundings: &Surroundings,
@@ -111,12 +130,12 @@ pub(super) async fn run(
         }
     };
     let status = status.context(failed)?;
-    if let Some(signal) = stopped {
-        return Err(Error::failed(format!("stopped by {signal}")));
-    }
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    let code = code.ok_or_else(|| Error::failed(format!("{}: {status}", failed())))?;
-    Ok(Ran { code, data: data.context(failed)?, told })
+    let code = match (status.code().and_then(|code| u8::try_from(code).ok()), stopped) {
+        (Some(code), _) => code,
+        (None, Some(_)) => Class::Failed.exit_code(),
+        (None, None) => return Err(Error::failed(format!("{}: {status}", failed()))),
+    };
+    Ok(Ran { code, data: data.context(failed)?, told, stopped })
 }
 
 async fn data_of(out: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {

@@ -50,16 +50,20 @@ impl Here {
     /// The forge, or a note on why nothing is written there.
     pub(super) fn forge_or_note(&self, what: &str) -> Option<&Forge> {
         if self.forge.is_none() {
-            let why = match &self.at.repository {
-                Some(repository) => {
-                    let names = token::variables(repository.sort).join(" or ");
-                    format!("there is no token in {names}")
-                }
-                None => "the forge is not known (--forge, --forge-url, --repository)".to_owned(),
-            };
-            output::note(&format!("note: {what} is not written: {why}"));
+            output::note(&format!("note: {what} is not written: {}", self.no_forge()));
         }
         self.forge.as_ref()
+    }
+
+    /// Why there is no forge.
+    pub(super) fn no_forge(&self) -> String {
+        match &self.at.repository {
+            Some(repository) => {
+                let names = token::variables(repository.sort).join(" or ");
+                format!("there is no token in {names}")
+            }
+            None => "the forge is not known (--forge, --forge-url, --repository)".to_owned(),
+        }
     }
 
     /// How what is checked out may be used.

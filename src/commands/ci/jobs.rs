@@ -131,22 +131,23 @@ impl SetAt {
         }
     }
 
-    /// The jobs of these environments, without those that are not wanted.
-    ///
-    /// # Errors
-    ///
-    /// An environment that is wanted and is not there.
-    pub(super) fn jobs(&self, root: &Path, names: &[String], what: &WhatArgs) -> Result<Vec<Job>> {
+    /// The jobs of these environments, or of those that are asked for.
+    pub(super) fn jobs(&self, root: &Path, names: &[String], what: &WhatArgs) -> Vec<Job> {
         let wanted = &what.environments;
         let is_known =
             |name: &str| self.file.as_ref().is_some_and(|it| it.names().any(|it| it == name));
-        let names: Vec<&String> = match (wanted.is_empty(), &self.file) {
-            (true, _) => names.iter().collect(),
+        let names: Vec<String> = match (wanted.is_empty(), &self.file) {
+            (true, _) => names.to_vec(),
             // What is asked for is done, whether or not the file says so.
-            (false, Some(_)) => wanted.iter().filter(|name| is_known(name)).collect(),
+            (false, Some(_)) => wanted.iter().filter(|name| is_known(name)).cloned().collect(),
             // Whether it has them is not known, and what is wrong with it is told by each.
-            (false, None) => wanted.iter().collect(),
+            (false, None) => wanted.clone(),
         };
+        self.jobs_in(root, &names, what)
+    }
+
+    /// The jobs of exactly these environments.
+    pub(super) fn jobs_in(&self, root: &Path, names: &[String], what: &WhatArgs) -> Vec<Job> {
         let of_files = || {
             let files = what.files.iter();
             files.flat_map(|file| [OsString::from("-f"), file.clone().into()]).collect()
@@ -166,7 +167,7 @@ impl SetAt {
             };
             Job { folder: folder.clone(), name: called, of: (self.shown(), name.clone()), words }
         };
-        Ok(names.into_iter().map(job).collect())
+        names.iter().map(job).collect()
     }
 
     /// Whether its project file demands approvals in an environment.
@@ -245,7 +246,14 @@ impl Job {
     pub(super) fn slug(&self) -> String {
         let safe = |text: &str| utf8_percent_encode(text, SAFE).to_string().replace('%', "=");
         let (folder, environment) = &self.of;
-        let folder = if folder == "." { "root".to_owned() } else { safe(folder) };
+        let folder = match folder.as_str() {
+            "." => "root".to_owned(),
+            // The names of the root's and of the list of plans, also where `A` and `a` are the same.
+            folder if TAKEN.iter().any(|name| folder.eq_ignore_ascii_case(name)) => {
+                format!("={:02X}{}", folder.as_bytes()[0], &folder[1..])
+            }
+            folder => safe(folder),
+        };
         match environment.is_empty() {
             true => folder,
             false => format!("{folder}.{}", safe(environment)),
@@ -257,6 +265,9 @@ impl Job {
         format!("{}.json", self.slug())
     }
 }
+
+/// What names of folders do not stand for: the root, and the list of saved plans.
+const TAKEN: [&str; 2] = ["root", "plans"];
 
 /// What stands for itself in a name.
 const SAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');

@@ -8,11 +8,14 @@ mod apply;
 mod base;
 mod child;
 mod drift;
+mod gone;
 mod here;
 mod jobs;
+mod merged;
 mod options;
 mod plan;
 mod results;
+mod steps;
 mod telling;
 
 use std::path::{Path, PathBuf};
@@ -117,6 +120,11 @@ impl WhatArgs {
     /// Whether the options demand approvals.
     fn demands_approvals(&self) -> bool {
         !options::parted(&self.options(), &[("--require-approvals", true)]).0.is_empty()
+    }
+
+    /// Whether the options name who made the change.
+    fn names_author(&self) -> bool {
+        !options::parted(&self.options(), &[("--author", true)]).0.is_empty()
     }
 
     /// The options for what a stranger wrote: none that consents to something, and none that says

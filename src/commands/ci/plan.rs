@@ -1,6 +1,7 @@
 //! `ci plan`: plans the sets that changed, shows it, and saves the plans where that is asked for.
 
 use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::{AtBase, at_base, base, gone};
 use super::child::{self, Ran, Surroundings};
+use super::gone::{Declared, Gone};
 use super::here::Here;
 use super::jobs::{Job, SetAt, has_project_file, refuse_unknown, sets, tell_nothing};
 use super::results::{Came, Outcome, of_plan, summed, verdict};
@@ -18,8 +20,7 @@ use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::forge::Status;
 use crate::forge::comment::Section;
 use crate::output;
-use crate::plan::markdown;
-use crate::project_file::Ci;
+use crate::project_file::{Ci, ProjectFile};
 use crate::visible;
 use crate::whereabouts::{Footing, Occasion, System};
 
@@ -169,14 +170,12 @@ fn plans(
         }
         _ => None,
     };
-    let mut gone: Vec<Gone> = match &base {
-        Some((checkout, base)) => {
-            gone(checkout, base, &into)?.into_iter().map(Gone::file).collect()
-        }
+    let gone_files = match &base {
+        Some((checkout, base)) => gone(checkout, base, &into)?,
         None => Vec::new(),
     };
-    if let (Some(gone), true) = (gone.first(), is_usual) {
-        let shown = &gone.shown;
+    if let (Some(path), true) = (gone_files.first(), is_usual) {
+        let shown = visible::line(&path.display().to_string()).into_owned();
         return Err(Error::new(
             Class::Refused,
             format!("{shown} is gone, and with it the guards and policies of the base branch"),
@@ -184,44 +183,44 @@ fn plans(
         .hint("keep a project file, or name the manifests in the job with -f"));
     }
     // The last one may have been taken away.
-    let is_last = !gone.is_empty() && what.folders.is_empty();
+    let is_last = !gone_files.is_empty() && what.folders.is_empty();
     let mut found = match checkout {
         Some(checkout) if is_last && !has_project_file(checkout)? => Vec::new(),
         _ => sets(what, checkout)?,
     };
     refuse_unknown(what, &found)?;
+    let now = Declared::of(&found);
+    let was = |path: &PathBuf| ProjectFile::read(&into.join(path)).ok();
+    let is_part = !what.folders.is_empty() || !what.environments.is_empty();
+    let gone_files = gone_files.iter().filter(|_| !is_part);
+    let mut gone: Vec<Gone> =
+        gone_files.map(|path| Gone::file(path, was(path).as_ref(), &now)).collect();
     if let (Some((checkout, base)), false, false) = (&base, args.all, is_usual) {
         let changed = checkout.changed(base)?;
         found.retain(|set| set.is_touched_by(&changed, checkout.root()));
-    }
-    if !what.folders.is_empty() || !what.environments.is_empty() {
-        gone.clear();
     }
     let mut planned = Vec::new();
     for set in &found {
         let base = base.as_ref().filter(|_| set.path.is_some());
         let base = base.map(|(checkout, base)| (*checkout, base.as_str()));
-        let (jobs, gone_of) = planned_of(set, what, base, (checkout, &into))?;
+        let (jobs, was) = planned_of(set, what, base, (checkout, &into))?;
         planned.extend(jobs);
-        gone.extend(gone_of.into_iter().filter(|_| what.environments.is_empty()));
+        if let Some(was) = was.filter(|_| what.environments.is_empty()) {
+            gone.extend(Gone::environments(set, &was, &now));
+        }
     }
     Ok((planned, gone))
 }
 
-/// What is planned of a set.
+/// What is planned of a set, and its project file as the base has it.
 fn planned_of(
     set: &SetAt,
     what: &WhatArgs,
     base: Option<(&Checkout, &str)>,
     (checkout, into): (Option<&Checkout>, &Path),
-) -> Result<(Vec<Planned>, Vec<Gone>)> {
+) -> Result<(Vec<Planned>, Option<ProjectFile>)> {
     let at_base = base.map(|(checkout, base)| at_base(checkout, (set, base), into)).transpose();
-    let mut gone = Vec::new();
-    if let (Ok(Some(at_base)), Some(file)) = (&at_base, &set.file) {
-        let is_gone = |name: &&String| !file.names().any(|it| it == name.as_str());
-        let names = at_base.environments.iter().filter(is_gone);
-        gone.extend(names.map(|name| Gone::environment(set, name)));
-    }
+    let was = at_base.as_ref().ok().and_then(|it| it.as_ref()?.file.clone());
     let (ci, rules) = match at_base {
         Ok(at_base) => (judged_by(set, at_base.as_ref()), Ok(at_base.map(|it| it.rules))),
         // What judges it is not known, so nothing of the proposal makes it milder.
@@ -231,34 +230,25 @@ fn planned_of(
         }
     };
     let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
-    let jobs = set.jobs(root, &ci.plan, what)?;
+    let jobs = set.jobs(root, &ci.plan, what);
     let planned = jobs.into_iter().map(|job| Planned { job, ci: ci.clone(), rules: rules.clone() });
-    Ok((planned.collect(), gone))
+    Ok((planned.collect(), was))
 }
 
-/// What continuous integration does with a set: what the base says counts, and of what is new the
-/// proposal is asked. An environment that is gone is not planned.
+/// What continuous integration does with a set: what the base says counts, and what is new is
+/// planned as well. An environment that is gone is not planned.
 fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
-    let Some(of_base) = base.and_then(|base| base.ci.clone()) else { return set.ci.clone() };
-    let Some(file) = &set.file else { return set.ci.clone() };
-    let is_there = |name: &String| name.is_empty() || file.names().any(|it| it == name);
-    let known = base.map(|base| base.environments.as_slice()).unwrap_or_default();
-    // What is new is planned, whatever the proposal says of that.
-    let new: Vec<String> =
-        file.names().map(str::to_owned).filter(|it| !known.contains(it)).collect();
-    let mut plan: Vec<String> = Vec::new();
-    for name in of_base.plan.iter().chain(&set.ci.plan).chain(&new).filter(|it| is_there(it)) {
-        if !plan.contains(name) {
-            plan.push(name.clone());
-        }
-    }
+    let Some(base) = base.and_then(|base| base.file.as_ref()) else { return set.ci.clone() };
+    let (Some(file), of_base) = (&set.file, base.ci()) else { return set.ci.clone() };
     // Without any, a project file is its one environment.
-    let is_whole = file.names().next().is_none();
-    let plan = if is_whole {
-        vec![String::new()]
-    } else {
-        plan.into_iter().filter(|it| !it.is_empty()).collect()
-    };
+    if file.names().next().is_none() {
+        return Ci { plan: vec![String::new()], ..of_base };
+    }
+    let names = || file.names().map(str::to_owned);
+    let is_new = |name: &String| !base.names().any(|known| known == name);
+    let mut plan: Vec<String> = of_base.plan.clone();
+    plan.retain(|name| names().any(|it| it == *name));
+    plan.extend(names().filter(is_new));
     Ci { plan, ..of_base }
 }
 
@@ -269,45 +259,12 @@ fn outcome(job: &Job, ci: &Ci, ran: &Ran) -> Outcome {
     Outcome { job: job.clone(), came, section, judged: (ci.on_changes, ci.on_refused) }
 }
 
-/// What the base has and the proposal has not any more.
-struct Gone {
-    shown: String,
-    title: String,
-}
-
-impl Gone {
-    fn file(path: PathBuf) -> Self {
-        let shown = visible::line(&path.display().to_string()).into_owned();
-        Self { title: markdown::code(&shown), shown }
-    }
-
-    fn environment(set: &SetAt, name: &str) -> Self {
-        let title = format!("{} in {}", markdown::code(&set.shown()), markdown::code(name));
-        Self {
-            shown: format!("the environment `{}` of {}", visible::line(name), set.shown()),
-            title,
-        }
-    }
-
-    /// What is told of it.
-    fn section(&self) -> Section {
-        output::warning(&format!(
-            "{} is gone: what its set owns stays, and is not planned",
-            self.shown
-        ));
-        let told = "What its set owns stays on the platform, and unless something else declares the same set, nothing looks after it. To delete it, run `meshagent destroy` before this goes.";
-        Section {
-            title: self.title.clone(),
-            verdict: "gone".to_owned(),
-            body: told.to_owned(),
-            rank: 0,
-        }
-    }
-}
-
 /// The folder for plans, made if it is not there.
 fn made(folder: &Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(folder).context(|| format!("failed to make {}", folder.display()))?;
+    // A plan is not taken from where others could put one, whatever the job lets others write.
+    let mut new = std::fs::DirBuilder::new();
+    new.recursive(true).mode(0o755);
+    new.create(folder).context(|| format!("failed to make {}", folder.display()))?;
     absolute(folder)
 }
 

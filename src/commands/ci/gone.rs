@@ -1,0 +1,153 @@
+//! What the base has and a proposal has not any more: project files and environments. What their
+//! sets own stays on the platform, unless something else declares the same set now.
+
+use std::path::{Path, PathBuf};
+
+use super::jobs::SetAt;
+use crate::forge::comment::Section;
+use crate::output;
+use crate::plan::markdown;
+use crate::project_file::{ProjectFile, Target};
+use crate::visible;
+
+/// A set in an environment, as it is declared.
+#[derive(Debug, Clone)]
+pub(super) struct Declared {
+    /// Its folder, as people write it, and its environment, if it has any.
+    of: (String, String),
+    target: Target,
+    /// The folder, where the platform is a folder below it.
+    beside: Option<PathBuf>,
+}
+
+impl Declared {
+    /// All that a project file declares, which is in this folder of the repository.
+    pub(super) fn all(folder: &Path, file: &ProjectFile) -> Vec<Self> {
+        let names: Vec<&str> = file.names().collect();
+        let names = if names.is_empty() { vec![""] } else { names };
+        let shown = match folder.as_os_str().is_empty() {
+            true => ".".to_owned(),
+            false => folder.display().to_string(),
+        };
+        let declared = |name: &str| {
+            let target = file.target(name);
+            let is_folder = target.platform.as_ref().is_some_and(|it| !it.starts_with("http"));
+            Self {
+                of: (shown.clone(), name.to_owned()),
+                target,
+                beside: is_folder.then(|| folder.to_owned()),
+            }
+        };
+        names.into_iter().map(declared).collect()
+    }
+
+    /// All that sets declare.
+    pub(super) fn of(sets: &[SetAt]) -> Vec<Self> {
+        let files = sets.iter().filter_map(|set| Some((&set.folder, set.file.as_ref()?)));
+        files.flat_map(|(folder, file)| Self::all(folder, file)).collect()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.target, &self.beside) == (&other.target, &other.beside)
+    }
+
+    fn title(&self) -> String {
+        let (folder, environment) = &self.of;
+        match environment.is_empty() {
+            true => markdown::code(folder),
+            false => format!("{} in {}", markdown::code(folder), markdown::code(environment)),
+        }
+    }
+}
+
+/// What the base has and the proposal has not any more.
+pub(super) struct Gone {
+    /// How it is called in a message.
+    pub(super) shown: String,
+    title: String,
+    /// What it declared, each with what declares the same set now.
+    declared: Vec<(Declared, Option<Declared>)>,
+}
+
+impl Gone {
+    /// A project file, with what it was like in the base, as far as it could be read.
+    pub(super) fn file(path: &Path, was: Option<&ProjectFile>, now: &[Declared]) -> Self {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let declared = was.map(|was| Declared::all(folder, was)).unwrap_or_default();
+        Self { title: markdown::code(&shown), shown, declared: met(declared, now) }
+    }
+
+    /// The environments of a set that are gone.
+    pub(super) fn environments(set: &SetAt, was: &ProjectFile, now: &[Declared]) -> Vec<Self> {
+        let Some(file) = &set.file else { return Vec::new() };
+        let is_gone =
+            |it: &Declared| !it.of.1.is_empty() && !file.names().any(|name| name == it.of.1);
+        let gone = Declared::all(&set.folder, was).into_iter().filter(is_gone);
+        let gone = gone.map(|declared| {
+            let (folder, environment) = &declared.of;
+            Self {
+                shown: format!(
+                    "the environment `{}` of {}",
+                    visible::line(environment),
+                    visible::line(folder)
+                ),
+                title: declared.title(),
+                declared: met(vec![declared], now),
+            }
+        });
+        gone.collect()
+    }
+
+    /// What is told of it.
+    pub(super) fn section(&self) -> Section {
+        let mut lines = Vec::new();
+        for (declared, now) in &self.declared {
+            let Target { project, set, .. } = &declared.target;
+            let project =
+                project.as_ref().map(|project| format!(" of project {}", markdown::code(project)));
+            let set = format!("set {}{}", markdown::code(set), project.unwrap_or_default());
+            lines.push(match now {
+                Some(now) => format!(
+                    "- {} is {} now: it declares the same {set}. Do not destroy that.",
+                    declared.title(),
+                    now.title()
+                ),
+                None => format!("- {} declared the {set}. {LEFT}", declared.title()),
+            });
+        }
+        if lines.is_empty() {
+            lines.push(format!("It cannot be read as it was. {LEFT}"));
+        }
+        let taken = self.declared.iter().filter(|(_, now)| now.is_some()).count();
+        let is_renamed = taken > 0 && taken == self.declared.len();
+        match is_renamed {
+            true => output::note(&format!("note: {} is only renamed", self.shown)),
+            false => output::warning(&format!(
+                "{} is gone: what it declared stays on the platform",
+                self.shown
+            )),
+        }
+        Section {
+            title: self.title.clone(),
+            verdict: if is_renamed { "renamed" } else { "gone" }.to_owned(),
+            body: lines.join("\n"),
+            rank: 0,
+        }
+    }
+}
+
+/// What is told of a set that nothing here declares any more. Others may, so nothing is told to be
+/// destroyed without a look.
+const LEFT: &str = "Nothing in this repository declares it any more, so what it owns stays on the platform and nothing looks after it. If nothing else declares it either, `meshagent destroy` deletes it: run that before this goes.";
+
+/// What declares the same now, for each.
+fn met(was: Vec<Declared>, now: &[Declared]) -> Vec<(Declared, Option<Declared>)> {
+    let same = |it: &Declared| now.iter().find(|now| now.is_same(it)).cloned();
+    was.into_iter()
+        .map(|it| {
+            let now = same(&it);
+            (it, now)
+        })
+        .collect()
+}

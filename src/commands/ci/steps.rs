@@ -1,0 +1,223 @@
+//! What `ci apply` applies, in order: sets in their environments, or plans that were saved.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::WhatArgs;
+use super::jobs::{self, Job, SetAt, refuse_unknown, refuse_unreadable, sets};
+use super::plan::{LIST, SavedPlans};
+use super::telling::absolute;
+use crate::bounded;
+use crate::checkout::Checkout;
+use crate::commands::saved_plan;
+use crate::error::{Class, Context, Error, Result};
+use crate::listed::few;
+use crate::output;
+use crate::project_file::ProjectFile;
+use crate::visible;
+
+/// The largest list of saved plans, in bytes.
+const LIST_LIMIT: usize = 1024 * 1024;
+
+/// Something to apply.
+pub(super) struct Step {
+    pub(super) job: Job,
+    /// The plan that it was saved as.
+    pub(super) plan: Option<PathBuf>,
+    /// Whether it is told in a comment.
+    pub(super) is_told: bool,
+    /// Whether its project file demands approvals.
+    pub(super) is_approved: bool,
+}
+
+/// What is applied, in order.
+///
+/// # Errors
+///
+/// A project file that cannot be used, or does not say what is applied; what is named and is not
+/// applied; saved plans that are not those of the repository.
+pub(super) fn steps(
+    what: &WhatArgs,
+    plan: Option<&Path>,
+    checkout: Option<&Checkout>,
+) -> Result<Vec<Step>> {
+    if let Some(plan) = plan {
+        return saved(plan, what, checkout);
+    }
+    let found = sets(what, checkout)?;
+    refuse_unknown(what, &found)?;
+    let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
+    refuse_unreadable(&found, root)?;
+    let mut steps = Vec::new();
+    let mut left_out = Vec::new();
+    for set in &found {
+        let (names, others) = applied(set, &what.environments)?;
+        left_out.extend(others.into_iter().map(|name| named(&set.shown(), &name)));
+        let jobs = set.jobs_in(root, &names, what);
+        steps.extend(jobs.into_iter().map(|job| Step {
+            is_told: set.ci.comments,
+            is_approved: set.demands_approvals(&job.of.1),
+            plan: None,
+            job,
+        }));
+    }
+    let names = left_out.iter().map(|name| format!("`{}`", visible::line(name)));
+    if steps.is_empty() && !left_out.is_empty() {
+        let (names, first) = (few(names), visible::line(&what.environments[0]));
+        return Err(Error::new(
+            Class::Refused,
+            format!("nothing is applied: {ONLY_PLANNED} {names}"),
+        )
+        .hint(format!("add it to `ci: {{apply: […]}}`, or run `meshagent apply -e {first}`")));
+    }
+    names.for_each(|name| output::note(&format!("note: {ONLY_PLANNED} {name}, so it is left out")));
+    Ok(steps)
+}
+
+/// What is said of an environment that is asked for and is not applied.
+const ONLY_PLANNED: &str = "`ci.apply` of the project file does not name";
+
+/// The environments of a set that are applied, in order, and those that are asked for and are not.
+fn applied(set: &SetAt, asked: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let Some(file) = &set.file else { return Ok((set.ci.plan.clone(), Vec::new())) };
+    if asked.is_empty() {
+        return Ok((file.applied_in_ci()?, Vec::new()));
+    }
+    let is_there = |name: &&String| file.names().any(|it| it == name.as_str());
+    let asked: Vec<String> = asked.iter().filter(is_there).cloned().collect();
+    // Where nothing says which of several are applied, what is asked for is.
+    let Some(applied) = &set.ci.apply else { return Ok((asked, Vec::new())) };
+    let (these, others) = asked.into_iter().partition(|name| applied.contains(name));
+    let these: Vec<String> = these;
+    Ok((applied.iter().filter(|name| these.contains(name)).cloned().collect(), others))
+}
+
+/// What was saved, in order.
+fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<Step>> {
+    if !plan.is_dir() {
+        return one(plan, what).map(|step| vec![step]);
+    }
+    let path = plan.join(LIST);
+    let shown = path.display();
+    let failed = || format!("failed to read {shown}");
+    let text = bounded::text(&path, LIST_LIMIT).context(failed)?;
+    let list: SavedPlans = serde_json::from_str(&text).context(failed)?;
+    let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
+    let known = match checkout {
+        Some(checkout) if jobs::has_project_file(checkout)? => sets(what, Some(checkout))?,
+        _ => Vec::new(),
+    };
+    refuse_unreadable(&known, root)?;
+    let refused = |told: String| Error::new(Class::Refused, format!("{shown} {told}"));
+    for at in &list.unplanned {
+        let set = known.iter().find(|set| set.shown() == at.folder);
+        if order(set, &at.environment)?.is_some() {
+            let name = named(&at.folder, &at.environment);
+            return Err(refused(format!(
+                "has no plan of `{}`: {}",
+                visible::line(&name),
+                visible::line(&at.why)
+            ))
+            .hint("plan again, until there is a plan of all that is applied"));
+        }
+    }
+    let mut steps = Vec::new();
+    for at in list.plans {
+        let folder_shown = visible::line(&at.folder).into_owned();
+        let file = visible::line(&at.file);
+        if Path::new(&at.file).file_name().is_none_or(|name| name != at.file.as_str()) {
+            return Err(refused(format!("names {file}, which is no file beside it")));
+        }
+        let of = plan.join(&at.file);
+        let made_for = saved_plan::read(&of, &[])?.environment();
+        // The plan of manifests that were given is for no project file.
+        let set = known.iter().find(|set| set.shown() == at.folder);
+        let has_environments = |set: &SetAt| set.ci.plan.iter().any(|name| !name.is_empty());
+        if made_for.is_none() && set.is_some_and(has_environments) {
+            return Err(refused(format!("names {file}, which was made for no environment")));
+        }
+        let set = set.filter(|_| made_for.is_some());
+        let folder = match set {
+            Some(set) => root.join(&set.folder),
+            None if at.folder == "." => PathBuf::from("."),
+            None => {
+                return Err(refused(format!(
+                    "names a set in {folder_shown}, where the repository has none"
+                )));
+            }
+        };
+        if made_for.unwrap_or_default() != at.environment {
+            return Err(refused(format!(
+                "names {file} for the environment {:?}, which it was not made for",
+                at.environment
+            )));
+        }
+        let name = named(&at.folder, &at.environment);
+        let Some(order) = order(set, &at.environment)? else {
+            output::note(&format!(
+                "note: {ONLY_PLANNED} `{}`, so it is only planned",
+                visible::line(&name)
+            ));
+            continue;
+        };
+        let job = Job {
+            folder,
+            name,
+            of: (at.folder.clone(), at.environment.clone()),
+            words: Vec::new(),
+        };
+        let step = Step {
+            job,
+            plan: Some(absolute(&of)?),
+            is_told: set.is_none_or(|set| set.ci.comments),
+            is_approved: set.is_some_and(|set| set.demands_approvals(&at.environment)),
+        };
+        steps.push((order, step));
+    }
+    steps.sort_by(|(one, of_one), (other, of_other)| {
+        (&of_one.job.of.0, one).cmp(&(&of_other.job.of.0, other))
+    });
+    Ok(steps.into_iter().map(|(_, step)| step).collect())
+}
+
+/// How what is done with a set in an environment is called.
+fn named(folder: &str, environment: &str) -> String {
+    match environment.is_empty() {
+        true => folder.to_owned(),
+        false => format!("{folder} {environment}"),
+    }
+}
+
+/// One saved plan, which is applied in this folder.
+fn one(plan: &Path, what: &WhatArgs) -> Result<Step> {
+    let name = plan.display().to_string();
+    let words = what.files.iter().flat_map(|it| [OsString::from("-f"), it.clone().into()]);
+    let words = words.collect();
+    let (folder, of) = (PathBuf::from("."), (name.clone(), String::new()));
+    let job = Job { folder, name, of, words };
+    // What is wrong with it is told when it is applied.
+    let environment = saved_plan::read(plan, &[]).ok().and_then(|saved| saved.environment());
+    let file = environment.as_ref().and_then(|name| ProjectFile::named(name).ok());
+    let entered = file.as_ref().and_then(|file| {
+        let name = environment.as_deref().filter(|name| !name.is_empty());
+        file.environment(name).ok()
+    });
+    Ok(Step {
+        job,
+        plan: Some(absolute(plan)?),
+        is_told: file.is_none_or(|file| file.ci().comments),
+        is_approved: entered.is_some_and(|it| it.approved.is_some()),
+    })
+}
+
+/// Where an environment stands among those that are applied; `None` if it is only planned.
+///
+/// # Errors
+///
+/// Nothing says which environments are applied.
+fn order(set: Option<&SetAt>, environment: &str) -> Result<Option<usize>> {
+    match set.and_then(|set| set.file.as_ref()) {
+        None => Ok(Some(0)),
+        Some(file) => Ok(file.applied_in_ci()?.iter().position(|name| name == environment)),
+    }
+}
