@@ -22,6 +22,9 @@ const FILE: usize = 4 * 1024 * 1024;
 /// The most files that are taken out of a commit.
 const FILES: usize = 2_000;
 
+/// The most links that lead to a file.
+const LINKS: usize = 10;
+
 /// What Git is told before every command.
 const ALWAYS: [&str; 14] = [
     "-c",
@@ -142,6 +145,8 @@ impl Checkout {
     /// Git cannot tell.
     pub fn changed(&self, base: &str) -> Result<Vec<PathBuf>> {
         let words = ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv"];
+        // What is checked out may say that its submodules are not looked at.
+        let words = [&words[..], &["--ignore-submodules=none"]].concat();
         let since = format!("{base}...HEAD");
         let since = git(&self.root, &[&words[..], &[&since, "--"]].concat(), Said::Hidden);
         let found = match since {
@@ -176,39 +181,26 @@ impl Checkout {
         Ok(paths(git(&self.root, &words, Said::Shown)?).into_iter().filter(is_meant).collect())
     }
 
-    /// Copies files and folders of a commit into a folder, below the same paths. Links and what is
-    /// no file are left out, and so is what the commit does not have.
+    /// Copies files and folders of a commit into a folder, below the same paths. A link is followed
+    /// within the commit; what the commit does not have is left out.
     ///
     /// # Errors
     ///
-    /// What is too much or too large; a folder that cannot be written.
+    /// What is too much or too large; what is neither a file nor a link to one of the commit; a folder
+    /// that cannot be written.
     pub fn take_out(&self, commit: &str, of: &[PathBuf], into: &Path) -> Result<()> {
-        let mut words: Vec<OsString> =
-            ["ls-tree", "-r", "-z", "--full-tree", commit, "--"].map(OsString::from).to_vec();
-        words.extend(of.iter().map(|path| path.as_os_str().to_owned()));
-        let listed = git(&self.root, &words, Said::Shown)?;
-        let mut count = 0;
-        for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
-            let Some(at) = entry.iter().position(|byte| *byte == b'\t') else { continue };
-            let (about, path) = (String::from_utf8_lossy(&entry[..at]), &entry[at + 1..]);
-            let mut about = about.split(' ');
-            let (mode, object) = (about.next(), about.nth(1));
-            let (Some("100644" | "100755"), Some(object)) = (mode, object) else { continue };
-            let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+        let entries = self.entries(commit, true, of)?;
+        if entries.len() > FILES {
+            return Err(Error::failed(format!(
+                "commit {commit} has more than {FILES} files of rules"
+            )));
+        }
+        for entry in entries {
+            let path = entry.path.clone();
             if !path.components().all(|part| matches!(part, Component::Normal(_))) {
                 continue;
             }
-            count += 1;
-            if count > FILES {
-                return Err(Error::failed(format!(
-                    "commit {commit} has more than {FILES} files of rules"
-                )));
-            }
-            let bytes = git(&self.root, &["cat-file", "blob", object], Said::Shown)?;
-            if bytes.len() > FILE {
-                let shown = visible::line(&path.display().to_string()).into_owned();
-                return Err(Error::failed(format!("{shown} of commit {commit} is too large")));
-            }
+            let bytes = self.content(commit, entry)?;
             let to = into.join(&path);
             let failed = || format!("failed to write {}", to.display());
             if let Some(folder) = to.parent() {
@@ -217,6 +209,43 @@ impl Checkout {
             std::fs::write(&to, bytes).context(failed)?;
         }
         Ok(())
+    }
+
+    /// What a commit has at these paths, and below them.
+    fn entries(&self, commit: &str, is_deep: bool, of: &[PathBuf]) -> Result<Vec<Entry>> {
+        let mut words: Vec<OsString> =
+            ["ls-tree", "-z", "--full-tree"].map(OsString::from).to_vec();
+        words.extend(is_deep.then(|| "-r".into()));
+        words.extend([commit, "--"].map(OsString::from));
+        words.extend(of.iter().map(|path| path.as_os_str().to_owned()));
+        let listed = git(&self.root, &words, Said::Shown)?;
+        Ok(listed.split(|byte| *byte == 0).filter_map(Entry::read).collect())
+    }
+
+    /// The content of a file of a commit, or of the one that a link leads to.
+    fn content(&self, commit: &str, entry: Entry) -> Result<Vec<u8>> {
+        let shown = visible::line(&entry.path.display().to_string()).into_owned();
+        let failed = |told: &str| Error::failed(format!("{shown} of commit {commit} {told}"));
+        let mut entry = entry;
+        for _ in 0..LINKS {
+            let is_file = matches!(entry.mode.as_str(), "100644" | "100755");
+            if !is_file && entry.mode != "120000" {
+                return Err(failed("is no file"));
+            }
+            let bytes = git(&self.root, &["cat-file", "blob", &entry.object], Said::Shown)?;
+            if bytes.len() > FILE {
+                return Err(failed("is too large"));
+            }
+            if is_file {
+                return Ok(bytes);
+            }
+            let to = PathBuf::from(OsString::from_vec(bytes));
+            let to = entry.path.parent().unwrap_or(Path::new("")).join(to);
+            let outside = || failed("is a link that leads to no file of the commit");
+            let to = within(&to).ok_or_else(outside)?;
+            entry = self.entries(commit, false, &[to])?.pop().ok_or_else(outside)?;
+        }
+        Err(failed("is a link that leads to too many others"))
     }
 
     /// A second working copy of the commit that is checked out, in a folder that is not there yet.
@@ -305,6 +334,42 @@ impl Checkout {
             error.hint("the job needs to be allowed to push: on GitHub `permissions: {contents: write}` and a checkout that keeps its credentials")
         })
     }
+}
+
+/// An entry of a commit.
+struct Entry {
+    mode: String,
+    object: String,
+    path: PathBuf,
+}
+
+impl Entry {
+    /// Reads a line of `git ls-tree`.
+    fn read(line: &[u8]) -> Option<Self> {
+        let at = line.iter().position(|byte| *byte == b'\t')?;
+        let about = String::from_utf8_lossy(&line[..at]).into_owned();
+        let mut about = about.split(' ').map(str::to_owned);
+        Some(Self {
+            mode: about.next()?,
+            object: about.nth(1)?,
+            path: PathBuf::from(OsString::from_vec(line[at + 1..].to_vec())),
+        })
+    }
+}
+
+/// A path without steps upward; `None` if it leads out of the repository.
+#[must_use]
+pub fn within(path: &Path) -> Option<PathBuf> {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if out.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(out)
 }
 
 /// A second working copy, which is taken away when this is dropped.

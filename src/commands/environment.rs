@@ -1,7 +1,7 @@
 //! `-e`: the environment of the project file that a command is for, and what it says in the place
 //! of options that are not given.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::approvals::ApprovalArgs;
@@ -114,17 +114,28 @@ pub fn enter(
 }
 
 /// The environment with the guards and policies of another project file. Of an environment that
-/// this one does not have, only what it says of all counts.
+/// this one does not have, only what it says of all counts. Of more files counts what they say of the
+/// same set.
 ///
 /// # Errors
 ///
 /// There is no environment; a project file that cannot be used.
-pub fn under(environment: Option<Arc<Environment>>, rules: &Path) -> Result<Arc<Environment>> {
+pub fn under(
+    environment: Option<Arc<Environment>>,
+    rules: &Path,
+    others: &[PathBuf],
+) -> Result<Arc<Environment>> {
     let Some(environment) = environment else {
         return Err(Error::usage("--rules-from is for the environments of a project file")
             .hint("leave -f out, or name an environment with -e"));
     };
-    let (policies, guarded) = ProjectFile::read(rules)?.rules(&environment)?;
+    let (mut policies, mut guarded) = ProjectFile::read(rules)?.rules(&environment)?;
+    for other in others {
+        if let Some((more, stricter)) = ProjectFile::read(other)?.rules_elsewhere(&environment)? {
+            policies.extend(more);
+            guarded = guarded.and(&stricter);
+        }
+    }
     Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 

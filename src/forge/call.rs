@@ -99,6 +99,12 @@ impl Call {
         Self { is_read: true, ..Self::write(Verb::Post, need, segments, body) }
     }
 
+    /// Whether it comes to the same if it is done twice: it reads, or says how something is to be.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        self.is_read || matches!(self.verb, Verb::Patch | Verb::Put)
+    }
+
     /// The same, with a query parameter.
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -193,10 +193,10 @@ impl Forge {
                 Ok(answer) if answer.is_limited() => {
                     Some(answer.asked().unwrap_or(UNSAID)).filter(|asked| *asked <= PATIENCE)
                 }
-                Ok(answer) if matches!(answer.status, 500 | 502..=504) && call.is_read => {
+                Ok(answer) if matches!(answer.status, 500 | 502..=504) && call.may_repeat() => {
                     Some(retry)
                 }
-                Err(failed) if call.is_read || !failed.is_ambiguous => {
+                Err(failed) if call.may_repeat() || !failed.is_ambiguous => {
                     failed.status.is_none().then_some(retry)
                 }
                 _ => None,

@@ -100,6 +100,26 @@ pub fn compose(frame: Frame<'_>, sections: &[Section]) -> String {
     out + &footer
 }
 
+/// Whether a comment was written by a later run than another: the runs of a repository are numbered,
+/// and the last line links to the run, by its number.
+#[must_use]
+pub fn is_of_later_run(one: &str, other: &str) -> bool {
+    match (run_of(one), run_of(other)) {
+        (Some((place, run)), Some((other_place, other_run))) => {
+            place == other_place && run > other_run
+        }
+        _ => false,
+    }
+}
+
+/// Where the run of a comment is, and its number.
+fn run_of(text: &str) -> Option<(&str, u64)> {
+    let last = text.trim_end().lines().next_back()?;
+    let (_, url) = last.strip_suffix(')')?.rsplit_once("[run](")?;
+    let (place, number) = url.rsplit_once('/')?;
+    Some((place, number.parse().ok()?))
+}
+
 /// What is kept free for the line that counts what was left out.
 const RESERVE: usize = 300;
 
@@ -151,6 +171,19 @@ mod tests {
             assert!(shown.len() <= 65_536, "{count} of {length}: {}", shown.len());
             assert!(shown.starts_with("<!-- meshagent-ci -->\n") && shown.ends_with("c0ffee\n"));
         }
+    }
+
+    #[test]
+    fn a_run_is_later_by_its_number_where_both_are_of_one_place() {
+        let of =
+            |url: &str| format!("<!-- x -->\n[run](https://x/9)\n\nCommit `c`, [run]({url})\n");
+        let is_later = |one: &str, other: &str| is_of_later_run(&of(one), &of(other));
+        assert!(is_later("https://f/runs/10", "https://f/runs/9"));
+        assert!(!is_later("https://f/runs/9", "https://f/runs/9"));
+        assert!(!is_later("https://f/runs/8", "https://f/runs/9"));
+        assert!(!is_later("https://other/runs/10", "https://f/runs/9"));
+        assert!(!is_later("https://f/runs/x", "https://f/runs/9"));
+        assert!(!is_of_later_run("", &of("https://f/runs/9")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::client::{Failed, Forge, unreadable};
+use super::comment::is_of_later_run;
 use super::{Comment, Status, Text, Thread};
 use crate::error::Result;
 
@@ -29,6 +30,8 @@ pub enum Posted {
     Same(Option<String>),
     /// It was there, and is closed now.
     Closed(Option<String>),
+    /// It was there, and a later run wrote it.
+    Later,
     /// It was not there, and is not needed.
     Nothing,
 }
@@ -44,6 +47,11 @@ fn begins(text: &str, marker: &str) -> bool {
 /// Whether two texts are the same as a forge keeps them.
 fn is_same(one: &str, other: &str) -> bool {
     one.replace("\r\n", "\n").trim_end() == other.replace("\r\n", "\n").trim_end()
+}
+
+/// A text without its last line, which only names the commit and the run.
+fn without_footer(text: &str) -> &str {
+    text.trim_end().rsplit_once('\n').map_or(text, |(text, _)| text)
 }
 
 impl Forge {
@@ -80,6 +88,9 @@ impl Forge {
         own: &[Comment],
         post: Post<'_>,
     ) -> Result<Posted> {
+        if own.first().is_some_and(|comment| is_of_later_run(&comment.body, post.body)) {
+            return Ok(Posted::Later);
+        }
         let mut posted = Posted::Same(None);
         for (at, comment) in own.iter().enumerate() {
             let old = format!("{}{SUPERSEDED}", post.marker);
@@ -130,17 +141,20 @@ impl Forge {
                 let call = self.speech.write_issue(self.repository(), None, text);
                 Ok(Posted::Created(page(&self.ask(&call).await?)))
             }
-            (Some(issue), true) if issue.title == title && is_same(&issue.body, body) => {
+            (Some(issue), true) if is_same(without_footer(&issue.body), without_footer(body)) => {
                 Ok(Posted::Same(issue.page.clone()))
             }
             (Some(issue), true) => {
+                // People may have given it another title.
+                let text = Text { title: &issue.title, ..text };
                 let call = self.speech.write_issue(self.repository(), Some(issue.number), text);
                 self.ask(&call).await?;
                 Ok(Posted::Updated(issue.page.clone()))
             }
             (Some(issue), false) => {
                 for issue in &own {
-                    let number = Some(issue.number);
+                    let (number, title) = (Some(issue.number), issue.title.as_str());
+                    let text = Text { title, ..text };
                     self.ask(&self.speech.write_issue(self.repository(), number, text)).await?;
                 }
                 Ok(Posted::Closed(issue.page.clone()))
@@ -178,19 +192,26 @@ impl Forge {
         }
     }
 
-    /// Closes the pull request of a branch, if it is the token's own.
+    /// The open pull request of a branch, if it is the token's own and begins with this line.
     ///
     /// # Errors
     ///
     /// What the forge refuses.
-    pub async fn close_pull_request(&self, head: &str, post: Post<'_>) -> Result<Posted> {
+    pub async fn own_pull_request(&self, head: &str, marker: &str) -> Result<Option<Thread>> {
         let me = self.me().await?;
         let found = self.pull_of(head).await?;
-        let own = found.filter(|it| me.contains(&it.author) && begins(&it.body, post.marker));
-        let Some(pull) = own else { return Ok(Posted::Nothing) };
+        Ok(found.filter(|it| me.contains(&it.author) && begins(&it.body, marker)))
+    }
+
+    /// Closes a pull request, with this as its last text.
+    ///
+    /// # Errors
+    ///
+    /// What the forge refuses.
+    pub async fn close_pull_request(&self, pull: &Thread, post: Post<'_>) -> Result<Posted> {
         let text = Text { title: &pull.title, body: post.body, is_open: false };
         self.ask(&self.speech.change_pull(self.repository(), pull.number, text)).await?;
-        Ok(Posted::Closed(pull.page))
+        Ok(Posted::Closed(pull.page.clone()))
     }
 
     /// The pull request that a commit came with, if it was merged: its number, and who opened it.

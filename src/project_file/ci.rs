@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ProjectFile;
+use super::{Environment, Guarded, ProjectFile};
+use crate::api::project;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::{FieldPath, Step};
+use crate::plan::DEFAULT_SET;
 
 /// What continuous integration does with a set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -46,8 +48,10 @@ pub struct CiForm {
     pub watch: Option<Vec<PathBuf>>,
 }
 
-/// What becomes of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What becomes of a run, from the mildest.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It passes.
@@ -89,6 +93,18 @@ impl Ci {
         Self::of(&CiForm::default(), environments)
     }
 
+    /// The same, where another one judges it as well.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            comments: self.comments || other.comments,
+            states: self.states || other.states,
+            on_changes: self.on_changes.max(other.on_changes),
+            on_refused: self.on_refused.max(other.on_refused),
+            ..self
+        }
+    }
+
     fn of(form: &CiForm, environments: Vec<String>) -> Self {
         let all = match environments.is_empty() {
             true => vec![String::new()],
@@ -122,7 +138,58 @@ pub struct Target {
     pub set: String,
 }
 
+impl Target {
+    /// Whether both may be the same. A name may be that of an id, and the credential may say what is
+    /// not written.
+    fn may_be(&self, other: &Self) -> bool {
+        let may_be_same = match (&self.project, &other.project) {
+            (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
+                one == other
+            }
+            _ => true,
+        };
+        self.set == other.set && may_be_same
+    }
+}
+
 impl ProjectFile {
+    /// Whether an environment may have this target.
+    #[must_use]
+    pub fn may_declare(&self, target: &Target) -> bool {
+        let names = self.form.environments.keys().map(String::as_str);
+        let is_whole = self.form.environments.is_empty().then_some("");
+        names.chain(is_whole).any(|name| self.target(name).may_be(target))
+    }
+
+    /// The folders with rules for an environment of another file, and what is refused there, if
+    /// environments of this one may be the same set of the same project.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn rules_elsewhere(&self, of: &Environment) -> Result<Option<(Vec<PathBuf>, Guarded)>> {
+        let target = Target {
+            platform: None,
+            project: of.project.clone(),
+            set: of.set.clone().unwrap_or_else(|| DEFAULT_SET.to_owned()),
+        };
+        let names = self.form.environments.keys().map(String::as_str);
+        let names = names.chain(self.form.environments.is_empty().then_some(""));
+        let mut found: Option<(Vec<PathBuf>, Guarded)> = None;
+        for name in names.filter(|name| self.target(name).may_be(&target)) {
+            let ruled = self.ruled(name, &self.chain(name));
+            let (policies, guarded) = ruled.map_err(|problem| Self::wrong(vec![problem]))?;
+            found = Some(match found {
+                None => (policies, guarded),
+                Some((mut all, before)) => {
+                    all.extend(policies);
+                    (all, before.and(&guarded))
+                }
+            });
+        }
+        Ok(found)
+    }
+
     /// What continuous integration does with the set.
     #[must_use]
     pub fn ci(&self) -> Ci {
@@ -159,9 +226,7 @@ impl ProjectFile {
         Target {
             platform,
             project: super::environment::last(&forms, |it| it.project.clone()),
-            set: set
-                .or_else(|| self.form.set.clone())
-                .unwrap_or_else(|| crate::plan::DEFAULT_SET.to_owned()),
+            set: set.or_else(|| self.form.set.clone()).unwrap_or_else(|| DEFAULT_SET.to_owned()),
         }
     }
 

@@ -80,6 +80,17 @@ pub struct Guarded {
     pub prune: Option<Prune>,
 }
 
+impl Guarded {
+    /// What is refused by either of them.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            deletes: [self.deletes, other.deletes].into_iter().flatten().min(),
+            prune: self.prune.or(other.prune),
+        }
+    }
+}
+
 /// The path of an environment, or of a field of one.
 pub(super) fn at(name: &str, fields: &[&str]) -> FieldPath {
     fields.iter().fold(FieldPath::of(&["environments", name]), |path, field| path.field(field))
@@ -290,7 +301,7 @@ impl ProjectFile {
         Ok((policies, guarded))
     }
 
-    fn ruled(
+    pub(super) fn ruled(
         &self,
         name: &str,
         forms: &[(String, &EnvironmentForm)],

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use super::here::Here;
-use super::jobs::{SetAt, normal};
-use crate::checkout::Checkout;
+use super::jobs::SetAt;
+use crate::checkout::{Checkout, within};
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
-use crate::project_file::{ProjectFile, is_project_file};
+use crate::project_file::{ProjectFile, Target, is_project_file};
 use crate::visible;
 use crate::whereabouts::PullRequest;
 
@@ -88,8 +88,18 @@ fn of_pull_request(pull_request: &PullRequest, checkout: &Checkout) -> Result<St
 pub(super) struct AtBase {
     /// The project file whose guards and policies count.
     pub(super) rules: PathBuf,
-    /// The project file as the base has it, if it has one.
+    /// The same as it reads, if the base has one there.
     pub(super) file: Option<ProjectFile>,
+    /// The project files elsewhere in the base that may declare the same set, whose guards and
+    /// policies count as well.
+    pub(super) others: Vec<(PathBuf, ProjectFile)>,
+}
+
+impl AtBase {
+    /// The project files whose guards and policies count, that of the set first.
+    pub(super) fn rules(self) -> Vec<PathBuf> {
+        [self.rules].into_iter().chain(self.others.into_iter().map(|it| it.0)).collect()
+    }
 }
 
 /// An error with everything that it found, on a line.
@@ -119,7 +129,9 @@ pub(super) fn gone(checkout: &Checkout, base: &str, into: &Path) -> Result<Vec<P
     Ok(gone)
 }
 
-/// Takes the project file of a set and its policies out of the base, into a folder.
+/// Takes the project file of a set and its policies out of the base, into a folder, and those
+/// elsewhere that may declare the same set: neither a new folder nor another file's set is a way past
+/// guards.
 ///
 /// # Errors
 ///
@@ -130,18 +142,35 @@ pub(super) fn at_base(
     (set, base): (&SetAt, &str),
     into: &Path,
 ) -> Result<AtBase> {
-    // Of a set that is new, nothing stricter is known than what holds without a word.
-    let none = || -> Result<AtBase> {
-        let rules = into.with_extension("none.yaml");
-        std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
-        Ok(AtBase { rules, file: None })
-    };
-    let Some(path) = &set.path else { return none() };
     // It may have had its other name.
     let names = PROJECT_FILES.map(|name| set.folder.join(name));
     checkout.take_out(base, &names, into)?;
-    let there = names.iter().map(|name| into.join(name)).find(|path| is_project_file(path));
-    let Some(rules) = there else { return none() };
+    let there = names.iter().find(|name| is_project_file(&into.join(name)));
+    let taken = there.map(|name| taken(checkout, (name, base), into)).transpose()?;
+    let new = targets_that_are_new(set, taken.as_ref().map(|(_, file)| file));
+    let others = match new.is_empty() {
+        true => Vec::new(),
+        false => others(checkout, (set, base), into, &new)?,
+    };
+    let (rules, file) = match taken {
+        Some((rules, file)) => (rules, Some(file)),
+        // Of a set that is new, nothing stricter is known than what holds without a word.
+        None => {
+            let rules = into.with_extension("none.yaml");
+            std::fs::write(&rules, "version: v1\n").context(|| rules.display().to_string())?;
+            (rules, None)
+        }
+    };
+    Ok(AtBase { rules, file, others })
+}
+
+/// Reads a project file of the base that is taken out, and takes out its policies.
+fn taken(
+    checkout: &Checkout,
+    (path, base): (&Path, &str),
+    into: &Path,
+) -> Result<(PathBuf, ProjectFile)> {
+    let rules = into.join(path);
     let file = ProjectFile::read(&rules).map_err(|error| {
         let shown = visible::line(&path.display().to_string()).into_owned();
         let told = format!(
@@ -151,13 +180,53 @@ pub(super) fn at_base(
             .because(told_of(&error))
             .hint("mend it on the base branch first")
     })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
     let of_environments = file.form.environments.values().map(|it| &it.policies);
     let folders = of_environments.chain([&file.form.policies]).flatten().flatten();
     let folders: Vec<PathBuf> =
-        folders.filter_map(|folder| normal(&set.folder.join(folder))).collect();
+        folders.filter_map(|policies| within(&folder.join(policies))).collect();
+    // A folder of rules that is gone in the base is told when it is read.
     if !folders.is_empty() {
         checkout.take_out(base, &folders, into)?;
     }
-    // A folder of rules that is gone in the base is told when it is read.
-    Ok(AtBase { file: Some(file), rules })
+    Ok((rules, file))
+}
+
+/// The targets that a set has and did not have before under the same name.
+fn targets_that_are_new(set: &SetAt, before: Option<&ProjectFile>) -> Vec<Target> {
+    let Some(file) = &set.file else { return Vec::new() };
+    let names = |file: &ProjectFile| match file.names().next() {
+        None => vec![String::new()],
+        Some(_) => file.names().map(str::to_owned).collect(),
+    };
+    let is_new = |name: &String| {
+        let before = before.filter(|before| names(before).contains(name));
+        before.is_none_or(|before| before.target(name) != file.target(name))
+    };
+    let new = names(file).into_iter().filter(is_new);
+    new.map(|name| file.target(&name)).collect()
+}
+
+/// The project files elsewhere in the base that may declare one of these.
+fn others(
+    checkout: &Checkout,
+    (set, base): (&SetAt, &str),
+    into: &Path,
+    new: &[Target],
+) -> Result<Vec<(PathBuf, ProjectFile)>> {
+    let mut paths = checkout.named_in(base, &PROJECT_FILES)?;
+    paths.retain(|path| path.parent() != Some(set.folder.as_path()));
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    checkout.take_out(base, &paths, into)?;
+    paths.retain(|path| is_project_file(&into.join(path)));
+    let mut others = Vec::new();
+    for path in paths {
+        let (rules, file) = taken(checkout, (&path, base), into)?;
+        if new.iter().any(|target| file.may_declare(target)) {
+            others.push((rules, file));
+        }
+    }
+    Ok(others)
 }

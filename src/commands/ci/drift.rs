@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::child::{self, Surroundings};
+use super::child::{self, Ran, Surroundings};
 use super::here::Here;
-use super::jobs::{Job, refuse_unknown, sets};
+use super::jobs::{Job, refuse_many, refuse_unknown, sets};
+use super::options;
 use super::results::{Came, Outcome, fenced, of_plan, verdict};
 use super::telling::{Telling, own_folder, to_next_step, told};
 use super::{WhatArgs, WhereArgs};
@@ -16,8 +17,9 @@ use crate::error::{Class, Error, Result};
 use crate::forge::comment::Section;
 use crate::forge::{Forge, Post};
 use crate::listed::counted;
+use crate::manifest::walk::PROJECT_FILES;
 use crate::output;
-use crate::project_file::Verdict;
+use crate::project_file::{ProjectFile, Verdict};
 use crate::visible;
 use crate::whereabouts::{Occasion, is_branch};
 
@@ -62,12 +64,15 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
     let found = sets(&what, checkout.as_ref())?;
     refuse_unknown(&what, &found)?;
     let root = checkout.as_ref().map(Checkout::root).unwrap_or(Path::new("."));
+    let jobs = found.iter().flat_map(|set| {
+        set.jobs(root, &set.ci.drift, &what).into_iter().map(|job| (job, set.ci.on_drift))
+    });
+    let jobs: Vec<_> = jobs.collect();
+    refuse_many(jobs.len())?;
     let mut outcomes = Vec::new();
-    for set in &found {
-        for job in set.jobs(root, &set.ci.drift, &what) {
-            output::note(&format!("looking at {}", job.name));
-            outcomes.push(look(args, job, set.ci.on_drift).await?);
-        }
+    for (job, on_drift) in jobs {
+        output::note(&format!("looking at {}", job.name));
+        outcomes.push(look(args, job, on_drift).await?);
     }
     let drifted = outcomes.iter().filter(|it| it.came == Came::Changes).count();
     to_next_step(&[("changes", if drifted > 0 { "true" } else { "false" })])?;
@@ -226,13 +231,12 @@ impl Proposing<'_> {
         let folder = copy.root().join(below.unwrap_or_else(|_| PathBuf::new()));
         let mut words: Vec<OsString> = vec!["accept".into()];
         words.extend(job.words.iter().cloned());
+        words.extend(self.args.what.options_of_meant(&job.folder));
+        words.extend(self.embedded());
         let accepted = child::run(&words, &folder, &Surroundings::Whole).await?;
         let title = format!("Accept drift of {}", visible::line(&job.name));
         let Some(commit) = copy.commit_all(&format!("{title}\n\n{MADE}\n"))? else {
-            output::note(&format!(
-                "note: the drift of {} cannot be written into manifests",
-                job.name
-            ));
+            output::note(&format!("note: {}", nothing_accepted(&job.name, &accepted)));
             return Ok(false);
         };
         let (about, is_whole) = match accepted.code {
@@ -246,12 +250,12 @@ impl Proposing<'_> {
         if !is_whole {
             sections.push(Section {
                 title: "What is left".to_owned(),
-                verdict: String::new(),
+                verdict: "not written into the manifests".to_owned(),
                 body: fenced(&accepted.told),
                 rank: 0,
             });
         }
-        self.push(copy, &commit)?;
+        self.push(&commit)?;
         let telling = self.telling(about, sections);
         let (body, marker) = (telling.text(self.here, self.forge.limit()), telling.marker());
         let post = Post { marker: &marker, title: &title, body: &body };
@@ -260,39 +264,88 @@ impl Proposing<'_> {
         Ok(is_whole)
     }
 
-    /// Pushes the commit to the branch, unless that has commits of somebody else.
-    fn push(&self, copy: &Checkout, commit: &str) -> Result<()> {
-        let branch = self.branch();
-        let was = copy.remote(&branch)?;
+    /// The embedded platform that the project file names by a folder beside it, which the copy does
+    /// not have.
+    fn embedded(&self) -> Option<OsString> {
+        let job = &self.outcome.job;
+        if options::embedded(&self.args.what.options()).is_some() {
+            return None;
+        }
+        let name = Some(job.of.1.as_str()).filter(|name| !name.is_empty());
+        let file =
+            PROJECT_FILES.iter().map(|name| job.folder.join(name)).find(|it| it.is_file())?;
+        let folder = ProjectFile::read(&file).ok()?.environment(name).ok()?.embedded?;
+        let mut word = OsString::from("--embedded=");
+        word.push(folder);
+        Some(word)
+    }
+
+    /// Pushes the commit to the branch, unless that has commits of somebody else. It is the checkout
+    /// itself that talks to the remote, which may be named by a path from there.
+    fn push(&self, commit: &str) -> Result<()> {
+        let (branch, checkout) = (self.branch(), self.checkout);
+        let was = checkout.remote(&branch)?;
         if let Some(was) = &was {
-            let since = self.checkout.commit("HEAD").unwrap_or_default();
-            if copy.commit(was).is_none() {
-                copy.fetch(&format!("refs/heads/{branch}"))?;
-            }
-            if !copy.is_all_made_here(was, &since) {
-                let told = format!(
-                    "the branch {branch} has commits that this program did not make, so it is left as it is"
-                );
-                return Err(Error::new(Class::Refused, told)
+            if !self.is_own(was)? {
+                return Err(Error::new(Class::Refused, self.has_others())
                     .hint("merge or close its pull request, and delete the branch"));
             }
-            let has_same_base = copy.commit(&format!("{was}^")).as_deref() == Some(&since);
-            if has_same_base && copy.are_same(was, commit) {
+            let since = checkout.commit("HEAD").unwrap_or_default();
+            let has_same_base = checkout.commit(&format!("{was}^")).as_deref() == Some(&since);
+            if has_same_base && checkout.are_same(was, commit) {
                 return Ok(());
             }
         }
-        copy.push(commit, &branch, was.as_deref())
+        checkout.push(commit, &branch, was.as_deref())
     }
 
-    /// Closes it, because there is no drift any more.
-    async fn withdraw(&self) -> Result<()> {
-        if self.args.pull_request {
-            let telling = self.telling("Nothing has drifted any more.", Vec::new());
-            let (body, marker) = (telling.text(self.here, self.forge.limit()), telling.marker());
-            let post = Post { marker: &marker, title: "", body: &body };
-            let branch = self.branch();
-            told("pull request", &self.forge.close_pull_request(&branch, post).await?);
+    /// Whether this program made all that the branch has.
+    fn is_own(&self, was: &str) -> Result<bool> {
+        let checkout = self.checkout;
+        if checkout.commit(was).is_none() {
+            checkout.fetch(&format!("refs/heads/{}", self.branch()))?;
         }
+        Ok(checkout.is_all_made_here(was, &checkout.commit("HEAD").unwrap_or_default()))
+    }
+
+    fn has_others(&self) -> String {
+        let branch = self.branch();
+        format!(
+            "the branch {branch} has commits that this program did not make, so it is left as it is"
+        )
+    }
+
+    /// Closes it, because there is no drift any more, unless it has the work of somebody else.
+    async fn withdraw(&self) -> Result<()> {
+        let branch = self.branch();
+        let telling = self.telling("Nothing has drifted any more.", Vec::new());
+        let (body, marker) = (telling.text(self.here, self.forge.limit()), telling.marker());
+        let post = Post { marker: &marker, title: "", body: &body };
+        let Some(pull) = self.forge.own_pull_request(&branch, &marker).await? else {
+            return Ok(());
+        };
+        if let Some(was) = self.checkout.remote(&branch)?
+            && !self.is_own(&was)?
+        {
+            let told = self.has_others();
+            output::note(&format!(
+                "note: nothing has drifted any more; {told}, with its pull request"
+            ));
+            return Ok(());
+        }
+        told("pull request", &self.forge.close_pull_request(&pull, post).await?);
         Ok(())
+    }
+}
+
+/// Why nothing of drift was accepted: what `accept` said last.
+fn nothing_accepted(name: &str, accepted: &Ran) -> String {
+    let has_left = accepted.told.lines().any(|line| line.contains("not accepted"));
+    let error = accepted.told.lines().find_map(|line| line.strip_prefix("error: "));
+    match error.filter(|_| !has_left) {
+        Some(error) => format!(
+            "the drift of {name} was not accepted, because `meshagent accept` failed: {error}"
+        ),
+        None => format!("the drift of {name} cannot be written into manifests"),
     }
 }

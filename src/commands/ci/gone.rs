@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::jobs::SetAt;
+use super::jobs::{SetAt, shown};
 use crate::forge::comment::Section;
 use crate::output;
 use crate::plan::markdown;
@@ -25,10 +25,7 @@ impl Declared {
     pub(super) fn all(folder: &Path, file: &ProjectFile) -> Vec<Self> {
         let names: Vec<&str> = file.names().collect();
         let names = if names.is_empty() { vec![""] } else { names };
-        let shown = match folder.as_os_str().is_empty() {
-            true => ".".to_owned(),
-            false => folder.display().to_string(),
-        };
+        let shown = shown(folder);
         let declared = |name: &str| {
             let target = file.target(name);
             let is_folder = target.platform.as_ref().is_some_and(|it| !it.starts_with("http"));

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::WhatArgs;
 use crate::bounded;
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, within};
 use crate::error::{Context, Error, Result};
 use crate::listed::few;
 use crate::manifest::walk::PROJECT_FILES;
@@ -122,13 +122,18 @@ fn set_at(checkout: &Checkout, path: PathBuf) -> SetAt {
     SetAt { folder, file, path: Some(path), ci }
 }
 
+/// A folder below the root of the repository, as people write it.
+pub(super) fn shown(folder: &Path) -> String {
+    match folder.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => folder.display().to_string(),
+    }
+}
+
 impl SetAt {
     /// The folder, as people write it.
     pub(super) fn shown(&self) -> String {
-        match self.folder.as_os_str().is_empty() {
-            true => ".".to_owned(),
-            false => self.folder.display().to_string(),
-        }
+        shown(&self.folder)
     }
 
     /// The jobs of these environments, or of those that are asked for.
@@ -186,7 +191,7 @@ impl SetAt {
         let mut own: BTreeSet<PathBuf> = BTreeSet::from([self.folder.clone()]);
         let mut outside = |path: &Path| {
             let path = path.strip_prefix(root).unwrap_or(path);
-            own.insert(normal(path).unwrap_or_default());
+            own.insert(within(path).unwrap_or_default());
         };
         self.ci.watch.iter().for_each(|path| outside(&self.folder.join(path)));
         for name in &self.ci.plan {
@@ -216,20 +221,6 @@ impl SetAt {
 /// Whether a text has a path that leads out of its folder.
 fn reaches_out(text: &str) -> bool {
     text.contains("../")
-}
-
-/// A path without steps upward; `None` if it leads out of the repository.
-pub(super) fn normal(path: &Path) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::CurDir => {}
-            Component::ParentDir if out.pop() => {}
-            _ => return None,
-        }
-    }
-    Some(out)
 }
 
 impl Job {
@@ -303,6 +294,21 @@ pub(super) fn refuse_unreadable(sets: &[SetAt], root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses more than a run can do.
+///
+/// # Errors
+///
+/// There are so many.
+pub(super) fn refuse_many(count: usize) -> Result<()> {
+    match count > MOST {
+        true => Err(Error::usage(format!(
+            "there are {count} environments to look at, and a run does at most {MOST}"
+        ))
+        .hint("name folders, or environments with -e")),
+        false => Ok(()),
+    }
 }
 
 /// Says that nothing is to be done.

@@ -18,6 +18,7 @@ mod results;
 mod steps;
 mod telling;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -115,6 +116,20 @@ impl WhatArgs {
     /// The options for planning again what a saved plan was made from.
     fn options_again(&self) -> Vec<String> {
         options::parted(&self.options(), &options::IN_NO_PLAN).0
+    }
+
+    /// The options for another command with the same manifests, on the same platform. It runs in
+    /// another folder than the one that the embedded platform is named from.
+    fn options_of_meant(&self, folder: &Path) -> Vec<OsString> {
+        let options = self.options();
+        let (these, _) = options::parted(&options, &options::OF_MEANT);
+        let mut words: Vec<OsString> = these.into_iter().map(Into::into).collect();
+        if let Some(embedded) = options::embedded(&options) {
+            let mut word = OsString::from("--embedded=");
+            word.push(folder.join(embedded));
+            words.push(word);
+        }
+        words
     }
 
     /// Whether the options demand approvals.

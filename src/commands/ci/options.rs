@@ -1,5 +1,9 @@
 //! Options that are handed to the command that is run: which of them go to whom.
 
+use std::path::PathBuf;
+
+use crate::settings::DEFAULT_DATA;
+
 /// An option, as it is written, and whether a value follows it.
 type Spelled = (&'static str, bool);
 
@@ -36,6 +40,25 @@ pub(super) const NOT_OF_STRANGERS: [Spelled; 10] = [
     ("--out", true),
 ];
 
+/// What says which platform, project, set and values are meant, for every command that reads manifests.
+pub(super) const OF_MEANT: [Spelled; 15] = [
+    ("-v", true),
+    ("--value", true),
+    ("--value-json", true),
+    ("--values-file", true),
+    ("--allow-env", true),
+    ("--allow-files", true),
+    ("--offline", false),
+    ("--verbose", false),
+    ("--set", true),
+    ("--project-id", true),
+    ("-n", true),
+    ("--api-url", true),
+    ("--insecure", false),
+    ("--timeout", true),
+    ("--retries", true),
+];
+
 /// What says which approvals there are.
 pub(super) const OF_APPROVALS: [Spelled; 3] =
     [("--approval", true), ("--approvers", true), ("--author", true)];
@@ -57,6 +80,15 @@ pub(super) fn parted(options: &[String], of: &[Spelled]) -> (Vec<String>, Vec<St
         }
     }
     (these, others)
+}
+
+/// The folder of the embedded platform, if that is meant. A value is joined to the option.
+pub(super) fn embedded(options: &[String]) -> Option<PathBuf> {
+    let given = options.iter().rev().find_map(|word| word.strip_prefix("--embedded"))?;
+    match given.strip_prefix('=') {
+        Some(folder) => Some(folder.into()),
+        None => given.is_empty().then(|| DEFAULT_DATA.into()),
+    }
 }
 
 /// Whether a word is an option: alone, or with its value behind it.

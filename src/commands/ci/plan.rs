@@ -11,14 +11,14 @@ use super::base::{AtBase, at_base, base, gone};
 use super::child::{self, Ran, Surroundings};
 use super::gone::{Declared, Gone};
 use super::here::Here;
-use super::jobs::{Job, SetAt, has_project_file, refuse_unknown, sets, tell_nothing};
+use super::jobs::{Job, SetAt, has_project_file, refuse_many, refuse_unknown, sets, tell_nothing};
 use super::results::{Came, Outcome, of_plan, summed, verdict};
 use super::telling::{Telling, absolute, own_folder, to_next_step};
 use super::{WhatArgs, WhereArgs};
 use crate::checkout::Checkout;
+use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::forge::Status;
-use crate::forge::comment::Section;
 use crate::output;
 use crate::project_file::{Ci, ProjectFile};
 use crate::visible;
@@ -149,9 +149,9 @@ pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
 struct Planned {
     job: Job,
     ci: Ci,
-    /// The project file whose guards and policies count, if that is another one; or why they are
-    /// not known.
-    rules: Result<Option<PathBuf>, String>,
+    /// The project files whose guards and policies count, if those are others; or why they are not
+    /// known.
+    rules: Result<Vec<PathBuf>, String>,
 }
 
 /// What is planned, and the project files that the proposal takes away.
@@ -209,6 +209,7 @@ fn plans(
             gone.extend(Gone::environments(set, &was, &now));
         }
     }
+    refuse_many(planned.len())?;
     Ok((planned, gone))
 }
 
@@ -222,7 +223,9 @@ fn planned_of(
     let at_base = base.map(|(checkout, base)| at_base(checkout, (set, base), into)).transpose();
     let was = at_base.as_ref().ok().and_then(|it| it.as_ref()?.file.clone());
     let (ci, rules) = match at_base {
-        Ok(at_base) => (judged_by(set, at_base.as_ref()), Ok(at_base.map(|it| it.rules))),
+        Ok(at_base) => {
+            (judged_by(set, at_base.as_ref()), Ok(at_base.map(AtBase::rules).unwrap_or_default()))
+        }
         // What judges it is not known, so nothing of the proposal makes it milder.
         Err(error) => {
             let names = set.file.iter().flat_map(|file| file.names().map(str::to_owned));
@@ -238,18 +241,21 @@ fn planned_of(
 /// What continuous integration does with a set: what the base says counts, and what is new is
 /// planned as well. An environment that is gone is not planned.
 fn judged_by(set: &SetAt, base: Option<&AtBase>) -> Ci {
-    let Some(base) = base.and_then(|base| base.file.as_ref()) else { return set.ci.clone() };
-    let (Some(file), of_base) = (&set.file, base.ci()) else { return set.ci.clone() };
+    let (Some(base), Some(file)) = (base, &set.file) else { return set.ci.clone() };
+    let of_others = base.others.iter().map(|(_, other)| other.ci());
+    let judges = base.file.as_ref().map(ProjectFile::ci).into_iter().chain(of_others);
+    let Some(ci) = judges.reduce(|one, other| one.and(&other)) else { return set.ci.clone() };
+    let known = base.file.as_ref();
+    let of_base = known.map(|known| known.ci().plan).unwrap_or_default();
     // Without any, a project file is its one environment.
     if file.names().next().is_none() {
-        return Ci { plan: vec![String::new()], ..of_base };
+        return Ci { plan: vec![String::new()], ..ci };
     }
-    let names = || file.names().map(str::to_owned);
-    let is_new = |name: &String| !base.names().any(|known| known == name);
-    let mut plan: Vec<String> = of_base.plan.clone();
-    plan.retain(|name| names().any(|it| it == *name));
-    plan.extend(names().filter(is_new));
-    Ci { plan, ..of_base }
+    let is_new = |name: &str| known.is_none_or(|known| !known.names().any(|it| it == name));
+    let mut plan = of_base;
+    plan.retain(|name| file.names().any(|it| it == *name));
+    plan.extend(file.names().filter(|name| is_new(name)).map(str::to_owned));
+    Ci { plan, ..ci }
 }
 
 /// What became of a job.
@@ -261,6 +267,8 @@ fn outcome(job: &Job, ci: &Ci, ran: &Ran) -> Outcome {
 
 /// The folder for plans, made if it is not there.
 fn made(folder: &Path) -> Result<PathBuf> {
+    // What is checked out may have a link there.
+    refuse_outside(folder)?;
     // A plan is not taken from where others could put one, whatever the job lets others write.
     let mut new = std::fs::DirBuilder::new();
     new.recursive(true).mode(0o755);
@@ -284,9 +292,7 @@ impl Planning<'_> {
                 return Ok(outcome(job, ci, &ran));
             }
         };
-        if let Some(rules) = rules {
-            words.extend([OsString::from("--rules-from"), rules.into()]);
-        }
+        words.extend(rules.iter().flat_map(|rules| [OsString::from("--rules-from"), rules.into()]));
         let out = self.out.as_ref().map(|out| out.join(job.file_name()));
         let (ran, is_saved) = match &self.footing {
             Footing::Stranger(_) => (self.of_stranger(job, words).await?, false),
@@ -348,7 +354,10 @@ impl Planning<'_> {
     ) -> Result<()> {
         let has_changes = outcomes.iter().any(|it| it.came != Came::Good);
         if let Some(out) = &self.out {
-            output::write_json(&out.join(LIST), saved)?;
+            // It is written as a new file, and never through a link.
+            let list = out.join(LIST);
+            let _ = std::fs::remove_file(&list);
+            output::write_json(&list, saved)?;
             if let Footing::Stranger(_) = self.footing {
                 output::note("note: no plan is saved, because this gets no credentials");
             }

@@ -4,16 +4,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::WhatArgs;
-use super::jobs::{self, Job, SetAt, refuse_unknown, refuse_unreadable, sets};
+use super::jobs::{self, Job, SetAt, refuse_unknown, refuse_unreadable, sets, shown};
 use super::plan::{LIST, SavedPlans};
 use super::telling::absolute;
 use crate::bounded;
 use crate::checkout::Checkout;
-use crate::commands::saved_plan;
+use crate::commands::saved_plan::{self, Saved};
 use crate::error::{Class, Context, Error, Result};
 use crate::listed::few;
 use crate::output;
-use crate::project_file::ProjectFile;
+use crate::project_file::{ProjectFile, Target};
 use crate::visible;
 
 /// The largest list of saved plans, in bytes.
@@ -95,7 +95,7 @@ fn applied(set: &SetAt, asked: &[String]) -> Result<(Vec<String>, Vec<String>)> 
 /// What was saved, in order.
 fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<Step>> {
     if !plan.is_dir() {
-        return one(plan, what).map(|step| vec![step]);
+        return one(plan, what, checkout).map(|step| vec![step]);
     }
     let path = plan.join(LIST);
     let shown = path.display();
@@ -103,11 +103,7 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
     let text = bounded::text(&path, LIST_LIMIT).context(failed)?;
     let list: SavedPlans = serde_json::from_str(&text).context(failed)?;
     let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
-    let known = match checkout {
-        Some(checkout) if jobs::has_project_file(checkout)? => sets(what, Some(checkout))?,
-        _ => Vec::new(),
-    };
-    refuse_unreadable(&known, root)?;
+    let known = known(what, checkout)?;
     let refused = |told: String| Error::new(Class::Refused, format!("{shown} {told}"));
     for at in &list.unplanned {
         let set = known.iter().find(|set| set.shown() == at.folder);
@@ -129,12 +125,20 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
             return Err(refused(format!("names {file}, which is no file beside it")));
         }
         let of = plan.join(&at.file);
-        let made_for = saved_plan::read(&of, &[])?.environment();
+        let read = saved_plan::read(&of, &[])?;
+        let made_for = read.environment();
         // The plan of manifests that were given is for no project file.
         let set = known.iter().find(|set| set.shown() == at.folder);
-        let has_environments = |set: &SetAt| set.ci.plan.iter().any(|name| !name.is_empty());
-        if made_for.is_none() && set.is_some_and(has_environments) {
+        let has_environments =
+            set.and_then(|set| set.file.as_ref()).is_some_and(|file| file.names().next().is_some());
+        if made_for.is_none() && has_environments {
             return Err(refused(format!("names {file}, which was made for no environment")));
+        }
+        if let Some(owner) = owner(&read, (&at.folder, &at.environment), &known) {
+            return Err(refused(format!(
+                "names {file} as a plan of `{}`, but {owner}",
+                visible::line(&named(&at.folder, &at.environment))
+            )));
         }
         let set = set.filter(|_| made_for.is_some());
         let folder = match set {
@@ -188,15 +192,78 @@ fn named(folder: &str, environment: &str) -> String {
     }
 }
 
+/// All sets of the repository, whatever is named.
+///
+/// # Errors
+///
+/// A project file that cannot be used.
+fn known(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<SetAt>> {
+    let Some(checkout) = checkout else { return Ok(Vec::new()) };
+    if !jobs::has_project_file(checkout)? {
+        return Ok(Vec::new());
+    }
+    let all = WhatArgs { files: Vec::new(), folders: Vec::new(), ..what.clone() };
+    let known = sets(&all, Some(checkout))?;
+    refuse_unreadable(&known, checkout.root())?;
+    Ok(known)
+}
+
+/// Whose plan it is, if it is that of another set or environment than it is called: what those
+/// demand would not be asked for.
+fn owner(saved: &Saved, called: (&str, &str), known: &[SetAt]) -> Option<String> {
+    let (set, projects) = (&saved.bound.set, &saved.bound.projects);
+    let is_its = |target: &Target| {
+        // Whatever names no project is for that of the credential.
+        let is_there = |project: &String| {
+            projects.iter().any(|(name, id)| project == name || Some(project) == id.as_ref())
+        };
+        target.set == *set && target.project.as_ref().is_none_or(is_there)
+    };
+    let mut owners = Vec::new();
+    for (at, file) in known.iter().filter_map(|set| Some((set, set.file.as_ref()?))) {
+        let mut names: Vec<&str> = file.names().collect();
+        if names.is_empty() {
+            names.push("");
+        }
+        let its = names.into_iter().filter(|name| is_its(&file.target(name)));
+        owners.extend(its.map(|name| (at.shown(), name.to_owned())));
+    }
+    let is_called = |(folder, name): &(String, String)| (folder.as_str(), name.as_str()) == called;
+    let (first, is_known) = (owners.first()?, owners.iter().any(is_called));
+    let is_made_so = saved.environment().is_some() || called.1.is_empty();
+    (!is_known || !is_made_so).then(|| {
+        let name = named(&first.0, &first.1);
+        let projects = few(projects.keys().map(|name| format!("`{}`", visible::line(name))));
+        format!(
+            "it is for the set `{}` of {projects}, which is that of `{}`",
+            visible::line(set),
+            visible::line(&name)
+        )
+    })
+}
+
 /// One saved plan, which is applied in this folder.
-fn one(plan: &Path, what: &WhatArgs) -> Result<Step> {
+fn one(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Step> {
     let name = plan.display().to_string();
     let words = what.files.iter().flat_map(|it| [OsString::from("-f"), it.clone().into()]);
     let words = words.collect();
     let (folder, of) = (PathBuf::from("."), (name.clone(), String::new()));
     let job = Job { folder, name, of, words };
-    // What is wrong with it is told when it is applied.
-    let environment = saved_plan::read(plan, &[]).ok().and_then(|saved| saved.environment());
+    let read = saved_plan::read(plan, &[])?;
+    let environment = read.environment();
+    if let Some(checkout) = checkout {
+        let here = PathBuf::from(".").canonicalize().context(|| ".".to_owned())?;
+        let here = here.strip_prefix(checkout.root()).unwrap_or(&here);
+        let called = (shown(here), environment.clone().unwrap_or_default());
+        if let Some(owner) = owner(&read, (&called.0, &called.1), &known(what, Some(checkout))?) {
+            let file = visible::line(&job.name);
+            return Err(Error::new(
+                Class::Refused,
+                format!("{file} cannot be applied here: {owner}"),
+            )
+            .hint("run this in the folder of its project file, with a plan of its environment"));
+        }
+    }
     let file = environment.as_ref().and_then(|name| ProjectFile::named(name).ok());
     let entered = file.as_ref().and_then(|file| {
         let name = environment.as_deref().filter(|name| !name.is_empty());

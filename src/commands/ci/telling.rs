@@ -101,6 +101,11 @@ pub(super) fn told(what: &str, posted: &Posted) {
         Posted::Updated(page) => ("was updated", page),
         Posted::Same(page) => ("says the same already", page),
         Posted::Closed(page) => ("was closed", page),
+        Posted::Later => {
+            return output::note(&format!(
+                "note: the {what} is of a later run, and stays as it is"
+            ));
+        }
         Posted::Nothing => return,
     };
     let page = page.as_ref().map(|page| format!(": {page}")).unwrap_or_default();

@@ -80,9 +80,10 @@ pub struct PlanArgs {
     #[arg(long)]
     suggest_ignore: bool,
     /// Take the guards and policies of the environment from this project file instead, such as that
-    /// of the branch that a pull request is made to
+    /// of the branch that a pull request is made to; may be repeated: of the others counts what they
+    /// say of the same set
     #[arg(long, value_name = "FILE", help_heading = "Guards")]
-    rules_from: Option<PathBuf>,
+    rules_from: Vec<PathBuf>,
     /// How many bytes the plan may have as Markdown.
     #[arg(long, value_name = "BYTES", hide = true)]
     markdown_limit: Option<usize>,
@@ -134,18 +135,18 @@ pub struct GraphArgs {
 impl PlanningArgs {
     /// The same in the environment that is meant, with its manifests, if none are given.
     fn chosen(self) -> Result<Self> {
-        self.chosen_under(None)
+        self.chosen_under(&[])
     }
 
     /// The same with the guards and policies of another project file.
-    fn chosen_under(mut self, rules: Option<&Path>) -> Result<Self> {
+    fn chosen_under(mut self, rules: &[PathBuf]) -> Result<Self> {
         let environment = match self.to {
             Some(_) => environment::chosen_if_any(&mut self.files, &mut self.platform)?,
             None => environment::chosen(&mut self.files, &mut self.platform)?,
         };
         let environment = match rules {
-            Some(rules) => Some(environment::under(environment, rules)?),
-            None => environment,
+            [] => environment,
+            [own, others @ ..] => Some(environment::under(environment, own, others)?),
         };
         self.files.reading.environment.clone_from(&environment);
         Ok(self.or_of(environment.as_deref()))
@@ -294,17 +295,17 @@ pub async fn plan(mut args: PlanArgs) -> Result<ExitCode> {
     }
     if args.planning.platform.named_environment().as_deref() == Some(ALL) {
         args.planning.refuse_state()?;
-        if args.rules_from.is_some() {
+        if !args.rules_from.is_empty() {
             return Err(Error::usage("--rules-from is for one environment")
                 .hint("name one environment with -e"));
         }
         return all::plan(args).await;
     }
-    if args.rules_from.is_some() {
+    if !args.rules_from.is_empty() {
         let as_written = args.planning.clone().chosen()?;
         args.recorded = Some(args.rules.clone().or_of(as_written.environment()));
     }
-    args.planning = args.planning.chosen_under(args.rules_from.as_deref())?;
+    args.planning = args.planning.chosen_under(&args.rules_from)?;
     args.rules = args.rules.or_of(args.planning.environment());
     let files = &args.planning.files;
     let others = [files.reading.values.values_file.as_slice(), args.rules.folders()].concat();
