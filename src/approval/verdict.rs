@@ -99,7 +99,11 @@ impl Terms {
                 Err(problem) => Err(problem.clone()),
                 Ok(approval) => {
                     tell(&mut told, approval);
-                    self.holders(plan, approval, now)
+                    let holders = self.holders(plan, approval, now);
+                    if holders.is_err() && approval.verify().is_ok() {
+                        told.principals = self.listed(approval, now);
+                    }
+                    holders
                 }
             };
             let person = valid.and_then(|names| {
@@ -133,6 +137,17 @@ impl Terms {
             people: counted.len(),
             approvals,
         }
+    }
+
+    /// The names that the key of an approval has in any of the files.
+    fn listed(&self, approval: &Approval, now: Timestamp) -> Vec<String> {
+        let holders = self.approvers.iter().map(|it| it.holder(&approval.key(), now));
+        let names = holders.filter_map(|holder| match holder {
+            Holder::Listed(names) => Some(names),
+            Holder::Unknown | Holder::NotNow(_) => None,
+        });
+        let names: BTreeSet<String> = names.flatten().collect();
+        names.into_iter().collect()
     }
 
     /// The names of who signed an approval, if it is valid.

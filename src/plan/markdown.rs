@@ -261,7 +261,8 @@ fn title(plan: &Plan, operation: &Operation) -> String {
     };
     let address = code(&plan.address(&operation.key));
     let title = format!("- **{}** {address}{every_room}", text::verb(operation));
-    match operation.is_new() {
+    // It is clear without words that a new object does not exist yet.
+    match operation.is_new() && operation.reason.why.goes_without_saying() {
         true => title + "\n",
         false => format!("{title}: {}\n", code(&operation.reason.text.replace('`', "'"))),
     }

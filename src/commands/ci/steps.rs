@@ -61,21 +61,24 @@ pub(super) fn steps(
             job,
         }));
     }
-    let names = left_out.iter().map(|name| format!("`{}`", visible::line(name)));
     if steps.is_empty() && !left_out.is_empty() {
-        let (names, first) = (few(names), visible::line(&what.environments[0]));
+        let names = few(left_out.iter().map(|name| format!("`{}`", visible::line(name))));
+        let first = visible::line(&what.environments[0]);
         return Err(Error::new(
             Class::Refused,
-            format!("nothing is applied: {ONLY_PLANNED} {names}"),
+            format!("nothing is applied: `ci.apply` does not name {names}"),
         )
         .hint(format!("add it to `ci: {{apply: […]}}`, or run `meshagent apply -e {first}`")));
     }
-    names.for_each(|name| output::note(&format!("note: {ONLY_PLANNED} {name}, so it is left out")));
+    left_out.iter().for_each(|name| tell_left_out(name, "not applied"));
     Ok(steps)
 }
 
-/// What is said of an environment that is asked for and is not applied.
-const ONLY_PLANNED: &str = "`ci.apply` of the project file does not name";
+/// Says of an environment that it is left out.
+fn tell_left_out(name: &str, is: &str) {
+    let name = visible::line(name);
+    output::note(&format!("note: {name} is {is}: `ci.apply` of its project file does not name it"));
+}
 
 /// The environments of a set that are applied, in order, and those that are asked for and are not.
 fn applied(set: &SetAt, asked: &[String]) -> Result<(Vec<String>, Vec<String>)> {
@@ -158,10 +161,7 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         }
         let name = named(&at.folder, &at.environment);
         let Some(order) = order(set, &at.environment)? else {
-            output::note(&format!(
-                "note: {ONLY_PLANNED} `{}`, so it is only planned",
-                visible::line(&name)
-            ));
+            tell_left_out(&name, "only planned");
             continue;
         };
         let job = Job {
