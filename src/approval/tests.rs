@@ -350,6 +350,11 @@ fn what_does_not_count_is_told_and_takes_nothing_away() {
     for (approval, told) in judged.approvals.iter().zip(told) {
         assert!(approval.line().contains(told), "{}", approval.line());
         assert!(!approval.counts && !approval.line().contains('\u{1b}'));
+        // Who signed it is told by name, and a signature for something else tells nobody.
+        let is_named = approval.line().contains(": a (");
+        let is_signed =
+            !told.contains("namespace") && !told.contains("key") && !told.contains("not ");
+        assert_eq!(is_named, is_signed, "{}", approval.line());
     }
     let refused = judged.check().unwrap_err();
     assert_eq!(refused.class.exit_code(), 6);

@@ -35,8 +35,17 @@ async fn drift_has_an_issue_as_long_as_it_is_there() {
             "{issue:?}"
         );
         repository.let_drift("plain", "Third");
+        forge.state().issues[0].title = "P1: drift".to_owned();
         repository.run(&forge, MAIN, &["drift"], 3);
         assert!(forge.state().issues[0].body.contains("Third"));
+        // The same drift in a later run changes nothing, and a title that people gave it stays.
+        let asked = forge.state().asked.len();
+        let mut later = repository.ci(&forge, MAIN, &["drift"]);
+        later.env("GITHUB_RUN_ID", "6").env("CI_JOB_URL", "https://forge.test/acme/shop/-/jobs/6");
+        assert_eq!(crate::cli::Run::of(later.output().unwrap()).code, 3);
+        let asked = forge.state().asked.split_off(asked);
+        assert!(asked.iter().all(|it| !it.starts_with("P") || it.contains("graphql")), "{asked:?}");
+        assert_eq!(forge.state().issues[0].title, "P1: drift");
         repository.let_drift("plain", "Shop");
         repository.run(&forge, MAIN, &["drift"], 0);
         assert!(!forge.state().issues[0].is_open);
@@ -51,9 +60,9 @@ async fn drift_has_an_issue_as_long_as_it_is_there() {
 async fn drift_is_proposed_for_the_manifests_and_withdrawn_when_it_is_gone() {
     for sort in ALL {
         let (repository, forge) = (applied().await, Forge::start(sort));
-        let origin = repository.sandbox.path("origin.git").display().to_string();
-        repository.git(&["clone", "--quiet", "--bare", ".", &origin]);
-        repository.git(&["remote", "add", "origin", &origin]);
+        // The path of a remote is one from the checkout.
+        repository.git(&["clone", "--quiet", "--bare", ".", "../origin.git"]);
+        repository.git(&["remote", "add", "origin", "../origin.git"]);
         repository.let_drift("plain", "Other");
         let words = ["drift", "--pull-request"];
         repository.run(&forge, MAIN, &words, 3);
@@ -91,8 +100,13 @@ async fn drift_is_proposed_for_the_manifests_and_withdrawn_when_it_is_gone() {
         assert!(run.stderr.contains("commits that this program did not make"), "{}", run.stderr);
         let there = repository.git(&["ls-remote", "origin", &format!("refs/heads/{branch}")]);
         assert!(there.starts_with(&mine), "{there}");
-        // When the drift is gone, so is the pull request.
+        // When the drift is gone, so is the pull request, but for what somebody added.
         repository.let_drift("plain", "Shop");
+        let run = repository.run(&forge, MAIN, &words, 0);
+        assert!(run.stderr.contains("left as it is, with its pull request"), "{}", run.stderr);
+        assert!(forge.state().pulls[0].is_open);
+        let back = format!("{second}:refs/heads/{branch}");
+        repository.git(&["push", "--quiet", "--force", "origin", &back]);
         repository.run(&forge, MAIN, &words, 0);
         assert!(!forge.state().pulls[0].is_open);
     }
@@ -136,4 +150,36 @@ async fn a_run_that_looks_at_a_part_closes_no_issue_of_another() {
     assert_eq!(open, [true, false]);
     repository.run(&forge, main, &["drift"], 0);
     assert!(!forge.state().issues[0].is_open);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_accepted_from_where_it_was_found() {
+    let (repository, forge) = (applied().await, Forge::start(Sort::GitHub));
+    let origin = repository.sandbox.path("origin.git").display().to_string();
+    repository.git(&["clone", "--quiet", "--bare", ".", &origin]);
+    repository.git(&["remote", "add", "origin", &origin]);
+    repository.let_drift("plain", "Other");
+    let project = repository.server.project.clone();
+    let words = ["drift", "--pull-request", "--", "-n", &project, "--policy", "shop/policies"];
+    let mut command = repository.ci(&forge, MAIN, &words);
+    // The project is named by the options alone.
+    command.env("MESHAGENT_PROJECT_ID", "elsewhere");
+    let run = crate::cli::Run::of(command.output().unwrap());
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    assert_eq!(forge.state().pulls.len(), 1, "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_on_the_platform_is_told_with_its_reason() {
+    let (repository, forge) = (applied().await, Forge::start(Sort::GitHub));
+    let mut delete = repository.sandbox.command(&["rooms", "delete", "--name", "plain", "--yes"]);
+    delete
+        .env("MESHAGENT_API_URL", &repository.server.url)
+        .env("MESHAGENT_API_KEY", &repository.server.owner)
+        .env("MESHAGENT_PROJECT_ID", &repository.server.project);
+    let deleted = crate::cli::Run::of(delete.output().unwrap());
+    assert_eq!(deleted.code, 0, "{}", deleted.stderr);
+    repository.run(&forge, MAIN, &["drift"], 3);
+    let issue = forge.state().issues[0].body.clone();
+    assert!(issue.contains("**create** `Room/plain`: `it was deleted on the platform"), "{issue}");
 }

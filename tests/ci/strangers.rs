@@ -232,8 +232,9 @@ async fn a_new_name_is_no_way_past_the_rules_of_the_base() {
         let run = repository.run(&forge, about, &["plan"], 6);
         assert!(run.stdout.contains("this is forbidden"), "{text}\n{}", run.stdout);
         let comment = forge.own_comments().pop().unwrap();
-        let is_gone = comment.contains("`shop` in `prod`: gone");
-        assert_eq!(is_gone, text != &loose, "{comment}");
+        let is_renamed = comment.contains("`shop` in `prod`: renamed");
+        assert_eq!(is_renamed, text != &loose, "{comment}");
+        assert!(!comment.contains("meshagent destroy"), "{comment}");
     }
     repository.write("shop/meshagent.yaml", &hidden);
     repository.write("shop/meshagent.yml", &loose);

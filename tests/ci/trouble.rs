@@ -26,6 +26,9 @@ async fn a_lost_answer_makes_no_second_comment() {
     // Two runs at once may have made two: the second one says that it is out of date.
     let marker = "<!-- meshagent-ci plan -->";
     forge.say(forge.me(), &format!("{marker}\nolder"));
+    // To say the same twice does no harm.
+    let of = "PATCH /repos/acme/shop/issues/comments";
+    forge.state().faults = vec![Fault { of, is_done: true, answer: GONE }];
     repository.run(&forge, about, &["plan"], 0);
     let own = forge.own_comments();
     assert!(own[0].contains("1 to create") && own[1].contains("out of date"), "{own:?}");
@@ -35,6 +38,26 @@ async fn a_lost_answer_makes_no_second_comment() {
         answer: "HTTP/1.1 401 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     }];
     repository.run(&forge, about, &["plan"], 0);
+    // A run that is late does not take the place of a later one.
+    let id = forge.own_comments()[0].clone();
+    forge.state().comments.iter_mut().find(|it| it.body == id).unwrap().body =
+        id.replace("/runs/5)", "/runs/6)").replace("1 to create", "2 to create");
+    let run = repository.run(&forge, about, &["plan"], 0);
+    assert!(run.stderr.contains("the comment is of a later run"), "{}", run.stderr);
+    assert!(forge.own_comments()[0].contains("2 to create"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_that_a_job_with_umask_0_saves_can_be_applied() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let command = repository.ci(&forge, About::Push("main"), &["plan", "--all", "--out", "plans"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 0; exec \"$0\" \"$@\""]).arg(command.get_program());
+    shell.args(command.get_args()).current_dir(repository.path("")).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let run = Run::of(shell.output().unwrap());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    repository.run(&forge, About::Push("main"), &["apply", "--plan", "plans"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

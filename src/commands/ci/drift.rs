@@ -349,3 +349,21 @@ fn nothing_accepted(name: &str, accepted: &Ran) -> String {
         None => format!("the drift of {name} cannot be written into manifests"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_why_nothing_was_accepted() {
+        let told = |told: &str| {
+            let ran = Ran { code: 1, told: told.to_owned(), ..Ran::default() };
+            nothing_accepted("shop", &ran)
+        };
+        let failed = told("error: there are no credentials for the platform\nhint: x");
+        assert!(failed.ends_with("failed: there are no credentials for the platform"), "{failed}");
+        let left =
+            told("not accepted: Room/a: its file is a template\nerror: 1 change not accepted");
+        assert_eq!(left, "the drift of shop cannot be written into manifests");
+    }
+}

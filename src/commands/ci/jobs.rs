@@ -315,3 +315,34 @@ pub(super) fn refuse_many(count: usize) -> Result<()> {
 pub(super) fn tell_nothing(why: &str) {
     output::note(&format!("nothing to do: {why}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_jobs_have_one_name_and_none_that_of_the_list() {
+        let folders =
+            [".", "root", "Root", "ROOT", "plans", "Plans", "=72oot", "a", "a.b", "a=2Eb", "a/b"];
+        let mut names = BTreeSet::from([super::super::plan::LIST.to_owned()]);
+        for folder in folders {
+            for environment in ["", "b", "dev", "json", "root"] {
+                let of = (folder.to_owned(), environment.to_owned());
+                let job =
+                    Job { folder: PathBuf::new(), name: String::new(), of, words: Vec::new() };
+                // There are file systems to which `A` and `a` are the same.
+                let is_new = names.insert(job.file_name().to_lowercase());
+                let others = ["Root", "ROOT", "Plans"].contains(&folder);
+                assert!(is_new || others, "{folder} {environment}: {}", job.file_name());
+            }
+        }
+        let of = |folder: &str| Job {
+            folder: PathBuf::new(),
+            name: String::new(),
+            of: (folder.to_owned(), "dev".to_owned()),
+            words: Vec::new(),
+        };
+        assert_eq!(of(".").file_name(), "root.dev.json");
+        assert_ne!(of("Root").file_name().to_lowercase(), "root.dev.json");
+    }
+}

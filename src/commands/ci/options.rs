@@ -126,4 +126,16 @@ mod tests {
             parted(&words("--adopt -v a=1 -vb=2 --policy p --value-json c=1"), &IN_NO_PLAN);
         assert_eq!(again, words("-v a=1 -vb=2 --value-json c=1"));
     }
+
+    #[test]
+    fn the_folder_of_the_embedded_platform_is_the_last_that_is_given() {
+        for (line, folder) in [
+            ("--set a", None),
+            ("--embedded", Some(DEFAULT_DATA)),
+            ("--embedded=x --embedded=y -v a=1", Some("y")),
+            ("--embedded-not", None),
+        ] {
+            assert_eq!(embedded(&words(line)), folder.map(PathBuf::from), "{line}");
+        }
+    }
 }
