@@ -160,7 +160,7 @@ async fn drift_is_accepted_from_where_it_was_found() {
     repository.git(&["remote", "add", "origin", &origin]);
     repository.let_drift("plain", "Other");
     let project = repository.server.project.clone();
-    let words = ["drift", "--pull-request", "--", "-n", &project, "--policy", "shop/policies"];
+    let words = ["drift", "--pull-request", "--", "-n", &project, "--policy", "policies"];
     let mut command = repository.ci(&forge, MAIN, &words);
     // The project is named by the options alone.
     command.env("MESHAGENT_PROJECT_ID", "elsewhere");
@@ -172,7 +172,7 @@ async fn drift_is_accepted_from_where_it_was_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_on_the_platform_is_told_with_its_reason() {
     let (repository, forge) = (applied().await, Forge::start(Sort::GitHub));
-    let mut delete = repository.sandbox.command(&["rooms", "delete", "--name", "plain", "--yes"]);
+    let mut delete = repository.sandbox.command(&["rooms", "delete", "--name", "plain"]);
     delete
         .env("MESHAGENT_API_URL", &repository.server.url)
         .env("MESHAGENT_API_KEY", &repository.server.owner)

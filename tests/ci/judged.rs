@@ -39,6 +39,7 @@ async fn what_the_base_has_as_a_link_counts_as_well() {
     assert!(run.stdout.contains("this is forbidden"), "{}", run.stdout);
     // One that leads nowhere leaves the rules unknown.
     link("../../common/none.rego", "shop/policies/a.rego");
+    repository.write("common/prod.yaml", PROJECT_FILE);
     let base = repository.commit("Nowhere");
     repository.write("shop/manifests/more.yaml", &ROOMS.replace("{{ room }}", "more"));
     repository.commit("More");
@@ -156,4 +157,23 @@ async fn the_base_says_which_of_its_environments_are_planned() {
         let told = format!("planning shop {environment} (");
         assert_eq!(run.stderr.contains(&told), is_planned, "{environment}: {}", run.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_sets_read_the_same_manifests() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    repository.write("flat/meshagent.yaml", "version: v1\nset: flat\nmanifests: .\n");
+    repository.write("flat/room.yaml", &ROOMS.replace("{{ room }}", "flat"));
+    repository.write("flat/nested/meshagent.yaml", "version: v1\nset: nested\nmanifests: .\n");
+    repository.write("flat/nested/room.yaml", &ROOMS.replace("{{ room }}", "nested"));
+    repository.commit("Nested");
+    for words in [&["plan", "--all"][..], &["apply"], &["drift"]] {
+        let run = repository.run(&forge, About::Push("main"), words, 2);
+        let told = "the set in flat reads the manifests in flat/nested, too";
+        assert!(run.stderr.contains(told), "{words:?}: {}", run.stderr);
+    }
+    // Where each names its own, one may be below the other.
+    repository.write("flat/meshagent.yaml", "version: v1\nset: flat\nmanifests: room.yaml\n");
+    repository.commit("Apart");
+    repository.run(&forge, About::Push("main"), &["plan", "--all"], 0);
 }

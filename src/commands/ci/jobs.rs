@@ -81,8 +81,39 @@ pub(super) fn sets(what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Vec<S
             Err(Error::usage(format!("the repository has more than {MOST} project files"))
                 .hint("name the folders of those that are meant"))
         }
-        _ => Ok(files.into_iter().map(|path| set_at(checkout, path)).collect()),
+        _ => {
+            let found: Vec<SetAt> = files.into_iter().map(|path| set_at(checkout, path)).collect();
+            refuse_nested(&found, checkout.root())?;
+            Ok(found)
+        }
     }
+}
+
+/// Refuses a set that reads the manifests of another one below it: both would own what those declare.
+fn refuse_nested(found: &[SetAt], root: &Path) -> Result<()> {
+    for set in found {
+        let is_below =
+            |other: &&SetAt| other.folder != set.folder && other.folder.starts_with(&set.folder);
+        let below: Vec<&SetAt> = found.iter().filter(is_below).collect();
+        let Some(file) = set.file.as_ref().filter(|_| !below.is_empty()) else { continue };
+        let names: Vec<&str> = file.names().collect();
+        let names = if names.is_empty() { vec![""] } else { names };
+        let read = names.into_iter().filter_map(|name| Some(set.environment(name)?.manifests));
+        let read: BTreeSet<PathBuf> = read
+            .flatten()
+            .filter_map(|path| within(path.strip_prefix(root).unwrap_or(&path)))
+            .collect();
+        let nested = below.iter().find(|it| read.iter().any(|read| it.folder.starts_with(read)));
+        if let Some(nested) = nested {
+            let (set, nested) = (set.shown(), nested.shown());
+            let (set, nested) = (visible::line(&set), visible::line(&nested));
+            return Err(Error::usage(format!(
+                "the set in {set} reads the manifests in {nested}, too, which has a project file of its own, so both would own what those declare"
+            ))
+            .hint("let `manifests` of the project file name folders without that one"));
+        }
+    }
+    Ok(())
 }
 
 /// The paths of the project files of a repository.

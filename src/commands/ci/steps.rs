@@ -137,12 +137,6 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         if made_for.is_none() && has_environments {
             return Err(refused(format!("names {file}, which was made for no environment")));
         }
-        if let Some(owner) = owner(&read, (&at.folder, &at.environment), &known) {
-            return Err(refused(format!(
-                "names {file} as a plan of `{}`, but {owner}",
-                visible::line(&named(&at.folder, &at.environment))
-            )));
-        }
         let set = set.filter(|_| made_for.is_some());
         let folder = match set {
             Some(set) => root.join(&set.folder),
@@ -157,6 +151,12 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
             return Err(refused(format!(
                 "names {file} for the environment {:?}, which it was not made for",
                 at.environment
+            )));
+        }
+        if let Some(owner) = owner(&read, (&at.folder, &at.environment), &known) {
+            return Err(refused(format!(
+                "names {file} as a plan of `{}`, but {owner}",
+                visible::line(&named(&at.folder, &at.environment))
             )));
         }
         let name = named(&at.folder, &at.environment);
@@ -251,7 +251,10 @@ fn one(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Step
     let job = Job { folder, name, of, words };
     let read = saved_plan::read(plan, &[])?;
     let environment = read.environment();
-    if let Some(checkout) = checkout {
+    let file = environment.as_ref().and_then(|name| ProjectFile::named(name).ok());
+    // That an environment is not here at all is told when it is applied.
+    let may_be_others = environment.is_none() || file.is_some();
+    if let Some(checkout) = checkout.filter(|_| may_be_others) {
         let here = PathBuf::from(".").canonicalize().context(|| ".".to_owned())?;
         let here = here.strip_prefix(checkout.root()).unwrap_or(&here);
         let called = (shown(here), environment.clone().unwrap_or_default());
@@ -264,7 +267,6 @@ fn one(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Step
             .hint("run this in the folder of its project file, with a plan of its environment"));
         }
     }
-    let file = environment.as_ref().and_then(|name| ProjectFile::named(name).ok());
     let entered = file.as_ref().and_then(|file| {
         let name = environment.as_deref().filter(|name| !name.is_empty());
         file.environment(name).ok()
