@@ -108,18 +108,7 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
     let root = checkout.map(Checkout::root).unwrap_or(Path::new("."));
     let known = known(what, checkout)?;
     let refused = |told: String| Error::new(Class::Refused, format!("{shown} {told}"));
-    for at in &list.unplanned {
-        let set = known.iter().find(|set| set.shown() == at.folder);
-        if order(set, &at.environment)?.is_some() {
-            let name = named(&at.folder, &at.environment);
-            return Err(refused(format!(
-                "has no plan of `{}`: {}",
-                visible::line(&name),
-                visible::line(&at.why)
-            ))
-            .hint("plan again, until there is a plan of all that is applied"));
-        }
-    }
+    refuse_unplanned(&list, &known, &path)?;
     let mut steps = Vec::new();
     for at in list.plans {
         let folder_shown = visible::line(&at.folder).into_owned();
@@ -182,6 +171,25 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         (&of_one.job.of.0, one).cmp(&(&of_other.job.of.0, other))
     });
     Ok(steps.into_iter().map(|(_, step)| step).collect())
+}
+
+/// Refuses a list that has no plan of what is applied.
+fn refuse_unplanned(list: &SavedPlans, known: &[SetAt], path: &Path) -> Result<()> {
+    for at in &list.unplanned {
+        let set = known.iter().find(|set| set.shown() == at.folder);
+        if order(set, &at.environment)?.is_some() {
+            let name = named(&at.folder, &at.environment);
+            let told = format!(
+                "{} has no plan of `{}`: {}",
+                path.display(),
+                visible::line(&name),
+                visible::line(&at.why)
+            );
+            return Err(Error::new(Class::Refused, told)
+                .hint("plan again, until there is a plan of all that is applied"));
+        }
+    }
+    Ok(())
 }
 
 /// How what is done with a set in an environment is called.
