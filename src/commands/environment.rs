@@ -142,6 +142,7 @@ impl GuardArgs {
     #[must_use]
     pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
         let Some(environment) = environment else { return self };
+        self.share |= self.allow_deletes.is_none() && environment.guarded.share;
         self.allow_deletes = self.allow_deletes.or(environment.guarded.deletes);
         self.expect_project = self.expect_project.or_else(|| environment.project.clone());
         self
@@ -200,7 +201,11 @@ impl RuleArgs {
 
 /// How a plan names an environment.
 pub fn told(environment: &Environment) -> InEnvironment {
-    InEnvironment { name: environment.name.clone(), is_default: environment.is_default }
+    InEnvironment {
+        name: environment.name.clone(),
+        is_default: environment.is_default,
+        alike: environment.alike.clone(),
+    }
 }
 
 /// Says which environment a command without a plan is for, if nobody named one.

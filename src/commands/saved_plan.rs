@@ -288,6 +288,7 @@ impl Saved {
         let inputs = &self.inputs;
         let guards = GuardArgs {
             allow_deletes: inputs.allow_deletes,
+            share: false,
             allow_empty: inputs.allow_empty,
             expect_project: None,
             // What a command would do now was not looked at when the plan was made.

@@ -153,6 +153,10 @@ pub struct GuardArgs {
     #[arg(long, value_name = "N", help_heading = "Guards")]
     pub allow_deletes: Option<usize>,
 
+    /// Whether the usual share holds with that number, too.
+    #[arg(skip)]
+    pub share: bool,
+
     /// Allow manifests that declare nothing
     #[arg(long, help_heading = "Guards")]
     pub allow_empty: bool,
@@ -409,6 +413,7 @@ impl GuardArgs {
     pub fn guards(&self) -> Guards {
         Guards {
             deletes: self.allow_deletes,
+            share: self.share,
             may_be_empty: self.allow_empty,
             expected_project: self.expect_project.clone(),
             may_run_commands: self.allow_commands,

@@ -403,5 +403,20 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command, words: &[String]) -
     format!("see `{}`", [&[*program], below, &["--help"]].concat().join(" "))
 }
 
+/// What is wrong where several environments are named. Of other options that are given twice the
+/// last one counts; here that would plan one of them, and say nothing of the other.
+#[must_use]
+pub fn environments(matches: &clap::ArgMatches) -> Option<Error> {
+    let given = matches.try_get_many::<String>("environment").ok().flatten();
+    let named: Vec<&String> = given.into_iter().flatten().collect();
+    if let Some(other) = named.iter().find(|it| **it != named[0]) {
+        let what = format!("-e {} and -e {other}: a command is for one environment", named[0]);
+        return Some(Error::usage(what).hint(
+            "name one of them; `plan -e all` plans all, and `diff -e ONE..OTHER` compares two",
+        ));
+    }
+    environments(matches.subcommand()?.1)
+}
+
 #[cfg(test)]
 mod tests;

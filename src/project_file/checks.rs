@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::ProjectFile;
-use super::environment::{at, folder, is_name, last};
+use super::environment::{Target, at, folder, is_name};
 use super::form::{Embedded, EnvironmentForm, OneOrMore};
 use crate::apply::inventory::is_set_name;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::reach::Reach;
-use crate::plan::DEFAULT_SET;
 
 /// The most environments that one may extend, one through the other.
 const DEEPEST: usize = 20;
@@ -22,10 +21,8 @@ impl ProjectFile {
     /// What can be said without knowing which environment is meant.
     pub(super) fn check(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
-        if let Some(named) = &self.form.default
-            && !self.form.environments.contains_key(named)
-        {
-            problems.push(self.unknown(named, &FieldPath::of(&["default"])));
+        if let Some(named) = &self.form.default {
+            problems.extend(self.unusable(named, &FieldPath::of(&["default"])));
         }
         for (name, form) in &self.form.environments {
             if !is_name(name) {
@@ -94,22 +91,12 @@ impl ProjectFile {
 
     /// Two environments that are one set of one project: each would delete what the other declares.
     fn shared(&self) -> Option<Problem> {
-        let mut known: BTreeMap<(Option<String>, String, String), &str> = BTreeMap::new();
-        for name in self.form.environments.keys() {
-            let forms = self.chain(name);
+        let mut known: BTreeMap<Target, &str> = BTreeMap::new();
+        for name in self.names() {
+            let target = self.target(name);
             // What names no project is for the one that each command names.
-            let project = last(&forms, |it| it.project.clone());
-            let (Some(project), false) = (project, self.is_abstract(name)) else { continue };
-            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
-            let set = set.unwrap_or_else(|| DEFAULT_SET.to_owned());
-            let said =
-                forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
-            let platform = said.and_then(|(_, it)| {
-                let url = it.api_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-                let embedded = it.embedded.clone().and_then(folder);
-                url.or_else(|| embedded.map(|it| it.display().to_string()))
-            });
-            if let Some(other) = known.insert((platform, project.clone(), set), name) {
+            let Some(project) = target.project.clone() else { continue };
+            if let Some(other) = known.insert(target, name) {
                 let message = format!(
                     "the environments `{other}` and `{name}` are the same set of project `{project}`, so each would delete what the other declares"
                 );

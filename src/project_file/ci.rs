@@ -119,7 +119,7 @@ impl ProjectFile {
         Ci::of(self.form.ci.as_ref().unwrap_or(&CiForm::default()), names)
     }
 
-    /// The environments that are named for continuous integration and are not there.
+    /// The environments that are named for continuous integration and that no command takes.
     pub(super) fn unknown_in_ci(&self) -> Vec<Problem> {
         let Some(form) = &self.form.ci else { return Vec::new() };
         let lists = [("plan", &form.plan), ("apply", &form.apply), ("drift", &form.drift)];
@@ -127,9 +127,7 @@ impl ProjectFile {
         for (list, names) in lists {
             for (index, name) in names.iter().flatten().enumerate() {
                 let path = FieldPath::of(&["ci", list]).join(Step::Index(index));
-                if !self.form.environments.contains_key(name) {
-                    problems.push(self.unknown(name, &path));
-                }
+                problems.extend(self.unusable(name, &path));
             }
         }
         problems

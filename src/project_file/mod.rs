@@ -28,6 +28,7 @@ mod checks;
 pub mod ci;
 mod environment;
 pub mod form;
+mod hidden;
 mod promotion;
 mod reading;
 mod sources;
