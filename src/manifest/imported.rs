@@ -198,9 +198,9 @@ fn read_file(
 ) -> Result<Read, Vec<Problem>> {
     let source = imported.source(path, bytes).map_err(|problem| vec![problem])?;
     if walk::is_template(Path::new(path)) {
-        let text = source.text.clone();
+        // Also one that cannot be rendered uses what it uses.
+        used.extend(values::used(&source.text));
         let rendered = values::render(source, &imported.values, &Reach::default())?;
-        used.extend(values::used(&text));
         let source = Box::new(rendered.source);
         return Ok(Read::Documents { source, not_read: rendered.not_read });
     }

@@ -14,6 +14,13 @@ use crate::manifest::reach::Reach;
 /// The most environments that one may extend, one through the other.
 const DEEPEST: usize = 20;
 
+/// The most environments.
+const MOST: usize = 500;
+
+/// Words that other versions of YAML take for true or false.
+const BOOLEANS: [&str; 12] =
+    ["yes", "no", "on", "off", "Yes", "No", "On", "Off", "YES", "NO", "ON", "OFF"];
+
 /// How many environments are told that extend each other.
 const MOST_TOLD: usize = 20;
 
@@ -59,11 +66,42 @@ impl ProjectFile {
             }
         }
         problems.extend(self.unknown_in_ci());
+        problems.extend(self.hardly_meant());
         if problems.is_empty() {
             problems.extend(self.shared());
             problems.extend(self.check_sources());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What is written and says nothing, or something else than it seems to say.
+    fn hardly_meant(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.form.environments.len() > MOST {
+            let message = format!("the project file has more than {MOST} environments");
+            let hint = "give some of them a project file of their own";
+            problems
+                .push(self.problem(&FieldPath::of(&["environments"]), message).hint(hint));
+        }
+        for (name, form) in &self.form.environments {
+            if form.project.as_deref().is_some_and(|project| project.trim().is_empty()) {
+                let path = at(name, &["project"]);
+                let problem = self.problem(&path, "`project` is empty");
+                problems.push(problem.hint("name a project, or leave `project` out"));
+            }
+            if form.extends.is_some() && form.without.as_ref().is_some_and(Vec::is_empty) {
+                let message = "an empty `without` takes nothing back: what the environment leaves out that this one extends stays left out";
+                let problem = self.problem(&at(name, &["without"]), message);
+                problems.push(problem.hint("leave it out, or write what differs into the environments that need it"));
+            }
+            let Some(Embedded::In(folder)) = &form.embedded else { continue };
+            if let Some(word) = folder.to_str().filter(|it| BOOLEANS.contains(it)) {
+                let message = format!("`embedded: {word}` is a text here, and would be a folder");
+                let problem = self.problem(&at(name, &["embedded"]), message);
+                problems.push(problem.hint(format!("write true or false; a folder of this name is ./{word}")));
+            }
+        }
+        problems
     }
 
     /// A problem where an environment extends itself.
@@ -157,6 +195,15 @@ impl ProjectFile {
                 false => above.canonicalize().ok(),
             });
             let is_dangling = made.ancestors().any(|it| it.is_symlink() && !it.exists());
+            let is_of_git = folder.components().any(|part| {
+                part.as_os_str().to_str().is_some_and(|part| part.eq_ignore_ascii_case(".git"))
+            });
+            if is_of_git {
+                let message = format!("{} is a folder that belongs to Git", folder.display());
+                let hint = "name another folder, beside the project file";
+                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
+                continue;
+            }
             let leads_out = is_dangling || real.is_none_or(|real| !real.starts_with(&here));
             if !folder.components().all(is_plain) || leads_out {
                 let message =

@@ -14,7 +14,7 @@ use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::nearest;
 use crate::manifest::located::locate;
-use crate::manifest::overrides::Overrides;
+use crate::manifest::overrides::{Overrides, Said};
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
 use crate::plan::DEFAULT_SET;
@@ -444,13 +444,20 @@ pub(super) fn add_overrides(
     let Value::Map(objects) = &node.value else { return };
     for (name, fields) in objects {
         let Value::Map(fields) = &fields.value else { continue };
+        let pattern = format!("{prefix}{}", name.text);
+        // Once, and not again for each field.
+        if let Err(problem) = over.check(&pattern, name.mark) {
+            problems.push(problem);
+            continue;
+        }
         for (path, value) in fields {
-            let pattern = format!("{prefix}{}", name.text);
-            let path_text = match prefix {
-                "" => path.text.clone(),
-                _ => FieldPath::of(&["data", &path.text]).to_string(),
+            let is_value = !prefix.is_empty();
+            let text = match is_value {
+                false => path.text.clone(),
+                true => FieldPath::of(&["data", &path.text]).to_string(),
             };
-            let added = over.add((&pattern, &path_text), value, path.mark, from);
+            let (of, path) = ((pattern.as_str(), name.mark), (text.as_str(), path.mark));
+            let added = over.add(Said { of, path, value, must_be: is_value }, from);
             problems.extend(added.err());
         }
     }

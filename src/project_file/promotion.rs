@@ -102,7 +102,9 @@ impl ProjectFile {
         };
         let matches = |pattern: &String, it: &Difference| {
             let wild = WildMatch::new(pattern);
-            wild.matches(&it.name) || it.path.last().is_some_and(|last| wild.matches(last))
+            let source = it.path.get(1).filter(|_| it.path[0] == "sources");
+            let names = [Some(&it.name), it.path.last(), source];
+            names.into_iter().flatten().any(|name| wild.matches(name))
         };
         if let Some(unknown) =
             patterns.iter().find(|pattern| !differences.iter().any(|it| matches(pattern, it)))

@@ -185,7 +185,7 @@ impl ProjectFile {
             (Some(_), None, None) if form.sha256.is_some() => {
                 return Err(problem(of_archive, "a commit is pinned by meshagent.lock"));
             }
-            (None, _, _) if form.reference.is_some() => {
+            (None, Some(_), None) | (None, None, Some(_)) if form.reference.is_some() => {
                 return Err(problem("`ref` is for `git`", "leave it out"));
             }
             (Some(git), None, None) => Origin::Git { git, reference: form.reference },

@@ -125,7 +125,7 @@ impl Entry {
         {
             return wrong(
                 "`path` must be a folder of the source",
-                "write it from the root of the source, such as `path: manifests`",
+                "write it from the root of the source, such as `path: manifests`, or leave it out for all of it",
             );
         }
         match &self.origin {

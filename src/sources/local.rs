@@ -1,6 +1,7 @@
 //! Repositories on this machine, and where Git would go in them. A checkout can hold a file or a
 //! folder that sends Git to another repository of the user: by a `.git` file, a `commondir`, other
-//! folders of objects, or links. So all of that is looked at before Git reads anything.
+//! folders of objects, links, or settings that include other files. So all of that is looked at
+//! before Git reads anything.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ const GIT: &str = ".git";
 
 /// The largest file that names another place, in bytes.
 const LARGEST: usize = 64 * 1024;
+
+/// What is wrong with a repository that would lead Git elsewhere.
+const OUTSIDE: &str =
+    "the repository leads Git out of the folder of the project file and its repository";
 
 /// How many folders of objects may be chained, as in Git.
 const CHAIN: usize = 5;
@@ -59,6 +64,7 @@ pub fn repository(real: &Path, reach: &Reach) -> Result<PathBuf> {
     }
     for folder in [&folder, &common] {
         without_ways_out(folder, reach)?;
+        settings(folder)?;
     }
     objects(&common.join("objects"), reach, CHAIN)?;
     Ok(folder)
@@ -99,7 +105,7 @@ fn objects(folder: &Path, reach: &Reach, left: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses links in a repository that lead out of what may be read.
+/// Refuses links in a repository that lead out of what may be read, and what would make Git wait.
 fn without_ways_out(folder: &Path, reach: &Reach) -> Result<()> {
     for entry in WalkDir::new(folder) {
         let entry = entry.context(|| "failed to look at the repository".to_owned())?;
@@ -107,6 +113,41 @@ fn without_ways_out(folder: &Path, reach: &Reach) -> Result<()> {
             && let Ok(real) = entry.path().canonicalize()
         {
             allowed(&real, reach)?;
+        }
+        // Where Git works for its user, it keeps sockets.
+        let about = entry.path().metadata();
+        if !is_own(folder)
+            && let Some(what) = about.ok().and_then(|about| bounded::special(about.file_type())) {
+            return Err(Error::failed(format!("the repository holds {what}, not a file")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder is one that no commit can hold, so that what is in it is the user's own.
+fn is_own(folder: &Path) -> bool {
+    folder.components().any(|part| part.as_os_str() == GIT)
+}
+
+/// Refuses settings of a repository that include other files: Git would read those, and what it
+/// says and does tells what is in them.
+fn settings(folder: &Path) -> Result<()> {
+    if is_own(folder) {
+        return Ok(());
+    }
+    for name in ["config", "config.worktree"] {
+        let text = match bounded::text(&folder.join(name), LARGEST) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                let what = "failed to read the settings of the repository";
+                return Err(Error::failed(what).because(error));
+            }
+        };
+        // Sections are told apart without regard to case.
+        if text.to_ascii_lowercase().contains("[include") {
+            return Err(Error::failed(format!("{OUTSIDE}: its settings include other files"))
+                .hint(format!("take `include` out of its `{name}`, or name a clone of it")));
         }
     }
     Ok(())
@@ -126,10 +167,7 @@ fn allowed(real: &Path, reach: &Reach) -> Result<()> {
 }
 
 fn outside() -> Error {
-    Error::failed(
-        "the repository leads Git out of the folder of the project file and its repository",
-    )
-    .hint(format!(
+    Error::failed(OUTSIDE).hint(format!(
         "name the repository itself, or add {} with the folder that it leads to",
         word("--allow-files")
     ))
