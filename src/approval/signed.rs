@@ -45,6 +45,9 @@ impl Approval {
     ///
     /// What is not exactly a statement and a signature of the right namespace, form and algorithm.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains("\r\n") {
+            return Err("its lines end as those of Windows do, which breaks the signature; `* -text` in .gitattributes lets Git leave them as they are".to_owned());
+        }
         let end = text.find('\n').map_or(text.len(), |end| end + 1);
         let (line, armored) = text.split_at(end);
         if !line.starts_with('{') {

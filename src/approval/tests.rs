@@ -283,19 +283,19 @@ fn as_many_as_are_required_must_be_able_to_approve() {
             vec![&ab, &bc],
             vec![],
             2,
-            "2 approvals cannot be had: all 2 approvers' files list the same key for 1 person",
+            "2 approvals cannot be had: only 1 person is in all 2 approvers' files with the same key",
         ),
         (
             vec![&ab, &cd],
             vec![],
             1,
-            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people",
+            "1 approval cannot be had: nobody is in all 2 approvers' files with the same key",
         ),
         (
             vec![&ab, &bc],
             vec!["b"],
             1,
-            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people apart from the authors",
+            "1 approval cannot be had: nobody is in all 2 approvers' files with the same key apart from the authors",
         ),
     ] {
         let files: Vec<&str> = files.into_iter().map(String::as_str).collect();

@@ -59,14 +59,16 @@ pub fn chosen_if_any(
         (Some(name), _) => Some(ProjectFile::named(name)?),
     };
     let Some(file) = file else {
-        if files.files.is_empty() && !files_of_environment().is_empty() {
+        let is_in_option = !files.files.is_empty();
+        if !is_in_option && is_given {
             *files = files.clone().named()?;
-            if let Some(path) = ProjectFile::find() {
-                output::note(&format!(
-                    "note: so {} is not used, with its guards and approvals; -e names an environment of it",
-                    path.display()
-                ));
-            }
+        }
+        if let Some(path) = ProjectFile::find().filter(|_| is_given) {
+            let so = if is_in_option { "manifests are given with -f, so" } else { "so" };
+            output::note(&format!(
+                "note: {so} {} is not used, with its guards and approvals; -e names an environment of it",
+                path.display()
+            ));
         }
         return Ok(None);
     };

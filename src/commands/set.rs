@@ -198,8 +198,9 @@ impl FileArgs {
         if self.files.is_empty() {
             self.files = files_of_environment();
             if self.files.is_empty() {
-                return Err(Error::usage("no manifests are given")
-                    .hint(format!("name a file or a folder with -f, or in {FILES}")));
+                return Err(Error::usage("no manifests are given").hint(format!(
+                    "name a file or a folder with -f, or in {FILES}; a folder with a meshagent.yaml needs neither"
+                )));
             }
             let names: Vec<String> = self.files.iter().map(|it| it.display().to_string()).collect();
             output::note(&format!("note: {FILES} names the manifests: {}", names.join(", ")));

@@ -83,8 +83,12 @@ async fn read(args: &DiffArgs, file: &ProjectFile, name: &str) -> Result<Read> {
         return Ok(Read { name: name.to_owned(), declared, live: BTreeMap::new() });
     }
     let decided = planning.decided(true).await.map_err(|error| {
-        let what = format!("environment `{name}` cannot be read");
-        Error::new(error.class, what).because(error)
+        let told = Error::new(error.class, format!("environment `{name}` cannot be read"));
+        let told = match error.hint.clone() {
+            Some(hint) => told.hint(hint),
+            None => told,
+        };
+        told.because(error)
     })?;
     let mut basis = decided.basis;
     let project = own_project(&environment, decided.plan.projects.keys());
