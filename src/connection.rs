@@ -206,12 +206,14 @@ impl PlatformArgs {
         let Some(credential) = self.credential().await? else {
             let hint = "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account";
             let file = ProjectFile::find().filter(|_| self.settled.is_none());
-            return Err(Error::usage("there are no credentials for the platform").hint(match file {
-                Some(file) => {
-                    format!("{hint}; -e NAME uses an environment of {}", file.display())
-                }
-                None => hint.to_owned(),
-            }));
+            return Err(Error::usage("there are no credentials for the platform").hint(
+                match file {
+                    Some(file) => {
+                        format!("{hint}; -e NAME uses an environment of {}", file.display())
+                    }
+                    None => hint.to_owned(),
+                },
+            ));
         };
         let Credential { secret, by, project, session } = credential;
         failure::credential_from(by.described());

@@ -36,7 +36,9 @@ pub fn plainly(message: &str) -> String {
         Some("a boolean") => "it must be true or false".to_owned(),
         Some("a sequence") => "it must be a list".to_owned(),
         Some("a map") => "it must be a map of fields".to_owned(),
-        Some(expected) if expected.starts_with("struct ") => "it must be a map of fields".to_owned(),
+        Some(expected) if expected.starts_with("struct ") => {
+            "it must be a map of fields".to_owned()
+        }
         Some(expected) if is_number(expected) => "it must be a whole number".to_owned(),
         _ => message.to_owned(),
     }

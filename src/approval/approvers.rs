@@ -329,8 +329,13 @@ fn read_options(text: &str, start: usize, end: usize, zone: &TimeZone) -> Result
         if !OPTIONS.contains(&name.as_str()) {
             // A key begins with its own sort.
             if option.starts_with("AAAA") {
-                let hint = Some("write the whole line of the .pub file, such as ssh-ed25519 AAAA…".to_owned());
-                return Err(Wrong { hint, ..wrong("the sort of the key is missing before it".to_owned()) });
+                let hint = Some(
+                    "write the whole line of the .pub file, such as ssh-ed25519 AAAA…".to_owned(),
+                );
+                return Err(Wrong {
+                    hint,
+                    ..wrong("the sort of the key is missing before it".to_owned())
+                });
             }
             let known = nearest(&name, OPTIONS.into_iter());
             let hint = known.map(|known| format!("did you mean {known}?"));

@@ -135,7 +135,9 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
         let all = all.map(|file| format!(" -f {}", word(&file.display().to_string())));
         let all: String = all.collect();
         match files.is_empty() {
-            true => format!("`meshagent plan --out plan.json` makes one; manifests are given with -f: `meshagent apply{all}`"),
+            true => format!(
+                "`meshagent plan --out plan.json` makes one; manifests are given with -f: `meshagent apply{all}`"
+            ),
             false => format!("give each file its own -f: `meshagent apply{all}`"),
         }
     };

@@ -24,6 +24,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let text = parser.render().to_string();
     let mut paragraphs = text.split("\n\n").map(one_line);
     let message = paragraphs.next().unwrap_or_default();
+    let message = message.replace("invalid digit found in string", "it must be a whole number");
     // Behind `--` an option would be taken for a name, which nobody means.
     let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
@@ -358,6 +359,11 @@ fn meant(
             if !told_by.is_empty() {
                 return Some(format!("which one is meant is an option: {}", told_by.join(" or ")));
             }
+        }
+        if takes("to") && argument.parse::<u64>().is_ok() {
+            return Some(format!(
+                "a past state is named with --to: `meshagent {names} --to {argument}`"
+            ));
         }
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');

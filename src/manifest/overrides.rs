@@ -230,7 +230,9 @@ impl Overrides {
     ///
     /// What is wrong with it.
     pub fn check(&self, of: &str, mark: Mark) -> Result<(), Problem> {
-        Pattern::parse(of).map(drop).map_err(|(message, hint)| self.problem(mark, message).hint(hint))
+        Pattern::parse(of)
+            .map(drop)
+            .map_err(|(message, hint)| self.problem(mark, message).hint(hint))
     }
 
     /// Adds a field, in the place of what was said of it before.
@@ -473,9 +475,10 @@ impl Overrides {
             self.problem(mark, format!("no document is {}", of.text))
                 .hint("correct the name, or take this out")
         };
-        let in_vain = self.fields.iter().filter(|it| {
-            it.value.is_none() && !it.use_of.is_missing() && it.use_of.is_in_vain()
-        });
+        let in_vain = self
+            .fields
+            .iter()
+            .filter(|it| it.value.is_none() && !it.use_of.is_missing() && it.use_of.is_in_vain());
         let in_vain = in_vain.map(|it| {
             let what = format!("{} has no `{}` that could be taken out", it.of.text, it.path);
             self.problem(it.mark, what).hint("correct the path, or take this out")

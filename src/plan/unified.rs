@@ -72,9 +72,7 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
         (Some(Tree::Secret(Sealed::Source(one))), Some(Tree::Secret(Sealed::Source(other)))) => {
             one != other
         }
-        (Some(Tree::Secret(one)), Some(Tree::Secret(other))) => {
-            !(are_kept(one) || are_kept(other))
-        }
+        (Some(Tree::Secret(one)), Some(Tree::Secret(other))) => !(are_kept(one) || are_kept(other)),
         _ => true,
     });
     if changes.is_empty() && old.is_some() == new.is_some() {

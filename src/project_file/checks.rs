@@ -80,8 +80,7 @@ impl ProjectFile {
         if self.form.environments.len() > MOST {
             let message = format!("the project file has more than {MOST} environments");
             let hint = "give some of them a project file of their own";
-            problems
-                .push(self.problem(&FieldPath::of(&["environments"]), message).hint(hint));
+            problems.push(self.problem(&FieldPath::of(&["environments"]), message).hint(hint));
         }
         for (name, form) in &self.form.environments {
             if form.project.as_deref().is_some_and(|project| project.trim().is_empty()) {
@@ -92,13 +91,17 @@ impl ProjectFile {
             if form.extends.is_some() && form.without.as_ref().is_some_and(Vec::is_empty) {
                 let message = "an empty `without` takes nothing back: what the environment leaves out that this one extends stays left out";
                 let problem = self.problem(&at(name, &["without"]), message);
-                problems.push(problem.hint("leave it out, or write what differs into the environments that need it"));
+                problems.push(problem.hint(
+                    "leave it out, or write what differs into the environments that need it",
+                ));
             }
             let Some(Embedded::In(folder)) = &form.embedded else { continue };
             if let Some(word) = folder.to_str().filter(|it| BOOLEANS.contains(it)) {
                 let message = format!("`embedded: {word}` is a text here, and would be a folder");
                 let problem = self.problem(&at(name, &["embedded"]), message);
-                problems.push(problem.hint(format!("write true or false; a folder of this name is ./{word}")));
+                problems.push(
+                    problem.hint(format!("write true or false; a folder of this name is ./{word}")),
+                );
             }
         }
         problems

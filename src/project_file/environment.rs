@@ -213,8 +213,9 @@ impl ProjectFile {
         let environments = &self.form.environments;
         // An empty name is that of nothing, such as of a variable that is not set.
         if named == Some("") && self.names().next().is_some() {
-            return Err(Error::usage("no environment is named: the name is empty")
-                .hint(self.known()));
+            return Err(
+                Error::usage("no environment is named: the name is empty").hint(self.known())
+            );
         }
         let name = match named.or(self.form.default.as_deref()) {
             Some(name) => name,
@@ -538,9 +539,8 @@ mod tests {
     #[test]
     fn the_stricter_one_of_two_rules_of_the_base_counts() {
         let moved = |dev: &str, prod: &str| {
-            let base = format!(
-                "{{dev: {{project: shop-dev, {dev}}}, prod: {{project: shop, {prod}}}}}"
-            );
+            let base =
+                format!("{{dev: {{project: shop-dev, {dev}}}, prod: {{project: shop, {prod}}}}}");
             rules(&base, "{dev: {project: shop}}", "dev")
         };
         let guards = |dev: &str, prod: &str| {

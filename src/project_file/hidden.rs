@@ -34,12 +34,7 @@ pub(super) fn only(text: &str, shown: &[Vec<String>]) -> String {
 }
 
 /// Finds what is shown: names, and the values that are asked for.
-fn keep(
-    node: &Node,
-    path: &mut Vec<String>,
-    shown: &[Vec<String>],
-    kept: &mut Vec<Range<usize>>,
-) {
+fn keep(node: &Node, path: &mut Vec<String>, shown: &[Vec<String>], kept: &mut Vec<Range<usize>>) {
     let is_shown = shown.iter().any(|shown| path.starts_with(shown));
     match &node.value {
         Value::Map(entries) => {
@@ -82,7 +77,11 @@ mod tests {
             ("a: {b: x, c: hunter}\n", at(&["a", "b"]), "a: {b: x, c: …}\n"),
             ("a:\n  b: x # hunter\n  c: hunter\n", at(&["a", "b"]), "a:\n  b: x …\n  c: …\n"),
             ("a: [hunter, {b: x}]\nb: y", at(&["b"]), "a: […, {b: …}]\nb: y"),
-            ("b: |\n  one\n  two\nc: |\n  hunter\n  hunter\n", at(&["b"]), "b: |\n  one\n  two\nc: …\n  …\n  …\n"),
+            (
+                "b: |\n  one\n  two\nc: |\n  hunter\n  hunter\n",
+                at(&["b"]),
+                "b: |\n  one\n  two\nc: …\n  …\n  …\n",
+            ),
             ("c: \"hun\n  ter\"\nb: x\n", at(&["b"]), "c: …\n  …\nb: x\n"),
             ("b: {x: 1, y: [2, three]}\n", at(&["b"]), "b: {x: 1, y: [2, three]}\n"),
             ("{\"b\": \"x\", \"c\": \"hunter\"}", at(&["b"]), "{\"b\": \"x\", \"c\": …}"),

@@ -8,8 +8,8 @@ use wildmatch::WildMatch;
 
 use super::ProjectFile;
 use super::environment::at;
-use super::hidden;
 use super::form::{SourceChange, SourceForm};
+use super::hidden;
 use crate::error::{Error, Result};
 use crate::kinds::KindName;
 use crate::manifest::edit;

@@ -1,6 +1,7 @@
 //! The approvals of a saved plan and its approvers, read from their files: once, so that what was
 //! checked is what counts.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;

@@ -1,9 +1,9 @@
 //! Repositories on this machine, and where Git would go in them. A checkout can hold a file or a
 //! folder that sends Git to another repository of the user: by a `.git` file, a `commondir`, other
-//! folders of objects, links, or settings that include other files. So all of that is looked at
-//! before Git reads anything.
+//! folders of objects, or links. So all of that is looked at before Git reads anything.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -19,9 +19,8 @@ const GIT: &str = ".git";
 /// The largest file that names another place, in bytes.
 const LARGEST: usize = 64 * 1024;
 
-/// What is wrong with a repository that would lead Git elsewhere.
-const OUTSIDE: &str =
-    "the repository leads Git out of the folder of the project file and its repository";
+/// The largest settings of a repository, in bytes.
+const SETTINGS: usize = 1024 * 1024;
 
 /// How many folders of objects may be chained, as in Git.
 const CHAIN: usize = 5;
@@ -64,7 +63,7 @@ pub fn repository(real: &Path, reach: &Reach) -> Result<PathBuf> {
     }
     for folder in [&folder, &common] {
         without_ways_out(folder, reach)?;
-        settings(folder)?;
+        without_includes(folder)?;
     }
     objects(&common.join("objects"), reach, CHAIN)?;
     Ok(folder)
@@ -105,49 +104,56 @@ fn objects(folder: &Path, reach: &Reach, left: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses links in a repository that lead out of what may be read, and what would make Git wait.
+/// Refuses links in a repository that lead out of what may be read, and what makes one wait that
+/// reads it.
 fn without_ways_out(folder: &Path, reach: &Reach) -> Result<()> {
     for entry in WalkDir::new(folder) {
         let entry = entry.context(|| "failed to look at the repository".to_owned())?;
-        if entry.path_is_symlink()
-            && let Ok(real) = entry.path().canonicalize()
-        {
-            allowed(&real, reach)?;
-        }
-        // Where Git works for its user, it keeps sockets.
-        let about = entry.path().metadata();
-        if !is_own(folder)
-            && let Some(what) = about.ok().and_then(|about| bounded::special(about.file_type())) {
-            return Err(Error::failed(format!("the repository holds {what}, not a file")));
+        let sort = match entry.path_is_symlink() {
+            false => entry.file_type(),
+            true => match entry.path().canonicalize() {
+                Err(_) => continue,
+                Ok(real) => {
+                    allowed(&real, reach)?;
+                    let about = real.metadata();
+                    about.context(|| "failed to look at the repository".to_owned())?.file_type()
+                }
+            },
+        };
+        // A socket is where Git's own programs listen; nobody reads it.
+        if sort.is_fifo() || sort.is_char_device() || sort.is_block_device() {
+            return Err(Error::failed("there is a pipe or a device in the repository"));
         }
     }
     Ok(())
 }
 
-/// Whether a folder is one that no commit can hold, so that what is in it is the user's own.
-fn is_own(folder: &Path) -> bool {
-    folder.components().any(|part| part.as_os_str() == GIT)
-}
-
-/// Refuses settings of a repository that include other files: Git would read those, and what it
-/// says and does tells what is in them.
-fn settings(folder: &Path) -> Result<()> {
-    if is_own(folder) {
+/// Refuses settings of a repository that include others: Git reads the file that they name, and what
+/// it says of it tells what is in the file.
+fn without_includes(folder: &Path) -> Result<()> {
+    // Git takes a section anywhere in a line, and names of sections in any case.
+    const SECTION: &[u8] = b"[include";
+    // No commit can hold what is in such a folder, so these settings are the user's own; systems of
+    // continuous integration include their credentials in them.
+    if folder.components().any(|part| part.as_os_str() == GIT) {
         return Ok(());
     }
     for name in ["config", "config.worktree"] {
-        let text = match bounded::text(&folder.join(name), LARGEST) {
+        let text = match bounded::bytes(&folder.join(name), SETTINGS) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => {
-                let what = "failed to read the settings of the repository";
-                return Err(Error::failed(what).because(error));
+                let told = format!("failed to read the settings of the repository, {name}");
+                return Err(Error::failed(told).because(error));
             }
         };
-        // Sections are told apart without regard to case.
-        if text.to_ascii_lowercase().contains("[include") {
-            return Err(Error::failed(format!("{OUTSIDE}: its settings include other files"))
-                .hint(format!("take `include` out of its `{name}`, or name a clone of it")));
+        if text.windows(SECTION.len()).any(|part| part.eq_ignore_ascii_case(SECTION)) {
+            return Err(Error::failed(format!(
+                "the settings of the repository, {name}, include those of another file"
+            ))
+            .hint(
+                "take `[include]` and `[includeIf]` out of them, or name the repository by a URL",
+            ));
         }
     }
     Ok(())
@@ -167,7 +173,10 @@ fn allowed(real: &Path, reach: &Reach) -> Result<()> {
 }
 
 fn outside() -> Error {
-    Error::failed(OUTSIDE).hint(format!(
+    Error::failed(
+        "the repository leads Git out of the folder of the project file and its repository",
+    )
+    .hint(format!(
         "name the repository itself, or add {} with the folder that it leads to",
         word("--allow-files")
     ))
