@@ -139,6 +139,7 @@ fn what_is_not_understood_of_approvers_is_refused_with_its_place() {
         ("a cert-authority KEY", 1, "certificates are not accepted"),
         ("a cert-authority=\"x\" KEY", 3, "takes no value"),
         ("a namespace=\"x\" KEY", 3, "neither the sort of a key nor an option"),
+        ("a AAAAC3NzaC1lZDI1NTE5", 3, "the sort of the key is missing before it"),
         ("a no-touch-required KEY", 3, "neither the sort of a key nor an option"),
         ("a namespaces=git KEY", 3, "takes a value in quotation marks"),
         ("a namespaces KEY", 3, "takes a value in quotation marks"),
@@ -343,6 +344,7 @@ fn what_does_not_count_is_told_and_takes_nothing_away() {
         ("not an approval".to_owned(), "it does not begin with a statement"),
         (String::new(), "it does not begin with a statement"),
         (statement().line().unwrap(), "is not followed by a signature"),
+        (statement().line().unwrap().replace('\n', "\r\n"), "end as those of Windows do"),
     ];
     let (texts, told): (Vec<String>, Vec<&str>) = table.into_iter().unzip();
     let judged = judge(&terms(&file), &texts);

@@ -181,6 +181,23 @@ pub fn option(environment: &Environment) -> String {
     }
 }
 
+/// Refuses what no saved plan is applied for, where an environment requires approvals. The hint gets
+/// the option that names the environment.
+///
+/// # Errors
+///
+/// It requires some.
+pub fn refuse_unsaved(
+    environment: Option<&Environment>,
+    hint: impl FnOnce(&str) -> String,
+) -> Result<()> {
+    let Some(environment) = environment else { return Ok(()) };
+    match needed(environment) {
+        Some(needed) => Err(needed.unsaved().hint(hint(&option(environment)))),
+        None => Ok(()),
+    }
+}
+
 /// The approvals that an environment requires.
 #[must_use]
 pub fn needed(environment: &Environment) -> Option<Needed> {

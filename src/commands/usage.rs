@@ -158,7 +158,7 @@ const ELSEWHERE: [(&str, &str, &str); 23] = [
     (
         "k",
         "file",
-        "give the folder of the manifests with -f; what differs between environments are values of templates",
+        "give the folder of the manifests with -f; overlays are environments of meshagent.yaml, `-e NAME`",
     ),
     ("R", "file", "-f reads a folder with everything below it: leave this option out"),
     ("format", "language", "use --language mermaid, dot, svg or html"),

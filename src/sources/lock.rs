@@ -256,6 +256,26 @@ impl Lock {
         })
     }
 
+    /// The pins of what several entries ask for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lock::pin`], for each of them.
+    pub fn pins<'a>(
+        &'a self,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Result<Vec<(&'a Entry, &'a Pin)>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut pins = Vec::new();
+        for entry in entries {
+            match self.pin(entry) {
+                Ok(pin) => pins.push((entry, pin)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(pins) } else { Err(problems) }
+    }
+
     /// The pin of a source for the same version as a new one, or else the only one that it has.
     #[must_use]
     pub fn before(&self, entry: &Entry) -> Option<&Pin> {
