@@ -191,3 +191,15 @@ fn a_saved_plan_is_shown_with_its_environment_and_hints_name_it() {
     let shown = ran(&sandbox, 0, "show plan.json").stdout;
     assert!(shown.contains("Plan of set `shop` in environment `prod` for shop"), "{shown}");
 }
+
+#[test]
+fn manifests_beside_another_project_file_are_told_of() {
+    let sandbox = bare(&PROJECT.replace("set: shop\n", "set: shop\nmanifests: .\n"));
+    std::fs::create_dir(sandbox.path("nested")).unwrap();
+    let told = "manifests beside another project file are read here, too: nested/meshagent.yaml";
+    assert!(!ran(&sandbox, 0, "validate -e dev").stderr.contains("another project file"));
+    sandbox.write("nested/meshagent.yaml", "version: v1\nmanifests: .\n");
+    sandbox.write("nested/room.yaml", "version: v1\nkind: Room\nmetadata: {name: nested}\n");
+    let run = ran(&sandbox, 0, "validate -e dev").stderr;
+    assert!(run.contains(told), "{run}");
+}
