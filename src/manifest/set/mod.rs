@@ -281,7 +281,9 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
 /// to their sets, too.
 fn nested(skipped: &[Skipped], given: &[PathBuf]) -> Option<String> {
     let is_given = |folder: &Path| {
-        let plain = |path: &Path| path.components().filter(|it| *it != Component::CurDir).collect::<PathBuf>();
+        let plain = |path: &Path| {
+            path.components().filter(|it| *it != Component::CurDir).collect::<PathBuf>()
+        };
         given.iter().any(|path| plain(path) == plain(folder))
     };
     let files = skipped.iter().filter(|it| it.why == Why::ProjectFile).map(|it| &it.path);
