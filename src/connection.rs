@@ -204,8 +204,15 @@ impl PlatformArgs {
         let url = self.safe_url()?;
         let chosen = self.offline_project()?;
         let Some(credential) = self.credential().await? else {
+            let hint = "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account";
+            let file = ProjectFile::find().filter(|_| self.settled.is_none());
             return Err(Error::usage("there are no credentials for the platform").hint(
-                "sign in with `meshagent auth login`, set MESHAGENT_API_KEY, or add --embedded to use the platform in this program, with no account",
+                match file {
+                    Some(file) => {
+                        format!("{hint}; -e NAME uses an environment of {}", file.display())
+                    }
+                    None => hint.to_owned(),
+                },
             ));
         };
         let Credential { secret, by, project, session } = credential;

@@ -24,6 +24,26 @@ pub fn missing_field(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.split('`').next()
 }
 
+/// What is wrong with a value, without the words of the language that this program is written in.
+#[must_use]
+pub fn plainly(message: &str) -> String {
+    let expected = message.rsplit_once("expected ").map(|(_, expected)| expected);
+    let is_number = |expected: &str| {
+        matches!(expected, "usize" | "u8" | "u16" | "u32" | "u64" | "i64") || expected == "integer"
+    };
+    match expected {
+        Some("a string") => "it must be a text; put a number in quotes to make it one".to_owned(),
+        Some("a boolean") => "it must be true or false".to_owned(),
+        Some("a sequence") => "it must be a list".to_owned(),
+        Some("a map") => "it must be a map of fields".to_owned(),
+        Some(expected) if expected.starts_with("struct ") => {
+            "it must be a map of fields".to_owned()
+        }
+        Some(expected) if is_number(expected) => "it must be a whole number".to_owned(),
+        _ => message.to_owned(),
+    }
+}
+
 /// What is wrong with a query.
 #[derive(Debug, PartialEq, Eq)]
 pub enum InQuery<'a> {
@@ -69,6 +89,34 @@ mod tests {
     fn of_query(query: &str) -> String {
         let uri = format!("http://x.example/?{query}").parse::<Uri>().unwrap();
         Query::<Asked>::try_from_uri(&uri).unwrap_err().body_text()
+    }
+
+    #[test]
+    fn what_is_expected_is_told_in_the_words_of_the_file() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only what is wrong with one is looked at")]
+        struct All {
+            number: Option<u16>,
+            size: Option<usize>,
+            text: Option<String>,
+            list: Option<Vec<u8>>,
+            is: Option<bool>,
+            below: Option<Asked>,
+        }
+        for (text, told) in [
+            (r#"{"number": "two"}"#, "it must be a whole number"),
+            (r#"{"size": "none"}"#, "it must be a whole number"),
+            (r#"{"size": -1}"#, "it must be a whole number"),
+            (r#"{"text": 1}"#, "it must be a text; put a number in quotes to make it one"),
+            (r#"{"list": 1}"#, "it must be a list"),
+            (r#"{"is": "yes"}"#, "it must be true or false"),
+            (r#"{"below": "x"}"#, "it must be a map of fields"),
+            (r#""x""#, "it must be a map of fields"),
+            (r#"{"below": {}}"#, "missing field `name`"),
+        ] {
+            let message = serde_json::from_str::<All>(text).unwrap_err().to_string();
+            assert_eq!(plainly(without_place(&message)), told, "{message}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod signed_in;
 pub use signed_in::SignedIn;
 
 /// The default URL of the platform.
-const DEFAULT_URL: &str = "https://api.meshagent.com";
+pub const DEFAULT_URL: &str = "https://api.meshagent.com";
 
 /// The default folder for the data of the embedded platform.
 pub const DEFAULT_DATA: &str = ".meshagent/embedded";
@@ -64,7 +64,7 @@ pub struct PlatformArgs {
     pub settled: Option<String>,
 
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
-    #[arg(short = 'e', long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Platform")]
+    #[arg(short = 'e', long, value_name = "NAME", action = clap::ArgAction::Append, value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Platform")]
     pub environment: Option<String>,
 
     // The text is read in a terminal, where a link needs no brackets.

@@ -331,6 +331,7 @@ impl Life<'_> {
         let plan = decide(&set, &seen.state, policy)?;
         let consent = Consent {
             deletes: Some(usize::MAX),
+            share: false,
             empty: true,
             destroy: policy.destroy,
             project: None,

@@ -94,8 +94,11 @@ impl Case {
 
     fn policy(&self) -> Policy {
         let is_in_environment = self.part("meshagent.yaml").is_some();
-        let environment =
-            is_in_environment.then(|| InEnvironment { name: "prod".to_owned(), is_default: false });
+        let environment = is_in_environment.then(|| InEnvironment {
+            name: "prod".to_owned(),
+            is_default: false,
+            alike: Vec::new(),
+        });
         let policy = |set: &str| Policy { environment: environment.clone(), ..policy(set) };
         let path = self.folder.join("policy.json");
         let Ok(text) = std::fs::read_to_string(path) else { return policy("default") };

@@ -327,10 +327,21 @@ fn read_options(text: &str, start: usize, end: usize, zone: &TimeZone) -> Result
         let name = name.to_ascii_lowercase();
         let wrong = |message: String| Wrong::new(at, message);
         if !OPTIONS.contains(&name.as_str()) {
+            // A key begins with its own sort.
+            if option.starts_with("AAAA") {
+                let hint = Some(
+                    "write the whole line of the .pub file, such as ssh-ed25519 AAAA…".to_owned(),
+                );
+                return Err(Wrong {
+                    hint,
+                    ..wrong("the sort of the key is missing before it".to_owned())
+                });
+            }
             let known = nearest(&name, OPTIONS.into_iter());
             let hint = known.map(|known| format!("did you mean {known}?"));
+            let shown = option.split('=').next().unwrap_or_default();
             let message =
-                format!("{name:?} is neither the sort of a key nor an option that is known");
+                format!("{shown:?} is neither the sort of a key nor an option that is known");
             return Err(Wrong { hint, ..wrong(message) });
         }
         if !seen.insert(name.clone()) {

@@ -45,6 +45,9 @@ impl Approval {
     ///
     /// What is not exactly a statement and a signature of the right namespace, form and algorithm.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains("\r\n") {
+            return Err("its lines end as those of Windows do, which breaks the signature; `* -text` in .gitattributes lets Git leave them as they are".to_owned());
+        }
         let end = text.find('\n').map_or(text.len(), |end| end + 1);
         let (line, armored) = text.split_at(end);
         if !line.starts_with('{') {
@@ -55,8 +58,11 @@ impl Approval {
             return Err("its statement is not followed by a signature and nothing else".to_owned());
         }
         let statement = Statement::parse(line)?;
-        let signature = SshSig::from_pem(armored)
-            .map_err(|error| format!("its signature cannot be read: {error}"))?;
+        let signature =
+            SshSig::from_pem(armored).map_err(|error| match is_of_certificate(armored) {
+                true => "it was signed with a certificate, and only keys are accepted".to_owned(),
+                false => format!("its signature cannot be read: {error}"),
+            })?;
         check(&signature)?;
         // The reader of signatures takes some lengths that are too large.
         let body = armored.strip_prefix(BEGIN).and_then(|body| body.strip_suffix(END));
@@ -200,4 +206,12 @@ fn check(signature: &SshSig) -> Result<(), String> {
         return Err("its signature was made by a security key that nobody touched".to_owned());
     }
     Ok(())
+}
+/// Whether a signature is that of a certificate.
+fn is_of_certificate(armored: &str) -> bool {
+    const SORT: &[u8] = b"-cert-v01@openssh.com";
+    let body = armored.strip_prefix(BEGIN).and_then(|body| body.strip_suffix(END));
+    let body: String = body.unwrap_or_default().lines().collect();
+    let read = STANDARD.decode(body).unwrap_or_default();
+    read.windows(SORT.len()).any(|part| part == SORT)
 }

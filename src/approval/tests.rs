@@ -139,6 +139,7 @@ fn what_is_not_understood_of_approvers_is_refused_with_its_place() {
         ("a cert-authority KEY", 1, "certificates are not accepted"),
         ("a cert-authority=\"x\" KEY", 3, "takes no value"),
         ("a namespace=\"x\" KEY", 3, "neither the sort of a key nor an option"),
+        ("a AAAAC3NzaC1lZDI1NTE5", 3, "the sort of the key is missing before it"),
         ("a no-touch-required KEY", 3, "neither the sort of a key nor an option"),
         ("a namespaces=git KEY", 3, "takes a value in quotation marks"),
         ("a namespaces KEY", 3, "takes a value in quotation marks"),
@@ -283,19 +284,19 @@ fn as_many_as_are_required_must_be_able_to_approve() {
             vec![&ab, &bc],
             vec![],
             2,
-            "2 approvals cannot be had: all 2 approvers' files list the same key for 1 person",
+            "2 approvals cannot be had: only 1 person is in all 2 approvers' files with the same key",
         ),
         (
             vec![&ab, &cd],
             vec![],
             1,
-            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people",
+            "1 approval cannot be had: nobody is in all 2 approvers' files with the same key",
         ),
         (
             vec![&ab, &bc],
             vec!["b"],
             1,
-            "1 approval cannot be had: all 2 approvers' files list the same key for 0 people apart from the authors",
+            "1 approval cannot be had: nobody is in all 2 approvers' files with the same key apart from the authors",
         ),
     ] {
         let files: Vec<&str> = files.into_iter().map(String::as_str).collect();
@@ -343,6 +344,7 @@ fn what_does_not_count_is_told_and_takes_nothing_away() {
         ("not an approval".to_owned(), "it does not begin with a statement"),
         (String::new(), "it does not begin with a statement"),
         (statement().line().unwrap(), "is not followed by a signature"),
+        (statement().line().unwrap().replace('\n', "\r\n"), "end as those of Windows do"),
     ];
     let (texts, told): (Vec<String>, Vec<&str>) = table.into_iter().unzip();
     let judged = judge(&terms(&file), &texts);

@@ -201,11 +201,15 @@ impl Terms {
             return Ok(());
         }
         let people = if able == 1 { "1 person".to_owned() } else { format!("{able} people") };
+        let is = if able == 1 { "is" } else { "are" };
         let apart = if authors.is_empty() { "" } else { " apart from the authors" };
         let required = counted(self.required, "approval");
         let list = match self.approvers.len() {
             0 | 1 => format!("the approvers' file lists {people}"),
-            files => format!("all {files} approvers' files list the same key for {people}"),
+            files => {
+                let who = if able == 0 { "nobody is" } else { &format!("only {people} {is}") };
+                format!("{who} in all {files} approvers' files with the same key")
+            }
         };
         Err(Error::usage(format!("{required} cannot be had: {list}{apart}")).hint(
             "whoever shares a name or a key is one person; list more people, or require fewer",

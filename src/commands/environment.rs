@@ -59,14 +59,16 @@ pub fn chosen_if_any(
         (Some(name), _) => Some(ProjectFile::named(name)?),
     };
     let Some(file) = file else {
-        if files.files.is_empty() && !files_of_environment().is_empty() {
+        let is_in_option = !files.files.is_empty();
+        if !is_in_option && is_given {
             *files = files.clone().named()?;
-            if let Some(path) = ProjectFile::find() {
-                output::note(&format!(
-                    "note: so {} is not used, with its guards and approvals; -e names an environment of it",
-                    path.display()
-                ));
-            }
+        }
+        if let Some(path) = ProjectFile::find().filter(|_| is_given) {
+            let so = if is_in_option { "manifests are given with -f, so" } else { "so" };
+            output::note(&format!(
+                "note: {so} {} is not used, with its guards and approvals; -e names an environment of it",
+                path.display()
+            ));
         }
         return Ok(None);
     };
@@ -129,13 +131,17 @@ pub fn under(
         return Err(Error::usage("--rules-from is for the environments of a project file")
             .hint("leave -f out, or name an environment with -e"));
     };
-    let (mut policies, mut guarded) = ProjectFile::read(rules)?.rules(&environment)?;
+    let own = ProjectFile::read(rules)?;
+    let (mut policies, of_own) = own.rules(&environment)?;
+    // What has no environments says nothing of any, where others do.
+    let mut guarded = (!own.form.environments.is_empty()).then(|| of_own.clone());
     for other in others {
         if let Some((more, stricter)) = ProjectFile::read(other)?.rules_elsewhere(&environment)? {
             policies.extend(more);
-            guarded = guarded.and(&stricter);
+            guarded = Some(guarded.map_or(stricter.clone(), |it| it.and(&stricter)));
         }
     }
+    let guarded = guarded.unwrap_or(of_own);
     Ok(Arc::new(Environment { policies, guarded, ..Environment::clone(&environment) }))
 }
 
@@ -153,6 +159,7 @@ impl GuardArgs {
     #[must_use]
     pub fn or_of(mut self, environment: Option<&Environment>) -> Self {
         let Some(environment) = environment else { return self };
+        self.share |= self.allow_deletes.is_none() && environment.guarded.share;
         self.allow_deletes = self.allow_deletes.or(environment.guarded.deletes);
         self.expect_project = self.expect_project.or_else(|| environment.project.clone());
         self
@@ -189,6 +196,23 @@ pub fn option(environment: &Environment) -> String {
     }
 }
 
+/// Refuses what no saved plan is applied for, where an environment requires approvals. The hint gets
+/// the option that names the environment.
+///
+/// # Errors
+///
+/// It requires some.
+pub fn refuse_unsaved(
+    environment: Option<&Environment>,
+    hint: impl FnOnce(&str) -> String,
+) -> Result<()> {
+    let Some(environment) = environment else { return Ok(()) };
+    match needed(environment) {
+        Some(needed) => Err(needed.unsaved().hint(hint(&option(environment)))),
+        None => Ok(()),
+    }
+}
+
 /// The approvals that an environment requires.
 #[must_use]
 pub fn needed(environment: &Environment) -> Option<Needed> {
@@ -211,7 +235,11 @@ impl RuleArgs {
 
 /// How a plan names an environment.
 pub fn told(environment: &Environment) -> InEnvironment {
-    InEnvironment { name: environment.name.clone(), is_default: environment.is_default }
+    InEnvironment {
+        name: environment.name.clone(),
+        is_default: environment.is_default,
+        alike: environment.alike.clone(),
+    }
 }
 
 /// Says which environment a command without a plan is for, if nobody named one.

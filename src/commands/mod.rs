@@ -272,6 +272,10 @@ pub fn main() -> ExitCode {
         // What is not UTF-8 is told by the parser.
         Err(_) => tree().try_get_matches(),
     };
+    if let Some(error) = parsed.as_ref().ok().and_then(usage::environments) {
+        output::error(&error);
+        return ended(ExitCode::from(Class::Usage.exit_code()));
+    }
     let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,

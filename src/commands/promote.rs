@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::plan::{PlanningArgs, print, refuse};
 use super::policy::RuleArgs;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::listed::{at_most, counted};
 use crate::output::{self, Format};
 use crate::plan::unified;
@@ -62,12 +62,22 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
     let promotion = file.promote(&args.from, &args.to, &args.only)?;
     let after = file.with_text(promotion.text.clone())?;
     let name = visible::line(&file.path.display().to_string()).into_owned();
+    // What is asked for wrongly is told before anything is written.
+    let environment = after.environment(Some(&args.to))?;
+    let planned = match args.no_plan {
+        true => None,
+        false => {
+            let rules = args.rules.clone().or_of(Some(&environment));
+            rules.expect()?;
+            Some((args.planning.clone().of(environment)?, rules))
+        }
+    };
     if promotion.taken.is_empty() {
         output::note(&format!("nothing to promote from `{}` to `{}`", args.from, args.to));
     } else {
         let bold = Style::new().bold();
-        let (old, new) = unified::without_context(file.text(), &promotion.text);
-        let hunks = unified::hunks(&old, &new, &|_| None);
+        let (old, new) = &promotion.shown;
+        let hunks = unified::hunks(old, new, &|_| None);
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
         match args.output {
             Format::Text => output::data(&(header + &hunks)),
@@ -75,16 +85,24 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
         }
     }
     tell(&promotion, &args);
-    if !args.dry_run && !promotion.taken.is_empty() {
+    let is_written = !args.dry_run && !promotion.taken.is_empty();
+    if is_written {
         replace_file(&file.path, file.text(), &promotion.text)?;
     }
-    if args.no_plan {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let environment = after.environment(Some(&args.to))?;
-    let rules = args.rules.clone().or_of(Some(&environment));
-    rules.expect()?;
-    let plan = args.planning.of(environment)?.plan(true).await?.plan;
+    let Some((planning, rules)) = planned else { return Ok(ExitCode::SUCCESS) };
+    let plan = planning.plan(true).await.map_err(|error| match is_written {
+        // Wrong usage would say that nothing was done.
+        true if error.class == Class::Usage => {
+            let failed = Error::failed(format!("{name} was written, but no plan was made"));
+            let failed = match error.hint.clone() {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            };
+            failed.because(error)
+        }
+        _ => error,
+    });
+    let plan = plan?.plan;
     print(&plan, args.output)?;
     refuse(&plan)?;
     rules.check(&plan)?;

@@ -135,7 +135,9 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
         let all = all.map(|file| format!(" -f {}", word(&file.display().to_string())));
         let all: String = all.collect();
         match files.is_empty() {
-            true => format!("give manifests with -f: `meshagent apply{all}`"),
+            true => format!(
+                "`meshagent plan --out plan.json` makes one; manifests are given with -f: `meshagent apply{all}`"
+            ),
             false => format!("give each file its own -f: `meshagent apply{all}`"),
         }
     };
@@ -288,6 +290,7 @@ impl Saved {
         let inputs = &self.inputs;
         let guards = GuardArgs {
             allow_deletes: inputs.allow_deletes,
+            share: false,
             allow_empty: inputs.allow_empty,
             expect_project: None,
             // What a command would do now was not looked at when the plan was made.

@@ -153,6 +153,10 @@ pub struct GuardArgs {
     #[arg(long, value_name = "N", help_heading = "Guards")]
     pub allow_deletes: Option<usize>,
 
+    /// Whether the usual share holds with that number, too.
+    #[arg(skip)]
+    pub share: bool,
+
     /// Allow manifests that declare nothing
     #[arg(long, help_heading = "Guards")]
     pub allow_empty: bool,
@@ -194,8 +198,9 @@ impl FileArgs {
         if self.files.is_empty() {
             self.files = files_of_environment();
             if self.files.is_empty() {
-                return Err(Error::usage("no manifests are given")
-                    .hint(format!("name a file or a folder with -f, or in {FILES}")));
+                return Err(Error::usage("no manifests are given").hint(format!(
+                    "name a file or a folder with -f, or in {FILES}; a folder with a meshagent.yaml needs neither"
+                )));
             }
             let names: Vec<String> = self.files.iter().map(|it| it.display().to_string()).collect();
             output::note(&format!("note: {FILES} names the manifests: {}", names.join(", ")));
@@ -409,6 +414,7 @@ impl GuardArgs {
     pub fn guards(&self) -> Guards {
         Guards {
             deletes: self.allow_deletes,
+            share: self.share,
             may_be_empty: self.allow_empty,
             expected_project: self.expect_project.clone(),
             may_run_commands: self.allow_commands,

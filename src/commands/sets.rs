@@ -122,12 +122,9 @@ pub async fn run(command: SetCommand) -> Result<ExitCode> {
 fn refuse_unapproved(platform: &PlatformArgs, args: &PerformArgs) -> Result<()> {
     let Some(named) = platform.named_environment().filter(|_| !args.dry_run) else { return Ok(()) };
     let environment = ProjectFile::named(&named)?.environment(Some(&named))?;
-    match environment::needed(&environment) {
-        Some(needed) => Err(needed.unsaved().hint(
-            "a move cannot be saved; --dry-run shows it, and the environment has to require no approvals while it is done",
-        )),
-        None => Ok(()),
-    }
+    environment::refuse_unsaved(Some(&environment), |_| {
+        "a move cannot be saved; --dry-run shows it, and the environment has to require no approvals while it is done".to_owned()
+    })
 }
 
 /// The project that is meant, by name and id.

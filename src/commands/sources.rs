@@ -15,6 +15,7 @@ use crate::output;
 use crate::plan::unified::hunks;
 use crate::project_file::{Consent, ProjectFile, SourceOf};
 use crate::sources::changes::{Change, Changes, FileChange};
+use crate::sources::entry::short;
 use crate::sources::fetch::{self, Fetcher};
 use crate::sources::{Entry, Lock, Pin, lock};
 use crate::visible;
@@ -137,11 +138,6 @@ fn list(file: &ProjectFile, args: ListArgs) -> Result<ExitCode> {
     args.print(listed, items)
 }
 
-/// A commit or a digest, short enough for a line.
-fn short(at: &str) -> String {
-    at.strip_prefix("sha256:").unwrap_or(at).chars().take(12).collect()
-}
-
 impl WhichArgs {
     /// The versions of the sources that are meant.
     fn of(&self, file: &ProjectFile) -> Result<Vec<SourceOf>> {
@@ -171,22 +167,8 @@ impl WhichArgs {
 fn fetch_pinned(file: &ProjectFile, args: &FetchArgs) -> Result<ExitCode> {
     let sources = args.which.of(file)?;
     let lock = Lock::read(file.folder())?;
-    let mut problems = Vec::new();
-    let mut pins: Vec<(&Entry, &Pin)> = Vec::new();
-    for source in &sources {
-        match lock.pin(&source.entry) {
-            Ok(pin) => pins.push((&source.entry, pin)),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty()
-        && let Err(found) = args.which.fetcher(file)?.pinned(&pins)
-    {
-        problems = found;
-    }
-    if !problems.is_empty() {
-        return Err(unfetched(problems));
-    }
+    let pins = lock.pins(sources.iter().map(|source| &source.entry)).map_err(unfetched)?;
+    args.which.fetcher(file)?.pinned(&pins).map_err(unfetched)?;
     output::note(&format!("in the cache: {}", counted(pins.len(), "source")));
     Ok(ExitCode::SUCCESS)
 }

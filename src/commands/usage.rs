@@ -24,6 +24,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let text = parser.render().to_string();
     let mut paragraphs = text.split("\n\n").map(one_line);
     let message = paragraphs.next().unwrap_or_default();
+    let message = message.replace("invalid digit found in string", "it must be a whole number");
     // Behind `--` an option would be taken for a name, which nobody means.
     let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
@@ -157,7 +158,7 @@ const ELSEWHERE: [(&str, &str, &str); 23] = [
     (
         "k",
         "file",
-        "give the folder of the manifests with -f; what differs between environments are values of templates",
+        "give the folder of the manifests with -f; overlays are environments of meshagent.yaml, `-e NAME`",
     ),
     ("R", "file", "-f reads a folder with everything below it: leave this option out"),
     ("format", "language", "use --language mermaid, dot, svg or html"),
@@ -359,6 +360,11 @@ fn meant(
                 return Some(format!("which one is meant is an option: {}", told_by.join(" or ")));
             }
         }
+        if takes("to") && argument.parse::<u64>().is_ok() {
+            return Some(format!(
+                "a past state is named with --to: `meshagent {names} --to {argument}`"
+            ));
+        }
         let takes_files = takes("file") && command.get_positionals().next().is_none();
         let is_file = takes_files && !argument.starts_with('-');
         let embedded =
@@ -401,6 +407,21 @@ fn way_on(kind: ErrorKind, usage: &str, tree: clap::Command, words: &[String]) -
         return format!("`{}` has the commands: {}", path.join(" "), names.join(", "));
     }
     format!("see `{}`", [&[*program], below, &["--help"]].concat().join(" "))
+}
+
+/// What is wrong where several environments are named. Of other options that are given twice the
+/// last one counts; here that would plan one of them, and say nothing of the other.
+#[must_use]
+pub fn environments(matches: &clap::ArgMatches) -> Option<Error> {
+    let given = matches.try_get_many::<String>("environment").ok().flatten();
+    let named: Vec<&String> = given.into_iter().flatten().collect();
+    if let Some(other) = named.iter().find(|it| **it != named[0]) {
+        let what = format!("-e {} and -e {other}: a command is for one environment", named[0]);
+        return Some(Error::usage(what).hint(
+            "name one of them; `plan -e all` plans all, and `diff -e ONE..OTHER` compares two",
+        ));
+    }
+    environments(matches.subcommand()?.1)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct ValidateArgs {
     #[arg(long)]
     allow_empty: bool,
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
-    #[arg(short = 'e', long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(short = 'e', long, value_name = "NAME", action = clap::ArgAction::Append, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     environment: Option<String>,
     /// The project for documents that name none
     #[arg(short = 'n', long, value_name = "PROJECT")]

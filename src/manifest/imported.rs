@@ -146,6 +146,7 @@ pub struct Outside;
 
 /// Reads the documents of a source.
 pub(super) fn read(imported: &Arc<Imported>, reading: &mut Reading) {
+    let before = reading.problems.len();
     let rules = Rules::of(imported, &mut reading.problems);
     let files = Files::of(&imported.pack);
     let mut used = BTreeSet::new();
@@ -179,7 +180,10 @@ pub(super) fn read(imported: &Arc<Imported>, reading: &mut Reading) {
             imported.shown
         ));
     }
-    reading.problems.extend(imported.values.unread_given(&used));
+    // What a template that cannot be rendered uses is not known.
+    if reading.problems.len() == before {
+        reading.problems.extend(imported.values.unread_given(&used));
+    }
 }
 
 /// What a file is.

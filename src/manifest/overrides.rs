@@ -10,12 +10,15 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use wildmatch::WildMatch;
 
+use self::tree::{marked, put};
 use super::source::Source;
-use super::yaml::{Key, Mark, Node, Value};
+use super::yaml::{Mark, Node, Value};
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::{self, KindName};
 use crate::listed::nearest;
+
+mod tree;
 
 /// The fields that say what a document is. Whoever wants another document writes one.
 const IDENTITY: [&[&str]; 3] = [&["version"], &["kind"], &["metadata", "name"]];
@@ -107,6 +110,8 @@ impl<'a> Named<'a> {
 pub struct Override {
     /// The documents.
     of: Pattern,
+    /// Where they are named.
+    named: Mark,
     /// The field.
     path: FieldPath,
     /// What it is; `None` takes it out.
@@ -117,7 +122,22 @@ pub struct Override {
     from: Arc<str>,
     /// How near it is: what is said later is nearer than what it was said before.
     layer: usize,
+    /// Whether the document must have the field already.
+    must_be: bool,
     use_of: Use,
+}
+
+/// What is said of a field of some documents, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// The documents, and where they are named.
+    pub of: (&'a str, Mark),
+    /// The field, and where it is named.
+    pub path: (&'a str, Mark),
+    /// What it is; `null` takes the field out.
+    pub value: &'a Node,
+    /// Whether the document must have the field already.
+    pub must_be: bool,
 }
 
 /// Whether any document was meant by something. What is said of several sorts of manifests has one
@@ -125,6 +145,8 @@ pub struct Override {
 #[derive(Debug, Clone, Default)]
 struct Use {
     is_made: Arc<AtomicBool>,
+    /// Whether what was to be done could be done: what is taken out was there.
+    is_done: Arc<AtomicBool>,
     /// Whether it is asked for elsewhere.
     is_shared: bool,
 }
@@ -134,6 +156,10 @@ impl Use {
         self.is_made.store(true, Ordering::Relaxed);
     }
 
+    fn done(&self) {
+        self.is_done.store(true, Ordering::Relaxed);
+    }
+
     fn shared(&self) -> Self {
         Self { is_shared: true, ..self.clone() }
     }
@@ -141,6 +167,11 @@ impl Use {
     /// Whether it is known by now that nothing was meant.
     fn is_missing(&self) -> bool {
         !self.is_shared && !self.is_made.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is known by now that there was nothing to do.
+    fn is_in_vain(&self) -> bool {
+        !self.is_shared && !self.is_done.load(Ordering::Relaxed)
     }
 }
 
@@ -193,19 +224,24 @@ impl Overrides {
         self.fields.is_empty() && self.without.is_empty()
     }
 
-    /// Adds a field, in the place of what was said of it before. The path and the pattern stand at
-    /// `mark`; a `null` takes the field out.
+    /// Checks a pattern that stands at a mark.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn check(&self, of: &str, mark: Mark) -> Result<(), Problem> {
+        Pattern::parse(of)
+            .map(drop)
+            .map_err(|(message, hint)| self.problem(mark, message).hint(hint))
+    }
+
+    /// Adds a field, in the place of what was said of it before.
     ///
     /// # Errors
     ///
     /// A pattern or a path that is none, or that would make another document of it.
-    pub fn add(
-        &mut self,
-        (of, path): (&str, &str),
-        value: &Node,
-        mark: Mark,
-        from: &Arc<str>,
-    ) -> Result<(), Problem> {
+    pub fn add(&mut self, said: Said<'_>, from: &Arc<str>) -> Result<(), Problem> {
+        let Said { of: (of, named), path: (path, mark), value, must_be } = said;
         let problem = |(message, hint): (String, String)| {
             Problem { source_line: None, ..self.source.problem(mark, message) }.hint(hint)
         };
@@ -228,6 +264,11 @@ impl Overrides {
             return Err(problem((message, "put them into the manifests".to_owned())));
         }
         let is_same = |it: &Override| it.of.text == of.text && it.path == path;
+        let use_of = Use::default();
+        // Whoever takes out what is said elsewhere does not do so in vain.
+        if self.fields.iter().any(|it| is_same(it) && it.value.is_some()) {
+            use_of.done();
+        }
         self.fields.retain(|it| !is_same(it));
         let layer = match self.fields.last() {
             Some(last) if last.from == *from => last.layer,
@@ -248,8 +289,8 @@ impl Overrides {
             return Err(problem((message, format!("write all of `{whole}`, or only its parts"))));
         }
         let value = (value.value != Value::Null).then(|| value.clone());
-        let (from, use_of) = (Arc::clone(from), Use::default());
-        self.fields.push(Override { of, path, value, mark, from, layer, use_of });
+        let from = Arc::clone(from);
+        self.fields.push(Override { of, named, path, value, mark, from, layer, must_be, use_of });
         self.number();
         Ok(())
     }
@@ -359,12 +400,39 @@ impl Overrides {
             field.use_of.make();
             if kind == KindName::ServiceTemplate.to_string() {
                 problems.push(self.refused_template(field, &name));
-            } else if let Err(why) = put(root, &field.path.0, field.value.as_ref(), field.mark) {
-                let message = format!("`{}` of {kind}/{name}: {why}", field.path);
-                problems.push(self.problem(field.mark, message));
+                continue;
+            }
+            if field.must_be && !is_there(root, &field.path.0) {
+                problems.push(self.unknown_value(field, root, &format!("{kind}/{name}")));
+                continue;
+            }
+            match put(root, &field.path.0, field.value.as_ref(), field.mark) {
+                Ok(true) => field.use_of.done(),
+                Ok(false) => {}
+                Err(why) => {
+                    let message = format!("`{}` of {kind}/{name}: {why}", field.path);
+                    problems.push(self.problem(field.mark, message));
+                }
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// The problem of the value of a secret that the document does not have.
+    fn unknown_value(&self, field: &Override, root: &Node, document: &str) -> Problem {
+        let value = match field.path.0.last() {
+            Some(Step::Field(name)) => name.as_str(),
+            _ => "",
+        };
+        let problem = self.problem(field.mark, format!("{document} has no value `{value}`"));
+        let values = match root.get("data").map(|data| &data.value) {
+            Some(Value::Map(entries)) => entries.iter().map(|(key, _)| key.text.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        problem.hint(match nearest(value, values.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write it into the manifest, or as `{}` into `overrides`", field.path),
+        })
     }
 
     /// The problems of fields that are said of a template, whose text has them.
@@ -394,10 +462,11 @@ impl Overrides {
         said.max_by_key(|field| (field.layer, !field.of.is_wild()))
     }
 
-    /// The patterns that no document of the set is meant by.
+    /// What is said for nothing: of documents that are not in the set, and of fields that are to be
+    /// taken out and are in none of them.
     #[must_use]
     pub fn unused(&self) -> Vec<Problem> {
-        let fields = self.fields.iter().map(|it| (&it.of, it.mark, &it.use_of));
+        let fields = self.fields.iter().map(|it| (&it.of, it.named, &it.use_of));
         let without = self.without.iter().map(|it| (&it.of, it.mark, &it.use_of));
         let mut seen = BTreeSet::new();
         let unused = fields.chain(without).filter(|(_, _, use_of)| use_of.is_missing());
@@ -406,7 +475,15 @@ impl Overrides {
             self.problem(mark, format!("no document is {}", of.text))
                 .hint("correct the name, or take this out")
         };
-        unused.map(problem).collect()
+        let in_vain = self
+            .fields
+            .iter()
+            .filter(|it| it.value.is_none() && !it.use_of.is_missing() && it.use_of.is_in_vain());
+        let in_vain = in_vain.map(|it| {
+            let what = format!("{} has no `{}` that could be taken out", it.of.text, it.path);
+            self.problem(it.mark, what).hint("correct the path, or take this out")
+        });
+        unused.map(problem).chain(in_vain).collect()
     }
 
     /// Who says what is at a mark.
@@ -448,85 +525,13 @@ impl Override {
     }
 }
 
-/// Says of a tree which override it is of.
-fn marked(node: &mut Node, over: u16) {
-    node.mark.over = over;
-    match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| marked(item, over)),
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                key.mark.over = over;
-                marked(value, over);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Puts a value at a path, or takes away what is there; what is missing on the way is made.
-fn put(node: &mut Node, path: &[Step], value: Option<&Node>, mark: Mark) -> Result<(), String> {
-    let Some((step, rest)) = path.split_first() else {
-        if let Some(value) = value {
-            *node = value.clone();
-        }
-        return Ok(());
-    };
-    if matches!(node.value, Value::Null) && value.is_some() {
-        node.value = match step {
-            Step::Field(_) => Value::Map(Vec::new()),
-            _ => Value::List(Vec::new()),
-        };
-    }
-    let is_taken_out = rest.is_empty() && value.is_none();
-    match (step, &mut node.value) {
-        (Step::Field(name), Value::Map(entries)) => {
-            let at = entries.iter().position(|(key, _)| key.text == *name);
-            match (at, value) {
-                (Some(at), _) if is_taken_out => drop(entries.remove(at)),
-                (Some(at), value) => {
-                    if rest.is_empty() {
-                        entries[at].0.mark = mark;
-                    }
-                    put(&mut entries[at].1, rest, value, mark)?;
-                }
-                (None, None) => {}
-                (None, Some(_)) => {
-                    let mut below = Node { value: Value::Null, mark, tag: None };
-                    put(&mut below, rest, value, mark)?;
-                    entries.push((Key { text: name.clone(), mark }, below));
-                }
-            }
-            Ok(())
-        }
-        (Step::Index(index), Value::List(items)) => {
-            let count = items.len();
-            match items.get_mut(*index) {
-                Some(_) if is_taken_out => drop(items.remove(*index)),
-                Some(item) => put(item, rest, value, mark)?,
-                None => return Err(format!("there is no item {index} in a list of {count}")),
-            }
-            Ok(())
-        }
-        (Step::Item { field, text }, Value::List(items)) => {
-            let is_it = |item: &Node| item.get(field).and_then(Node::as_str) == Some(text);
-            match (items.iter().position(is_it), value) {
-                (Some(at), _) if is_taken_out => drop(items.remove(at)),
-                (Some(at), value) => put(&mut items[at], rest, value, mark)?,
-                (None, None) => {}
-                (None, Some(_)) => {
-                    let name = Node { value: Value::String(text.clone()), mark, tag: None };
-                    let key = Key { text: field.clone(), mark };
-                    let mut item = Node { value: Value::Map(vec![(key, name)]), mark, tag: None };
-                    put(&mut item, rest, value, mark)?;
-                    items.push(item);
-                }
-            }
-            Ok(())
-        }
-        (Step::Field(name), _) => Err(format!("there is no map that could have `{name}`")),
-        (_, Value::Map(_)) => Err("there is a map, not a list".to_owned()),
-        _ => Err("there is no list".to_owned()),
-    }
+/// Whether there is anything at a path.
+fn is_there(root: &Node, path: &[Step]) -> bool {
+    let found = path.iter().try_fold(root, |node, step| match step {
+        Step::Field(name) => node.get(name),
+        _ => None,
+    });
+    found.is_some()
 }
 
 #[cfg(test)]

@@ -471,7 +471,8 @@ impl OperationDocument {
             .collect();
         paths.dedup();
         if paths.is_empty() && self.restarts != now.restarts {
-            let told = "what is started again after it changed since the plan was made";
+            let told =
+                "what must be started again after it is not what it was when the plan was made";
             return Some(format!("{}: {told}", self.address));
         }
         if paths.is_empty() && self.fingerprint == now.fingerprint {

@@ -20,6 +20,8 @@ const FEW: usize = 3;
 pub struct Consent {
     /// At most so many objects may be deleted or replaced.
     pub deletes: Option<usize>,
+    /// With that number, the share holds, too.
+    pub share: bool,
     /// The set may be empty.
     pub empty: bool,
     /// Everything the set owns is to be deleted, so there is no budget.
@@ -70,6 +72,7 @@ pub fn check(plan: &Plan, state: &State, origin: Origin, consent: &Consent) -> V
     }
     if let Some(expected) = &consent.project {
         refused.extend(unexpected_in(plan, expected));
+        refused.extend(shared_in(plan, expected).filter(|_| !consent.destroy));
     }
     refused.extend(budget(plan, state, consent));
     refused
@@ -121,6 +124,22 @@ pub fn unexpected_in(plan: &Plan, expected: &str) -> Vec<Problem> {
     told.collect()
 }
 
+/// Another environment that is the same set of the project: one of them names it, and the other one
+/// has its id.
+fn shared_in(plan: &Plan, expected: &str) -> Option<Problem> {
+    let environment = plan.environment.as_ref()?;
+    let is = |(name, project): &(&String, &ProjectState), said: &str| {
+        *name == said || project.id.as_deref() == Some(said)
+    };
+    let own = plan.projects.iter().find(|project| is(project, expected))?;
+    let (other, _) = environment.alike.iter().find(|(_, said)| is(&own, said))?;
+    let what = format!(
+        "the environments `{other}` and `{}` are the same set of project `{}`, so each would delete what the other declares",
+        environment.name, own.0
+    );
+    Some(Problem::new(what).hint("give one of them another `project` or another `set`"))
+}
+
 fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
     let mut deleted: BTreeMap<KindName, usize> = BTreeMap::new();
     for operation in plan.operations.iter().filter(|operation| operation.action() == Action::Delete)
@@ -128,7 +147,8 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
         *deleted.entry(operation.key.kind).or_default() += 1;
     }
     let total: usize = deleted.values().sum();
-    if consent.destroy || consent.deletes.is_some_and(|allowed| total <= allowed) {
+    let is_allowed = consent.deletes.is_some_and(|allowed| total <= allowed);
+    if consent.destroy || is_allowed && !consent.share {
         return None;
     }
     let owned = |kind: KindName| {
@@ -152,7 +172,7 @@ fn budget(plan: &Plan, state: &State, consent: &Consent) -> Option<Problem> {
     if over.is_empty() && is_over(total, all) {
         over.push(format!("{total} of the {all} objects of the set"));
     }
-    if over.is_empty() && consent.deletes.is_none() {
+    if over.is_empty() && (consent.deletes.is_none() || is_allowed) {
         return None;
     }
     let what = match (over.is_empty(), consent.deletes) {

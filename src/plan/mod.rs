@@ -104,6 +104,9 @@ pub struct InEnvironment {
     pub name: String,
     /// Whether it is meant because none was named.
     pub is_default: bool,
+    /// The other environments that have the same set on the same platform, each with its project,
+    /// by name or id.
+    pub alike: Vec<(String, String)>,
 }
 
 impl InEnvironment {

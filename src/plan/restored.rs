@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::document::{ChangeDocument, OperationDocument, PlanDocument, VERSION};
 use super::{
-    Action, Effect, FieldChange, Met, Observed, Operation, Plan, ProjectState, Reason, Sent, Why,
+    Action, Effect, FieldChange, InEnvironment, Met, Observed, Operation, Plan, ProjectState,
+    Reason, Sent, Why,
 };
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
@@ -82,6 +83,11 @@ impl PlanDocument {
             left_drifted: self.left_drifted.into_iter().collect(),
             refused: self.refused.into_iter().map(problem).collect(),
             not_read: self.not_read,
+            environment: self.environment.map(|name| InEnvironment {
+                name,
+                is_default: false,
+                alike: Vec::new(),
+            }),
             ..Plan::default()
         })
     }

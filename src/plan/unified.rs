@@ -10,7 +10,7 @@ use super::shown::concealed;
 use super::{Action, Operation, Plan};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::tree::Tree;
+use crate::kinds::tree::{Sealed, Tree};
 use crate::kinds::{KindName, OWNER_ANNOTATION};
 use crate::visible;
 
@@ -54,8 +54,12 @@ pub struct Side<'a> {
     pub fields: Option<&'a Tree>,
 }
 
+/// What stands in the place of a secret that was not read, and that is not said to be read from where
+/// the other one is.
+const MAY_DIFFER: &str = "(not read, may be another one)";
+
 /// How two objects differ that are alike in two environments; empty where they do not. Secrets that
-/// differ are marked.
+/// differ, or may differ, are marked. Those that the platform keeps to itself are not compared.
 #[must_use]
 pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
     let (mut old, mut new) = (one.fields.cloned(), other.fields.cloned());
@@ -63,20 +67,23 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
     let fingerprinter = Fingerprinter::slow("");
     let memory = Memory { fingerprinter: &fingerprinter, applied: None };
     let mut changes = diff::changes(kind.kind().shape(), old.as_ref(), new.as_ref(), memory);
-    // Of what is not known, nobody can say that it differs.
-    changes.retain(|change| {
-        let sides = (&change.old, &change.new);
-        let (Some(Tree::Secret(one)), Some(Tree::Secret(other))) = sides else { return true };
-        one.is_known() && other.is_known()
+    let are_kept = |sealed: &Sealed| matches!(sealed, Sealed::Masked | Sealed::Kept(_));
+    changes.retain(|change| match (&change.old, &change.new) {
+        (Some(Tree::Secret(Sealed::Source(one))), Some(Tree::Secret(Sealed::Source(other)))) => {
+            one != other
+        }
+        (Some(Tree::Secret(one)), Some(Tree::Secret(other))) => !(are_kept(one) || are_kept(other)),
+        _ => true,
     });
     if changes.is_empty() && old.is_some() == new.is_some() {
         return String::new();
     }
     for change in &changes {
-        let is_secret =
-            matches!((&change.old, &change.new), (Some(Tree::Secret(_)), Some(Tree::Secret(_))));
-        if is_secret && let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
-            *leaf = Tree::text(DIFFERS);
+        let Some(Tree::Secret(is)) = &change.new else { continue };
+        let Some(was) = &change.old else { continue };
+        let is_known = is.is_known() && !matches!(was, Tree::Secret(was) if !was.is_known());
+        if let Some(leaf) = new.as_mut().and_then(|tree| tree.at_mut(&change.path)) {
+            *leaf = Tree::text(if is_known { DIFFERS } else { MAY_DIFFER });
         }
     }
     let (was, is) = (old.is_some(), new.is_some());
@@ -87,42 +94,6 @@ pub fn between(kind: KindName, one: Side<'_>, other: Side<'_>) -> String {
     let bold = Style::new().bold();
     let out = format!("{bold}--- {}\n+++ {}{bold:#}\n", name(was, one.name), name(is, other.name));
     out + &hunks(&old, &new, &|_| None)
-}
-
-/// Two texts of YAML in which lines that are the same show no values, so that what is beside a change
-/// is not shown with it: it may be a secret.
-#[must_use]
-pub fn without_context(old: &str, new: &str) -> (String, String) {
-    let (mut before, mut after) = (String::new(), String::new());
-    for change in TextDiff::from_lines(old, new).iter_all_changes() {
-        let line = change.value();
-        match change.tag() {
-            ChangeTag::Delete => before += line,
-            ChangeTag::Insert => after += line,
-            ChangeTag::Equal => {
-                let line = without_value(line);
-                before += &line;
-                after += &line;
-            }
-        }
-    }
-    (before, after)
-}
-
-/// A line of YAML without the value that it may have.
-fn without_value(line: &str) -> String {
-    let shown = line.trim_end();
-    let is_name =
-        |name: &str| !name.is_empty() && !name.contains(['#', '{', '[', ','] as [char; 4]);
-    match shown.split_once(": ") {
-        _ if shown.ends_with(':') && is_name(shown) => line.to_owned(),
-        _ if shown.is_empty() => line.to_owned(),
-        Some((name, _)) if is_name(name) => format!("{name}: …\n"),
-        _ => {
-            let indent = shown.len() - shown.trim_start().len();
-            format!("{}…\n", &shown[..indent])
-        }
-    }
 }
 
 /// Takes away what says which set owns an object.

@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::ProjectFile;
-use super::environment::{at, folder, is_name, last};
+use super::environment::{Target, at, folder, is_name};
 use super::form::{Embedded, EnvironmentForm, OneOrMore};
 use crate::apply::inventory::is_set_name;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::reach::Reach;
-use crate::plan::DEFAULT_SET;
 
 /// The most environments that one may extend, one through the other.
 const DEEPEST: usize = 20;
+
+/// The most environments.
+const MOST: usize = 500;
+
+/// Words that other versions of YAML take for true or false.
+const BOOLEANS: [&str; 12] =
+    ["yes", "no", "on", "off", "Yes", "No", "On", "Off", "YES", "NO", "ON", "OFF"];
 
 /// How many environments are told that extend each other.
 const MOST_TOLD: usize = 20;
@@ -22,10 +28,8 @@ impl ProjectFile {
     /// What can be said without knowing which environment is meant.
     pub(super) fn check(&self) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
-        if let Some(named) = &self.form.default
-            && !self.form.environments.contains_key(named)
-        {
-            problems.push(self.unknown(named, &FieldPath::of(&["default"])));
+        if let Some(named) = &self.form.default {
+            problems.extend(self.unusable(named, &FieldPath::of(&["default"])));
         }
         for (name, form) in &self.form.environments {
             if !is_name(name) {
@@ -62,11 +66,45 @@ impl ProjectFile {
             }
         }
         problems.extend(self.unknown_in_ci());
+        problems.extend(self.hardly_meant());
         if problems.is_empty() {
             problems.extend(self.shared());
             problems.extend(self.check_sources());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What is written and says nothing, or something else than it seems to say.
+    fn hardly_meant(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.form.environments.len() > MOST {
+            let message = format!("the project file has more than {MOST} environments");
+            let hint = "give some of them a project file of their own";
+            problems.push(self.problem(&FieldPath::of(&["environments"]), message).hint(hint));
+        }
+        for (name, form) in &self.form.environments {
+            if form.project.as_deref().is_some_and(|project| project.trim().is_empty()) {
+                let path = at(name, &["project"]);
+                let problem = self.problem(&path, "`project` is empty");
+                problems.push(problem.hint("name a project, or leave `project` out"));
+            }
+            if form.extends.is_some() && form.without.as_ref().is_some_and(Vec::is_empty) {
+                let message = "an empty `without` takes nothing back: what the environment leaves out that this one extends stays left out";
+                let problem = self.problem(&at(name, &["without"]), message);
+                problems.push(problem.hint(
+                    "leave it out, or write what differs into the environments that need it",
+                ));
+            }
+            let Some(Embedded::In(folder)) = &form.embedded else { continue };
+            if let Some(word) = folder.to_str().filter(|it| BOOLEANS.contains(it)) {
+                let message = format!("`embedded: {word}` is a text here, and would be a folder");
+                let problem = self.problem(&at(name, &["embedded"]), message);
+                problems.push(
+                    problem.hint(format!("write true or false; a folder of this name is ./{word}")),
+                );
+            }
+        }
+        problems
     }
 
     /// A problem where an environment extends itself.
@@ -94,22 +132,12 @@ impl ProjectFile {
 
     /// Two environments that are one set of one project: each would delete what the other declares.
     fn shared(&self) -> Option<Problem> {
-        let mut known: BTreeMap<(Option<String>, String, String), &str> = BTreeMap::new();
-        for name in self.form.environments.keys() {
-            let forms = self.chain(name);
+        let mut known: BTreeMap<Target, &str> = BTreeMap::new();
+        for name in self.names() {
+            let target = self.target(name);
             // What names no project is for the one that each command names.
-            let project = last(&forms, |it| it.project.clone());
-            let (Some(project), false) = (project, self.is_abstract(name)) else { continue };
-            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
-            let set = set.unwrap_or_else(|| DEFAULT_SET.to_owned());
-            let said =
-                forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
-            let platform = said.and_then(|(_, it)| {
-                let url = it.api_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-                let embedded = it.embedded.clone().and_then(folder);
-                url.or_else(|| embedded.map(|it| it.display().to_string()))
-            });
-            if let Some(other) = known.insert((platform, project.clone(), set), name) {
+            let Some(project) = target.project.clone() else { continue };
+            if let Some(other) = known.insert(target, name) {
                 let message = format!(
                     "the environments `{other}` and `{name}` are the same set of project `{project}`, so each would delete what the other declares"
                 );
@@ -170,6 +198,15 @@ impl ProjectFile {
                 false => above.canonicalize().ok(),
             });
             let is_dangling = made.ancestors().any(|it| it.is_symlink() && !it.exists());
+            let is_of_git = folder.components().any(|part| {
+                part.as_os_str().to_str().is_some_and(|part| part.eq_ignore_ascii_case(".git"))
+            });
+            if is_of_git {
+                let message = format!("{} is a folder that belongs to Git", folder.display());
+                let hint = "name another folder, beside the project file";
+                problems.push(self.problem(&at(of, &["embedded"]), message).hint(hint));
+                continue;
+            }
             let leads_out = is_dangling || real.is_none_or(|real| !real.starts_with(&here));
             if !folder.components().all(is_plain) || leads_out {
                 let message =

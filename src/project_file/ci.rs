@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Guarded, ProjectFile};
+use super::{Environment, Guarded, ProjectFile, Target};
 use crate::api::project;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::{FieldPath, Step};
@@ -127,17 +127,6 @@ impl Ci {
     }
 }
 
-/// What two environments must not share: the set, where it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The URL, or the folder of the embedded one; nothing where no environment says it.
-    pub platform: Option<String>,
-    /// The project, if it is said, by name or id.
-    pub project: Option<String>,
-    /// The set.
-    pub set: String,
-}
-
 impl Target {
     /// Whether both may be the same. A name may be that of an id, and the credential may say what is
     /// not written.
@@ -197,7 +186,7 @@ impl ProjectFile {
         Ci::of(self.form.ci.as_ref().unwrap_or(&CiForm::default()), names)
     }
 
-    /// The environments that are named for continuous integration and are not there.
+    /// The environments that are named for continuous integration and that no command takes.
     pub(super) fn unknown_in_ci(&self) -> Vec<Problem> {
         let Some(form) = &self.form.ci else { return Vec::new() };
         let lists = [("plan", &form.plan), ("apply", &form.apply), ("drift", &form.drift)];
@@ -205,29 +194,10 @@ impl ProjectFile {
         for (list, names) in lists {
             for (index, name) in names.iter().flatten().enumerate() {
                 let path = FieldPath::of(&["ci", list]).join(Step::Index(index));
-                if !self.form.environments.contains_key(name) {
-                    problems.push(self.unknown(name, &path));
-                }
+                problems.extend(self.unusable(name, &path));
             }
         }
         problems
-    }
-
-    /// Where the set of an environment is.
-    #[must_use]
-    pub fn target(&self, name: &str) -> Target {
-        let forms = self.chain(name);
-        let said = forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
-        let platform = said.and_then(|(_, it)| {
-            let embedded = it.embedded.clone().and_then(super::environment::folder);
-            it.api_url.clone().or_else(|| embedded.map(|it| it.display().to_string()))
-        });
-        let set = super::environment::last(&forms, |it| it.set.clone());
-        Target {
-            platform,
-            project: super::environment::last(&forms, |it| it.project.clone()),
-            set: set.or_else(|| self.form.set.clone()).unwrap_or_else(|| DEFAULT_SET.to_owned()),
-        }
     }
 
     /// The environments that are applied.

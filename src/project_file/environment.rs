@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use url::Url;
+
 use super::form::{Embedded, EnvironmentForm};
 use super::{ProjectFile, SourceOf};
 use crate::api::project;
@@ -12,12 +14,12 @@ use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
 use crate::listed::nearest;
 use crate::manifest::located::locate;
-use crate::manifest::overrides::Overrides;
+use crate::manifest::overrides::{Overrides, Said};
 use crate::manifest::values::Layer;
 use crate::manifest::yaml::{Node, Value};
 use crate::plan::DEFAULT_SET;
 use crate::plan::planner::Prune;
-use crate::settings::DEFAULT_DATA;
+use crate::settings::{DEFAULT_DATA, DEFAULT_URL};
 
 /// The most approvals that can be required.
 const MOST_REQUIRED: u16 = 100;
@@ -60,6 +62,19 @@ pub struct Environment {
     pub sources: Vec<SourceOf>,
     /// Who must approve a plan.
     pub approved: Option<Approved>,
+    /// The other environments that have the same set on the same platform, each with its project.
+    pub alike: Vec<(String, String)>,
+}
+
+/// What two environments must not share: the set, where it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The URL, or the folder of the embedded one; nothing where no environment says it.
+    pub platform: Option<String>,
+    /// The project, if it is said, by name or id.
+    pub project: Option<String>,
+    /// The set.
+    pub set: String,
 }
 
 /// Who must approve a plan of an environment.
@@ -76,17 +91,26 @@ pub struct Approved {
 pub struct Guarded {
     /// How many objects may be deleted or replaced.
     pub deletes: Option<usize>,
+    /// With that number, the share that holds without one holds, too.
+    pub share: bool,
     /// Which objects are deleted after they left the manifests.
     pub prune: Option<Prune>,
 }
 
 impl Guarded {
-    /// What is refused by either of them.
+    /// What is refused by either of them. Who gives no number says that the usual share holds.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
+        let strictness = |prune: &Prune| match prune {
+            Prune::All => 0,
+            Prune::Given => 1,
+            Prune::None => 2,
+        };
+        let (one, two) = (self.prune.unwrap_or_default(), other.prune.unwrap_or_default());
         Self {
             deletes: [self.deletes, other.deletes].into_iter().flatten().min(),
-            prune: self.prune.or(other.prune),
+            share: [self, other].iter().any(|it| it.share || it.deletes.is_none()),
+            prune: [one, two].into_iter().max_by_key(strictness),
         }
     }
 }
@@ -111,6 +135,15 @@ impl ProjectFile {
         }
     }
 
+    /// The problem of a name at a path where an environment is meant that a command can take.
+    pub(super) fn unusable(&self, name: &str, path: &FieldPath) -> Option<Problem> {
+        if !self.form.environments.contains_key(name) {
+            return Some(self.unknown(name, path));
+        }
+        let only_extended = || self.problem(path, only_extended(name)).hint(self.known());
+        self.is_abstract(name).then(only_extended)
+    }
+
     /// Which environments there are.
     fn known(&self) -> String {
         match self.names().collect::<Vec<_>>() {
@@ -133,6 +166,46 @@ impl ProjectFile {
         forms
     }
 
+    /// The set of an environment, if it is said.
+    fn set_of(&self, forms: &[(String, &EnvironmentForm)]) -> Option<String> {
+        last(forms, |it| it.set.clone()).or_else(|| self.form.set.clone())
+    }
+
+    /// What an environment is for.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Target {
+        let forms = self.chain(name);
+        let platform = of_platform(&forms).and_then(|(_, it)| {
+            let embedded = it.embedded.clone().and_then(folder);
+            let url = it.api_url.as_deref().map(|url| {
+                let parsed = Url::parse(url).map_or_else(|_| url.to_owned(), String::from);
+                parsed.trim_end_matches('/').to_owned()
+            });
+            // Whoever says the usual one says what is meant where nobody says anything.
+            if url.as_deref() == Some(DEFAULT_URL) {
+                return None;
+            }
+            url.or_else(|| embedded.map(|it| it.display().to_string()))
+        });
+        Target {
+            platform,
+            project: last(&forms, |it| it.project.clone()),
+            set: self.set_of(&forms).unwrap_or_else(|| DEFAULT_SET.to_owned()),
+        }
+    }
+
+    /// The other environments that have the set of this one on its platform, with their projects.
+    fn alike(&self, name: &str) -> Vec<(String, String)> {
+        let own = self.target(name);
+        let others = self.names().filter(|other| *other != name);
+        let alike = others.filter_map(|other| {
+            let Target { platform, project, set } = self.target(other);
+            Some((other.to_owned(), project?))
+                .filter(|_| (platform, set) == (own.platform.clone(), own.set.clone()))
+        });
+        alike.collect()
+    }
+
     /// The environment that is named; without a name the default one, or the only one.
     ///
     /// # Errors
@@ -140,6 +213,12 @@ impl ProjectFile {
     /// There is none of this name; none is named and there are several; what is wrong with it.
     pub fn environment(&self, named: Option<&str>) -> Result<Environment> {
         let environments = &self.form.environments;
+        // An empty name is that of nothing, such as of a variable that is not set.
+        if named == Some("") && self.names().next().is_some() {
+            return Err(
+                Error::usage("no environment is named: the name is empty").hint(self.known())
+            );
+        }
         let name = match named.or(self.form.default.as_deref()) {
             Some(name) => name,
             None if self.names().count() <= 1 => self.names().next().unwrap_or_default(),
@@ -163,8 +242,7 @@ impl ProjectFile {
             });
         }
         if self.is_abstract(name) {
-            let what = format!("environment `{name}` is only there for others to extend");
-            return Err(Error::usage(what).hint(self.known()));
+            return Err(Error::usage(only_extended(name)).hint(self.known()));
         }
         let resolved = self.resolve(name, named.is_none()).map_err(Self::wrong)?;
         Ok(resolved)
@@ -229,8 +307,7 @@ impl ProjectFile {
         if !problems.is_empty() {
             return Err(problems);
         }
-        // The nearest one that says where the platform is says all of it.
-        let said = forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some());
+        let said = of_platform(&forms);
         let api_url = said.and_then(|(of, it)| {
             let (mark, _) = locate(&at(of, &["api_url"]), &self.root);
             Some((it.api_url.clone()?, self.source.place(mark)))
@@ -245,13 +322,14 @@ impl ProjectFile {
             api_url,
             embedded: embedded.map(|folder| self.beside(&folder)),
             manifests: manifests.iter().map(|path| self.beside(path)).collect(),
-            set: last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone()),
+            set: self.set_of(&forms),
             values,
             values_files,
             over: Some(Arc::new(over)).filter(|over| !over.is_empty()),
             policies,
             guarded,
             sources,
+            alike: self.alike(name),
             approved: approved.map(|it| Approved {
                 required: it.required.into(),
                 approvers: it.approvers.paths().iter().map(|file| self.beside(file)).collect(),
@@ -269,36 +347,33 @@ impl ProjectFile {
     /// What is wrong with it.
     pub fn rules(&self, of: &Environment) -> Result<(Vec<PathBuf>, Guarded)> {
         let wrong = |problem| Self::wrong(vec![problem]);
-        let (mut policies, mut guarded) =
-            self.ruled(&of.name, &self.chain(&of.name)).map_err(wrong)?;
-        let default = || DEFAULT_SET.to_owned();
-        let target = |name: &str| {
-            let forms = self.chain(name);
-            let set = last(&forms, |it| it.set.clone()).or_else(|| self.form.set.clone());
-            (last(&forms, |it| it.project.clone()), set.unwrap_or_else(default))
+        let (mut policies, own) = self.ruled(&of.name, &self.chain(&of.name)).map_err(wrong)?;
+        // What this version does not have says nothing.
+        let mut guarded = self.form.environments.contains_key(&of.name).then(|| own.clone());
+        let project = &of.project;
+        let set = of.set.as_deref().unwrap_or(DEFAULT_SET);
+        let is_as_before = self.form.environments.contains_key(&of.name) && {
+            let before = self.target(&of.name);
+            before.project == *project && before.set == set
         };
-        let (project, set) = (&of.project, of.set.clone().unwrap_or_else(default));
-        let is_as_before = self.form.environments.contains_key(&of.name)
-            && target(&of.name) == (project.clone(), set.clone());
         for name in self.form.environments.keys().filter(|name| **name != of.name) {
-            let (its_project, its_set) = target(name);
-            let may_be_same = match (&its_project, project) {
+            let its = self.target(name);
+            let may_be_same = match (&its.project, project) {
                 (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
                     one == other
                 }
                 // A name may be that of an id, and the credential may say what is not written.
                 _ => !is_as_before,
             };
-            if its_set == set && may_be_same {
-                let (more, stricter) = self.ruled(name, &self.chain(name)).map_err(wrong)?;
+            if its.set == set && may_be_same {
+                let (more, rules) = self.ruled(name, &self.chain(name)).map_err(wrong)?;
                 let new: Vec<PathBuf> =
                     more.into_iter().filter(|it| !policies.contains(it)).collect();
                 policies.extend(new);
-                guarded.deletes = [guarded.deletes, stricter.deletes].into_iter().flatten().min();
-                guarded.prune = guarded.prune.or(stricter.prune);
+                guarded = Some(guarded.map_or(rules.clone(), |it: Guarded| it.and(&rules)));
             }
         }
-        Ok((policies, guarded))
+        Ok((policies, guarded.unwrap_or(own)))
     }
 
     pub(super) fn ruled(
@@ -320,7 +395,7 @@ impl ProjectFile {
         let of_all = self.form.policies.iter().flatten();
         let policies = of_all.chain(forms.iter().flat_map(|(_, it)| it.policies.iter().flatten()));
         let policies = policies.map(|folder| self.beside(folder)).collect();
-        Ok((policies, Guarded { deletes, prune }))
+        Ok((policies, Guarded { deletes, share: false, prune }))
     }
 
     pub(super) fn node(&self, path: &FieldPath) -> Option<&Node> {
@@ -372,16 +447,34 @@ pub(super) fn add_overrides(
     let Value::Map(objects) = &node.value else { return };
     for (name, fields) in objects {
         let Value::Map(fields) = &fields.value else { continue };
+        let pattern = format!("{prefix}{}", name.text);
+        // Once, and not again for each field.
+        if let Err(problem) = over.check(&pattern, name.mark) {
+            problems.push(problem);
+            continue;
+        }
         for (path, value) in fields {
-            let pattern = format!("{prefix}{}", name.text);
-            let path_text = match prefix {
-                "" => path.text.clone(),
-                _ => FieldPath::of(&["data", &path.text]).to_string(),
+            let is_value = !prefix.is_empty();
+            let text = match is_value {
+                false => path.text.clone(),
+                true => FieldPath::of(&["data", &path.text]).to_string(),
             };
-            let added = over.add((&pattern, &path_text), value, path.mark, from);
+            let (of, path) = ((pattern.as_str(), name.mark), (text.as_str(), path.mark));
+            let added = over.add(Said { of, path, value, must_be: is_value }, from);
             problems.extend(added.err());
         }
     }
+}
+
+fn only_extended(name: &str) -> String {
+    format!("environment `{name}` is only there for others to extend")
+}
+
+/// The nearest one that says where the platform is: it says all of it.
+fn of_platform<'a, 'b>(
+    forms: &'b [(String, &'a EnvironmentForm)],
+) -> Option<&'b (String, &'a EnvironmentForm)> {
+    forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some())
 }
 
 /// The folder of the embedded platform, if that is meant.
@@ -411,24 +504,23 @@ mod tests {
 
     use super::*;
 
-    /// How many deletes the base allows for an environment of a proposal.
-    fn allowed(proposal: &str, named: &str) -> Option<usize> {
-        const BASE: &str = "\
-version: v1
-environments:
-  dev: {project: shop-dev, guards: {allow_deletes: 9}}
-  prod: {project: shop, guards: {allow_deletes: 0}}
-";
+    /// What the base allows an environment of a proposal: how many deletes, whether the usual share
+    /// holds with them, what is pruned, and how many folders of rules there are.
+    type Rules = (Option<usize>, bool, Option<Prune>, usize);
+
+    fn rules(base: &str, proposal: &str, named: &str) -> Rules {
         let read = |text: &str| {
             let text = format!("version: v1\nenvironments: {text}\n");
             ProjectFile::of(Path::new("meshagent.yaml"), text).unwrap()
         };
-        let base = ProjectFile::of(Path::new("meshagent.yaml"), BASE.to_owned()).unwrap();
-        base.rules(&read(proposal).environment(Some(named)).unwrap()).unwrap().1.deletes
+        let proposed = read(proposal).environment(Some(named)).unwrap();
+        let (folders, guarded) = read(base).rules(&proposed).unwrap();
+        (guarded.deletes, guarded.share, guarded.prune, folders.len())
     }
 
     #[test]
     fn no_name_is_a_way_past_the_rules_of_the_base() {
+        const BASE: &str = "{dev: {project: shop-dev, guards: {allow_deletes: 9}}, prod: {project: shop, guards: {allow_deletes: 0}}}";
         let id = "11111111-1111-4111-8111-111111111111";
         for (proposal, named, deletes) in [
             ("{dev: {project: shop-dev}}".to_owned(), "dev", Some(9)),
@@ -442,7 +534,43 @@ environments:
             ("{other: {project: third}}".to_owned(), "other", None),
             ("{other: {project: shop, set: own}}".to_owned(), "other", None),
         ] {
-            assert_eq!(allowed(&proposal, named), deletes, "{proposal}");
+            assert_eq!(rules(BASE, &proposal, named).0, deletes, "{proposal}");
         }
+    }
+
+    #[test]
+    fn the_stricter_one_of_two_rules_of_the_base_counts() {
+        let moved = |dev: &str, prod: &str| {
+            let base =
+                format!("{{dev: {{project: shop-dev, {dev}}}, prod: {{project: shop, {prod}}}}}");
+            rules(&base, "{dev: {project: shop}}", "dev")
+        };
+        let guards = |dev: &str, prod: &str| {
+            let (deletes, share, prune, _) =
+                moved(&format!("guards: {{{dev}}}"), &format!("guards: {{{prod}}}"));
+            (deletes, share, prune)
+        };
+        // Who says no number says that the usual share holds.
+        let given = Some(Prune::Given);
+        assert_eq!(guards("allow_deletes: 50", ""), (Some(50), true, given));
+        assert_eq!(guards("", "allow_deletes: 50"), (Some(50), true, given));
+        assert_eq!(guards("allow_deletes: 50", "allow_deletes: 7"), (Some(7), false, given));
+        assert_eq!(guards("", ""), (None, true, given));
+        for (dev, prod, prune) in [
+            ("all", "none", Prune::None),
+            ("none", "all", Prune::None),
+            ("all", "given", Prune::Given),
+            ("all", "all", Prune::All),
+        ] {
+            let (.., strict) = guards(&format!("prune: {dev}"), &format!("prune: {prod}"));
+            assert_eq!(strict, Some(prune), "{dev} {prod}");
+        }
+        assert_eq!(guards("prune: all", "").2, given);
+        let (.., folders) = moved("policies: [a]", "policies: [b]");
+        assert_eq!(folders, 2);
+        // A name that the base does not have gets what the project of another one has.
+        let base = "{prod: {project: shop, guards: {allow_deletes: 7, prune: all}}}";
+        let other = rules(base, "{other: {project: shop}}", "other");
+        assert_eq!(other, (Some(7), false, Some(Prune::All), 0));
     }
 }

@@ -18,8 +18,8 @@ use crate::manifest::source::{Source, is_project_text, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
 use crate::manifest::yaml::Node;
 
-pub use self::ci::{Ci, Target, Verdict};
-pub use self::environment::{Approved, Environment, Guarded};
+pub use self::ci::{Ci, Verdict};
+pub use self::environment::{Approved, Environment, Guarded, Target};
 pub use self::form::Form;
 pub use self::promotion::{Difference, Promotion};
 pub use self::sources::{Consent, SourceOf};
@@ -28,6 +28,7 @@ mod checks;
 pub mod ci;
 mod environment;
 pub mod form;
+mod hidden;
 mod promotion;
 mod reading;
 mod sources;

@@ -9,7 +9,9 @@ use wildmatch::WildMatch;
 use super::ProjectFile;
 use super::environment::at;
 use super::form::{SourceChange, SourceForm};
+use super::hidden;
 use crate::error::{Error, Result};
+use crate::kinds::KindName;
 use crate::manifest::edit;
 
 /// The words of a name that is promoted where the project file does not say it.
@@ -64,6 +66,8 @@ pub struct Promotion {
     pub own: Vec<Difference>,
     /// The new text of the file.
     pub text: String,
+    /// The old and the new text as they may be shown: of all values only those that are taken over.
+    pub shown: (String, String),
 }
 
 impl ProjectFile {
@@ -98,7 +102,9 @@ impl ProjectFile {
         };
         let matches = |pattern: &String, it: &Difference| {
             let wild = WildMatch::new(pattern);
-            wild.matches(&it.name) || it.path.last().is_some_and(|last| wild.matches(last))
+            let source = it.path.get(1).filter(|_| it.path[0] == "sources");
+            let names = [Some(&it.name), it.path.last(), source];
+            names.into_iter().flatten().any(|name| wild.matches(name))
         };
         if let Some(unknown) =
             patterns.iter().find(|pattern| !differences.iter().any(|it| matches(pattern, it)))
@@ -134,7 +140,11 @@ impl ProjectFile {
                     .hint("write it by hand")
             })?;
         }
-        Ok(Promotion { taken, left, own, text })
+        let environment = ["environments".to_owned(), to.to_owned()];
+        let paths = taken.iter().map(|it| environment.iter().chain(&it.path).cloned().collect());
+        let paths: Vec<Vec<String>> = paths.collect();
+        let shown = (hidden::only(self.text(), &paths), hidden::only(&text, &paths));
+        Ok(Promotion { taken, left, own, text, shown })
     }
 
     /// The same file with another text.
@@ -215,9 +225,14 @@ fn of_source(name: &str, change: &SourceChange, said: &mut BTreeMap<Vec<String>,
     }
 }
 
-/// Whether what stands at a path of an environment belongs to a secret.
+/// Whether what stands at a path of an environment may belong to a secret.
 fn of_secret(path: &[String]) -> bool {
-    let is_secret = |of: &String| of.starts_with("Secret/") || of.starts_with(['*', '?']);
+    let secret = format!("{}/", KindName::Secret);
+    // What comes after the first `*` or `?` may be anything.
+    let is_secret = |of: &String| {
+        let plain = of.split(['*', '?']).next().unwrap_or_default();
+        secret.starts_with(plain) || plain.starts_with(&secret)
+    };
     match path {
         [field, ..] if field == "secrets" => true,
         [field, of, ..] if field == "overrides" => is_secret(of),
@@ -248,6 +263,20 @@ mod tests {
         }
         for name in ["stage", "imagery", "host", "staging_host", "conversion", ""] {
             assert!(!is_usual(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_may_be_of_a_secret_is_taken_for_one() {
+        let is_secret = |of: &str| of_secret(&["overrides", of, "data.tag"].map(str::to_owned));
+        let of_a_source = |of: &str| {
+            of_secret(&["sources", "base", "overrides", of, "data.tag"].map(str::to_owned))
+        };
+        for of in ["Secret/keys", "S*/keys", "Sec*/keys", "Secre?/keys", "*/keys", "?ecret/*"] {
+            assert!(is_secret(of) && of_a_source(of), "{of}");
+        }
+        for of in ["Service/support", "Serv*/support", "Room/*"] {
+            assert!(!is_secret(of) && !of_a_source(of), "{of}");
         }
     }
 }

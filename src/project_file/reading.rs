@@ -1,6 +1,7 @@
 //! *Pure*: a text becomes the form of a project file, or problems with their places.
 
 use super::form::Form;
+use crate::decoding;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::listed::nearest;
@@ -76,13 +77,7 @@ fn problem(source: &Source, root: &Node, path: &FieldPath, message: &str) -> Pro
         false if message.contains("untagged enum Embedded") => {
             "it must be true, false, or a folder".to_owned()
         }
-        false if message.ends_with("expected a string") => {
-            "it must be a text; put a number in quotes to make it one".to_owned()
-        }
-        false if message.contains("expected struct") || message.ends_with("expected a map") => {
-            "it must be a map of fields".to_owned()
-        }
-        false => message.to_owned(),
+        false => decoding::plainly(message),
     };
     source.problem(mark, format!("`{path}`: {message}"))
 }

@@ -15,7 +15,7 @@ use crate::manifest::pack::{Digest, Pack};
 use crate::manifest::values::{FileValues, Layer};
 use crate::manifest::variables::{self, is_own_variable};
 use crate::sources::fetch::Fetcher;
-use crate::sources::{Entry, Lock, Origin, Pin};
+use crate::sources::{Entry, Lock, Origin};
 
 /// A source, as an environment has it.
 #[derive(Debug, Clone)]
@@ -185,7 +185,7 @@ impl ProjectFile {
             (Some(_), None, None) if form.sha256.is_some() => {
                 return Err(problem(of_archive, "a commit is pinned by meshagent.lock"));
             }
-            (None, _, _) if form.reference.is_some() => {
+            (None, Some(_), None) | (None, None, Some(_)) if form.reference.is_some() => {
                 return Err(problem("`ref` is for `git`", "leave it out"));
             }
             (Some(git), None, None) => Origin::Git { git, reference: form.reference },
@@ -278,18 +278,9 @@ impl Environment {
             return Ok(Vec::new());
         }
         let lock = Lock::read(&self.folder)?;
-        let mut problems = Vec::new();
-        let mut pins: Vec<(&Entry, &Pin)> = Vec::new();
-        for source in &self.sources {
-            match lock.pin(&source.entry) {
-                Ok(pin) => pins.push((&source.entry, pin)),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(Error::manifests(problems));
-        }
-        let packs = fetcher.pinned(&pins).map_err(Error::manifests)?;
+        let entries = self.sources.iter().map(|source| &source.entry);
+        let packs = lock.pins(entries).and_then(|pins| fetcher.pinned(&pins));
+        let packs = packs.map_err(Error::manifests)?;
         let read = self.sources.iter().zip(packs);
         read.map(|(source, pack)| source.imported(pack, &self.file, consent).map(Arc::new))
             .collect()

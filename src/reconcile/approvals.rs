@@ -1,6 +1,7 @@
 //! The approvals of a saved plan and its approvers, read from their files: once, so that what was
 //! checked is what counts.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -142,7 +143,14 @@ fn name(path: &Path) -> String {
 
 fn read_approvers(file: &Path) -> Result<Approvers> {
     let failed = || format!("failed to read the approvers in {}", visible::line(&name(file)));
-    own_folder::refuse_shared(file).context(failed)?;
+    own_folder::refuse_shared(file).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let error = Error::failed(failed()).because(error);
+        match is_missing {
+            true => error.hint("the file lists who may approve: a line for each person, with a name and the text of their .pub file"),
+            false => error,
+        }
+    })?;
     let text = bounded::text(file, MAX_APPROVERS).context(failed)?;
     Approvers::parse(&name(file), &text, &TimeZone::system()).map_err(|problems| {
         let mut error =

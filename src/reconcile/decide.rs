@@ -30,6 +30,8 @@ use crate::visible;
 pub struct Guards {
     /// At most so many objects may be deleted or replaced; without it, a share of each kind.
     pub deletes: Option<usize>,
+    /// Whether that share holds with a number, too.
+    pub share: bool,
     /// Whether manifests may declare nothing.
     pub may_be_empty: bool,
     /// The only project that may be written to, by name or id.
@@ -192,6 +194,7 @@ impl<'a> Seen<'a> {
         }
         let consent = Consent {
             deletes: guards.deletes,
+            share: guards.share,
             empty: guards.may_be_empty,
             destroy: policy.destroy,
             project: guards.expected_project.clone().filter(|_| !is_everywhere || !plan.is_empty()),

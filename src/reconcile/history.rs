@@ -32,6 +32,8 @@ pub struct History {
     set: String,
     /// The projects by id, each with its name, its list if a run kept one, and what the set owns.
     projects: BTreeMap<String, Part>,
+    /// The options that select the same platform, for command lines in hints.
+    flags: String,
 }
 
 /// The history in one project.
@@ -100,7 +102,7 @@ impl History {
             }
             open.retain(|id| !projects.contains_key(id));
         }
-        Ok(Self { set: set.to_owned(), projects })
+        Ok(Self { set: set.to_owned(), projects, flags: target.flags.clone() })
     }
 
     /// The runs, the oldest first. A run that wrote to several projects is told once, with what was
@@ -149,7 +151,7 @@ impl History {
 
     /// The error for a state that is not there.
     fn unknown(&self, number: u64) -> Error {
-        let (runs, set) = (self.runs(), &self.set);
+        let (runs, set, flags) = (self.runs(), &self.set, &self.flags);
         let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
             return Error::usage(format!("there is no history of the set `{set}`")).hint(
                 "each apply keeps the state that it leads to; `meshagent set list` shows the sets",
@@ -158,7 +160,7 @@ impl History {
         let is_old = number < first.number && number > 0;
         let what = if is_old { "is not kept any more" } else { "does not exist" };
         Error::usage(format!("state {number} of the set `{set}` {what}")).hint(format!(
-            "states {} to {} are kept; `meshagent history --set {set}` lists them",
+            "states {} to {} are kept; `meshagent history --set {set}{flags}` lists them",
             first.number, last.number
         ))
     }

@@ -61,6 +61,20 @@ impl Cache {
         Ok(&self.folder)
     }
 
+    /// The same, for whoever cannot go on without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::folder`], with its path and the way out.
+    pub fn open(&self) -> crate::error::Result<&Path> {
+        self.folder().map_err(|error| {
+            let told = format!("failed to make the cache of sources, {}", self.folder.display());
+            crate::error::Error::failed(told)
+                .because(error)
+                .hint("set XDG_CACHE_HOME to a folder that can be written to")
+        })
+    }
+
     fn file(&self, digest: Digest) -> PathBuf {
         self.folder.join(format!("{}.{PACK}", digest.hex()))
     }

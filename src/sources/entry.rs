@@ -125,7 +125,7 @@ impl Entry {
         {
             return wrong(
                 "`path` must be a folder of the source",
-                "write it from the root of the source, such as `path: manifests`",
+                "write it from the root of the source, such as `path: manifests`, or leave it out for all of it",
             );
         }
         match &self.origin {
@@ -171,8 +171,9 @@ impl fmt::Display for Origin {
 /// What is said of entries that cannot be used.
 const EXAMPLES: &str = "write `git: https://…`, `git: git@host:path`, `archive: https://….tar.gz` or `oci: HOST/NAME:TAG`";
 
-/// A version, short enough to stand in front of each place.
-fn short(version: &str) -> String {
+/// A version, short enough to stand in front of each place: of a commit or a digest the beginning.
+#[must_use]
+pub fn short(version: &str) -> String {
     let is_commit = version.len() >= 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
     match version.strip_prefix("sha256:") {
         Some(digest) => digest.chars().take(12).collect(),

@@ -204,6 +204,7 @@ impl Fetcher {
     }
 
     fn keep(&self, pack: &Pack) -> Result<()> {
+        self.cache.open()?;
         self.cache.put(pack).context(|| "failed to keep it in the cache".to_owned())
     }
 }
@@ -236,7 +237,9 @@ fn verified(bytes: Vec<u8>, digest: Digest) -> Result<Vec<u8>> {
     let found = Digest::of(&bytes);
     match found == digest {
         true => Ok(bytes),
-        false => Err(Error::failed(format!("the archive is {found}, not {digest}"))),
+        false => Err(Error::failed(format!("the archive is {found}, not {digest}")).hint(
+            "ask who changed it; if the new one is right, correct `sha256`, or run `meshagent source update`",
+        )),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::listed::{few, nearest, word};
 use crate::manifest::pack::{LIMITS, Pack, Packing, Sort};
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
+use crate::output;
 use crate::visible;
 
 /// The most that a repository may bring, with what is around the folder that is read.
@@ -52,6 +53,9 @@ const SETTINGS: [&str; 8] = [
     "maintenance.auto=false",
     "gc.auto=0",
 ];
+
+/// What Git says of a repository that another user owns.
+const DUBIOUS: &str = "dubious ownership";
 
 /// What Git writes first into the place of a file that it keeps elsewhere.
 const LARGE_FILE: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -192,7 +196,7 @@ impl Repository<'_> {
 impl Objects {
     fn begin(of: &Repository<'_>, format: Format) -> Result<Self> {
         let failed = || "failed to make a folder for Git".to_owned();
-        let cache = of.cache.folder().context(failed)?;
+        let cache = of.cache.open()?;
         // Until the new folder is locked, nobody else takes it for one that was left behind.
         let gate = File::open(cache).context(failed)?;
         gate.lock().context(failed)?;
@@ -272,13 +276,40 @@ impl Objects {
         let list = self.run(&["ls-tree", "-r", "-z", "-l", "--end-of-options", &tree], None, LIST);
         let list = list.map_err(|error| match folder {
             "" => error,
-            folder => Error::failed(format!("there is no folder {} in it", visible::line(folder)))
-                .because(error),
+            folder => self.no_folder(commit, folder),
         })?;
         let refused = |why: String| Error::failed(format!("it cannot be a source: {why}"));
         let packing = Packing::of("");
         let files = listed(&list, &packing).map_err(refused)?;
+        let others = submodules(&list);
+        if !others.is_empty() {
+            output::note(&format!(
+                "note: what other repositories have in it is not read: {}",
+                few(others)
+            ));
+        }
         self.read(files, packing)?.done().map_err(refused)
+    }
+
+    /// What is said of a folder that a commit does not have.
+    fn no_folder(&self, commit: &str, folder: &str) -> Error {
+        let error = Error::failed(format!("there is no folder {} in it", visible::line(folder)));
+        let list = self.run(&["ls-tree", "-r", "-d", "-z", "--name-only", commit], None, LIST);
+        let list = list.unwrap_or_default();
+        let names: Vec<String> = list
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        let near = names.iter().find(|name| name.eq_ignore_ascii_case(folder)).cloned();
+        match near.or_else(|| nearest(folder, names.iter().map(String::as_str))) {
+            Some(near) => error.hint(format!("did you mean `path: {}`?", visible::line(&near))),
+            None if names.is_empty() => error.hint("it has no folders: leave `path` out"),
+            None => error.hint(format!(
+                "there are {}",
+                few(names.iter().map(|name| visible::line(name).into_owned()))
+            )),
+        }
     }
 
     /// Reads the files, each by its object.
@@ -350,7 +381,14 @@ impl Objects {
                 .hint("sources in Git repositories need the program `git` in the PATH"),
             ended @ Ended::Ended(_) => Error::failed(format!("git {} {ended}", words[0]))
                 .hint("take a smaller repository, or an archive of the folder that is needed"),
-            ended => Error::failed(format!("git {} {ended}{}", words[0], told(&mut said))),
+            ended => {
+                let said = told(&mut said);
+                let error = Error::failed(format!("git {} {ended}{said}", words[0]));
+                match said.contains(DUBIOUS) {
+                    true => error.hint("the repository belongs to another user; `git config --global --add safe.directory FOLDER` trusts it"),
+                    false => error,
+                }
+            }
         })
     }
 }
@@ -385,8 +423,17 @@ fn told(said: &mut File) -> String {
     let read = said.rewind().and_then(|()| said.take(TOLD.0).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.iter().skip(lines.len().saturating_sub(TOLD.1));
-    let shown: Vec<String> = last.map(|line| visible::line(line).into_owned()).collect();
+    // The first reasons are what the others come of.
+    let reasons: Vec<&str> = lines
+        .iter()
+        .copied()
+        .filter(|it| it.starts_with("fatal: ") || it.starts_with("error: "))
+        .collect();
+    let told = match reasons.is_empty() {
+        true => &lines[lines.len().saturating_sub(TOLD.1)..],
+        false => &reasons[..reasons.len().min(TOLD.1)],
+    };
+    let shown: Vec<String> = told.iter().map(|line| visible::line(line).into_owned()).collect();
     match (read, shown.is_empty()) {
         (Ok(_), false) => format!(": {}", shown.join("; ")),
         _ => String::new(),
@@ -420,6 +467,13 @@ fn listed(list: &[u8], packing: &Packing) -> Result<Vec<(String, String)>, Strin
         files.push((object.to_owned(), path));
     }
     Ok(files)
+}
+
+/// The folders of a tree that are other repositories.
+fn submodules(list: &[u8]) -> Vec<String> {
+    let entries = list.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"160000 "));
+    let paths = entries.filter_map(|entry| entry.split(|byte| *byte == b'\t').nth(1));
+    paths.map(|path| visible::line(&String::from_utf8_lossy(path)).into_owned()).collect()
 }
 
 /// Takes the next object of a batch.
@@ -461,6 +515,7 @@ mod tests {
         ]
         .join("\0");
         let files = listed(list.as_bytes(), &Packing::of("")).unwrap();
+        assert_eq!(submodules(list.as_bytes()), ["sub"]);
         let expected = [("aa", "a.yaml"), ("dd", "x/b.yaml")];
         assert_eq!(files, expected.map(|(one, other)| (one.to_owned(), other.to_owned())));
         for list in ["120000 blob bb 3\ta.yaml\0", "100644 blob aa 99999999999\ta\0", "odd\0"] {

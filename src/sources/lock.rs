@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Origin};
 use crate::bounded;
+use crate::decoding;
 use crate::error::{Error, Problem, Result};
 use crate::listed::word;
 use crate::manifest::pack::Digest;
@@ -201,16 +202,27 @@ impl Lock {
         };
         let source = Source::new(name, folder.to_owned(), text);
         let wrong = |mark: Option<Mark>, message: String| {
-            let hint = "undo the change, or remove the file and run `meshagent source update`, which writes it again";
+            let hint = "undo the change, or remove the file and run `meshagent source update`, which locks every source as it is now";
             Error::manifests(vec![source.problem(mark.unwrap_or_default(), message).hint(hint)])
         };
+        if let Some(at) = source.text.lines().position(|line| line.starts_with("<<<<<<< ")) {
+            let mark = Mark { line: at as u64 + 1, column: 1, ..Mark::default() };
+            let message = "here is a conflict that was not resolved after a merge";
+            let hint = "take one side, such as with `git checkout --ours meshagent.lock`; then `meshagent source update NAME` moves the pins of the other side";
+            return Err(Error::manifests(vec![source.problem(mark, message).hint(hint)]));
+        }
         let documents =
             yaml::parse(&source.text).map_err(|error| wrong(error.mark, error.message))?;
         let [root] = documents.as_slice() else {
             return Err(wrong(None, "a lock is one document".to_owned()));
         };
         let form: Form = serde_path_to_error::deserialize(root.to_json()).map_err(|error| {
-            let message = format!("this is no lock: {}: {}", error.path(), error.inner());
+            let path = error.path().to_string();
+            let told = decoding::plainly(&error.inner().to_string());
+            let message = match path.as_str() {
+                "." => format!("this is no lock: {told}"),
+                path => format!("this is no lock: `{path}`: {told}"),
+            };
             wrong(Some(root.mark), message)
         })?;
         Ok(Self { path, pins: form.sources })
@@ -227,7 +239,8 @@ impl Lock {
             let message = match pins {
                 [] => format!("the source `{}` is not locked", entry.name),
                 pins => {
-                    let told: Vec<_> = pins.iter().map(|pin| pin.told(entry)).collect();
+                    let mut told: Vec<_> = pins.iter().map(|pin| pin.told(entry)).collect();
+                    told.dedup();
                     format!(
                         "{NAME} does not lock what the source `{}` is here: it locks {}",
                         entry.name,
@@ -241,6 +254,26 @@ impl Lock {
             );
             Problem { place: entry.place.clone(), ..Problem::new(message).hint(hint) }
         })
+    }
+
+    /// The pins of what several entries ask for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lock::pin`], for each of them.
+    pub fn pins<'a>(
+        &'a self,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Result<Vec<(&'a Entry, &'a Pin)>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut pins = Vec::new();
+        for entry in entries {
+            match self.pin(entry) {
+                Ok(pin) => pins.push((entry, pin)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(pins) } else { Err(problems) }
     }
 
     /// The pin of a source for the same version as a new one, or else the only one that it has.
@@ -370,7 +403,8 @@ mod tests {
     fn a_lock_that_is_none_is_told_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         for (text, place) in [
-            ("version: v1\n<<<<<<< ours\nsources: {}\n", ":2:"),
+            ("version: v1\n<<<<<<< ours\nsources: {}\n", ":2:1: here is a conflict"),
+            ("garbage", ":1:1: this is no lock: it must be a map of fields"),
             ("version: v2\n", ":1:1"),
             ("version: v1\nsources: {a: [{at: x}]}\n", ":1:1"),
             ("version: v1\nsources: {a: [{at: x, content: sha256:12}]}\n", ":1:1"),

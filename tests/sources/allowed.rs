@@ -76,6 +76,11 @@ fn only_the_values_of_a_source_reach_its_templates() {
         "no template (*.j2) uses `levle`, which source support gives",
     );
     tells(&project.run(2, &["validate"]), "meshagent.yaml:2:");
+    // A value that a template cannot take is one that it uses.
+    allow(&project, ", values: {name: 1.10}");
+    let run = project.run(2, &["validate"]);
+    tells(&run, "a template would change the spelling of the number in `name`");
+    assert!(!run.stderr.contains("no template (*.j2) uses"), "{}", run.stderr);
     allow(&project, ", overrides: {Room/none: {room_metadata: {}}}");
     tells(&project.run(2, &["validate"]), "no document is Room/none");
 }

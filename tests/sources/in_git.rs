@@ -247,3 +247,66 @@ fn a_repository_is_fetched_from_a_server_and_then_needed_no_more() {
     let run = project.run(1, &["source", "update"]);
     tells(&run, "must work here without asking for anything");
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_told_with_the_one_that_was_meant() {
+    let project = Project::new(&[("Agents/a.yaml", &room("a"))], "{}");
+    for (path, hint) in [
+        ("agents", "did you mean `path: Agents`?"),
+        ("lib", "there are Agents"),
+        ("Agents/a.yaml", "there are Agents"),
+    ] {
+        project.names(&format!("{{s: {{git: agents, ref: v1, path: {path}}}}}"));
+        let refused = project.run(1, &["source", "update"]);
+        tells(&refused, &format!("there is no folder {path} in it"));
+        tells(&refused, hint);
+        assert!(!refused.stderr.contains("ls-tree"), "{}", refused.stderr);
+    }
+    project.names("{s: {path: l, ref: v1}}");
+    tells(
+        &project.run(2, &["validate"]),
+        "exactly one of `git`, `archive` and `oci` says where a source is",
+    );
+}
+
+#[test]
+fn a_submodule_of_a_source_is_told_of() {
+    let project = Project::new(&[("a.yaml", &room("a"))], "{s: {git: agents, ref: v2}}");
+    let head = project.git("agents", &["rev-parse", "HEAD"]);
+    let entry = format!("160000,{head},sub/one");
+    project.git("agents", &["update-index", "--add", "--cacheinfo", &entry]);
+    project.git("agents", &["commit", "-q", "-m", "v2"]);
+    project.git("agents", &["tag", "v2"]);
+    let run = project.run(0, &["source", "update"]);
+    tells(&run, "note: what other repositories have in it is not read: sub/one");
+}
+
+#[test]
+fn the_reasons_of_git_are_told_first() {
+    let project = Project::new(&[("a.yaml", &room("a"))], "{s: {git: agents, ref: v1}}");
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        "#!/bin/sh\nPATH='{path}'\ncase \"$*\" in *fetch\\ -q*) printf 'fatal: detected dubious ownership in repository\\nTo add:\\n\\n\\tgit config\\nfatal: Could not read.\\n\\nPlease make sure\\nand exists.\\n' >&2; exit 128;; esac\nexec git \"$@\"\n"
+    );
+    project.write("bin/git", &script);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(project.sandbox.path("bin/git"), executable).unwrap();
+    let path = format!("{}:{path}", project.sandbox.path("bin").display());
+    let output = project.sandbox.command(&["source", "update"]).env("PATH", path).output();
+    let run = crate::cli::Run::of(output.unwrap());
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    tells(&run, "fatal: detected dubious ownership in repository; fatal: Could not read.");
+    tells(&run, "git config --global --add safe.directory");
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_is_told_with_its_folder() {
+    let project = Project::new(&[("a.yaml", &room("a"))], "{s: {git: agents, ref: v1}}");
+    project.write("file", "");
+    let mut command = project.sandbox.command(&["source", "update"]);
+    let output = command.env("XDG_CACHE_HOME", project.sandbox.path("file")).output();
+    let run = crate::cli::Run::of(output.unwrap());
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    tells(&run, "failed to make the cache of sources, ");
+    tells(&run, "set XDG_CACHE_HOME to a folder that can be written to");
+}

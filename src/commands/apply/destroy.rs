@@ -72,10 +72,11 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     let environment = environment.as_deref();
     args.perform.rules = args.perform.rules.clone().or_of(environment);
     args.perform.rules.expect()?;
-    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
-        let option = environment.map(environment::option).unwrap_or_default();
-        return Err(needed.unsaved().hint(format!("take the documents out of the manifests, and save the plan of that with `meshagent plan{option} --out plan.json`")));
-    }
+    environment::refuse_unsaved(environment.filter(|_| !args.dry_run), |option| {
+        format!(
+            "take the documents out of the manifests, and save the plan of that with `meshagent plan{option} --out plan.json`"
+        )
+    })?;
     let policy = Policy {
         destroy: true,
         environment: environment.map(environment::told),

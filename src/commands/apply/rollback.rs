@@ -50,13 +50,12 @@ pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
     args.set = args.set.or_of(environment);
     args.policy = args.policy.or_of(environment);
     args.perform.rules = args.perform.rules.or_of(environment);
-    if let Some(needed) = environment.and_then(environment::needed).filter(|_| !args.dry_run) {
-        let option = environment.map(environment::option).unwrap_or_default();
-        return Err(needed.unsaved().hint(format!(
+    environment::refuse_unsaved(environment.filter(|_| !args.dry_run), |option| {
+        format!(
             "save the plan with `meshagent plan --to {}{option} --out plan.json`, have it approved, and apply it",
             args.to
-        )));
-    }
+        )
+    })?;
     let told = args.perform.clone();
     told.keep(&args.files.files, &args.files.reading.values.values_file)?;
     let is_only_shown = args.dry_run;

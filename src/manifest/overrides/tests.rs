@@ -11,7 +11,9 @@ fn overrides(text: &str) -> Result<Overrides, Problem> {
     for (of, fields) in objects {
         let Value::Map(fields) = &fields.value else { panic!("a map") };
         for (path, value) in fields {
-            overrides.add((&of.text, &path.text), value, path.mark, &"environment e".into())?;
+            let (of, path) = ((of.text.as_str(), of.mark), (path.text.as_str(), path.mark));
+            let said = Said { of, path, value, must_be: of.0.starts_with("Secret/") };
+            overrides.add(said, &"environment e".into())?;
         }
     }
     Ok(overrides)
@@ -60,14 +62,27 @@ fn a_field_becomes_what_is_said_of_it() {
 #[test]
 fn what_cannot_be_said_is_refused_at_its_place() {
     for (text, told) in [
-        ("Service/b:\n  x: 1", "meshagent.yaml:2:3: no document is Service/b"),
-        ("Service/a@s: {x: 1}", "meshagent.yaml:1:15: no document is Service/a@s"),
+        ("Service/b:\n  x: 1", "meshagent.yaml:1:1: no document is Service/b"),
+        ("Service/a@s: {x: 1}", "meshagent.yaml:1:1: no document is Service/a@s"),
         ("Servce/a: {x: 1}", "meshagent.yaml:1:12: unknown kind `Servce`"),
         (
             "Service/a: {x: {}, x.y: 1}",
             "meshagent.yaml:1:20: `x` and `x.y`, which is a part of it, are both said here",
         ),
         ("a: {x: 1}", "meshagent.yaml:1:5: `a` names no object"),
+        // What takes out nothing is a spelling mistake.
+        (
+            "Service/a: {x.z: null}",
+            "meshagent.yaml:1:13: Service/a has no `x.z` that could be taken out",
+        ),
+        (
+            "Service/a: {'x.list[name=k]': null}",
+            "meshagent.yaml:1:13: Service/a has no `x.list[name=k]` that could be taken out",
+        ),
+        (
+            "Service/*: {'x.list[name=m].v': null}",
+            "meshagent.yaml:1:13: Service/* has no `x.list[name=m].v` that could be taken out",
+        ),
         (
             "Service/a: {x..y: 1}",
             "meshagent.yaml:1:13: `x..y` is not the path of a field: a field's name is missing",
@@ -97,4 +112,28 @@ fn what_cannot_be_said_is_refused_at_its_place() {
     }
     let told = applied("kind: ServiceTemplate\nmetadata: {name: a}\n", "'*/a': {x: 1}");
     assert!(told.unwrap_err()[0].contains("ServiceTemplate/a is a text"));
+}
+
+#[test]
+fn a_value_of_a_secret_that_is_not_there_is_not_made() {
+    let secret = "kind: Secret\nmetadata: {name: k}\nx: 0\ndata: {TOKEN: 1}\n";
+    assert_eq!(applied(secret, "{Secret/k: {data.TOKEN: 2}}"), Ok("0".to_owned()));
+    let told = "meshagent.yaml:1:13: Secret/k has no value `TOKE`".to_owned();
+    assert_eq!(applied(secret, "{Secret/k: {data.TOKE: 2}}"), Err(vec![told]));
+}
+
+#[test]
+fn what_an_environment_takes_back_is_not_taken_out_in_vain() {
+    let text = "a: {x.z: 1}\nb: {x.z: null}\n";
+    let source = Source::new("meshagent.yaml".to_owned(), PathBuf::new(), text.to_owned());
+    let mut overrides = Overrides::new(Arc::new(source));
+    let root = yaml::parse(text).unwrap().remove(0);
+    for environment in ["a", "b"] {
+        let value = root.get(environment).and_then(|it| it.get("x.z")).unwrap();
+        let (of, path) = (("Service/a", value.mark), ("x.z", value.mark));
+        let from = environment.into();
+        overrides.add(Said { of, path, value, must_be: false }, &from).unwrap();
+    }
+    overrides.apply(&mut yaml::parse(DOCUMENT).unwrap().remove(0)).unwrap();
+    assert!(overrides.unused().is_empty());
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -262,6 +262,7 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
         return Err(unused);
     }
     set.notes.extend(reading.notes);
+    set.notes.extend(nested(&reading.skipped, &input.paths));
     set.not_read = reading.not_read;
     let passed_over = set.passed_over(&reading.skipped);
     set.notes.extend(walk::summary(&passed_over));
@@ -274,6 +275,26 @@ pub fn read(input: &Input) -> Result<Set, Vec<Problem>> {
     // Nobody here can do anything about these, so they are only listed on request.
     set.skipped.extend(reading.skipped_inside);
     Ok(set)
+}
+
+/// What is said of project files in folders below those that are given: what is beside them belongs
+/// to their sets, too.
+fn nested(skipped: &[Skipped], given: &[PathBuf]) -> Option<String> {
+    let is_given = |folder: &Path| {
+        let plain = |path: &Path| {
+            path.components().filter(|it| *it != Component::CurDir).collect::<PathBuf>()
+        };
+        given.iter().any(|path| plain(path) == plain(folder))
+    };
+    let files = skipped.iter().filter(|it| it.why == Why::ProjectFile).map(|it| &it.path);
+    let nested = files.filter(|file| file.parent().is_some_and(|folder| !is_given(folder)));
+    let nested: Vec<String> = nested.map(|file| file.display().to_string()).collect();
+    (!nested.is_empty()).then(|| {
+        format!(
+            "manifests beside another project file are read here, too: {}; a line in .meshagentignore leaves its folder out",
+            few(nested)
+        )
+    })
 }
 
 /// What is said of values that were given and that no template uses.
