@@ -234,7 +234,7 @@ fn what_is_wrong_with_a_project_file_is_told_at_its_place() {
         (
             "Service/support:\n        container.image: registry.test/support:4",
             "Servce/support:\n        container.image: registry.test/support:4",
-            "meshagent.yaml:22:9: unknown kind `Servce`",
+            "meshagent.yaml:21:7: unknown kind `Servce`",
             "did you mean `Service`?",
         ),
         (

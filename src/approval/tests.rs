@@ -361,7 +361,7 @@ fn what_does_not_count_is_told_and_takes_nothing_away() {
     let refused = judged.check().unwrap_err();
     assert_eq!(refused.class.exit_code(), 6);
     assert_eq!(refused.problems[0].message, "the plan needs 2 approvals and has none");
-    assert_eq!(refused.problems.len(), 13);
+    assert_eq!(refused.problems.len(), 14);
     let good = [signed(1, &statement()), signed(2, &statement())];
     judge(&terms(&file), &[texts, good.to_vec()].concat()).check().unwrap();
 }

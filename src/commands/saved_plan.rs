@@ -136,7 +136,7 @@ pub fn read(path: &Path, files: &[PathBuf]) -> Result<Saved> {
         let all: String = all.collect();
         match files.is_empty() {
             true => format!(
-                "`meshagent plan --out plan.json` makes one; manifests are given with -f: `meshagent apply{all}`"
+                "give manifests with -f: `meshagent apply{all}`; `meshagent plan --out plan.json` makes a saved plan"
             ),
             false => format!("give each file its own -f: `meshagent apply{all}`"),
         }

@@ -80,7 +80,7 @@ mod tests {
             (
                 "b: |\n  one\n  two\nc: |\n  hunter\n  hunter\n",
                 at(&["b"]),
-                "b: |\n  one\n  two\nc: …\n  …\n  …\n",
+                "b: …\n  one\n  two\nc: …\n  …\n  …\n",
             ),
             ("c: \"hun\n  ter\"\nb: x\n", at(&["b"]), "c: …\n  …\nb: x\n"),
             ("b: {x: 1, y: [2, three]}\n", at(&["b"]), "b: {x: 1, y: [2, three]}\n"),

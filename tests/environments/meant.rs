@@ -17,8 +17,8 @@ fn a_command_is_for_one_environment() {
 #[test]
 fn one_set_of_one_project_is_noticed_by_its_name_and_its_id() {
     let sandbox = bare("version: v1\nenvironments: {}\n");
-    let made = sandbox.embedded(0, &["project", "create", "one", "-o", "json"]).json();
-    let id = made["id"].as_str().unwrap();
+    let made = sandbox.embedded(0, &["project", "create", "one"]).stdout;
+    let id = made.trim();
     let text = |stage: &str| {
         format!(
             "version: v1\nvalues: {{stage: a, image_tag: b}}\nenvironments:\n  dev: {{project: one, embedded: true}}\n  stage: {{extends: dev, project: {id}, without: [Room/sandbox]{stage}}}\n"
@@ -53,7 +53,7 @@ fn what_says_nothing_in_a_project_file_is_told_at_its_place() {
     for (text, place, told) in [
         (
             "default: base\nenvironments: {base: {abstract: true}, a: {}}",
-            "2:10",
+            "2:1",
             "environment `base` is only there for others to extend",
         ),
         (
@@ -104,29 +104,29 @@ fn what_an_override_does_for_nothing_is_told() {
     for (more, place, told) in [
         (
             format!("{overrides}        container.environment[name=LEVL]: null\n"),
-            "22:9",
+            "23:9",
             "Service/support has no `container.environment[name=LEVL]` that could be taken out",
         ),
         (
             format!("{overrides}        container.command: null\n"),
-            "22:9",
+            "23:9",
             "Service/support has no `container.command` that could be taken out",
         ),
         (
             format!("    secrets: {{keys: {{OPENAI_API_KE: y}}}}\n{overrides}"),
-            "19:22",
+            "20:22",
             "Secret/keys has no value `OPENAI_API_KE`",
         ),
         (
             overrides.replace("Service/support", "Service/suport"),
-            "20:7",
+            "21:7",
             "no document is Service/suport",
         ),
         (
             overrides
                 .replace("registry.test/support:4", "null")
                 .replace("container.", "container."),
-            "21:9",
+            "22:9",
             "missing field `image`",
         ),
     ] {
@@ -142,7 +142,7 @@ fn what_an_override_does_for_nothing_is_told() {
     );
     let refused = sandbox.run(&["plan", "-e", "prod"]).stderr;
     assert_eq!(refused.matches("unknown kind `Servce`").count(), 1, "{refused}");
-    assert!(refused.contains("meshagent.yaml:20:7: unknown kind"), "{refused}");
+    assert!(refused.contains("meshagent.yaml:21:7: unknown kind"), "{refused}");
     // What another environment says can be taken back.
     let taken = PROJECT
         .replace(
@@ -171,7 +171,7 @@ fn whoever_leaves_the_project_file_out_is_told_so_with_the_way_back() {
     let word = ran(&sandbox, 2, "plan --to one -e dev").stderr;
     assert!(word.contains("it must be a whole number"), "{word}");
     let approve = ran(&sandbox, 2, "approve meshagent.yaml").stderr;
-    assert!(approve.contains("`meshagent plan --out plan.json` makes one"), "{approve}");
+    assert!(approve.contains("`meshagent plan --out plan.json` makes a saved plan"), "{approve}");
     std::fs::remove_file(sandbox.path("meshagent.yaml")).unwrap();
     let none = ran(&sandbox, 2, "plan").stderr;
     assert!(none.contains("a folder with a meshagent.yaml needs neither"), "{none}");
