@@ -181,8 +181,8 @@ async fn read_list(
     match reader.list_with_proof(&listing).await {
         Ok(list) => Ok(Ok(list)),
         // Without a credential, or without a platform, nothing can be known at all; of one
-        // that is newer, nothing is to be believed.
-        Err(error @ ListError::Newer { .. })
+        // that speaks another API, nothing is to be believed.
+        Err(error @ ListError::OtherApi { .. })
         | Err(error @ ListError::Failed(ApiError { status: None | Some(401), .. })) => {
             Err(Error::from(error))
         }

@@ -8,15 +8,17 @@ use serde_json::Value;
 
 use crate::api::client::Client;
 use crate::api::reader::Reader;
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
 use crate::api::spoken::Spoken;
 use crate::kinds::KindName;
 use crate::kinds::specs::template::ServiceTemplateSpec;
 
+mod fields;
 mod target;
 mod unsaid;
 mod unspoken;
 mod v0_31;
+mod v0_56;
 
 pub use target::{Lookup, Seen, Target};
 pub use unsaid::{Unsaid, Words};
@@ -78,15 +80,15 @@ pub struct Collection {
     pub noun: &'static str,
     /// The field of the answer that holds the list.
     pub envelope: &'static str,
-    /// How many objects a page has at most, where there are pages.
-    pub page: Option<usize>,
+    /// How the list is divided into pages.
+    pub paging: Paging,
 }
 
 impl Collection {
     /// A list without pages, in a field that is called as its path ends.
     #[must_use]
     pub const fn plain(noun: &'static str) -> Self {
-        Self { noun, envelope: noun, page: None }
+        Self { noun, envelope: noun, paging: Paging::Whole }
     }
 
     /// The path of the list, and below it of one object.
@@ -110,8 +112,8 @@ pub trait Spelling: Sync {
 
     /// The request that lists its objects in a project, or in one room of it.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        let Collection { envelope, page, .. } = self.collection();
-        room.is_none().then(|| Listing { request: self.all(project), envelope, page })
+        let Collection { envelope, paging, .. } = self.collection();
+        room.is_none().then(|| Listing { request: self.all(project), envelope, paging })
     }
 
     /// The request that lists those of its objects that name a room.
@@ -145,6 +147,11 @@ pub trait Spelling: Sync {
     /// whole list, for kinds whose objects the platform does not give one by one.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// What to do instead, if the API does not have the kind. A plan with such an object is refused.
+    fn unspoken(&self) -> Option<&'static str> {
+        None
     }
 
     /// The fields of manifests that the API does not have. A plan with such a field is refused.
@@ -225,6 +232,7 @@ impl Speaks for Reader {
 pub fn dialect(spoken: Spoken) -> &'static dyn Dialect {
     match spoken {
         Spoken::V0_31 => &v0_31::V0_31,
+        Spoken::V0_56 => &v0_56::V0_56,
     }
 }
 
@@ -233,6 +241,6 @@ pub fn dialect(spoken: Spoken) -> &'static dyn Dialect {
 pub fn of(spoken: Spoken, kind: KindName) -> &'static dyn Spelling {
     match dialect(spoken).of(kind) {
         Some(spelling) => spelling,
-        None => &unspoken::Unspoken,
+        None => &unspoken::Unspoken { way_out: None },
     }
 }

@@ -208,6 +208,7 @@ impl<'a> Seen<'a> {
         plan.refused = guards::check(&plan, &state, made_from, &consent);
         served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
         plan.platform.clone_from(&target.name);
+        plan.api = Some(target.client.spoken());
         let basis = Basis { desired, state };
         plan.notes.extend(other_project(target, &basis, &plan));
         tell(&mut plan, set, not_read, &basis);
@@ -318,9 +319,14 @@ fn refuse_unsaid(
     let mut unsaid: Vec<(&Key, Problem)> = desired
         .values()
         .flat_map(|desired| {
-            let words = speaker.spelling(desired.key.kind).unsaid();
-            let problems = unsaid(desired, words, speaker.spoken());
-            problems.into_iter().map(|problem| (&desired.key, problem))
+            let spelling = speaker.spelling(desired.key.kind);
+            let unspoken = spelling.unspoken().map(|way_out| {
+                let (key, spoken) = (&desired.key, speaker.spoken());
+                let told = format!("{key}: the platform's API, that of {spoken}, has no {}", key.kind);
+                desired.origin.problem_at(&FieldPath::default(), told).hint(way_out)
+            });
+            let problems = unsaid(desired, spelling.unsaid(), speaker.spoken());
+            problems.into_iter().chain(unspoken).map(|problem| (&desired.key, problem))
         })
         .collect();
     // There are hardly ever any, and finding the selected objects takes a while.

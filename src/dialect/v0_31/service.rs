@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::text_of;
+use crate::dialect::fields::text_of;
 use super::wire::ServiceSpec;
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
@@ -55,7 +55,7 @@ impl Spelling for Service {
                 Request::get(&["accounts", "projects", project, "rooms", room, "services"])
             }
         };
-        Some(Listing { request, envelope: "services", page: None })
+        Some(Listing { request, envelope: "services", paging: Paging::Whole })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
