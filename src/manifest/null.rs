@@ -183,7 +183,8 @@ mod tests {
         for text in ["\nimage: i:{{ tag }}\n", "\nimage: \"i:{{ tag|default('1') }}\"\n"] {
             let problems = rendered(text).unwrap_err();
             assert_eq!(problems[0].place.as_ref().unwrap().line, 2, "{text}");
-            assert_eq!(problems[0].message, "what is written needs a value, but this is null");
+            let told = "what is written needs a value, but this is null";
+            assert!(problems[0].message.ends_with(told), "{}", problems[0].message);
             assert_eq!(problems[0].hint.as_deref(), Some(HINT));
         }
         for text in ["{{ tag|default('1', true) }}", "{% if tag %}{{ tag }}{% endif %}"] {

@@ -212,7 +212,7 @@ fn the_program_lists_shows_compares_and_goes_back() {
     let unknown = sandbox.embedded(2, &["rollback", "--to", "99", "--set", "support", "--yes"]);
     assert!(unknown.stderr.contains("hint: states 1 to 7 are kept"), "{}", unknown.stderr);
     // A state that only a part of the set was brought to is not told as if all of it had been.
-    sandbox.write("m/more.yaml", &room("attic"));
+    sandbox.write("m/more.yaml", &room("attic").to_string());
     let part = ["apply", "-f", "m", "--set", "support", "--target", "Room/attic", "--yes"];
     sandbox.embedded(0, &part);
     let states = sandbox.embedded(0, &["history", "--set", "support", "-o", "json"]).json();

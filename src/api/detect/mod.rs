@@ -46,14 +46,17 @@ pub async fn detect(client: &Client, named: Option<Spoken>) -> Result<Detected> 
             }
             Step::Ask(question) => {
                 let (said, error) = ask(client, question).await;
-                refused = error.or(refused);
+                refused = error;
                 answers.take(question, said);
             }
         }
     };
     settle(verdict, named).map_err(|error| match refused {
-        // The credential is what is wrong, or there is no platform.
-        Some(refused) if refused.status.is_none() || refused.status == Some(401) => refused.into(),
+        // It is the credential that is wrong, or there is no platform, or it is in trouble.
+        Some(refused) if refused.status != Some(404) => match Error::from(refused) {
+            error @ Error { hint: Some(_), .. } => error,
+            error => error.hint(HINT),
+        },
         _ => error,
     })
 }
