@@ -4,7 +4,7 @@
 type Spelled = (&'static str, bool);
 
 /// What no saved plan holds: whoever applies it gives it again.
-pub(super) const IN_NO_PLAN: [Spelled; 14] = [
+pub(super) const IN_NO_PLAN: [Spelled; 15] = [
     ("-v", true),
     ("--value", true),
     ("--value-json", true),
@@ -16,6 +16,7 @@ pub(super) const IN_NO_PLAN: [Spelled; 14] = [
     ("--verbose", false),
     ("--embedded", false),
     ("--api-url", true),
+    ("--dialect", true),
     ("--insecure", false),
     ("--timeout", true),
     ("--retries", true),
@@ -23,13 +24,14 @@ pub(super) const IN_NO_PLAN: [Spelled; 14] = [
 
 /// What consents to something that is not done for strangers, and what says which platform and which
 /// project it is: theirs is an empty one.
-pub(super) const NOT_OF_STRANGERS: [Spelled; 10] = [
+pub(super) const NOT_OF_STRANGERS: [Spelled; 11] = [
     ("--allow-commands", false),
     ("--allow-files", true),
     ("--expect-project", true),
     ("--embedded", false),
     ("--offline", false),
     ("--api-url", true),
+    ("--dialect", true),
     ("--insecure", false),
     ("--project-id", true),
     ("-n", true),

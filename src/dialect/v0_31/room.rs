@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;

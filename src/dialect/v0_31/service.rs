@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::dialect::fields::text_of;
 use super::wire::ServiceSpec;
 use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;

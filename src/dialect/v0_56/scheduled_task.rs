@@ -5,7 +5,5 @@ use crate::dialect::unspoken::Unspoken;
 
 /// How it is spelled.
 pub const SPELLING: Option<&dyn Spelling> = Some(&Unspoken {
-    way_out: Some(
-        "this program does not write scheduled tasks of this API yet",
-    ),
+    way_out: Some("this program does not write scheduled tasks of this API yet"),
 });

@@ -4,8 +4,5 @@ use crate::dialect::Spelling;
 use crate::dialect::unspoken::Unspoken;
 
 /// How it is spelled.
-pub const SPELLING: Option<&dyn Spelling> = Some(&Unspoken {
-    way_out: Some(
-        "this program does not write services of this API yet",
-    ),
-});
+pub const SPELLING: Option<&dyn Spelling> =
+    Some(&Unspoken { way_out: Some("this program does not write services of this API yet") });

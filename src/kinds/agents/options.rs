@@ -594,6 +594,7 @@ pub const WRITING: &[AgentOption] = &[
     text("project-id", "").short("n"),
     text("environment", "").short("e"),
     text("api-url", ""),
+    text("dialect", ""),
     AgentOption::new("insecure", Takes::Flag, ""),
     text("timeout", ""),
     text("retries", ""),
