@@ -10,7 +10,9 @@ use crate::api::client::Client;
 use crate::api::reader::Reader;
 use crate::api::request::{Listing, Paging, Request};
 use crate::api::spoken::Spoken;
-use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Fault, KindName};
 use crate::kinds::specs::template::ServiceTemplateSpec;
 
 mod fields;
@@ -159,6 +161,22 @@ pub trait Spelling: Sync {
         Unsaid::NOTHING
     }
 
+    /// What to do instead of such a field.
+    fn instead_of(&self, _field: &FieldPath) -> &'static str {
+        Unsaid::HINT
+    }
+
+    /// The values of an object that the API does not take. A plan with such a value is refused.
+    fn untaken(&self, _fields: &Tree) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// The fields that no update changes, where they are others than the kind says: an object in
+    /// which one differs is deleted and created again.
+    fn immutable(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// The part of an object in a list that an update sends back, because this program does not
     /// know it or does not change it, or because the API lacks it (see [`Words`]). The rest of the
     /// answer is not kept in memory.
@@ -225,6 +243,16 @@ impl Speaks for Reader {
     fn spoken(&self) -> Spoken {
         Self::spoken(self)
     }
+}
+
+/// What an API cannot express of an object: the fields that it lacks, and the values that it does
+/// not take.
+#[must_use]
+pub fn inexpressible(spelling: &dyn Spelling, spoken: Spoken, fields: &Tree) -> Vec<Fault> {
+    let instead_of = |field: &FieldPath| spelling.instead_of(field);
+    let mut faults = spelling.unsaid().faults(fields, spoken, instead_of);
+    faults.extend(spelling.untaken(fields));
+    faults
 }
 
 /// The dialect of a spelling.

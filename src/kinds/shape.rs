@@ -427,6 +427,10 @@ impl Shape {
         }
     }
 
+    fn is_absent_if_empty(&self) -> bool {
+        self.empty_is_absent && matches!(self.form, Form::Object(_))
+    }
+
     /// Puts back into `body` what the platform answered and this shape does not know, so
     /// that a full update does not take away what a newer platform added.
     pub fn keep_unknown(&self, body: &mut Value, answered: &Value) {
@@ -434,6 +438,10 @@ impl Shape {
             (Form::Object(shapes), Value::Object(body), Value::Object(answered)) => {
                 for (name, value) in answered {
                     match (shapes.get(name.as_str()), body.get_mut(name)) {
+                        // An object that is absent because nothing is in it has what is unknown.
+                        (Some(shape), Some(below @ Value::Null)) if shape.is_absent_if_empty() => {
+                            *below = shape.unknown(value).unwrap_or_default();
+                        }
                         (Some(shape), Some(below)) => shape.keep_unknown(below, value),
                         (Some(_), None) => {}
                         (None, Some(_)) => {}
@@ -586,6 +594,14 @@ mod tests {
             json!({"gpu": 1, "environment": [{"name": "B"}, {"from": "z", "name": "A"}]})
         );
         assert_eq!(shape.unknown(&body), None);
+        // A mount of a sort that is not known stays, too, where there are no others.
+        let mut body_without = json!({"image": "x", "storage": null, "api_key": null});
+        let mounted = json!({"storage": {"room": null, "volumes": [1]}, "api_key": {"x": 1}});
+        for answered in [mounted.clone(), shape.unknown(&mounted).unwrap()] {
+            shape.keep_unknown(&mut body_without, &answered);
+            let storage = json!({"volumes": [1]});
+            assert_eq!(body_without, json!({"image": "x", "storage": storage, "api_key": null}));
+        }
         for answered in [answered, unknown] {
             let mut body = body.clone();
             shape.keep_unknown(&mut body, &answered);

@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::connection::Connection;
-use crate::dialect::{Speaks, Unsaid};
-use crate::error::{Error, Result};
+use crate::dialect::{Speaks, inexpressible};
+use crate::error::{Class, Error, Result};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
-use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION, ReferredTo};
+use crate::kinds::{self, Asked, Fault, Key, KindName, OWNER_ANNOTATION, ReferredTo};
 use crate::manifest::export::Agents;
 use crate::output;
 use crate::plan::diff::{self, Memory};
@@ -296,21 +296,27 @@ impl Shortcut {
         .hint("remove it, or leave it as it is shown; to take over an object, apply a manifest with --adopt"))
     }
 
-    /// Refuses fields that the platform's API does not know, which would be left out of the
-    /// request.
+    /// Refuses a kind, fields and values that the platform's API does not have: they would be left
+    /// out of the request.
     fn refuse_unsaid(&self, connection: &Connection) -> Result<()> {
         let client = &connection.client;
-        let unsaid = client.spelling(self.key.kind).unsaid();
-        let used = match &self.fields {
-            Fields::Whole(fields) => unsaid.in_use(fields),
+        let (spelling, spoken) = (client.spelling(self.key.kind), client.spoken());
+        if let Some(way_out) = spelling.unspoken() {
+            let kind = self.key.kind;
+            let told = format!("the platform's API, that of {spoken}, has no {kind}");
+            return Err(Error::new(Class::Refused, told).hint(way_out));
+        }
+        let faults = match &self.fields {
+            Fields::Whole(fields) => inexpressible(spelling, spoken, fields),
             Fields::Some(given) => {
                 let mut fields = Tree::map([]);
                 given.iter().for_each(|(path, value)| fields.put(path, value.clone()));
-                unsaid.in_use(&fields)
+                inexpressible(spelling, spoken, &fields)
             }
         };
-        match used.first() {
-            Some(path) => Err(Error::usage(Unsaid::told(path, client.spoken())).hint(Unsaid::HINT)),
+        match faults.into_iter().next() {
+            Some(Fault { message, hint: Some(hint), .. }) => Err(Error::usage(message).hint(hint)),
+            Some(Fault { message, hint: None, .. }) => Err(Error::usage(message)),
             None => Ok(()),
         }
     }
