@@ -25,7 +25,7 @@ use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
-use crate::kinds::{By, Key, KindName};
+use crate::kinds::{self, By, Key, Kind, KindName};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -81,7 +81,12 @@ pub async fn observe(
         refuse_one_name(&projects)?;
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
-    let mut observation = Observation { set, state: State::default(), stored: BTreeMap::new() };
+    let of_api = |kind: &'static dyn Kind| {
+        Some((kind.name(), reader.spelling(kind.name()).immutable()?))
+    };
+    let immutable = kinds::ALL.into_iter().filter_map(of_api).collect();
+    let state = State { immutable, ..State::default() };
+    let mut observation = Observation { set, state, stored: BTreeMap::new() };
     let mut unproven = Vec::new();
     let mut is_looked_for = false;
     loop {

@@ -177,6 +177,11 @@ pub trait Spelling: Sync {
         None
     }
 
+    /// Whether an update may say some of the fields only, of a kind that can be changed so.
+    fn updates_partly(&self) -> bool {
+        true
+    }
+
     /// The part of an object in a list that an update sends back, because this program does not
     /// know it or does not change it, or because the API lacks it (see [`Words`]). The rest of the
     /// answer is not kept in memory.

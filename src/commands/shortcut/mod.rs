@@ -224,7 +224,7 @@ impl Shortcut {
             self.refuse_other_mark(mark)?;
         }
         self.refuse_unsaid(connection)?;
-        if mode != Mode::Write || mark.is_some() || self.needs_reading() {
+        if mode != Mode::Write || mark.is_some() || self.needs_reading(connection) {
             self.observe(connection).await?;
             if let Some(mark) = &mark {
                 self.refuse_other_mark(mark)?;
@@ -393,15 +393,17 @@ impl Shortcut {
 
     /// Whether the object must be read before it is written, because the body holds more than the
     /// command says: fields that are not named, and the owner.
-    fn needs_reading(&self) -> bool {
+    fn needs_reading(&self, connection: &Connection) -> bool {
         let kind = self.key.kind.kind();
+        let updates_partly = kind.updates_partly()
+            && connection.client.spelling(self.key.kind).updates_partly();
         let is_annotations = |(path, _): &(FieldPath, _)| {
             path.0.first() == Some(&Step::Field("metadata".to_owned()))
         };
         match &self.fields {
             _ if matches!(self.action, Action::Create | Action::Delete) => false,
             Fields::Whole(_) => kind.carries_owner(),
-            Fields::Some(given) => !kind.updates_partly() || given.iter().any(is_annotations),
+            Fields::Some(given) => !updates_partly || given.iter().any(is_annotations),
         }
     }
 

@@ -230,7 +230,7 @@ fn without(value: &mut Value, at: &str, names: &[&str]) {
 }
 
 /// Takes out what is null.
-pub(super) fn without_nulls(value: &mut Value) {
+fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, value| !value.is_null());
