@@ -18,6 +18,10 @@ const LIST_TRIES: u32 = 4;
 /// The most objects of one list that are read.
 const MAX_ITEMS: usize = 1_000_000;
 
+/// The most pages without an object that are read one after the other. A page may be empty where
+/// its objects are not for the caller.
+const MAX_EMPTY: usize = 1_000;
+
 /// How many times as long as one request a list may take, with all its pages and retries.
 const MAX_TIME: u32 = 10;
 
@@ -231,6 +235,7 @@ impl Reader {
     ) -> std::result::Result<Pages, ListError> {
         let mut all: Vec<Value> = Vec::new();
         let (mut known, mut tokens) = (HashSet::new(), HashSet::new());
+        let mut empty = 0;
         let mut next: Option<String> = None;
         loop {
             let mut request = listing.request.clone();
@@ -243,6 +248,11 @@ impl Reader {
             let (items, answer) = self.answer(&request, listing.envelope).await?;
             if all.len().saturating_add(items.len()) > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
+                return Err(unusable(&request, what).into());
+            }
+            empty = if items.is_empty() { empty + 1 } else { 0 };
+            if empty > MAX_EMPTY {
+                let what = format!("was answered with more than {MAX_EMPTY} empty pages in a row");
                 return Err(unusable(&request, what).into());
             }
             for item in items {
@@ -261,11 +271,14 @@ impl Reader {
                     total.is_some() || next.is_some() || other_api::says_it_is_the_last(&answer);
                 return Ok(Pages::Whole(all, is_proven));
             };
-            let Some(token) = token.as_str().filter(|token| tokens.insert((*token).to_owned()))
-            else {
-                let what = "was answered with the token of a page that was read already";
+            let Some(token) = token.as_str() else {
+                let what = "was answered with a token that is no text";
                 return Err(unusable(&request, what.to_owned()).into());
             };
+            if !tokens.insert(token.to_owned()) {
+                let what = "was answered with the token of a page that was read already";
+                return Err(unusable(&request, what.to_owned()).into());
+            }
             next = Some(token.to_owned());
         }
     }

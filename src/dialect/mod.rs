@@ -11,9 +11,9 @@ use crate::api::reader::Reader;
 use crate::api::request::{Listing, Paging, Request};
 use crate::api::spoken::Spoken;
 use crate::kinds::path::FieldPath;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Fault, KindName};
-use crate::kinds::specs::template::ServiceTemplateSpec;
 
 mod fields;
 mod target;

@@ -115,3 +115,88 @@ async fn ask(client: &Client, question: Question) -> (Said, Option<ApiError>) {
         _ => (Said::Nothing(failed.what.clone()), Some(failed)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::retry::Retry;
+
+    const NAMED: [Option<Spoken>; 3] = [None, Some(Spoken::V0_31), Some(Spoken::V0_56)];
+
+    #[test]
+    fn what_the_platform_says_counts_unless_another_api_was_named() {
+        for spoken in [Spoken::V0_31, Spoken::V0_56] {
+            for note in [None, Some("newer".to_owned())] {
+                for named in NAMED {
+                    let settled = settle(Verdict::Speaks(spoken, note.clone()), named);
+                    if named.is_none_or(|named| named == spoken) {
+                        let expected = Detected { spoken, only_read: None, note: note.clone() };
+                        assert_eq!(settled.expect("an API"), expected);
+                        continue;
+                    }
+                    let error = settled.expect_err("they do not agree");
+                    let named = named.expect("another one");
+                    let told = format!(
+                        "--dialect names the API of {named}, and the platform says that it speaks that of {spoken}"
+                    );
+                    assert_eq!((error.class, error.message), (Class::Refused, told));
+                    assert!(error.hint.is_some_and(|hint| hint.contains("MESHAGENT_DIALECT")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_between_the_two_is_read_only_and_no_name_makes_it_another() {
+        let between = || Verdict::Between("GET /config has version 0.40.1".to_owned());
+        let settled = settle(between(), None).expect("one that is read");
+        let why = settled.only_read.expect("a reason");
+        assert!(why.ends_with("which this program does not know: GET /config has version 0.40.1"));
+        for named in [Spoken::V0_31, Spoken::V0_56] {
+            let error = settle(between(), Some(named)).expect_err("neither");
+            assert_eq!(error.class, Class::Refused);
+            assert!(error.message.ends_with("GET /config has version 0.40.1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_the_platform_does_not_say_it_what_was_named_counts_and_nothing_is_guessed() {
+        let unknown = || Verdict::Unknown("GET /config had no answer".to_owned());
+        for named in [Spoken::V0_31, Spoken::V0_56] {
+            let settled = settle(unknown(), Some(named)).expect("the named one");
+            assert_eq!(settled, Detected { spoken: named, only_read: None, note: None });
+        }
+        let error = settle(unknown(), None).expect_err("nothing");
+        assert_eq!((error.class, error.hint.as_deref()), (Class::Refused, Some(HINT)));
+        assert!(error.message.ends_with("GET /config had no answer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn where_nothing_may_be_written_no_write_is_sent() {
+        let detected = Detected {
+            spoken: Spoken::V0_31,
+            only_read: Some("it speaks another API".to_owned()),
+            note: None,
+        };
+        // Nothing listens there, so what is sent has no answer.
+        let key = SecretString::from("ma-example");
+        let retry = Retry { retries: 0, ..Retry::default() };
+        let client = Client::new("http://127.0.0.1:9", key, retry).expect("a client");
+        let client = client.speaking(&detected);
+        let writes = [
+            Request::post(&["accounts", "projects"], json!({})),
+            Request::put(&["accounts", "projects", "p", "rooms", "r"], json!({})),
+            Request::delete(&["accounts", "projects", "p", "rooms", "r"]),
+        ];
+        for write in writes {
+            let error = client.send(&write).await.expect_err("no write");
+            assert_eq!((error.attempts, error.is_ambiguous()), (0, false));
+            assert!(error.to_string().contains("was not sent: it speaks another API"), "{error}");
+        }
+        let error = client.send(&Request::get(&["config"])).await.expect_err("nobody is there");
+        assert!(error.attempts == 1 && !error.to_string().contains("another API"), "{error}");
+    }
+}

@@ -395,8 +395,8 @@ impl Shortcut {
     /// command says: fields that are not named, and the owner.
     fn needs_reading(&self, connection: &Connection) -> bool {
         let kind = self.key.kind.kind();
-        let updates_partly = kind.updates_partly()
-            && connection.client.spelling(self.key.kind).updates_partly();
+        let updates_partly =
+            kind.updates_partly() && connection.client.spelling(self.key.kind).updates_partly();
         let is_annotations = |(path, _): &(FieldPath, _)| {
             path.0.first() == Some(&Step::Field("metadata".to_owned()))
         };

@@ -39,8 +39,7 @@ pub struct Service;
 pub(in crate::dialect) const FIELDS: &str = include_str!("service_fields.txt");
 
 /// The same.
-static WORDS: LazyLock<Words> =
-    LazyLock::new(|| Words::of(shape(), FIELDS));
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words::of(shape(), FIELDS));
 
 impl Spelling for Service {
     fn collection(&self) -> Collection {

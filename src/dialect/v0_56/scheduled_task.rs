@@ -65,9 +65,7 @@ impl Spelling for ScheduledTask {
         let Some(schedule) = fields.get("schedule").and_then(Tree::as_str) else {
             return Vec::new();
         };
-        let fault = |message: &str, hint: &str| {
-            vec![Fault::new(&["schedule"], message).hint(hint)]
-        };
+        let fault = |message: &str, hint: &str| vec![Fault::new(&["schedule"], message).hint(hint)];
         match shortest_interval(schedule) {
             Some(interval) if interval < SHORTEST => fault(
                 "fires more often than every 15 minutes, which this platform does not take",

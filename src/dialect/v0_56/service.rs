@@ -129,7 +129,8 @@ impl Spelling for Service {
 
 /// What to do instead of a field that is gone.
 fn instead_of(field: &FieldPath) -> &'static str {
-    let named = |name: &str| field.0.iter().any(|step| matches!(step, Step::Field(it) if it == name));
+    let named =
+        |name: &str| field.0.iter().any(|step| matches!(step, Step::Field(it) if it == name));
     match () {
         () if named("api_key") => {
             "give the container a token in `environment` instead: `token: {identity: NAME}`"

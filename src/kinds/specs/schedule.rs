@@ -13,8 +13,11 @@ const FIRINGS: usize = 100;
 pub fn shortest_interval(text: &str) -> Option<Duration> {
     let cron = rules::cron(text).filter(|_| !rules::never_fires(text))?;
     let start = jiff::civil::date(2024, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    let firings: Vec<jiff::Timestamp> =
-        cron.iter_from(start, croner::Direction::Forward).take(FIRINGS).map(|at| at.timestamp()).collect();
+    let firings: Vec<jiff::Timestamp> = cron
+        .iter_from(start, croner::Direction::Forward)
+        .take(FIRINGS)
+        .map(|at| at.timestamp())
+        .collect();
     let gaps = firings.windows(2).map(|pair| pair[1].duration_since(pair[0]).unsigned_abs());
     gaps.min()
 }
