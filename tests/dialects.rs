@@ -5,5 +5,6 @@ mod crossed;
 mod kept;
 mod kinds;
 mod lists;
+mod registry;
 mod stand_in;
 mod told;

@@ -110,6 +110,26 @@ fn what_is_not_known_is_not_guessed() {
 }
 
 #[test]
+fn what_a_platform_says_of_itself_is_shown_and_not_obeyed() {
+    let hostile = "\u{1b}[2J\r\n::warning::x\u{202e}";
+    let platform = StandIn::of(Spoken::V0_31);
+    for start in ["0.99", "0.41", ""] {
+        let version = format!("{start}.{hostile}{}", "x".repeat(100_000));
+        for config in [json!({"domains": {}, "version": version}), json!({"api_version": version})]
+        {
+            // What names an API has to be a release.
+            let code = if start.is_empty() && config.get("domains").is_none() { 6 } else { 0 };
+            platform.says(Some(config));
+            let run = platform.ends(code, &["project", "list"]);
+            for text in ["\u{1b}", "\r", "\n::", "\u{202e}"] {
+                assert!(!run.stderr.contains(text), "{text:?} in {:?}", run.stderr);
+            }
+            assert!(run.stderr.len() < 300, "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_newer_release_is_told_once() {
     let platform = StandIn::of(Spoken::V0_56);
     platform.says(Some(json!({"domains": {}, "version": "0.61.2-rc1"})));
