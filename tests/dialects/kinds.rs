@@ -265,8 +265,8 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
             let line = run.stderr.lines().find(|line| line.contains(told));
             let line = line.unwrap_or_else(|| panic!("{told}: {}", run.stderr));
             assert!(line.starts_with(&format!("set.yaml:{place}: ")), "{line}");
-            let hints = run.stderr.lines().filter(|line| line.trim().starts_with("hint: "));
-            assert!(hints.last().is_some_and(|it| it.contains(hint)), "{hint}: {}", run.stderr);
+            let mut hints = run.stderr.lines().filter(|line| line.trim().starts_with("hint: "));
+            assert!(hints.next_back().is_some_and(|it| it.contains(hint)), "{hint}: {}", run.stderr);
             assert_eq!(platform.take_writes(), Vec::<String>::new(), "{told}");
         }
     }
