@@ -283,17 +283,28 @@ impl Reader {
         }
     }
 
-    /// The objects of a list that comes in one answer, or of the page that the request names.
+    /// The objects of a list that comes in one answer, or of the page that the request names. Where
+    /// lists are walked by tokens, nobody else than the last answer tells that it was the last one,
+    /// and the page is cut out of all of them.
     ///
     /// # Errors
     ///
-    /// As [`Reader::get_json`]; an answer without the list; a platform that is newer.
+    /// As [`Reader::get_json`]; an answer without the list; a platform of another API.
     pub async fn items(
         &self,
         request: &Request,
-        envelope: &str,
+        envelope: &'static str,
     ) -> std::result::Result<Vec<Value>, ListError> {
-        Ok(self.one_answer(request, envelope).await?.0)
+        if self.spoken() == Spoken::V0_31 {
+            return Ok(self.one_answer(request, envelope).await?.0);
+        }
+        let listing = Listing { request: request.clone(), envelope, paging: Paging::Whole };
+        let mut items = self.list(&listing).await?;
+        if let Some(offset) = number(request, "offset") {
+            items.drain(..offset.min(items.len()));
+        }
+        items.truncate(number(request, "limit").unwrap_or(usize::MAX));
+        Ok(items)
     }
 
     /// One answer that contains all that was requested, with its objects taken out.
@@ -303,15 +314,11 @@ impl Reader {
         envelope: &str,
     ) -> std::result::Result<(Vec<Value>, Value), ListError> {
         let (items, answer) = self.answer(request, envelope).await?;
-        let number = |name: &str| {
-            let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
-            value.parse::<usize>().ok()
-        };
         let shown = items.len();
-        let before = number("offset").unwrap_or_default();
+        let before = number(request, "offset").unwrap_or_default();
         if let Some(total) = other_api::total(&answer)
             && before.saturating_add(shown) < total
-            && number("limit").is_none_or(|limit| shown < limit)
+            && number(request, "limit").is_none_or(|limit| shown < limit)
         {
             return Err(self.other_api(request, other_api::short(envelope, shown, total)));
         }
@@ -341,6 +348,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// A number in the query of a request.
+fn number(request: &Request, name: &str) -> Option<usize> {
+    let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
+    value.parse().ok()
 }
 
 /// What tells an object of a list from all others.

@@ -266,7 +266,11 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
             let line = line.unwrap_or_else(|| panic!("{told}: {}", run.stderr));
             assert!(line.starts_with(&format!("set.yaml:{place}: ")), "{line}");
             let mut hints = run.stderr.lines().filter(|line| line.trim().starts_with("hint: "));
-            assert!(hints.next_back().is_some_and(|it| it.contains(hint)), "{hint}: {}", run.stderr);
+            assert!(
+                hints.next_back().is_some_and(|it| it.contains(hint)),
+                "{hint}: {}",
+                run.stderr
+            );
             assert_eq!(platform.take_writes(), Vec::<String>::new(), "{told}");
         }
     }
@@ -317,4 +321,61 @@ fn a_task_of_a_shorter_interval_or_of_a_container_is_read_and_left_alone() {
         assert!(refused.stderr.contains(&why), "{}", refused.stderr);
     }
     assert_eq!(platform.list("scheduled-tasks"), before);
+}
+
+#[test]
+fn commands_for_single_objects_write_and_show_them_too() {
+    let platform = applied();
+    platform.cap(1);
+    platform.sandbox.write("more.yaml", "version: v1\nkind: Mailbox\nmetadata: {name: b@mail.localhost}\nroom: hall\n---\nversion: v1\nkind: Room\nmetadata: {name: hall}\n");
+    platform.ends(0, &["apply", "-f", "more.yaml", "--set", "more", "--yes"]);
+    // However short its pages are, a list is shown whole, or the part of it that was asked for.
+    let names = |command: &[&str]| -> Vec<String> {
+        let shown = platform.ends(0, &[command, &["-o", "json"]].concat()).json();
+        let list = shown.as_object().and_then(|it| it.values().next()).unwrap_or(&shown);
+        let named = |item: &Value| item.get("address").or(item.get("name")).cloned();
+        let names = list.as_array().expect("a list").iter().filter_map(named);
+        names.map(|name| name.as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(names(&["mailbox", "list"]), ["a@mail.localhost", "b@mail.localhost"]);
+    assert_eq!(names(&["mailbox", "list", "--room", "hall"]), ["b@mail.localhost"]);
+    assert_eq!(names(&["rooms", "list"]), ["lobby", "hall"]);
+    assert_eq!(names(&["rooms", "list", "--limit", "1", "--offset", "1"]), ["hall"]);
+    let table = platform.ends(0, &["route", "list", "-o", "table"]).stdout;
+    let words: Vec<&str> = table.lines().last().expect("a line").split_whitespace().collect();
+    assert_eq!(words, ["a.meshagent.app", "lobby", "8000"]);
+    // A task is called by the id that the platform made up, and keeps its name.
+    platform.take_asked();
+    platform.ends(0, &["scheduled-task", "update", "id-1", "--schedule", "30 7 * * *"]);
+    let sent = writes(&platform);
+    let spec = &sent["PUT scheduled-tasks/id-1"]["spec"];
+    assert_eq!(
+        (&spec["schedule"], &spec["metadata"]["name"], &spec["queue"]),
+        (&"30 7 * * *".into(), &"daily".into(), &json!({"name": "q", "payload": {"a": 1}}))
+    );
+    let task = ["--room", "lobby", "--queue", "q", "--payload", "{}", "--schedule"];
+    let add = [&["scheduled-task", "add"], &task[..]].concat();
+    let refused = platform.ends(2, &[&add[..], &["*/5 * * * *"]].concat());
+    assert!(refused.stderr.contains("more often than every 15 minutes"), "{}", refused.stderr);
+    assert_eq!(platform.ends(0, &[&add[..], &["*/20 * * * *"]].concat()).stdout, "id-2\n");
+    platform.ends(0, &["scheduled-task", "delete", "id-2"]);
+    assert_eq!(platform.list("scheduled-tasks").len(), 1);
+    let refused = platform.ends(
+        6,
+        &[
+            "webhook",
+            "create",
+            "--name",
+            "w",
+            "--url",
+            "https://a.example",
+            "--event",
+            "room.started",
+        ],
+    );
+    assert!(
+        refused.stderr.contains("has no Webhook\nhint: this API has no webhooks"),
+        "{}",
+        refused.stderr
+    );
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::connection::Connection;
-use crate::dialect::{Speaks, inexpressible};
+use crate::dialect::{Speaks, Target, inexpressible};
 use crate::error::{Class, Error, Result};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
@@ -224,6 +224,7 @@ impl Shortcut {
             self.refuse_other_mark(mark)?;
         }
         self.refuse_unsaid(connection)?;
+        self.id = self.id.take().or_else(|| self.id_in_place_of_name(connection));
         if mode != Mode::Write || mark.is_some() || self.needs_reading(connection) {
             self.observe(connection).await?;
             if let Some(mark) = &mark {
@@ -377,6 +378,15 @@ impl Shortcut {
                 Ok(())
             }
         }
+    }
+
+    /// The id by which a command calls a task, where the platform knows it by another one than the
+    /// name.
+    fn id_in_place_of_name(&self, connection: &Connection) -> Option<String> {
+        let spelling = connection.client.spelling(self.key.kind);
+        let named = Target::looked_for(&self.key, &self.key.project, None);
+        let is_id = self.key.kind == KindName::ScheduledTask && self.action != Action::Create;
+        (is_id && spelling.segment(&named).is_none()).then(|| self.key.name.clone())
     }
 
     fn exists_already(&self) -> Error {

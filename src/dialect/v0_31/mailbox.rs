@@ -27,9 +27,12 @@ impl Spelling for Mailbox {
         Collection { paging: self.paging, ..Collection::plain("mailboxes") }
     }
 
+    /// Where lists have pages, that of one room is divided by other parameters, and is no shorter to
+    /// read.
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "rooms", room, "mailboxes"]);
-        Some(Listing { request, envelope: "mailboxes", paging: Paging::Whole })
+        let listing = Listing { request, envelope: "mailboxes", paging: Paging::Whole };
+        (self.paging == Paging::Whole).then_some(listing)
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
