@@ -132,13 +132,13 @@ async fn a_list_that_does_not_end_is_not_used() {
 async fn a_list_without_an_end_is_left_after_a_while() {
     let of = (Spoken::V0_56, Paging::Token(100));
     let began = Instant::now();
-    let (list, _) = read_as(of, Duration::from_millis(100), |number, _| {
+    let (list, _) = read_as(of, Duration::from_millis(500), |number, _| {
         rooms(number, number + 1, Some(number))
     })
     .await;
     let told = list.expect_err("no list").to_string();
-    assert!(told.contains("did not reach its last page within 1s"), "{told}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(told.contains("did not reach its last page within 5s"), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]
