@@ -78,6 +78,7 @@ fn settle(verdict: Verdict, named: Option<Spoken>) -> Result<Detected> {
             "--dialect names the API of {named}, and the platform says that it speaks that of {spoken}"
         ))
         .hint("leave --dialect and MESHAGENT_DIALECT out")),
+        (Verdict::Both(usual), named) => Ok(plain(named.unwrap_or(usual))),
         (Verdict::Between(shown), None) => Ok(Detected {
             only_read: Some(format!(
                 "the platform speaks an API between those of 0.31 and 0.56, which this program does not know: {shown}"
@@ -145,6 +146,17 @@ mod tests {
                     assert_eq!((error.class, error.message), (Class::Refused, told));
                     assert!(error.hint.is_some_and(|hint| hint.contains("MESHAGENT_DIALECT")));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn where_both_are_spoken_the_named_one_is() {
+        for usual in [Spoken::V0_31, Spoken::V0_56] {
+            for named in NAMED {
+                let settled = settle(Verdict::Both(usual), named).expect("one of them");
+                let spoken = named.unwrap_or(usual);
+                assert_eq!(settled, Detected { spoken, only_read: None, note: None });
             }
         }
     }

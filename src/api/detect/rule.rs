@@ -47,6 +47,8 @@ pub enum Said {
 pub enum Verdict {
     /// It speaks this one. There may be something to be told about that.
     Speaks(Spoken, Option<String>),
+    /// It speaks both: this one, unless the other one is named.
+    Both(Spoken),
     /// It speaks one between 0.31 and 0.56, which this program does not know. The text says what
     /// shows it.
     Between(String),
@@ -100,9 +102,13 @@ impl Answers {
     /// What a description says.
     fn described(&self, config: &Value) -> Result<Verdict, Step> {
         if let Some(api) = config.get("api_version").and_then(Value::as_str) {
-            return Ok(match Release::read(api) {
+            let verdict = match Release::read(api) {
                 Some(release) => release.verdict("api_version", api),
                 None => unknown("GET /config names an API that is no release".to_owned()),
+            };
+            return Ok(match verdict {
+                Verdict::Speaks(spoken, None) if speaks_both(config) => Verdict::Both(spoken),
+                verdict => verdict,
             });
         }
         if !config.get("domains").is_some_and(Value::is_object) {
@@ -138,6 +144,14 @@ impl Answers {
             said => unknown(format!("there is no /config, and {}", told("projects", said))),
         })
     }
+}
+
+/// Whether a platform that names its API names both, as an embedded one that serves both does.
+fn speaks_both(config: &Value) -> bool {
+    let named = config.get("api_versions").and_then(Value::as_array).into_iter().flatten();
+    let releases: Vec<Release> = named.filter_map(|text| Release::read(text.as_str()?)).collect();
+    let any = |is: &dyn Fn(&Release) -> bool| releases.iter().any(is);
+    any(&|release| *release < BETWEEN) && any(&|release| *release >= NEW)
 }
 
 fn unknown(why: String) -> Verdict {
@@ -227,6 +241,22 @@ mod tests {
         }
         let (_, verdict) = asked(&config(json!({"api_version": "latest"})));
         assert!(matches!(verdict, Verdict::Unknown(_)));
+    }
+
+    #[test]
+    fn a_platform_that_names_both_speaks_the_one_that_is_wanted() {
+        let of = |value: Value| asked(&config(value)).1;
+        let both = json!(["0.31.4", "0.56.0"]);
+        for (api, spoken) in [("0.31.4", Spoken::V0_31), ("0.56.0", Spoken::V0_56)] {
+            let verdict = of(json!({"api_version": api, "api_versions": both}));
+            assert_eq!(verdict, Verdict::Both(spoken));
+            for others in [json!([api]), json!([]), json!("0.31"), json!(["0.40", 1, null, api])] {
+                let verdict = of(json!({"api_version": api, "api_versions": others}));
+                assert_eq!(verdict, Verdict::Speaks(spoken, None), "{others}");
+            }
+        }
+        let between = of(json!({"api_version": "0.40", "api_versions": both}));
+        assert!(matches!(between, Verdict::Between(_)));
     }
 
     #[test]
