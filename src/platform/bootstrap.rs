@@ -70,7 +70,7 @@ pub async fn ensure(store: &Store) -> Result<Bootstrap> {
     let owner = Uuid::new_v4().to_string();
     people::add(&mut write, &owner, "owner@localhost").await?;
     let project = projects::New { owner: &owner, name: "default", settings: "{}" };
-    let project = project.insert(store.vault(), &mut write).await?.id;
+    let project = project.insert(store.vault(), &mut write).await?;
     let api_key = owner_key(store, &mut write, (&project, &owner)).await?;
     write.commit().await?;
     Ok(Bootstrap { api_key, project_id: project })

@@ -239,7 +239,8 @@ impl Entrant {
     /// # Errors
     ///
     /// 401 without a valid participant token; 403 if the token is not for this room; 404 if it is,
-    /// and the room neither exists nor may be created by the holder of the token.
+    /// and the room neither exists nor may be created by the holder of the token; 423 if the room is
+    /// disabled.
     async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
         if is_of_holder(credential) {
             authenticate(store, credential, None).await?;
@@ -253,7 +254,10 @@ impl Entrant {
         let project = &participant.claims.sub;
         let room = Room::find(store.reads(), project, name).await?;
         match &room {
-            Some(room) => participant.may_enter(store.reads(), room).await?,
+            Some(room) => {
+                participant.may_enter(store.reads(), room).await?;
+                room.require_enabled()?;
+            }
             None if participant.may_create_rooms() => {}
             None => return Err(Refusal::missing("room", name)),
         }
@@ -274,8 +278,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Entrant {
 /// # Errors
 ///
 /// 401 without a valid credential; 403 if it has no access; 404 for a project that does not exist,
-/// only for the owner, and for a room that a token is for and that does not exist; 400 for a path
-/// that is not UTF-8.
+/// only for the owner, and for a room that a token is for and that does not exist; 423 for one that
+/// is disabled; 400 for a path that is not UTF-8.
 pub async fn admit(
     State((app, access)): State<(App, Access)>,
     request: Request,

@@ -249,7 +249,7 @@ impl Wanted<'_> {
     }
 
     async fn answer(&self, app: &App, project: &str, page: &Page) -> Result<Answer> {
-        let rows = self.find(app, project, page.bounds(50)?);
+        let rows = self.find(app, project, page.bounds(app, 50)?);
         Answer::list(app, "room_grants", rows, Row::item).await
     }
 }

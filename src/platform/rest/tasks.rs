@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/scheduled-tasks";
     const ONE: &str = "/accounts/projects/{project}/scheduled-tasks/{task}";
     vec![
-        Route::post(ALL, Access::Write, plain::create::<Task>),
+        Route::post(ALL, Access::Write, plain::create::<Task>).past(),
         Route::get(ALL, Access::Read, list),
         Route::put(ONE, Access::Write, plain::put::<Task>),
         Route::delete(ONE, Access::Write, plain::delete::<Task>),
@@ -191,7 +191,7 @@ async fn list(
     Asked(page): Asked<Page>,
     Asked(filter): Asked<Filter>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(200)?;
+    let (limit, offset) = page.bounds(&app, 200)?;
     let rows = plain::question::<Task>(
         "scheduled_tasks.project_id = $1 \
          AND ($2 IS NULL OR scheduled_tasks.room_name = $2) \

@@ -15,9 +15,9 @@ use crate::platform::store::{Reads, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/accounts/projects/{project}/users", Access::Admin, create),
-        Route::get("/accounts/projects/{project}/users", Access::Read, list),
-        Route::put("/accounts/projects/{project}/users/{user}", Access::Admin, put),
+        Route::post("/accounts/projects/{project}/users", Access::Admin, create).past(),
+        Route::get("/accounts/projects/{project}/users", Access::Read, list).past(),
+        Route::put("/accounts/projects/{project}/users/{user}", Access::Admin, put).past(),
         Route::delete("/accounts/projects/{project}/users/{user}", Access::Admin, delete),
         Route::get("/accounts/profiles/{user}", Access::Signed, profile),
         Route::put("/accounts/profiles/{user}", Access::Signed, put_profile),

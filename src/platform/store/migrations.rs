@@ -25,6 +25,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0004" "rooms",
     "0005" "deliveries",
     "0006" "builders",
+    "0007" "both_apis",
 ];
 
 /// All migrations, in order.

@@ -24,7 +24,7 @@ pub(super) async fn of_rooms(
     caller: Caller,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
+    let (limit, offset) = page.bounds(&app, 50)?;
     let counts = sqlx::query_as(
         "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
          COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
@@ -55,7 +55,7 @@ pub(super) async fn of_users(
     caller: Caller,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
+    let (limit, offset) = page.bounds(&app, 50)?;
     let counts = sqlx::query_as(
         "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
          FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
