@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import json
 import os
 import pathlib
 import shlex
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
+import urllib.request
 import uuid
 
 import pytest
@@ -111,6 +114,21 @@ def platform():
         finally:
             code = running.stop()
         assert code == 0, f"the server ends with {code} on SIGTERM"
+
+
+def old(platform, method, path, body=None):
+    """A request as a client of 0.31 makes it: its status and its JSON."""
+    request = urllib.request.Request(
+        platform.url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {platform.key}"},
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
 
 
 class CommandLine:

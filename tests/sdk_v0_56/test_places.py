@@ -1,10 +1,7 @@
 """Projects, rooms, mailboxes and routes through the public SDK and command line."""
 
-import json
-import urllib.error
-import urllib.request
-
 import pytest
+from conftest import old
 from meshagent.api.client import (
     ConflictError,
     RoomDisabledError,
@@ -22,21 +19,6 @@ def route(domain, room, paths, **metadata):
             "paths": paths,
         }
     )
-
-
-def old(platform, method, path, body=None):
-    """A request as a client of 0.31 makes it: its status and its JSON."""
-    request = urllib.request.Request(
-        platform.url + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {platform.key}"},
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
 
 
 async def walk(page, name):
@@ -97,7 +79,7 @@ async def test_a_room_is_made_changed_and_deleted(platform):
         )
         got = await client.get_room(project_id=project, name="renamed")
         assert got.metadata == {"a": 1} and got.enabled
-        status = await client.get_room_status(project_id=project, room_name="renamed")
+        status = await client.get_room_status(project_id=project, name="renamed")
         assert status.status == "Unallocated"
         await client.delete_room(project_id=project, room_id=room.id)
         assert await client.list_rooms(project_id=project) == []

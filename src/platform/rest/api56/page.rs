@@ -95,10 +95,22 @@ fn sized(field: &str, asked: Option<i64>, app: &App) -> Result<i64> {
 /// where a row stands.
 pub async fn of<R>(
     app: &App,
+    list: (&str, i64),
+    rows: impl Stream<Item = std::result::Result<R, sqlx::Error>>,
+    position: impl Fn(&R) -> String,
+    item: impl Fn(&R) -> Result<Value>,
+) -> Result<Answer> {
+    with(app, list, rows, position, item, &[]).await
+}
+
+/// The same, with other fields beside the list.
+pub async fn with<R>(
+    app: &App,
     (name, size): (&str, i64),
     rows: impl Stream<Item = std::result::Result<R, sqlx::Error>>,
     position: impl Fn(&R) -> String,
     item: impl Fn(&R) -> Result<Value>,
+    beside: &[(&str, Value)],
 ) -> Result<Answer> {
     let mut list = Listing::new(name);
     let mut rows = pin!(rows);
@@ -112,7 +124,9 @@ pub async fn of<R>(
         list.push(app, item(&row)?).await?;
         last = position(&row);
     }
-    list.end_with(app, &[("continuation_token", token)]).await?;
+    let beside: Vec<_> =
+        beside.iter().cloned().chain([("continuation_token", token)]).collect();
+    list.end_with(app, &beside).await?;
     Ok(Answer::listed(list))
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde_json::json;
 
+use super::accounts::Account;
 use super::{Refusal, Result, Route};
 use crate::platform::App;
 use crate::platform::auth::{Access, Principal};
@@ -22,10 +23,19 @@ struct User {
 
 of_row!(User { id, email, first_name, last_name });
 
-/// A key of a whole project and a participant are neither users nor service accounts: they are named
+/// Service accounts are told with their record. A key of a whole project and a participant are neither users nor service accounts: they are named
 /// as service accounts that have no record, since 0.56 knows nobody else.
 async fn whoami(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let reads = app.store().reads();
+    if let (Some(account), Some(project)) = (principal.account(), principal.project()) {
+        let account = Account::by_id(reads, project, account).await?;
+        return Ok(Answer::json(&json!({
+            "id": account.id,
+            "email": account.email,
+            "type": "service_account",
+            "service_account": account.whole()?,
+        })));
+    }
     let Some(id) = principal.user() else {
         let id = principal.name();
         return Ok(Answer::json(&json!({ "id": id, "email": "", "type": "service_account" })));
