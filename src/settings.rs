@@ -230,12 +230,13 @@ impl PlatformArgs {
             None => String::new(),
         };
         let dialect = self.dialect.map(|it| format!(" --dialect {it}")).unwrap_or_default();
-        of + &dialect + &match (&self.embedded, &self.api_url) {
-            (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
-            (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
-            (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),
-            (None, None) => String::new(),
-        }
+        of + &dialect
+            + &match (&self.embedded, &self.api_url) {
+                (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
+                (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
+                (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),
+                (None, None) => String::new(),
+            }
     }
 
     /// The platform's URL, if a credential may be sent to it.

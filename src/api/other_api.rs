@@ -106,7 +106,12 @@ mod tests {
             ("mailboxes", json!({"mailboxes": [], "continuation_token": "t"}), true, false),
             ("mailboxes", json!({"mailboxes": [], "continuation_token": ""}), true, false),
             ("mailboxes", json!({"mailboxes": [], "continuation_token": null}), false, false),
-            ("routes", json!({"routes": [{"domain": "a"}, {"domain": "b", "spec": {}}]}), true, true),
+            (
+                "routes",
+                json!({"routes": [{"domain": "a"}, {"domain": "b", "spec": {}}]}),
+                true,
+                true,
+            ),
             ("routes", json!({"routes": [{"domain": "b", "spec": {}}]}), true, false),
             ("routes", json!({"routes": [{"domain": "a", "port": "1"}]}), false, true),
             ("tasks", json!({"tasks": [{"id": "a", "spec": null}]}), true, false),

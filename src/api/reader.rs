@@ -70,10 +70,7 @@ enum Pages {
     /// The pages do not fit together.
     Changed,
     /// There are fewer objects than the platform counts.
-    Short {
-        shown: usize,
-        total: usize,
-    },
+    Short { shown: usize, total: usize },
 }
 
 impl From<ListError> for Error {
@@ -260,9 +257,8 @@ impl Reader {
                 if let Some(total) = total.filter(|total| *total > all.len()) {
                     return Ok(Pages::Short { shown: all.len(), total });
                 }
-                let is_proven = total.is_some()
-                    || next.is_some()
-                    || other_api::says_it_is_the_last(&answer);
+                let is_proven =
+                    total.is_some() || next.is_some() || other_api::says_it_is_the_last(&answer);
                 return Ok(Pages::Whole(all, is_proven));
             };
             let Some(token) = token.as_str().filter(|token| tokens.insert((*token).to_owned()))
@@ -333,7 +329,6 @@ impl Reader {
         }
     }
 }
-
 
 /// What tells an object of a list from all others.
 fn identity(item: &Value) -> String {

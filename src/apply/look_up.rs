@@ -122,7 +122,9 @@ pub(super) async fn item(
                 None => body,
             };
             let list = spelling.list(target.project, target.room).map(|listing| listing.envelope);
-            if let Some(sign) = list.and_then(|list| other_api::sign_of_item(reader.spoken(), &item, list)) {
+            if let Some(sign) =
+                list.and_then(|list| other_api::sign_of_item(reader.spoken(), &item, list))
+            {
                 return Err(reader.other_api(&request, sign).into());
             }
             Ok(Some((item, answer.etag)))

@@ -135,7 +135,8 @@ pub fn document_holding(
         let _held = held;
         let mut document = document(source, values)?.to_json();
         let metadata = document.get_mut("metadata").and_then(serde_json::Value::as_object_mut);
-        let metadata = metadata.ok_or_else(|| TemplateError::rendered("metadata is required", None))?;
+        let metadata =
+            metadata.ok_or_else(|| TemplateError::rendered("metadata is required", None))?;
         let annotations = metadata.entry("annotations").or_insert_with(|| serde_json::json!({}));
         if annotations.is_null() {
             *annotations = serde_json::json!({});

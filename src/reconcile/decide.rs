@@ -322,7 +322,8 @@ fn refuse_unsaid(
             let spelling = speaker.spelling(desired.key.kind);
             let unspoken = spelling.unspoken().map(|way_out| {
                 let (key, spoken) = (&desired.key, speaker.spoken());
-                let told = format!("{key}: the platform's API, that of {spoken}, has no {}", key.kind);
+                let told =
+                    format!("{key}: the platform's API, that of {spoken}, has no {}", key.kind);
                 desired.origin.problem_at(&FieldPath::default(), told).hint(way_out)
             });
             let problems = unsaid(desired, spelling.unsaid(), speaker.spoken());

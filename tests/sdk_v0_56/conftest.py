@@ -131,13 +131,44 @@ def old(platform, method, path, body=None):
         return error.code, json.loads(error.read())
 
 
+# Starting the command line takes seconds, so one process imports it, makes its parser, and forks for
+# each command.
+REFERENCE = """
+import functools, gc, json, os, sys, typer.main
+from meshagent.cli.cli import app
+typer.main.get_command = functools.cache(typer.main.get_command)
+typer.main.get_command(app)
+gc.freeze()
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        for number, path in enumerate(["/dev/null", asked["output"], asked["output"]]):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), number)
+        os.chdir(asked["folder"])
+        os.environ.update(asked["environment"])
+        sys.argv = ["meshagent", *asked["words"]]
+        try:
+            code = app()
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            code = 1
+        sys.stdout.flush()
+        os._exit(code or 0)
+    _, status = os.waitpid(child, 0)
+    print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+"""
+
+
 class CommandLine:
     """The command line of the public package, for one project of a platform."""
 
-    def __init__(self, platform, project, home):
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    def __init__(self, process, platform, project, home):
+        self.process = process
         self.environment = {
-            **kept,
             "HOME": str(home),
             "COLUMNS": "400",
             "MESHAGENT_API_URL": platform.url,
@@ -148,18 +179,20 @@ class CommandLine:
 
     def run(self, *words, code=0):
         """Runs a command in the folder of its home, and returns what it prints."""
-        program = pathlib.Path(sys.executable).with_name("meshagent")
-        done = subprocess.run(
-            [program, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=self.home,
-            env=self.environment,
-        )
-        assert done.returncode == code, (words, done)
-        return done.stdout + done.stderr
+        output = pathlib.Path(self.home) / "output"
+        output.unlink(missing_ok=True)
+        asked = {
+            "words": words,
+            "folder": str(self.home),
+            "output": str(output),
+            "environment": self.environment,
+        }
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        ended = json.loads(self.process.stdout.readline())
+        told = output.read_text()
+        assert ended == code, (words, ended, told)
+        return told
 
     def file(self, name, text):
         """Writes a file that a command may name."""
@@ -167,9 +200,27 @@ class CommandLine:
         return name
 
 
+@pytest.fixture(scope="session")
+def reference():
+    with tempfile.TemporaryDirectory() as home:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", REFERENCE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**kept, "HOME": home},
+        )
+        assert json.loads(process.stdout.readline()) == "ready"
+        yield process
+        process.stdin.close()
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
 @pytest.fixture
-def command_line(platform, tmp_path):
-    return lambda project: CommandLine(platform, project, tmp_path)
+def command_line(reference, platform, tmp_path):
+    return lambda project: CommandLine(reference, platform, project, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ async def test_projects_are_found_by_their_key(platform):
         assert found.project_key
         again = await client.get_project_by_key(found.project_key)
         assert again == found
-        assert any(one == found for one in await client.list_projects())
+        assert found in (await client.list_projects()).projects
         assert (await client.get_project_status(project)).enabled
 
 

@@ -5,8 +5,8 @@
 
 mod rule;
 
-use rule::{Answers, Question, Said, Step};
 pub use rule::Verdict;
+use rule::{Answers, Question, Said, Step};
 
 use super::client::Client;
 use super::failure::ApiError;

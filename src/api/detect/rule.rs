@@ -112,10 +112,13 @@ impl Answers {
             Some((version, Some(release))) => Ok(release.max(BETWEEN).verdict("version", version)),
             _ => Ok(match self.to(Question::WhoAmI)? {
                 Said::Json(_) => Verdict::Speaks(Spoken::V0_56, None),
-                Said::Status(404) => {
-                    Verdict::Between("GET /config names no release, and nobody is asked at GET /accounts/whoami".to_owned())
+                Said::Status(404) => Verdict::Between(
+                    "GET /config names no release, and nobody is asked at GET /accounts/whoami"
+                        .to_owned(),
+                ),
+                said => {
+                    unknown(format!("GET /config names no release, and {}", told("whoami", said)))
                 }
-                said => unknown(format!("GET /config names no release, and {}", told("whoami", said))),
             }),
         }
     }
@@ -124,7 +127,9 @@ impl Answers {
     fn undescribed(&self) -> Result<Verdict, Step> {
         match self.to(Question::WhoAmI)? {
             Said::Status(404) => {}
-            said => return Ok(unknown(format!("there is no /config, and {}", told("whoami", said)))),
+            said => {
+                return Ok(unknown(format!("there is no /config, and {}", told("whoami", said))));
+            }
         }
         Ok(match self.to(Question::Projects)? {
             Said::Json(answer) if answer.get("projects").is_some_and(Value::is_array) => {
@@ -216,7 +221,8 @@ mod tests {
             ("0.56.0", Verdict::Speaks(Spoken::V0_56, None)),
             ("0.44.9", Verdict::Between("GET /config has api_version 0.44.9".to_owned())),
         ] {
-            let (questions, verdict) = asked(&config(json!({"api_version": api, "version": "9.9"})));
+            let (questions, verdict) =
+                asked(&config(json!({"api_version": api, "version": "9.9"})));
             assert_eq!((questions, verdict), (vec![Question::Config], expected), "{api}");
         }
         let (_, verdict) = asked(&config(json!({"api_version": "latest"})));

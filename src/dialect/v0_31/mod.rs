@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Dialect, Spelling};
 use crate::api::request::{Body, Listing, Method, Paging, Request};
-use crate::kinds::specs::template::ServiceTemplateSpec;
 use crate::kinds::KindName;
+use crate::kinds::specs::template::ServiceTemplateSpec;
 
 /// Makes the modules of the spellings and the choice between them, of the list of kinds.
 macro_rules! spellings {

@@ -5,9 +5,9 @@ use axum::extract::State;
 use serde_json::json;
 
 use super::Route;
-use crate::platform::{App, Serves};
 use crate::platform::auth::{Access, token};
 use crate::platform::exchange::Answer;
+use crate::platform::{App, Serves};
 
 /// The domains in which mailboxes may be created.
 pub(super) const MAIL_DOMAINS: [&str; 3] =

@@ -64,7 +64,11 @@ pub(super) struct PlaceOfOne {
 }
 
 /// The value of the column `scope`: the id of the room, or empty for the whole project.
-pub(super) async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result<String> {
+pub(super) async fn scope(
+    reads: impl Reads,
+    caller: &Caller,
+    room: Option<&str>,
+) -> Result<String> {
     match room {
         Some(name) => Ok(Room::named(reads, &caller.project, name).await?.id),
         None => Ok(String::new()),
@@ -265,20 +269,23 @@ async fn put(
         .find(write.reads())
         .await?;
     if beyond == Some((true,)) {
-        let message = "the service has fields that the API 0.31 cannot say; change it with a client of 0.56";
+        let message =
+            "the service has fields that the API 0.31 cannot say; change it with a client of 0.56";
         return Err(Refusal::Conflict(message.into()));
     }
     let mut change = condition.admits(write, current)?;
     let secrets = wanted.secrets(&mut change, &caller.project).await?;
     let revision = change.revision().await?;
-    sqlx::query("UPDATE services SET name = $1, document = $2, whole = NULL, rev = $3 WHERE id = $4")
-        .bind(name)
-        .bind(&document)
-        .bind(revision)
-        .bind(&place.service)
-        .execute(change.on())
-        .await
-        .map_err(|error| Refusal::taken(error, || name_taken(name)))?;
+    sqlx::query(
+        "UPDATE services SET name = $1, document = $2, whole = NULL, rev = $3 WHERE id = $4",
+    )
+    .bind(name)
+    .bind(&document)
+    .bind(revision)
+    .bind(&place.service)
+    .execute(change.on())
+    .await
+    .map_err(|error| Refusal::taken(error, || name_taken(name)))?;
     sqlx::query("DELETE FROM service_secrets WHERE service_id = $1")
         .bind(&place.service)
         .execute(change.on())

@@ -351,7 +351,8 @@ async fn require_unused(write: &mut Write, account: &Account) -> Result<()> {
     match service {
         None => Ok(()),
         Some((service,)) => {
-            let message = format!("the service {service:?} acts for the account, or names its secrets");
+            let message =
+                format!("the service {service:?} acts for the account, or names its secrets");
             Err(Refusal::Conflict(message))
         }
     }

@@ -18,6 +18,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::exchange::{Answer, Asked, Body, Condition};
 use crate::platform::objects::people::{self, Flags};
+use crate::platform::objects::roles::{self, Of};
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, stored};
 use crate::platform::store::{Reads, insert, of_row, select};
@@ -100,7 +101,7 @@ fn flags(roles: &[String]) -> Result<Flags> {
 }
 
 /// Flags of a membership as roles.
-fn roles(flags: Flags) -> Vec<&'static str> {
+fn roles_of(flags: Flags) -> Vec<&'static str> {
     let Flags { is_admin, is_developer, can_create_rooms } = flags;
     let given = OF_PEOPLE.into_iter().zip([is_admin, is_developer, can_create_rooms]);
     std::iter::once("member")
@@ -229,9 +230,8 @@ fn role_of(scope: &Value) -> &'static str {
 fn scope_of(roles: &[String]) -> Result<ApiScope> {
     let has = |role: &str| roles.iter().any(|one| one == role);
     let usual = ApiScope::of_agents();
-    if let Some(number) = roles
-        .iter()
-        .position(|role| !["operator", "developer", "admin"].contains(&role.as_str()))
+    if let Some(number) =
+        roles.iter().position(|role| !["operator", "developer", "admin"].contains(&role.as_str()))
     {
         let message = "is not a role of rooms on this platform: operator, developer, admin";
         return Err(Refusal::field(format!("roles[{number}]"), message));
@@ -260,11 +260,7 @@ async fn policy(
         Resource::Project => (OF_PROJECT, caller.project.as_str()),
         Resource::Room(room) => (OF_ROOM, room.id.as_str()),
     };
-    let rows = sqlx::query_as(sql)
-        .bind(of)
-        .bind(tokens.after(LIST)?)
-        .bind(size + 1)
-        .fetch(reads);
+    let rows = sqlx::query_as(sql).bind(of).bind(tokens.after(LIST)?).bind(size + 1).fetch(reads);
     let item = |row: &Granted| {
         let roles = match &resource {
             Resource::Project => json!(row.roles.split(',').collect::<Vec<_>>()),
@@ -291,25 +287,25 @@ async fn grant(
     State(app): State<App>,
     caller: Caller,
     Path((_, kind, id)): Path<(String, String, String)>,
-    Body(GrantBody { subject, roles }): Body<GrantBody>,
+    Body(GrantBody { subject, roles: wanted }): Body<GrantBody>,
 ) -> Result<Answer> {
-    if roles.is_empty() {
+    if wanted.is_empty() {
         return Err(Refusal::field("roles", "must not be empty"));
     }
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
     match (resource, subject.find(reads, &caller).await?) {
         (Resource::Project, Found::User(user)) => {
-            let wanted = flags(&roles)?;
+            let flags = flags(&wanted)?;
             match users::flags_of(reads, &caller.project, &user).await? {
                 None => {
-                    users::added(&app, &caller, &user, wanted).await?;
+                    users::added(&app, &caller, &user, flags).await?;
                 }
                 Some(had) => {
                     let both = Flags {
-                        is_admin: had.is_admin || wanted.is_admin,
-                        is_developer: had.is_developer || wanted.is_developer,
-                        can_create_rooms: had.can_create_rooms || wanted.can_create_rooms,
+                        is_admin: had.is_admin || flags.is_admin,
+                        is_developer: had.is_developer || flags.is_developer,
+                        can_create_rooms: had.can_create_rooms || flags.can_create_rooms,
                     };
                     if both != had {
                         users::changed(&app, (&caller, &user), &Condition::default(), both).await?;
@@ -318,27 +314,15 @@ async fn grant(
             }
         }
         (Resource::Project, Found::Account(account)) => {
-            granted(&app, &caller, &account, &roles).await?;
+            granted(&app, &caller, &account, &wanted).await?;
         }
         (Resource::Room(room), Found::User(user)) => {
-            let scope = scope_of(&roles)?;
+            let scope = scope_of(&wanted)?;
             let mut write = app.store().write().await?;
             people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
             let had = grants::granted(write.reads(), (&room.id, &user)).await?;
             if had.is_some() {
-                let mut change = write.without_condition();
-                let revision = change.revision().await?;
-                sqlx::query(
-                    "UPDATE room_grants SET permissions = $1, rev = $2 \
-                     WHERE room_id = $3 AND user_id = $4",
-                )
-                .bind(serde_json::to_string(&scope)?)
-                .bind(revision)
-                .bind(&room.id)
-                .bind(&user)
-                .execute(change.on())
-                .await?;
-                change.commit().await?;
+                roles::replace(write, (&room.id, &user), &scope).await?;
             } else {
                 grants::add(&mut write, (&room.id, &user), &scope).await?;
                 write.commit().await?;
@@ -401,27 +385,17 @@ async fn revoke(
 ) -> Result<Answer> {
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
-    let (sql, of, whom) = match (resource, subject.find(reads, &caller).await?) {
-        (Resource::Project, Found::User(user)) => {
-            users::removed(&app, (&caller, &user), &Condition::default()).await?;
-            return Ok(Answer::json(&json!({})));
-        }
-        (Resource::Project, Found::Account(account)) => (
-            "DELETE FROM role_grants WHERE project_id = $1 AND resource_type = 'project' \
-             AND subject_type = 'service_account' AND subject_id = $2",
-            caller.project.clone(),
-            account,
-        ),
-        (Resource::Room(room), Found::User(user) | Found::Account(user)) => {
-            ("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2", room.id, user)
-        }
-    };
-    let mut change = app.store().write().await?.without_condition();
-    let deleted = sqlx::query(sql).bind(&of).bind(&whom).execute(change.on()).await?;
-    if deleted.rows_affected() == 0 {
-        return Err(Refusal::missing("grant to", &whom));
+    let found = subject.find(reads, &caller).await?;
+    if let (Resource::Project, Found::User(user)) = (&resource, &found) {
+        users::removed(&app, (&caller, user), &Condition::default()).await?;
+        return Ok(Answer::json(&json!({})));
     }
-    change.commit().await?;
+    let of = match &resource {
+        Resource::Project => Of::Project(&caller.project),
+        Resource::Room(room) => Of::Room(&room.id),
+    };
+    let (Found::User(whom) | Found::Account(whom)) = &found;
+    roles::revoke(app.store().write().await?, of, whom).await?;
     Ok(Answer::json(&json!({})))
 }
 
@@ -476,7 +450,7 @@ async fn list_users(
                 "first_name": member.first_name,
                 "last_name": member.last_name,
             },
-            "direct_roles": roles(member.flags),
+            "direct_roles": roles_of(member.flags),
         }))
     };
     page::of(&app, (LIST, size), rows, |member: &Member| member.seq.to_string(), item).await

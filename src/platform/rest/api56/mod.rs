@@ -48,6 +48,7 @@ resources! {
     tasks,
     accounts,
     secrets,
+    versions,
     settings,
     iam,
     tokens,

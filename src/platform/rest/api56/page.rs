@@ -124,8 +124,7 @@ pub async fn with<R>(
         list.push(app, item(&row)?).await?;
         last = position(&row);
     }
-    let beside: Vec<_> =
-        beside.iter().cloned().chain([("continuation_token", token)]).collect();
+    let beside: Vec<_> = beside.iter().cloned().chain([("continuation_token", token)]).collect();
     list.end_with(app, &beside).await?;
     Ok(Answer::listed(list))
 }

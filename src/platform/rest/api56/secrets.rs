@@ -7,25 +7,23 @@
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::accounts::Account;
 use super::page::{self, Tokens};
+use super::versions;
 use super::{Refusal, Result, Route};
 use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Principal};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::objects::sessions::now;
+use crate::platform::objects::versions::detach;
 use crate::platform::objects::{stored, text_of};
-use crate::platform::store::{HELD_VALUE, Reads, insert, of_row, select};
+use crate::platform::store::{Reads, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const OWNERS: [(&str, Access); 2] = [
@@ -39,14 +37,6 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: [&str; 2] = [
         "/accounts/users/me/secrets/{secret}",
         "/accounts/projects/{project}/service-accounts/{account}/secrets/{secret}",
-    ];
-    const VERSIONS: [&str; 2] = [
-        "/accounts/users/me/secrets/{secret}/versions",
-        "/accounts/projects/{project}/service-accounts/{account}/secrets/{secret}/versions",
-    ];
-    const VERSION: [&str; 2] = [
-        "/accounts/users/me/secrets/{secret}/versions/{version}",
-        "/accounts/projects/{project}/service-accounts/{account}/secrets/{secret}/versions/{version}",
     ];
     const PULLS: &str = "/accounts/projects/{project}/service-accounts/{account}/pull-secrets";
     const PULL: &str =
@@ -64,32 +54,28 @@ pub(super) fn routes() -> Vec<Route> {
             Route::get(ONE[number], access, get),
             Route::patch(ONE[number], access, patch),
             Route::delete(ONE[number], access, delete),
-            Route::get(VERSIONS[number], access, versions),
-            Route::post(VERSIONS[number], access, add_version),
-            Route::get(VERSION[number], access, value),
-            Route::delete(VERSION[number], access, delete_version),
         ]);
     }
     routes
 }
 
-/// The largest value, in bytes.
-const LARGEST: usize = rules::TEXT_LIMIT;
-
 /// What a path names.
 #[derive(Deserialize)]
-struct Place {
+pub struct Place {
     project: Option<String>,
     account: Option<String>,
     secret: Option<String>,
-    version: Option<String>,
+    /// The version, and what is to be done with it.
+    pub version: Option<String>,
 }
 
 /// The caller, and what the path names. Only users have secrets of their own, so nobody else gets
 /// there.
-struct Asker {
-    principal: Principal,
-    place: Place,
+pub struct Asker {
+    /// The caller.
+    pub principal: Principal,
+    /// What the path names.
+    pub place: Place,
 }
 
 impl FromRequestParts<App> for Asker {
@@ -108,14 +94,16 @@ impl FromRequestParts<App> for Asker {
 }
 
 /// Whose secrets they are.
-enum Owner {
+pub enum Owner {
+    /// Those of a user.
     User(String),
+    /// Those of a service account.
     Account { id: String, project: String },
 }
 
 impl Owner {
     /// The owner that a path names.
-    async fn of(reads: impl Reads, principal: &Principal, place: &Place) -> Result<Self> {
+    pub async fn of(reads: impl Reads, principal: &Principal, place: &Place) -> Result<Self> {
         if let (Some(project), Some(account)) = (&place.project, &place.account) {
             let id = Account::by_id(reads, project, account).await?.id;
             return Ok(Self::Account { id, project: project.clone() });
@@ -132,7 +120,7 @@ impl Owner {
     }
 
     /// The secret with an id, if it is the owner's.
-    async fn secret(&self, reads: impl Reads, place: &Place) -> Result<Secret> {
+    pub async fn secret(&self, reads: impl Reads, place: &Place) -> Result<Secret> {
         let id = place.secret.as_deref().unwrap_or_default();
         let (user, account) = self.columns();
         select(
@@ -149,17 +137,20 @@ impl Owner {
 }
 
 /// A secret as it is stored, without values.
-struct Secret {
-    id: String,
+pub struct Secret {
+    /// Its id.
+    pub id: String,
     project_id: String,
     user_id: Option<String>,
     service_account_id: Option<String>,
     name: String,
     kind: String,
-    http_only: bool,
+    /// Whether its value is never read again.
+    pub http_only: bool,
     metadata: String,
     annotations: String,
-    current_version_id: Option<String>,
+    /// The version that is used.
+    pub current_version_id: Option<String>,
     created_by: Option<String>,
     created_at: String,
     updated_at: String,
@@ -256,13 +247,12 @@ async fn create(
         Owner::Account { project, .. } => project.clone(),
         Owner::User(user) => {
             let asked = new.project_id.as_deref().unwrap_or_default();
-            let found: Option<(String,)> = select(
-                "SELECT project_id FROM members WHERE project_id = $1 AND user_id = $2",
-            )
-            .bind(asked)
-            .bind(user)
-            .find(write.reads())
-            .await?;
+            let found: Option<(String,)> =
+                select("SELECT project_id FROM members WHERE project_id = $1 AND user_id = $2")
+                    .bind(asked)
+                    .bind(user)
+                    .find(write.reads())
+                    .await?;
             let refused = || Refusal::field("project_id", "is not one of your projects");
             found.ok_or_else(refused)?.0
         }
@@ -370,12 +360,7 @@ async fn search(
     found(&app, &principal, &place, search).await
 }
 
-async fn found(
-    app: &App,
-    principal: &Principal,
-    place: &Place,
-    search: Search,
-) -> Result<Answer> {
+async fn found(app: &App, principal: &Principal, place: &Place, search: Search) -> Result<Answer> {
     const LIST: &str = "secrets";
     let reads = app.store().reads();
     let owner = Owner::of(reads, principal, place).await?;
@@ -413,23 +398,9 @@ async fn get(
     if let Some(version) = secret.current_version_id.as_ref().filter(|_| include_value)
         && !secret.http_only
     {
-        whole["value_base64"] = json!(opened(&app, &secret, version).await?);
+        whole["value_base64"] = json!(versions::opened(&app, &secret, version).await?);
     }
     Ok(Answer::json(&whole).tagged(secret.rev))
-}
-
-/// The value of a version, in base64.
-async fn opened(app: &App, secret: &Secret, version: &str) -> Result<String> {
-    let (store, reads) = (app.store(), app.store().reads());
-    let found: Option<(String,)> =
-        select("SELECT value FROM secret_versions WHERE id = $1 AND secret_id = $2")
-            .bind(version)
-            .bind(&secret.id)
-            .find(reads)
-            .await?;
-    let (value,) = found.ok_or_else(|| Refusal::missing("version", version))?;
-    let value = store.vault().open_value(reads, (HELD_VALUE, version), &value).await?;
-    Ok(value.expose_secret().to_owned())
 }
 
 /// What is changed of a secret: what is given.
@@ -518,166 +489,7 @@ async fn delete(
     Ok(Answer::nothing())
 }
 
-/// A version without its value.
-struct Version {
-    id: String,
-    secret_id: String,
-    version: i64,
-    value_sha256: String,
-    created_at: String,
-}
-
-of_row!(Version { id, secret_id, version, value_sha256, created_at });
-
-impl Version {
-    fn whole(&self) -> Value {
-        json!({
-            "id": self.id,
-            "secret_id": self.secret_id,
-            "version": self.version,
-            "value_sha256": self.value_sha256,
-            "created_at": self.created_at,
-        })
-    }
-}
-
-async fn versions(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
-    let reads = app.store().reads();
-    let secret = Owner::of(reads, &principal, &place).await?.secret(reads, &place).await?;
-    let rows = sqlx::query_as(
-        "SELECT id, secret_id, version, value_sha256, created_at FROM secret_versions \
-         WHERE secret_id = $1 ORDER BY version",
-    )
-    .bind(&secret.id)
-    .fetch(reads);
-    Answer::list(&app, "versions", rows, |version: &Version| Ok(version.whole())).await
-}
-
-/// It has no `Debug`, since its text is secret.
-#[derive(Deserialize)]
-struct NewVersion {
-    value_base64: String,
-    #[serde(default)]
-    set_current: bool,
-}
-
-/// The digest is that of the bytes.
-async fn add_version(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-    Body(new): Body<NewVersion>,
-) -> Result<Answer> {
-    let refused = |message: &str| Refusal::field("value_base64", message);
-    let bytes = STANDARD.decode(&new.value_base64);
-    let bytes = bytes.map_err(|_| refused("must be base64"))?;
-    if bytes.len() > LARGEST {
-        return Err(refused("is larger than 1 MiB"));
-    }
-    let mut write = app.store().write().await?;
-    let owner = Owner::of(write.reads(), &principal, &place).await?;
-    let secret = owner.secret(write.reads(), &place).await?;
-    let last: Option<(Option<i64>,)> =
-        select("SELECT MAX(version) FROM secret_versions WHERE secret_id = $1")
-            .bind(&secret.id)
-            .find(write.reads())
-            .await?;
-    let version = Version {
-        id: Uuid::new_v4().to_string(),
-        secret_id: secret.id.clone(),
-        version: last.and_then(|(last,)| last).unwrap_or(0) + 1,
-        value_sha256: format!("{:x}", Sha256::digest(&bytes)),
-        created_at: now(),
-    };
-    let mut change = write.without_condition();
-    let value = STANDARD.encode(&bytes);
-    let at = (HELD_VALUE, version.id.as_str());
-    let sealed = app.store().vault().seal(&mut change, at, &value).await?;
-    insert(
-        "INSERT INTO secret_versions (id, secret_id, version, value, value_sha256, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(&version.id)
-    .bind(&version.secret_id)
-    .bind(version.version)
-    .bind(sealed)
-    .bind(&version.value_sha256)
-    .bind(&version.created_at)
-    .run(&mut change, || "the version already exists".to_owned())
-    .await?;
-    if new.set_current {
-        let revision = change.revision().await?;
-        sqlx::query(
-            "UPDATE held_secrets SET current_version_id = $1, updated_at = $2, rev = $3 \
-             WHERE id = $4",
-        )
-        .bind(&version.id)
-        .bind(&version.created_at)
-        .bind(revision)
-        .bind(&secret.id)
-        .execute(change.on())
-        .await?;
-    }
-    change.commit().await?;
-    Ok(Answer::json(&version.whole()).created())
-}
-
-/// The end of a path that asks for a value.
-const ACCESS: &str = ":access";
-
-async fn value(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
-    let version = place.version.as_deref().unwrap_or_default();
-    let version = version.strip_suffix(ACCESS);
-    let version = version.ok_or_else(|| Refusal::NotFound("no such path".into()))?;
-    let reads = app.store().reads();
-    let secret = Owner::of(reads, &principal, &place).await?.secret(reads, &place).await?;
-    if secret.http_only {
-        let message = "the secret is only for the platform to use: its value is never read again";
-        return Err(Refusal::Forbidden(message.into()));
-    }
-    let value = opened(&app, &secret, version).await?;
-    Ok(Answer::json(&json!({
-        "secret_id": secret.id,
-        "version_id": version,
-        "value_base64": value,
-    })))
-}
-
-/// The current version stays.
-async fn delete_version(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
-    let version = place.version.as_deref().unwrap_or_default();
-    let mut write = app.store().write().await?;
-    let owner = Owner::of(write.reads(), &principal, &place).await?;
-    let secret = owner.secret(write.reads(), &place).await?;
-    if secret.current_version_id.as_deref() == Some(version) {
-        let message = "it is the current version: add another one first, or delete the secret";
-        return Err(Refusal::Conflict(message.into()));
-    }
-    let mut change = write.without_condition();
-    let deleted = sqlx::query("DELETE FROM secret_versions WHERE id = $1 AND secret_id = $2")
-        .bind(version)
-        .bind(&secret.id)
-        .execute(change.on())
-        .await?;
-    if deleted.rows_affected() == 0 {
-        return Err(Refusal::missing("version", version));
-    }
-    change.commit().await?;
-    Ok(Answer::nothing())
-}
-
-async fn pulls(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
+async fn pulls(State(app): State<App>, Asker { principal, place }: Asker) -> Result<Answer> {
     let reads = app.store().reads();
     let owner = Owner::of(reads, &principal, &place).await?;
     let (_, account) = owner.columns();
@@ -692,10 +504,7 @@ async fn pulls(
 }
 
 /// Attaches a secret of the account; one that is attached stays so.
-async fn put_pull(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
+async fn put_pull(State(app): State<App>, Asker { principal, place }: Asker) -> Result<Answer> {
     let mut write = app.store().write().await?;
     let owner = Owner::of(write.reads(), &principal, &place).await?;
     let secret = owner.secret(write.reads(), &place).await?;
@@ -716,21 +525,10 @@ async fn put_pull(
     Ok(Answer::json(&json!({})))
 }
 
-async fn delete_pull(
-    State(app): State<App>,
-    Asker { principal, place }: Asker,
-) -> Result<Answer> {
+async fn delete_pull(State(app): State<App>, Asker { principal, place }: Asker) -> Result<Answer> {
     let mut write = app.store().write().await?;
     let owner = Owner::of(write.reads(), &principal, &place).await?;
     let secret = owner.secret(write.reads(), &place).await?;
-    let mut change = write.without_condition();
-    let deleted = sqlx::query("DELETE FROM pull_secrets WHERE secret_id = $1")
-        .bind(&secret.id)
-        .execute(change.on())
-        .await?;
-    if deleted.rows_affected() == 0 {
-        return Err(Refusal::missing("pull secret", &secret.id));
-    }
-    change.commit().await?;
+    detach(write, &secret.id).await?;
     Ok(Answer::nothing())
 }

@@ -225,8 +225,6 @@ fn port(at: &str, fields: &mut Fields) -> Result<()> {
         return Err(Refusal::field(format!("{at}.num"), message));
     }
     for (at, endpoint) in each(fields, at, "endpoints") {
-        let object = |value: Option<&'static str>| value;
-        let _ = object;
         if let Some(mcp) = endpoint.get_mut("mcp").and_then(Value::as_object_mut) {
             take::<String>(mcp, &format!("{at}.mcp"), "use_proxy_secret")?;
         }
@@ -476,7 +474,10 @@ mod tests {
             (json!({"enabled": null}), "enabled"),
             (json!({"files": [{"path": "/a"}]}), "files.[0].text"),
             (json!({"agents": [{"name": "a", "color": "red"}]}), "agents[0].color"),
-            (json!({"agents": [{"name": "a", "email": {"address": " "}}]}), "agents[0].email.address"),
+            (
+                json!({"agents": [{"name": "a", "email": {"address": " "}}]}),
+                "agents[0].email.address",
+            ),
             (
                 json!({"agents": [{"name": "a", "heartbeat": {"queue": "q", "prompt": [], "minutes": 1}}]}),
                 "agents[0].heartbeat.prompt",

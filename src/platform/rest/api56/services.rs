@@ -163,13 +163,12 @@ impl Wanted {
         let account = match &self.service.run_as {
             None => None,
             Some(email) => {
-                let found: Option<(String,)> = select(
-                    "SELECT id FROM service_accounts WHERE project_id = $1 AND email = $2",
-                )
-                .bind(project)
-                .bind(email)
-                .find(write.reads())
-                .await?;
+                let found: Option<(String,)> =
+                    select("SELECT id FROM service_accounts WHERE project_id = $1 AND email = $2")
+                        .bind(project)
+                        .bind(email)
+                        .find(write.reads())
+                        .await?;
                 let missing = || {
                     let message = format!("service account {email:?} does not exist");
                     Refusal::field("container.run_as.email", message)

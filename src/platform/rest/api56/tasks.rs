@@ -253,11 +253,8 @@ impl Plain for Task {
             (Some(queue), None) => (queue, None),
             (None, Some(container)) => {
                 let container = checked(container)?.to_string();
-                let none = Queue {
-                    name: String::new(),
-                    payload: Map::new(),
-                    storage_write_path: None,
-                };
+                let none =
+                    Queue { name: String::new(), payload: Map::new(), storage_write_path: None };
                 (none, Some(container))
             }
             _ => return Err(Refusal::field("spec", "must have either `queue` or `container`")),
@@ -366,7 +363,8 @@ async fn list(
     });
     if !is_of_room {
         let position = |row: &Placed<Task>| row.seq.to_string();
-        return page::of(&app, (Task::LIST, size), readable, position, |row| row.stored.item()).await;
+        return page::of(&app, (Task::LIST, size), readable, position, |row| row.stored.item())
+            .await;
     }
     let (mut list, mut total) = (Listing::new(Task::LIST), 0);
     let mut rows = std::pin::pin!(readable);
@@ -387,9 +385,8 @@ async fn runs(
     caller: Caller,
     Path((_, task)): Path<(String, String)>,
 ) -> Result<Answer> {
-    let question = plain::question::<Task>(
-        "scheduled_tasks.project_id = $1 AND scheduled_tasks.id = $2",
-    );
+    let question =
+        plain::question::<Task>("scheduled_tasks.project_id = $1 AND scheduled_tasks.id = $2");
     let found: Option<Stored<Task>> = sqlx::query_as(question)
         .bind(&caller.project)
         .bind(&task)

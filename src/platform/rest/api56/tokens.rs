@@ -1,20 +1,27 @@
-//! Participant tokens that the platform signs, for callers that have no key to sign with.
+//! Participant tokens: the platform signs them for callers that have no key to sign with, and says
+//! what is in one, to whoever has it.
 
+use axum::Json;
 use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refusal, Result, Route};
 use crate::kinds::specs::rules;
 use crate::platform::App;
-use crate::platform::auth::participant::Given;
+use crate::platform::auth::participant::{Given, Participant};
 use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::exchange::{Answer, Body};
 use crate::platform::objects::{keys, people, rooms};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::post("/accounts/projects/{project}/participant-tokens", Access::Write, mint)]
+    vec![
+        Route::post("/accounts/projects/{project}/participant-tokens", Access::Write, mint),
+        Route::post("/api/participant-token/validate", Access::Open, validate),
+    ]
 }
 
 /// How long a token lasts.
@@ -103,4 +110,27 @@ async fn mint(
         principal: Some(serde_json::to_value(given)?),
     };
     Ok(Answer::json(&json!({ "token": token::sign(&claims, &secret)? })))
+}
+
+#[derive(Deserialize)]
+struct Presented {
+    token: String,
+}
+
+/// The claims of a token that is valid now; 401 for any other one. Whoever asks is not known, so the
+/// body is small.
+async fn validate(
+    State(app): State<App>,
+    body: Result<Json<Presented>, JsonRejection>,
+) -> Result<Answer> {
+    let refused = |rejection: JsonRejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+        _ => Refusal::field("token", "is required in an object of JSON, as text"),
+    };
+    let Json(Presented { token }) = body.map_err(refused)?;
+    let participant = Participant::in_rooms(app.store(), &token).await?;
+    let mut claims = participant.claims;
+    // Who is behind it is between the platform and its key.
+    claims.principal = None;
+    Ok(Answer::json(&serde_json::to_value(claims)?))
 }
