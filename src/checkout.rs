@@ -5,10 +5,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::error::{Context, Error, Result};
+use crate::git;
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
 use crate::visible;
@@ -23,11 +24,7 @@ const FILE: usize = 4 * 1024 * 1024;
 const FILES: usize = 2_000;
 
 /// What Git is told before every command.
-const ALWAYS: [&str; 14] = [
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=false",
+const ALWAYS: [&str; 10] = [
     "-c",
     "core.quotePath=false",
     "-c",
@@ -317,19 +314,13 @@ enum Said {
 }
 
 fn git<S: AsRef<std::ffi::OsStr>>(folder: &Path, words: &[S], said: Said) -> Result<Vec<u8>> {
-    let mut command = Command::new("git");
+    let mut command = git::program();
     command
         .args(ALWAYS)
         .args(words)
         .current_dir(folder)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0")
         .env("LC_ALL", "C")
-        .stdin(Stdio::null())
         .stderr(if said == Said::Shown { Stdio::piped() } else { Stdio::null() });
-    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF"] {
-        command.env_remove(variable);
-    }
     process::run(command, LIMITS).map_err(|ended| told(&ended))
 }
 

@@ -24,6 +24,7 @@
 //! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
+//! | [`git`] | how the `git` program is started, wherever it is used |
 //! | [`own_folder`] | folders for the program's own files, which stay out of Git |
 //! | [`bounded`] | how files are read: up to a limit, and nothing that makes one wait |
 //! | [`notice`] | what goes wrong often is logged once |
@@ -92,6 +93,7 @@ pub mod decoding;
 pub mod dialect;
 pub mod error;
 pub mod forge;
+pub mod git;
 pub mod kinds;
 pub mod limited;
 pub mod listed;

@@ -20,6 +20,7 @@ use session_file::SessionFile;
 
 pub mod activated;
 mod home_file;
+mod profiles;
 pub mod session_file;
 mod signed_in;
 

@@ -280,6 +280,58 @@ async fn a_sign_in_that_is_given_up_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_newer_programs_keep_is_read_and_written_where_they_keep_it() {
+    let server = Server::start().await;
+    let sandbox = Sandbox::new();
+    let tokens = Browser::new(&server.url).tokens(&server.owner).await;
+    let key = json!([server.url, "u"]).to_string();
+    let soon = jiff::Timestamp::now().as_second() + 60;
+    let settings = json!({
+        "active_user_id": key,
+        "active_profiles": {&server.url: key},
+        "users": {&key: {
+            "api_url": server.url,
+            "profile": {"id": "u", "email": "owner@localhost"},
+            "session": {
+                "access_token": tokens["access_token"],
+                "refresh_token": tokens["refresh_token"],
+                "expires_at": soon, "token_type": "Bearer", "scope": "admin", "id_token": null,
+            },
+            "project": {"active_project": null, "active_api_keys": {}, "llm_proxy_bearer_token": "t"},
+        }},
+        "later": [1],
+    });
+    std::fs::create_dir_all(sandbox.path(".meshagent")).unwrap();
+    sandbox.write(".meshagent/settings.json", &settings.to_string());
+    let read = || -> Value {
+        let text = std::fs::read_to_string(sandbox.path(".meshagent/settings.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let run = output(sandbox.on(&server, &["project", "list", "-q"]));
+    assert_eq!((run.code, run.stdout), (0, format!("{}\n", server.project)), "{}", run.stderr);
+    // The session was refreshed: whoever reads the file next needs the new one.
+    let now = read();
+    assert_ne!(now["users"][&key]["session"]["refresh_token"], tokens["refresh_token"]);
+    assert_eq!((&now["later"], &now["users"][&key]["profile"]["id"]), (&json!([1]), &json!("u")));
+    let run = output(sandbox.on(&server, &["project", "activate", &server.project]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = output(sandbox.on(&server, &["rooms", "list", "-q"]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let project = &read()["users"][&key]["project"];
+    assert_eq!(project["active_project"], server.project.as_str());
+    assert_eq!(project["llm_proxy_bearer_token"], "t");
+    let run = output(sandbox.on(&server, &["auth", "logout"]));
+    assert_eq!((run.code, run.stderr.as_str()), (0, "you are signed out\n"));
+    assert_eq!(read()["users"][&key]["session"], Value::Null);
+    // Nothing is where newer programs would not look for it.
+    for name in ["session.json", "project.json"] {
+        assert!(!sandbox.path(&format!(".meshagent/{name}")).exists(), "{name}");
+    }
+    let file = std::fs::metadata(sandbox.path(".meshagent/settings.json")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn processes_that_refresh_at_once_keep_the_session() {
     let server = Server::start().await;
     let sandbox = Sandbox::new();

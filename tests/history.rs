@@ -112,7 +112,11 @@ impl Past {
 
     async fn index(&self, set: &str) -> Index {
         let (reader, id) = (self.world.client.reader(), &self.world.server.project);
-        history::index(&reader, set, id).await.expect("a list").expect("a history")
+        history::index(&reader, set, id)
+            .await
+            .expect("a list")
+            .expect("allowed")
+            .expect("a history")
     }
 
     /// A file of the history of a set; nothing if it is not there.

@@ -215,18 +215,18 @@ pub async fn execute(
     let occasion = options.occasion.as_deref();
     let asking = async {
         match occasion {
-            Some(occasion) => run.ask(occasion).await,
+            Some(occasion) => run.basis(occasion).await,
             None => None,
         }
     };
-    let (outcomes, asked) = tokio::join!(run.perform_all(progress), asking);
+    let (outcomes, basis) = tokio::join!(run.perform_all(progress), asking);
     let after = run.after(&outcomes);
     // A state that is written and that no list names is no state: whether what was done could be
     // recorded need not be known.
     let writing = async {
-        match (occasion, asked) {
-            (Some(occasion), Some(asked)) => {
-                Some(run.write_states(occasion, asked, &outcomes, &after).await)
+        match (occasion, basis) {
+            (Some(occasion), Some(basis)) => {
+                Some(run.write_states(occasion, basis, &outcomes, &after).await)
             }
             _ => None,
         }

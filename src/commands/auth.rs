@@ -88,7 +88,7 @@ pub async fn run(command: AuthCommand) -> Result<ExitCode> {
             }
         }
         AuthCommand::Logout => {
-            let was_there = SessionFile::remove().await?;
+            let was_there = SessionFile::remove(&PlatformArgs::default().url()).await?;
             output::note(if was_there { "you are signed out" } else { "nobody was signed in" });
         }
         AuthCommand::Whoami(args) => return whoami(args).await,

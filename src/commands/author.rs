@@ -2,13 +2,14 @@
 //! a continuous integration, and the commit of the checkout.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use crate::api::key::ApiKey;
 use crate::apply::history::{Author, CiRun, Commit};
+use crate::git;
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
 use crate::settings::{GIVEN, variable};
@@ -39,8 +40,8 @@ impl Asked {
 
 fn here(manifests: &[PathBuf]) -> Author {
     let user = text("USER").or_else(|| text("LOGNAME"));
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let machine = user.map(|user| format!("{user}@{}", machine.trim()));
+    let machine = nix::unistd::gethostname().unwrap_or_default();
+    let machine = user.map(|user| format!("{user}@{}", machine.to_string_lossy()));
     let folder = manifests.first().map(|path| match path.is_dir() {
         true => path.as_path(),
         false => path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")),
@@ -129,14 +130,11 @@ fn dirty(folder: &Path) -> Option<bool> {
 
 /// What `git` prints. It runs no hook and fetches nothing.
 fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Ended> {
-    let mut git = Command::new("git");
-    git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
-        .args(words)
+    let mut git = git::program();
+    git.args(words)
         .current_dir(folder)
-        .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_ALLOW_PROTOCOL", "none")
-        .stdin(Stdio::null())
         .stderr(Stdio::null());
     process::run(git, GIT)
 }
@@ -187,12 +185,16 @@ mod tests {
         assert_eq!(dirty(), None);
         std::fs::remove_file(folder.join("plain")).unwrap();
         assert_eq!(dirty(), Some(true));
+        // As in a hook of another repository.
+        let told = git::program().args(["rev-parse", "--git-dir"]).current_dir(folder).output();
+        assert_eq!(String::from_utf8_lossy(&told.unwrap().stdout).trim(), ".git");
         git(folder, &["config", "filter.g=h.clean", &filter]).unwrap();
         assert_eq!(dirty(), None);
         assert!(!ran.exists());
         // That is what Git runs when it is not told otherwise.
         write("large", "text");
-        let _ = Command::new("git").arg("status").current_dir(folder).output().unwrap();
+        let _ =
+            std::process::Command::new("git").arg("status").current_dir(folder).output().unwrap();
         assert!(ran.exists());
     }
 }

@@ -330,7 +330,7 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
         Names::States => {
             let set = line().and_then(|it| it.try_get_one::<String>("set").ok()?.cloned());
             let set = set.as_deref().unwrap_or(DEFAULT_SET);
-            let index = history::index(&reader, set, connection.project_id().await?).await?;
+            let index = history::index(&reader, set, connection.project_id().await?).await??;
             let runs = index.iter().flat_map(|index| index.runs()).rev();
             let named = runs.map(|run| (run.number.to_string(), Some(format!("{:.0}", run.at))));
             return Ok(named.collect());

@@ -151,8 +151,11 @@ async fn read(connection: &Connection, set: &str) -> Result<History> {
 async fn list(connection: &Connection, set: &str, show: &ListArgs) -> Result<ExitCode> {
     let history = read(connection, set).await?;
     let runs = history.runs();
+    for (project, why) in history.forbidden() {
+        output::note(&format!("note: what was applied in project {project} is not shown: {why}"));
+    }
     if !show.is_table() {
-        let states = runs.into_iter().cloned();
+        let states = runs.into_iter();
         let states = states.map(|run| StateDocument { run, parts: Vec::new() }).collect();
         let document = HistoryDocument { states };
         let mut document = serde_json::to_value(document)
@@ -160,7 +163,7 @@ async fn list(connection: &Connection, set: &str, show: &ListArgs) -> Result<Exi
         let items = document["states"].as_array_mut().map(std::mem::take).unwrap_or_default();
         return show.print(listed(), items);
     }
-    let items = runs.into_iter().map(row).collect();
+    let items = runs.iter().map(row).collect();
     show.print(listed(), items)
 }
 
@@ -222,6 +225,7 @@ async fn show(connection: &Connection, set: &str, args: &ShowStateArgs) -> Resul
     let history = read(connection, set).await?;
     let past = history.state(&connection.client.reader(), args.state).await?;
     if args.documents {
+        past.whole(&format!("the documents of state {} are not known", past.number))?;
         for (key, entry) in &past.entries {
             let name = visible::line(&recalled::name_in(past.number, key)).into_owned();
             output::data(&format!("---\n# {name}\n{}", recalled::document(key, entry)));
@@ -268,7 +272,7 @@ fn tell(set: &str, past: Past) -> Result<()> {
         ("environment", run.environment.clone()),
         ("approved by", approvals),
         ("program", Some(run.tool.clone())),
-        ("owned", Some(counted(past.entries.len(), "object"))),
+        ("owned", Some(counted(past.owned(), "object"))),
     ];
     for (name, value) in rows {
         if let Some(value) = value {
@@ -300,6 +304,9 @@ async fn diff(connection: &Connection, set: &str, args: &DiffStatesArgs) -> Resu
     let reader = connection.client.reader();
     let (one, other) =
         (history.state(&reader, args.from).await?, history.state(&reader, to).await?);
+    for past in [&one, &other] {
+        past.whole(&format!("the documents of state {} are not known", past.number))?;
+    }
     let keys: BTreeSet<&Key> = one.entries.keys().chain(other.entries.keys()).collect();
     let mut differs = false;
     for key in keys {

@@ -506,7 +506,21 @@ pub async fn goal(
     };
     let Some(to) = to else { return read().await.map(Goal::from) };
     output::set_verbose(files.reading.verbose);
-    let today = if files.files.is_empty() { None } else { Some(read().await?.into()) };
+    let today = match files.files.is_empty() {
+        true => None,
+        false => match read().await {
+            Ok(set) => Some(set.into()),
+            // They are those of the project file. The way back must not depend on them: they may be
+            // what is broken.
+            Err(error) if files.reading.with_sources => {
+                output::note(&format!(
+                    "note: no secret is read from the manifests of today, because they cannot be read: {error}"
+                ));
+                None
+            }
+            Err(error) => return Err(error),
+        },
+    };
     let target = connection.target();
     let history = History::read(&target, set, connection.project_id().await?).await?;
     let past = history.back_to(&target.client.reader(), to).await?;

@@ -37,6 +37,22 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Counts {
+    /// Adds the operations of another part of the same plan. What is unchanged is counted in both.
+    pub fn add(&mut self, other: &Self) {
+        let Self { create, update, record, rename, replace, .. } = *other;
+        let Self { adopt, delete, release, may_update, unchanged, .. } = *other;
+        self.create += create;
+        self.update += update;
+        self.record += record;
+        self.rename += rename;
+        self.replace += replace;
+        self.adopt += adopt;
+        self.delete += delete;
+        self.release += release;
+        self.may_update += may_update;
+        self.unchanged = self.unchanged.max(unchanged);
+    }
+
     /// Counts operations; a replacement counts once, as the half that creates.
     #[must_use]
     pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Self {

@@ -1,5 +1,6 @@
 //! The past states of a set, in all projects in which it owns something, or did.
 
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::recalled;
 use super::target::Target;
 use crate::api::client::Client;
+use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::apply::history::{self, Index, PastState, Record};
 use crate::apply::inventory;
@@ -38,6 +40,8 @@ struct Part {
     index: Option<Index>,
     exists: bool,
     entries: BTreeMap<Key, Entry>,
+    /// Why it is not known, where the credential may not read it.
+    forbidden: Option<String>,
 }
 
 /// A past state of a set, in all its projects.
@@ -61,7 +65,8 @@ pub struct Past {
 
 impl History {
     /// Reads the lists of a set: that of this project, by name or id, and those of the others in
-    /// which the set owns something, or did.
+    /// which the set owns something, or did. What the credential may not read of the others is left
+    /// out; no state is known then.
     ///
     /// # Errors
     ///
@@ -71,6 +76,7 @@ impl History {
         let (_, id) = survey::find_project(reader, project).await?;
         let names = survey::project_names(reader).await?;
         let mut projects: BTreeMap<String, Part> = BTreeMap::new();
+        let given = id.clone();
         let mut open = BTreeSet::from([id]);
         while !open.is_empty() {
             // What the set had in a project that is gone went with it.
@@ -78,12 +84,12 @@ impl History {
             let named = named.filter_map(|id| Some((names.get(&id)?.clone(), id)));
             let parts: Vec<(String, Part, BTreeSet<String>)> = stream::iter(named)
                 .map(async |(name, id)| {
-                    let stored = inventory::load(reader, set, &name, &id).await?;
-                    let index = history::index(reader, set, &id).await?;
-                    let mut others = stored.projects.clone();
-                    others.extend(index.iter().flat_map(Index::projects).map(str::to_owned));
-                    let (exists, entries) = (stored.exists(), stored.inventory.entries);
-                    Ok::<_, Error>((id, Part { name, index, exists, entries }, others))
+                    let part = match Part::read(reader, set, (&name, &id)).await? {
+                        Ok(part) => part,
+                        Err(refused) if id == given => return Err(refused.into()),
+                        Err(refused) => (Part::forbidden(name, &refused), BTreeSet::new()),
+                    };
+                    Ok::<_, Error>((id, part.0, part.1))
                 })
                 .buffered(CONCURRENT_READS)
                 .try_collect()
@@ -97,16 +103,28 @@ impl History {
         Ok(Self { set: set.to_owned(), projects })
     }
 
-    /// The runs, the oldest first. A run that wrote to several projects is told once.
+    /// The runs, the oldest first. A run that wrote to several projects is told once, with what was
+    /// planned in all of them.
     #[must_use]
-    pub fn runs(&self) -> Vec<&Record> {
+    pub fn runs(&self) -> Vec<Record> {
         let indexes = self.projects.values().filter_map(|part| part.index.as_ref());
-        let all = indexes.flat_map(Index::runs);
-        let runs: BTreeMap<(u64, &str), &Record> =
-            all.map(|run| ((run.number, run.run.as_str()), run)).collect();
-        let mut runs: Vec<&Record> = runs.into_values().collect();
+        let mut runs: BTreeMap<(u64, &str), Record> = BTreeMap::new();
+        for run in indexes.flat_map(Index::runs) {
+            match runs.entry((run.number, run.run.as_str())) {
+                Vacant(entry) => drop(entry.insert(run.clone())),
+                Occupied(mut entry) => entry.get_mut().add(run),
+            }
+        }
+        let mut runs: Vec<Record> = runs.into_values().collect();
         runs.sort_by_key(|run| (run.number, run.at));
         runs
+    }
+
+    /// The projects whose part is not known, and why.
+    pub fn forbidden(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.projects
+            .values()
+            .filter_map(|part| Some((part.name.as_str(), part.forbidden.as_deref()?)))
     }
 
     /// The last number that two runs have: those of a set that was in projects which did not know
@@ -153,6 +171,16 @@ impl History {
     pub async fn state(&self, reader: &Reader, number: u64) -> Result<Past> {
         if !self.runs().iter().any(|run| run.number == number) {
             return Err(self.unknown(number));
+        }
+        if let Some((project, why)) = self.forbidden().next() {
+            return Err(Error::new(
+                Class::Refused,
+                format!(
+                    "what the set `{}` owned in project {project} in state {number} is not known: {why}",
+                    self.set
+                ),
+            )
+            .hint("use a credential that may read the storage of all projects of the set"));
         }
         if let Some(last) = self.apart_until().filter(|last| number <= *last) {
             return Err(Error::new(
@@ -216,13 +244,7 @@ impl History {
     /// As [`History::state`]; a state whose documents were too large to be kept.
     pub async fn back_to(&self, reader: &Reader, number: u64) -> Result<Past> {
         let mut past = self.state(reader, number).await?;
-        let without = past.parts.iter().find_map(|part| part.record.without.as_ref());
-        if let Some(without) = without {
-            return Err(Error::new(
-                Class::Refused,
-                format!("the set `{}` cannot go back to state {number}: {without}", self.set),
-            ));
-        }
+        past.whole(&format!("the set `{}` cannot go back to state {number}", self.set))?;
         let now: BTreeMap<&Key, &Entry> =
             self.projects.values().flat_map(|part| &part.entries).collect();
         let by_id = now.iter().filter_map(|(key, entry)| Some((id_of(key, entry)?, *key)));
@@ -253,12 +275,59 @@ impl History {
     }
 }
 
+impl Part {
+    /// Reads the part of a project, and the ids of the projects that it names; with a result of its
+    /// own if the credential may not read it.
+    async fn read(
+        reader: &Reader,
+        set: &str,
+        (name, id): (&str, &str),
+    ) -> Result<Result<(Self, BTreeSet<String>), ApiError>> {
+        let stored = match inventory::load_if_allowed(reader, set, name, id).await? {
+            Ok(stored) => stored,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let index = match history::index(reader, set, id).await? {
+            Ok(index) => index,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let mut others = stored.projects.clone();
+        others.extend(index.iter().flat_map(Index::projects).map(str::to_owned));
+        let (exists, entries) = (stored.exists(), stored.inventory.entries);
+        let part = Self { name: name.to_owned(), index, exists, entries, forbidden: None };
+        Ok(Ok((part, others)))
+    }
+
+    fn forbidden(name: String, refused: &ApiError) -> Self {
+        let forbidden = Some(refused.to_string());
+        Self { name, index: None, exists: true, entries: BTreeMap::new(), forbidden }
+    }
+}
+
 /// What identifies an object whatever it is called.
 fn id_of<'a>(key: &'a Key, entry: &'a Entry) -> Option<(&'a str, KindName, &'a str)> {
     Some((&key.project, key.kind, entry.id.as_deref()?))
 }
 
 impl Past {
+    /// How many objects the set owned.
+    #[must_use]
+    pub fn owned(&self) -> usize {
+        self.parts.iter().map(|part| part.record.objects).sum()
+    }
+
+    /// Refuses what needs the documents of the state if they were not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Class::Refused`], with what is refused.
+    pub fn whole(&self, what: &str) -> Result<()> {
+        match self.parts.iter().find_map(|part| part.record.without.as_ref()) {
+            Some(without) => Err(Error::new(Class::Refused, format!("{what}: {without}"))),
+            None => Ok(()),
+        }
+    }
+
     /// What tells the state from any other.
     pub(super) fn digest(&self) -> String {
         let mut digest = Sha256::new();

@@ -1,5 +1,5 @@
 //! `~/.meshagent/project.json`: the activated project and the activated API keys, in the format of
-//! the reference. It is written completely or not at all, only for its owner. The data of an
+//! the reference; or the same in `settings.json`, if there is one. It is written completely or not at all, only for its owner. The data of an
 //! embedded platform has such a file of its own.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,9 @@ use indexmap::IndexMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::PlatformArgs;
 use super::home_file::{self, Others};
+use super::profiles::Profiles;
 use crate::conceal;
 use crate::error::{Context, Error, Result};
 use crate::output;
@@ -19,6 +21,8 @@ use crate::own_folder;
 pub struct Activated {
     /// The file; `None` where the home folder is not known.
     path: Option<PathBuf>,
+    /// The platform in use, where `settings.json` says by platform what is activated.
+    profile: Option<String>,
     /// The id of the activated project.
     pub active_project: Option<String>,
     keys: IndexMap<String, SecretString>,
@@ -48,13 +52,23 @@ fn path() -> Option<PathBuf> {
 }
 
 impl Activated {
-    /// Reads the file; a missing file is like an empty one.
+    /// Reads the file; a missing file is like an empty one. What `settings.json` says counts more.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, or that others may have written.
     pub fn read() -> Result<Self> {
-        path().map_or_else(|| Ok(Self::default()), Self::read_from)
+        let mut read = path().map_or_else(|| Ok(Self::default()), Self::read_from)?;
+        let Some(profiles) = Profiles::read()? else { return Ok(read) };
+        let base = PlatformArgs::default().url();
+        // The first ones count most.
+        for project in profiles.projects(&base).into_iter().rev() {
+            for (id, key) in project.keys {
+                read.activate_key(&id, &key, &project.base);
+            }
+            read.active_project = project.active.or(read.active_project);
+        }
+        Ok(Self { profile: Some(base), ..read })
     }
 
     /// The same for an embedded platform, which keeps its data in a folder. What is activated
@@ -79,6 +93,7 @@ impl Activated {
         keys.values().for_each(conceal::credential);
         Ok(Self {
             path: Some(path),
+            profile: None,
             active_project: form.active_project,
             keys,
             platforms: form.api_key_platforms,
@@ -92,6 +107,14 @@ impl Activated {
     ///
     /// A file that cannot be written.
     pub fn write(&self) -> Result<()> {
+        if let (Some(base), Some(mut profiles)) = (&self.profile, Profiles::read()?) {
+            profiles.set_active(base, self.active_project.as_deref());
+            for (project, key) in &self.keys {
+                let of = self.platforms.get(project).map_or(super::DEFAULT_URL, String::as_str);
+                profiles.set_key(of, project, key);
+            }
+            return profiles.write();
+        }
         let unknown = || Error::usage("the home folder is not known");
         let path = self.path.as_ref().ok_or_else(unknown)?;
         let failed = || format!("failed to write {}", path.display());

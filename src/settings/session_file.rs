@@ -1,5 +1,5 @@
-//! `~/.meshagent/session.json`: who is signed in, in the format of the reference. It is written
-//! completely or not at all, only for its owner.
+//! `~/.meshagent/session.json`: who is signed in, in the format of the reference; or the same in
+//! `settings.json`, if there is one. It is written completely or not at all, only for its owner.
 //!
 //! A refresh token may be used only once. If several processes find that the session is about to
 //! expire, one of them refreshes it, under a lock, and the others read what it wrote.
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::home_file::{self, Others};
+use super::profiles::Profiles;
 use super::variable;
 use crate::api::oauth::{CLIENT_ID, Program, Refused, Tokens};
 use crate::conceal;
@@ -19,6 +21,9 @@ use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::own_folder;
 use crate::visible;
+
+/// What to do about a session that cannot be read.
+const AGAIN: &str = "sign in again: `meshagent auth login`";
 
 /// How long before its end a session is refreshed, in seconds.
 const EARLY: i64 = 300;
@@ -106,16 +111,27 @@ impl SessionFile {
         session
     }
 
-    /// Reads the file; `None` when nobody is signed in.
+    /// Reads the session on a platform; `None` when nobody is signed in.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, or that others may have written.
-    pub fn read() -> Result<Option<Self>> {
-        let Ok(path) = path() else { return Ok(None) };
-        let hint = "sign in again: `meshagent auth login`";
-        let Some(form) = home_file::read::<Form>(&path, "this is not a session", hint)? else {
-            return Ok(None);
+    pub fn read(base: &str) -> Result<Option<Self>> {
+        let profiles = Profiles::read()?;
+        let form = match profiles.as_ref().and_then(|it| it.session(base)) {
+            Some(own) => {
+                let form = Form::deserialize(own).map_err(|_| {
+                    Error::usage("the session in settings.json cannot be read").hint(AGAIN)
+                })?;
+                Form { api_url: Some(base.to_owned()), ..form }
+            }
+            None => {
+                let Ok(path) = path() else { return Ok(None) };
+                match home_file::read::<Form>(&path, "this is not a session", AGAIN)? {
+                    Some(form) => form,
+                    None => return Ok(None),
+                }
+            }
         };
         let Some(access_token) = form.access_token.filter(|token| !token.is_empty()) else {
             return Ok(None);
@@ -148,12 +164,13 @@ impl SessionFile {
     /// A file that cannot be written.
     pub async fn write(&self) -> Result<()> {
         let lock = lock().await?;
-        self.write_locked()?;
+        self.write_locked(true)?;
         drop(lock);
         Ok(())
     }
 
-    fn write_locked(&self) -> Result<()> {
+    /// Writes it where it is read first. Whose a new one is, is not known.
+    fn write_locked(&self, is_new: bool) -> Result<()> {
         let text = |secret: &SecretString| secret.expose_secret().to_owned();
         let form = Form {
             access_token: Some(text(&self.access_token)),
@@ -165,29 +182,43 @@ impl SessionFile {
             api_url: self.api_url.clone(),
             others: self.others.clone(),
         };
+        let profiles = Profiles::read()?;
+        if let (Some(mut profiles), Some(base)) = (profiles, &self.api_url) {
+            let form = Form { api_url: None, ..form };
+            let form = serde_json::to_value(form).context(|| "failed to write it".to_owned())?;
+            profiles.set_session(base, form, is_new);
+            return profiles.write();
+        }
         let path = path()?;
         let bytes =
             serde_json::to_vec(&form).context(|| format!("failed to write {}", path.display()))?;
         output::write_credential(&path, &bytes)
     }
 
-    /// Removes the file; returns whether there was one.
+    /// Removes the session on a platform; returns whether there was one.
     ///
     /// # Errors
     ///
-    /// A file that cannot be removed.
-    pub async fn remove() -> Result<bool> {
+    /// A file that cannot be removed or written.
+    pub async fn remove(base: &str) -> Result<bool> {
         let path = path()?;
-        if !path.exists() {
+        let is_own = |profiles: &Profiles| profiles.session(base).is_some();
+        if !path.exists() && !Profiles::read()?.as_ref().is_some_and(is_own) {
             return Ok(false);
         }
         // In its turn, so that a refresh under way does not write it again.
         let lock = lock().await?;
+        let own = Profiles::read()?.filter(is_own);
+        let was_there = own.is_some();
+        if let Some(mut profiles) = own {
+            profiles.set_session(base, Value::Null, false);
+            profiles.write()?;
+        }
         let removed = std::fs::remove_file(&path);
         drop(lock);
         match removed {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(was_there),
             Err(error) => {
                 Err(Error::failed(format!("failed to remove {}", path.display())).because(error))
             }
@@ -202,14 +233,14 @@ impl SessionFile {
     /// The session is another platform's, or it has ended and cannot be refreshed.
     pub async fn current(base: &str, timeout: Duration) -> Result<Option<Self>> {
         let base = base.trim_end_matches('/');
-        let Some(session) = Self::read()? else { return Ok(None) };
+        let Some(session) = Self::read(base)? else { return Ok(None) };
         session.check_platform(base)?;
         if session.lasts(EARLY) {
             return Ok(Some(session));
         }
         let lock = lock().await?;
         // Another process may have refreshed it, or signed out, while this one waited.
-        let Some(session) = Self::read()? else { return Ok(None) };
+        let Some(session) = Self::read(base)? else { return Ok(None) };
         session.check_platform(base)?;
         let current =
             if session.lasts(EARLY) { session } else { session.refresh(base, timeout).await? };
@@ -240,14 +271,14 @@ impl SessionFile {
     ) -> Result<Option<Self>> {
         let base = base.trim_end_matches('/');
         let lock = lock().await?;
-        let Some(session) = Self::read()? else { return Ok(None) };
+        let Some(session) = Self::read(base)? else { return Ok(None) };
         session.check_platform(base)?;
         if session.access_token.expose_secret() != refused.expose_secret() {
             return Ok(Some(session));
         }
         let Some(token) = session.refresh_token.clone() else { return Ok(None) };
         let next = session.followed(&token, base, timeout).await.map_err(|it| it.error)?;
-        next.write_locked()?;
+        next.write_locked(false)?;
         drop(lock);
         Ok(Some(next))
     }
@@ -286,7 +317,7 @@ impl SessionFile {
         };
         match self.followed(token, base, timeout).await {
             Ok(next) => {
-                next.write_locked()?;
+                next.write_locked(false)?;
                 Ok(next)
             }
             Err(refused) if self.lasts(0) => {

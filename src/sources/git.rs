@@ -11,13 +11,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::cache::Cache;
 use crate::error::{Context, Error, Result};
+use crate::git;
 use crate::listed::{few, nearest, word};
 use crate::manifest::pack::{LIMITS, Pack, Packing, Sort};
 use crate::manifest::process::{self, Ended};
@@ -39,23 +40,8 @@ const LIST: usize = 16 * 1024 * 1024;
 /// How much is told of what Git says when it fails.
 const TOLD: (u64, usize) = (16 * 1024, 3);
 
-/// The variables that would lead Git to another repository, as where it runs as a hook.
-const ELSEWHERE: [&str; 9] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
-    "GIT_SHALLOW_FILE",
-    "GIT_QUARANTINE_PATH",
-];
-
 /// What is the same for every command.
-const SETTINGS: [&str; 10] = [
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
+const SETTINGS: [&str; 8] = [
     "fetch.recurseSubmodules=false",
     "fetch.writeCommitGraph=false",
     "transfer.fsckObjects=true",
@@ -326,13 +312,9 @@ impl Objects {
         let failed = || "failed to run git".to_owned();
         // Not in the folder: what Git says there may be that the disk is full.
         let mut said = tempfile::tempfile().context(failed)?;
-        let mut command = Command::new("git");
-        for name in ELSEWHERE {
-            command.env_remove(name);
-        }
+        let mut command = git::program();
         let is_at_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
         command
-            .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", asked(std::env::var_os("GIT_ASKPASS"), is_at_terminal))
             .env("SSH_ASKPASS_REQUIRE", "never")
             .env_remove("SSH_ASKPASS")

@@ -3,6 +3,7 @@
 //! folders of objects, or links. So all of that is looked at before Git reads anything.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -17,6 +18,9 @@ const GIT: &str = ".git";
 
 /// The largest file that names another place, in bytes.
 const LARGEST: usize = 64 * 1024;
+
+/// The largest settings of a repository, in bytes.
+const SETTINGS: usize = 1024 * 1024;
 
 /// How many folders of objects may be chained, as in Git.
 const CHAIN: usize = 5;
@@ -59,6 +63,7 @@ pub fn repository(real: &Path, reach: &Reach) -> Result<PathBuf> {
     }
     for folder in [&folder, &common] {
         without_ways_out(folder, reach)?;
+        without_includes(folder)?;
     }
     objects(&common.join("objects"), reach, CHAIN)?;
     Ok(folder)
@@ -99,14 +104,51 @@ fn objects(folder: &Path, reach: &Reach, left: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses links in a repository that lead out of what may be read.
+/// Refuses links in a repository that lead out of what may be read, and what makes one wait that
+/// reads it.
 fn without_ways_out(folder: &Path, reach: &Reach) -> Result<()> {
     for entry in WalkDir::new(folder) {
         let entry = entry.context(|| "failed to look at the repository".to_owned())?;
-        if entry.path_is_symlink()
-            && let Ok(real) = entry.path().canonicalize()
-        {
-            allowed(&real, reach)?;
+        let sort = match entry.path_is_symlink() {
+            false => entry.file_type(),
+            true => match entry.path().canonicalize() {
+                Err(_) => continue,
+                Ok(real) => {
+                    allowed(&real, reach)?;
+                    let about = real.metadata();
+                    about.context(|| "failed to look at the repository".to_owned())?.file_type()
+                }
+            },
+        };
+        // A socket is where Git's own programs listen; nobody reads it.
+        if sort.is_fifo() || sort.is_char_device() || sort.is_block_device() {
+            return Err(Error::failed("there is a pipe or a device in the repository"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses settings of a repository that include others: Git reads the file that they name, and what
+/// it says of it tells what is in the file.
+fn without_includes(folder: &Path) -> Result<()> {
+    // Git takes a section anywhere in a line, and names of sections in any case.
+    const SECTION: &[u8] = b"[include";
+    for name in ["config", "config.worktree"] {
+        let text = match bounded::bytes(&folder.join(name), SETTINGS) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                let told = format!("failed to read the settings of the repository, {name}");
+                return Err(Error::failed(told).because(error));
+            }
+        };
+        if text.windows(SECTION.len()).any(|part| part.eq_ignore_ascii_case(SECTION)) {
+            return Err(Error::failed(format!(
+                "the settings of the repository, {name}, include those of another file"
+            ))
+            .hint(
+                "take `[include]` and `[includeIf]` out of them, or name the repository by a URL",
+            ));
         }
     }
     Ok(())

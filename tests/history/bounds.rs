@@ -9,12 +9,19 @@ use meshagent::apply::history::{Ended, Occasion, What};
 use meshagent::dialect::Speaks;
 use meshagent::plan::planner::Policy;
 use meshagent::reconcile::{Performing, decide, perform};
+use serde_json::{Value, json};
 
 use super::{Past, done, generous, kept, room, told};
 use crate::hostile::proxy::{Fault, Hostile, Moment};
 use crate::reconciler::{Silent, World};
 
 const FILES: &str = "history%2Fs%2F";
+
+/// A room with a large text.
+fn with_metadata(mut room: Value, text: &str) -> Value {
+    room["room_metadata"] = json!({ "text": text });
+    room
+}
 
 /// Writes a file of the history over.
 async fn write(past: &Past, file: &str, text: &str) {
@@ -41,6 +48,50 @@ async fn so_many_states_are_kept_and_no_more_files() {
     let none = Occasion { keep: Some(0), ..kept(What::Apply, None) };
     past.performed(&past.decided(&[room("more")]).await, none).await;
     assert_eq!(past.numbers("s").await, [5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_kept_any_more_takes_no_space() {
+    let past = Past::start().await;
+    for number in 0..5 {
+        past.apply(&[room(&format!("room-{number}"))]).await;
+    }
+    let occasion = Occasion { keep: Some(1), ..kept(What::Apply, None) };
+    past.performed(&past.decided(&[room("last")]).await, occasion).await;
+    assert_eq!(past.numbers("s").await, [6]);
+    let mut sizes = Vec::new();
+    for slot in 0..6 {
+        sizes.push(past.file("s", &slot.to_string()).await.unwrap().len());
+    }
+    // That of the state, and the one that the next state gets.
+    assert_eq!(sizes.iter().filter(|size| **size > 2).count(), 2, "{sizes:?}");
+    past.apply(&[room("more")]).await;
+    past.roll_back(7, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_whose_documents_are_too_large_is_told_as_one_that_is_not_known() {
+    let past = Past::start().await;
+    let large = |count: usize| -> Vec<_> {
+        let text = "x".repeat(60_000);
+        let room = |it: usize| with_metadata(room(&format!("room-{it}")), &text);
+        (0..count).map(room).collect()
+    };
+    past.apply(&[room("one")]).await;
+    let decision = past.decided(&large(150)).await;
+    let report = past.performed(&decision, kept(What::Apply, None)).await;
+    assert!(
+        report.notes[0].contains("cannot go back to state 2: its documents take"),
+        "{report:?}"
+    );
+    let reader = past.world.client.reader();
+    let history = past.history("s").await;
+    let state = history.state(&reader, 2).await.unwrap();
+    assert_eq!((state.owned(), state.entries.len()), (150, 0));
+    let refused = state.whole("the documents are not known").unwrap_err();
+    assert!(refused.message.starts_with("the documents are not known: its documents take"));
+    assert!(past.back(2, &[]).await.is_err());
+    assert!(history.state(&reader, 1).await.unwrap().whole("").is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

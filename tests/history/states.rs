@@ -7,7 +7,7 @@ use meshagent::reconcile::relocate::Relocating;
 use serde_json::{Value, json};
 
 use super::{Past, done, kept, room, service, told, with};
-use crate::cli::Sandbox;
+use crate::cli::{Run, Sandbox};
 use crate::reconciler::Silent;
 use meshagent::reconcile::Performing;
 
@@ -226,6 +226,51 @@ fn the_program_lists_shows_compares_and_goes_back() {
     assert!(none.stderr.contains("there is no history of the set `none`"), "{}", none.stderr);
     let none = sandbox.embedded(0, &["history", "--set", "none"]);
     assert!(none.stderr.contains("There is no history of this set."), "{}", none.stderr);
+}
+
+#[test]
+fn the_way_back_does_not_need_todays_manifests() {
+    let sandbox = Sandbox::with_platform();
+    std::fs::create_dir_all(sandbox.path("m")).unwrap();
+    sandbox.write(
+        "meshagent.yaml",
+        "version: v1\nmanifests: m\nenvironments:\n  dev: {embedded: true}\n",
+    );
+    let keys = |value: &str| {
+        format!(
+            "version: v1\nkind: Secret\nmetadata: {{name: keys}}\ntype: keys\ndata: {{A: {value}}}\n"
+        )
+    };
+    sandbox.write("m/room.yaml", &room("lobby").to_string());
+    sandbox.write("m/keys.yaml", &keys("{from: {env: TOKEN}}"));
+    let run = |code: i32, token: Option<&str>, words: &[&str]| {
+        let mut command = sandbox.command(words);
+        command.env_remove("TOKEN");
+        if let Some(token) = token {
+            command.env("TOKEN", token);
+        }
+        let run = Run::of(command.output().unwrap());
+        assert_eq!(run.code, code, "{words:?}: {}{}", run.stdout, run.stderr);
+        run
+    };
+    run(0, Some("one"), &["apply", "-e", "dev", "--yes"]);
+    sandbox.write("m/room.yaml", &room("attic").to_string());
+    run(0, Some("two"), &["apply", "-e", "dev", "--yes"]);
+    // Why a value stays is told as it is.
+    let shown = run(0, None, &["plan", "-e", "dev", "--to", "1"]);
+    let told = "it is read from the environment variable TOKEN, and there is no value";
+    assert!(shown.stderr.contains(told), "{}", shown.stderr);
+    // What is broken today is not in the way.
+    sandbox.write("m/room.yaml", "version: v1\nkind: [\n");
+    let back = run(0, Some("one"), &["rollback", "-e", "dev", "--to", "1", "--yes"]);
+    assert!(
+        back.stderr.contains("note: no secret is read from the manifests of today"),
+        "{}",
+        back.stderr
+    );
+    assert!(back.stdout.contains("+ create Room/lobby"), "{}", back.stdout);
+    let given = run(6, Some("one"), &["rollback", "-e", "dev", "--to", "1", "-f", "m", "--yes"]);
+    assert!(given.stderr.contains("m/room.yaml:2:"), "{}", given.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,12 @@ impl Life<'_> {
     pub(super) async fn newest_state(&self) -> Option<u64> {
         let reader = self.place.client().reader();
         let index = history::index(&reader, "s", &self.place.project).await;
-        index.unwrap_or_else(|error| self.fail(&told(&error)))?.runs().last().map(|run| run.number)
+        index
+            .unwrap_or_else(|error| self.fail(&told(&error)))
+            .ok()??
+            .runs()
+            .last()
+            .map(|run| run.number)
     }
 
     /// Plans the way back to a state, with the documents that it was reached with.

@@ -60,6 +60,35 @@ fn no_file_or_folder_of_a_checkout_leads_git_to_another_repository() {
 }
 
 #[test]
+fn the_settings_of_a_repository_read_no_other_file_and_nothing_makes_git_wait() {
+    let project = Project::new(&[("a.yaml", &room("a"))], "{s: {git: bare.git, ref: main}}");
+    project.git("agents", &["clone", "-q", "--bare", ".", "../bare.git"]);
+    project.run(0, &["source", "update"]);
+    let folder = project.sandbox.path("bare.git");
+    let settings = std::fs::read_to_string(folder.join("config")).unwrap();
+    for more in [
+        "[include]\n\tpath = /etc/passwd\n",
+        "[IncludeIf \"hasconfig:remote.*.url:https://a/**\"]\n\tpath = x\n",
+        "[core] [include] path = /etc/passwd\n",
+    ] {
+        for file in ["config", "config.worktree"] {
+            let before = if file == "config" { settings.as_str() } else { "" };
+            std::fs::write(folder.join(file), format!("{before}{more}")).unwrap();
+            let refused = project.run(1, &["source", "update"]);
+            tells(&refused, &format!("{file}, include those of another file"));
+            assert!(!refused.stderr.contains("passwd"), "{}", refused.stderr);
+            std::fs::write(folder.join("config"), &settings).unwrap();
+        }
+        std::fs::remove_file(folder.join("config.worktree")).unwrap();
+    }
+    project.run(0, &["source", "update"]);
+    let pipe = folder.join("packed-refs");
+    let _ = std::fs::remove_file(&pipe);
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    tells(&project.run(1, &["source", "update"]), "there is a pipe or a device");
+}
+
+#[test]
 fn a_working_tree_of_its_own_repository_is_a_source() {
     let project = Project::new(&[("a.yaml", &room("a"))], "{s: {git: tree, ref: v1}}");
     project.git("agents", &["worktree", "add", "-q", "../tree"]);

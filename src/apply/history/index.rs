@@ -82,6 +82,26 @@ pub struct Record {
     pub(super) bytes: u64,
 }
 
+impl Record {
+    /// Adds what the same run did in another project.
+    pub fn add(&mut self, other: &Self) {
+        self.planned.add(&other.planned);
+        self.objects += other.objects;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        if self.without.is_none() {
+            self.without.clone_from(&other.without);
+        }
+    }
+}
+
+/// What a list forgot when a run was added.
+pub(super) struct Forgotten {
+    /// The runs that were forgotten for their size.
+    pub large: Vec<Record>,
+    /// The files to empty.
+    pub slots: Vec<u32>,
+}
+
 /// The runs of a set in one project whose states are kept, the oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Index {
@@ -168,21 +188,26 @@ impl Index {
 
     /// The files that the next state may be written to, none of which the list names, and what must
     /// hold of each: that nobody has written to it since the list was. Whoever else has read the
-    /// same list is refused there. Where run after run was cut off, any will do in the end.
+    /// same list is refused there. Where run after run was cut off, or all files are in use, any will
+    /// do in the end.
     pub(super) fn free_files(&self) -> impl Iterator<Item = (u32, Precondition)> + use<> {
         let taken: BTreeSet<u32> = self.runs.iter().map(|run| run.slot).collect();
         let revision = |revision: &Option<String>| match revision {
             Some(revision) => Precondition::Revision(revision.clone()),
             None => Precondition::None,
         };
-        let known = self.files.iter().filter(|(slot, _)| !taken.contains(slot));
+        let free = || self.files.iter().filter(|(slot, _)| !taken.contains(slot));
+        let known = free().filter(|(_, it)| it.is_some());
         let known: Vec<_> = known.map(|(slot, it)| (*slot, revision(it))).collect();
+        // Nothing tells what was written there since.
+        let blind = free().filter(|(_, it)| it.is_none());
+        let blind: Vec<_> = blind.map(|(slot, it)| (*slot, revision(it))).collect();
         let all = taken.iter().chain(self.files.keys());
         let next = all.max().map_or(0, |last| last + 1);
         let new = (next..=MOST_FILES).map(|slot| (slot, Precondition::Absent));
         let any = (0..=MOST_FILES).filter(move |slot| !taken.contains(slot));
         let any = any.map(|slot| (slot, Precondition::None));
-        known.into_iter().chain(new).take(MOST_TRIES).chain(any.take(1))
+        known.into_iter().chain(new).take(MOST_TRIES).chain(blind).chain(any).take(MOST_TRIES + 1)
     }
 
     /// Takes note of what became of a file: its revision, or that somebody else writes to it.
@@ -202,14 +227,16 @@ impl Index {
     }
 
     /// Adds a run, and forgets those that are too many. Of runs in a row that did nothing, only the
-    /// last one stays, so that a job that fails again and again displaces no state. Returns those
-    /// that were forgotten for their size.
-    pub(super) fn push(&mut self, run: Record) -> Vec<Record> {
+    /// last one stays, so that a job that fails again and again displaces no state. Returns what was
+    /// forgotten.
+    pub(super) fn push(&mut self, run: Record) -> Forgotten {
         self.runs.pop_if(|last| last.done == 0 && run.done == 0);
         self.runs.push(run);
         let over = self.runs.len().saturating_sub(self.keep.max(1) as usize);
         self.forgot |= over > 0;
-        self.runs.drain(..over);
+        let many: Vec<u32> = self.runs.drain(..over).map(|run| run.slot).collect();
+        // The next state gets the file of one that is forgotten. The others would stay for ever.
+        let mut slots = many.get(1..).unwrap_or_default().to_vec();
         let mut large = Vec::new();
         // Whoever may write the storage may have written any size.
         let size =
@@ -217,11 +244,12 @@ impl Index {
         while self.runs.len() > 1 && size(&self.runs) > MOST_BYTES {
             self.forgot = true;
             let run = self.runs.remove(0);
-            // It is emptied once the list is written.
-            self.files.insert(run.slot, None);
+            slots.push(run.slot);
             large.push(run);
         }
-        large
+        // They are emptied once the list is written.
+        slots.iter().for_each(|slot| drop(self.files.insert(*slot, None)));
+        Forgotten { large, slots }
     }
 }
 
@@ -273,15 +301,22 @@ mod tests {
             let next = written(&mut index);
             assert!(index.runs().iter().all(|known| known.slot != next.slot));
             assert!(next.slot <= 3, "{next:?}");
-            assert!(index.push(next).is_empty());
+            assert!(index.push(next).slots.is_empty());
             assert_eq!(index.fault("s"), None);
         }
         assert_eq!(numbers(&index), [8, 9, 10]);
         // Fewer and more of them.
         index.keep(Some(1));
         let next = written(&mut index);
-        index.push(next);
+        let slot = next.slot;
+        let mut emptied = index.push(next).slots;
         assert_eq!(numbers(&index), [11]);
+        // One of the others is the next one's, and the rest would stay for ever.
+        emptied.sort_unstable();
+        assert_eq!(emptied.len(), 2, "{emptied:?}");
+        assert!(!emptied.contains(&slot));
+        let next = index.free_files().next().unwrap();
+        assert!(matches!(next.1, Precondition::Revision(_)) && !emptied.contains(&next.0));
         index.keep(Some(1_000));
         for _ in 0..200 {
             let next = written(&mut index);
@@ -341,7 +376,8 @@ mod tests {
         index.push(run(&index, 1, MOST_BYTES / 2));
         index.push(run(&index, 1, MOST_BYTES / 2));
         let forgotten = index.push(run(&index, 1, MOST_BYTES / 2));
-        assert_eq!(forgotten.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(forgotten.large.iter().map(|run| run.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(forgotten.slots, [0]);
         index.push(run(&index, 1, MOST_BYTES * 2));
         assert_eq!(numbers(&index), [4]);
         // No size that somebody wrote is too much.

@@ -128,7 +128,7 @@ pub struct Commit {
 }
 
 /// What a run has to know before it keeps its state; it is asked for while the run goes on.
-pub(in crate::apply) struct Asked {
+pub(in crate::apply) struct Basis {
     /// The lists of the projects of the plan, which nobody else changes under the leases of the run.
     lists: Result<BTreeMap<String, Option<Listed>>>,
     by: Author,
@@ -158,7 +158,7 @@ pub(in crate::apply) type After<'a> = BTreeMap<&'a str, BTreeMap<Key, Entry>>;
 
 impl Run<'_> {
     /// Asks for what has to be known to keep the state that the run leads to.
-    pub(in crate::apply) async fn ask(&self, occasion: &Occasion) -> Option<Asked> {
+    pub(in crate::apply) async fn basis(&self, occasion: &Occasion) -> Option<Basis> {
         if occasion.keep == Some(0) {
             return None;
         }
@@ -169,7 +169,7 @@ impl Run<'_> {
             .buffered(CONCURRENT_READS)
             .try_collect();
         let (lists, (by, note)) = tokio::join!(lists, self.author(&occasion.by));
-        Some(Asked { lists, by, note })
+        Some(Basis { lists, by, note })
     }
 
     /// Writes the state that the run led to in each project in which it did something. Returns
@@ -178,7 +178,7 @@ impl Run<'_> {
     pub(in crate::apply) async fn write_states(
         &self,
         occasion: &Occasion,
-        asked: Asked,
+        basis: Basis,
         outcomes: &[Outcome],
         after: &After<'_>,
     ) -> (Vec<Unlisted>, Vec<String>) {
@@ -189,7 +189,7 @@ impl Run<'_> {
         if !tried.any(|(_, outcome)| is_tried(outcome)) {
             return Default::default();
         }
-        match self.try_write(occasion, asked, outcomes, after).await {
+        match self.try_write(occasion, basis, outcomes, after).await {
             Ok(written) => written,
             Err(error) => (Vec::new(), vec![unkept(&error)]),
         }
@@ -205,11 +205,11 @@ impl Run<'_> {
     async fn try_write(
         &self,
         occasion: &Occasion,
-        asked: Asked,
+        basis: Basis,
         outcomes: &[Outcome],
         after: &After<'_>,
     ) -> Result<(Vec<Unlisted>, Vec<String>)> {
-        let Asked { lists, by, note } = asked;
+        let Basis { lists, by, note } = basis;
         let set = &self.plan.set;
         let ids = self.known_projects();
         let mut all: BTreeSet<String> = ids.values().cloned().collect();
@@ -334,16 +334,21 @@ impl Run<'_> {
             Err(ApiError { status: Some(412), .. }) => return Err(lost_race()),
             Err(error) => return Err(error.into()),
         }
-        for old in &forgotten {
-            // Its file is not read any more; it should not take its space either.
-            let path = slot_path(set, old.slot);
-            storage::upload(client, &id, &path, b"{}".to_vec(), &Precondition::None).await?;
-        }
-        if let (Some(first), Some(last)) = (forgotten.first(), forgotten.last()) {
+        if let (Some(first), Some(last)) = (forgotten.large.first(), forgotten.large.last()) {
             notes.push(format!(
                 "states {} to {} are not kept any more, because the states of a set take at most 64 MiB",
                 first.number, last.number
             ));
+        }
+        for slot in forgotten.slots {
+            // Its file is not read any more; it should not take its space either.
+            let path = slot_path(set, slot);
+            let emptied = storage::upload(client, &id, &path, b"{}".to_vec(), &Precondition::None);
+            if let Err(error) = emptied.await {
+                notes.push(format!(
+                    "a state that is not kept any more still takes its space: {error}"
+                ));
+            }
         }
         Ok(notes)
     }

@@ -66,13 +66,18 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// The runs of a set in a project whose states are kept; none if no run has kept one.
+/// The runs of a set in a project whose states are kept; none if no run has kept one. With a result
+/// of its own if the credential may not read them.
 ///
 /// # Errors
 ///
 /// The platform's; a list that cannot be read.
-pub async fn index(reader: &Reader, set: &str, project_id: &str) -> Result<Option<Index>> {
-    Ok(read_index(reader, set, project_id).await?.map(|(index, _)| index))
+pub async fn index(
+    reader: &Reader,
+    set: &str,
+    project_id: &str,
+) -> Result<Result<Option<Index>, ApiError>> {
+    Ok(read_if_allowed(reader, set, project_id).await?.map(|read| Some(read?.0)))
 }
 
 /// The same, with what a write has to ask for.
@@ -204,7 +209,7 @@ pub async fn copy(
     (project, id): (&str, &str),
 ) -> Result<()> {
     let reader = client.reader();
-    let (Some(index), None) = (index(&reader, from, id).await?, index(&reader, to, id).await?)
+    let (Some(index), None) = (index(&reader, from, id).await??, index(&reader, to, id).await??)
     else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use crate::settings::{self, PlatformArgs};
 /// Arguments of `rollback`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Secrets are not kept. Those that did not change since stay as they are; others are read from where the\nmanifests given with -f say now, or stay, and the plan says which.\n\nExamples:\n  meshagent history\n  meshagent plan --to 12\n  meshagent rollback --to 12\n  meshagent rollback --to 12 -f manifests --embedded --yes"
+    after_help = "Secrets are not kept. Those that did not change since stay as they are; others are read from where the\nmanifests of today say, or stay, and the plan says which.\n\nExamples:\n  meshagent history\n  meshagent plan --to 12\n  meshagent rollback --to 12\n  meshagent rollback --to 12 -f manifests --embedded --yes"
 )]
 pub struct RollbackArgs {
     /// The number of the state, as `meshagent history` lists it

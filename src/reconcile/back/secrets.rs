@@ -77,6 +77,17 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// Where today's manifests read a secret from that has no value there now.
+    fn lacks(&self, key: &Key, path: &FieldPath) -> Option<&ReadFrom> {
+        let desired = self.declared.get(key).filter(|_| self.read.contains(key))?;
+        match desired.fields.at(path)? {
+            Tree::Secret(Sealed::Known(_)) => None,
+            _ => desired.sources.get(&path.to_string()),
+        }
+    }
+}
+
 /// The objects of a state, with what is known of their secrets.
 #[derive(Default)]
 pub(super) struct Settled {
@@ -188,6 +199,9 @@ impl Settling<'_> {
             };
             let from = compared.wanted.sources.get(&path.to_string());
             let becomes = compared.becomes(&path, was, self.texts);
+            let keys = [key, &compared.now];
+            let lacks = keys.into_iter().find_map(|key| self.texts.lacks(key, &path));
+            let why = why(from, lacks);
             if !matches!(becomes, Becomes::AsItWas(_)) || compared.is_needed {
                 settled.open.extend([key.clone(), compared.now.clone()]);
             }
@@ -201,13 +215,12 @@ impl Settling<'_> {
                 }
                 Becomes::Stays(sealed) => {
                     settled.notes.push(format!(
-                        "{key}: `{path}` stays as it is on the platform, because its value of that state is not known: {}",
-                        why(from)
+                        "{key}: `{path}` stays as it is on the platform, because its value of that state is not known: {why}"
                     ));
                     sealed
                 }
                 Becomes::Unknown => {
-                    settled.lost.push(compared.lost(&path, from));
+                    settled.lost.push(compared.lost(&path, &why));
                     Sealed::Masked
                 }
             }))
@@ -267,15 +280,12 @@ impl Compared<'_> {
     }
 
     /// The problem with a secret that nobody knows any more.
-    fn lost(&self, path: &FieldPath, from: Option<&ReadFrom>) -> Problem {
+    fn lost(&self, path: &FieldPath, why: &str) -> Problem {
         let key = &self.wanted.key;
-        let (what, why) = (
-            match self.observed {
-                None => "it must be created",
-                Some(_) => "it is sent as a whole",
-            },
-            why(from),
-        );
+        let what = match self.observed {
+            None => "it must be created",
+            Some(_) => "it is sent as a whole",
+        };
         let message = format!(
             "{key} cannot be brought back: {what}, and the value of `{path}` is not known: {why}"
         );
@@ -286,13 +296,17 @@ impl Compared<'_> {
     }
 }
 
-/// Why a value of a past state is not known.
-fn why(from: Option<&ReadFrom>) -> String {
-    match from {
-        Some(from) => format!(
+/// Why a value of a past state is not known. `lacks` is where today's manifests read it from, if
+/// there is none.
+fn why(from: Option<&ReadFrom>, lacks: Option<&ReadFrom>) -> String {
+    match (from, lacks) {
+        (Some(_), Some(lacks)) => {
+            format!("it is read from {lacks}, and there is no value; give it one, and plan again")
+        }
+        (Some(from), None) => format!(
             "it was read from {from}, and no manifest that was given reads it from such a source"
         ),
-        None => "it stood in a manifest, and secrets are not kept".to_owned(),
+        (None, _) => "it stood in a manifest, and secrets are not kept".to_owned(),
     }
 }
 
