@@ -48,9 +48,9 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 
-    /// The API that is served: that of one release, or to each client the one that it speaks [env:
+    /// The API that is served: 0.31, 0.56 or both, where each client gets the one that it speaks [env:
     /// MESHAGENT_PLATFORM_DIALECT] [default: both]
-    #[arg(long, value_name = "RELEASE")]
+    #[arg(long, value_name = "RELEASE", hide_possible_values = true)]
     pub dialect: Option<Serves>,
 
     /// No page of a list has more objects than this, whatever is asked for

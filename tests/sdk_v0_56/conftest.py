@@ -116,13 +116,13 @@ def platform():
         assert code == 0, f"the server ends with {code} on SIGTERM"
 
 
-def old(platform, method, path, body=None):
+def old(platform, method, path, body=None, headers={}):
     """A request as a client of 0.31 makes it: its status and its JSON."""
     request = urllib.request.Request(
         platform.url + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {platform.key}"},
+        headers={"Authorization": f"Bearer {platform.key}", **headers},
     )
     try:
         with urllib.request.urlopen(request) as answer:

@@ -67,7 +67,7 @@ async def test_a_key_is_worth_what_its_account_was_granted(platform):
                 project, name="helper", room_name="demo", role="agent", api={"queues": {}}
             )
             claims = await client.validate_participant_token(token=token)
-            assert claims["name"] == "helper"
+            assert claims.name == "helper"
             with pytest.raises(Exception, match="401"):
                 await client.validate_participant_token(token=token + "x")
             await client.revoke_resource_policy(**policy, subject=subject)

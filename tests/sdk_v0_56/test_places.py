@@ -1,7 +1,7 @@
 """Projects, rooms, mailboxes and routes through the public SDK and command line."""
 
 import pytest
-from conftest import old
+from conftest import Platform, old
 from meshagent.api.client import (
     ConflictError,
     RoomDisabledError,
@@ -227,3 +227,38 @@ async def test_the_command_line_works_with_all_of_them(platform, command_line):
         cli.run("route", "delete", domain)
         cli.run("rooms", "delete", "--name", "demo")
         assert await client.list_rooms(project_id=project) == []
+
+
+@pytest.mark.parametrize("served", ["0.31", "0.56"])
+async def test_one_api_alone_is_served(tmp_path, served):
+    running = Platform(tmp_path / "data", "--dialect", served)
+    try:
+        is_new = served == "0.56"
+        _, config = old(running, "GET", "/config")
+        assert config["api_version"] == {"0.31": "0.31.4", "0.56": "0.56.0"}[served]
+        assert config["api_versions"] == [config["api_version"]] and "version" not in config
+        project = f"/accounts/projects/{running.environment['MESHAGENT_PROJECT_ID']}"
+        # Whatever marks a request has.
+        for headers in ({}, {"Consistency": "high"}):
+            for path in ("/accounts/whoami", f"{project}/service-accounts"):
+                assert old(running, "GET", path, headers=headers)[0] == (200 if is_new else 404)
+            for path in (f"{project}/api-keys", f"{project}/webhooks", f"{project}/role"):
+                assert old(running, "GET", path, headers=headers)[0] == (404 if is_new else 200)
+            _, rooms = old(running, "GET", f"{project}/rooms?page_size=1", headers=headers)
+            assert ("continuation_token" in rooms) == is_new
+    finally:
+        running.stop()
+
+
+async def test_what_both_apis_spell_alike_is_served(platform):
+    async with platform.room() as (client, project, _):
+        await client.upload(project_id=project, path="a/b", data=b"c")
+        assert await client.download(project_id=project, path="a/b") == b"c"
+        me = await client.whoami()
+        assert (await client.get_user_profile("me"))["id"] == me.id
+        assert await client.list_active_sessions(project) == []
+        assert await client.list_recent_sessions(project) == []
+        assert await client.list_room_mailboxes(project_id=project, room_name="demo") == []
+        [member] = (await client.get_users_in_project(project))["users"]
+        assert member["user"]["id"] == me.id and "admin" in member["direct_roles"]
+        assert (await client.get_project_info(project)).id == project
