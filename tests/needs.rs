@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 /// The variable that names a Python interpreter with the reference installed.
 const PYTHON: &str = "MESHAGENT_TEST_PYTHON";
 
+/// The variable that names one with the reference of 0.56 installed.
+const PYTHON_OF_NEW: &str = "MESHAGENT_TEST_PYTHON_0_56";
+
 /// The variable that names the file in which skipped tests are counted.
 const SKIPPED: &str = "MESHAGENT_TEST_SKIPPED";
 
@@ -48,6 +51,14 @@ pub fn met(is_there: bool, tested: &str, needed: &str) -> bool {
 pub fn python(tested: &str) -> Option<PathBuf> {
     let python = std::env::var_os(PYTHON).filter(|python| !python.is_empty());
     met(python.is_some(), tested, &format!("Python with the reference, named by {PYTHON}"));
+    python.map(PathBuf::from)
+}
+
+/// The interpreter that has the reference of 0.56.
+pub fn python_of_new(tested: &str) -> Option<PathBuf> {
+    let python = std::env::var_os(PYTHON_OF_NEW).filter(|python| !python.is_empty());
+    let needed = format!("Python with the reference of 0.56, named by {PYTHON_OF_NEW}");
+    met(python.is_some(), tested, &needed);
     python.map(PathBuf::from)
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
@@ -15,8 +16,9 @@ use crate::conceal;
 use crate::connection;
 use crate::error::{Context, Error, Result};
 use crate::output;
-use crate::platform::{self, Bootstrap, Known, Limits, Place, Platform, Rotation};
+use crate::platform::{self, Bootstrap, Known, Limits, Place, Platform, Rotation, Serves};
 use crate::serving::descriptors;
+use crate::settings::variable;
 
 /// Serves the platform's API from one folder, without an account or a network.
 ///
@@ -45,6 +47,15 @@ pub struct ServerArgs {
     /// MESHAGENT_PLATFORM_KEY_FILE] [default: platform.key in the folder]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+
+    /// The API that is served: 0.31, 0.56 or both, where each client gets the one that it speaks [env:
+    /// MESHAGENT_PLATFORM_DIALECT] [default: both]
+    #[arg(long, value_name = "RELEASE", hide_possible_values = true)]
+    pub dialect: Option<Serves>,
+
+    /// No page of a list has more objects than this, whatever is asked for
+    #[arg(long, value_name = "N", value_parser = number, hide = true)]
+    pub page_cap: Option<NonZeroUsize>,
 
     /// Create a key that acts for this member of a project, by id or address, print it and exit;
     /// the person signs in with it
@@ -218,6 +229,19 @@ impl RotateArgs {
     }
 }
 
+/// The variable that names the API.
+const DIALECT: &str = "MESHAGENT_PLATFORM_DIALECT";
+
+/// Which APIs are served: as an option says, or the environment.
+fn serves(option: Option<Serves>) -> Result<Serves> {
+    let Some(text) = variable(DIALECT).filter(|_| option.is_none()) else {
+        return Ok(option.unwrap_or(Serves::Both));
+    };
+    Serves::from_str(&text, false).map_err(|_| {
+        Error::usage(format!("{DIALECT} is {text:?}")).hint("write 0.31, 0.56 or both")
+    })
+}
+
 async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()> {
     let platform = Platform::replace_keys(place, which).await?;
     let replaced = [
@@ -277,6 +301,8 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         return output::check();
     }
     let secret = args.rooms.webhook_secret()?;
+    let serves = serves(args.dialect)?;
+    let page_cap = args.page_cap.and_then(|most| i64::try_from(most.get()).ok());
     // Signals are caught from here on, so that one that arrives early also stops cleanly.
     let mut signals = Signals::listen(&STOP)?;
     let participants = args.rooms.max_participants.map_or(0, NonZeroUsize::get);
@@ -298,6 +324,8 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let platform = platform
         .limiting(|limits| args.rooms.change(limits))?
         .signing_webhooks(secret)
+        .serving(serves)
+        .capping_pages(page_cap)
         .keeping_rooms();
     conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {

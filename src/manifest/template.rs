@@ -120,7 +120,38 @@ fn with_stack<T: Send + 'static>(
         .unwrap_or_else(|unfinished| Err(TemplateError::new(format!("the template {unfinished}"))))
 }
 
-fn rendered(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
+/// The document of a template, whatever fields it has, with the same annotations. What the caller
+/// holds is dropped as by [`render_holding`].
+///
+/// # Errors
+///
+/// As [`render`], but any document will do that has metadata.
+pub fn document_holding(
+    source: &str,
+    values: &Values,
+    held: impl Send + 'static,
+) -> Result<serde_json::Value, TemplateError> {
+    with_stack(source, values, move |source, values| {
+        let _held = held;
+        let mut document = document(source, values)?.to_json();
+        let metadata = document.get_mut("metadata").and_then(serde_json::Value::as_object_mut);
+        let metadata =
+            metadata.ok_or_else(|| TemplateError::rendered("metadata is required", None))?;
+        let annotations = metadata.entry("annotations").or_insert_with(|| serde_json::json!({}));
+        if annotations.is_null() {
+            *annotations = serde_json::json!({});
+        }
+        // Anything but a map is refused by whoever reads the document.
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(SOURCE_ANNOTATION.to_owned(), source.into());
+            annotations.insert(VALUES_ANNOTATION.to_owned(), values_json(values).into());
+        }
+        Ok(document)
+    })
+}
+
+/// The one document that a template renders to.
+fn document(source: &str, values: &Values) -> Result<Node, TemplateError> {
     let rendered = expanded(source, values)?;
     let mut documents = yaml::parse(&rendered)?;
     if documents.len() > 1 {
@@ -133,6 +164,11 @@ fn rendered(source: &str, values: &Values) -> Result<ServiceTemplateSpec, Templa
         return Err(TemplateError::rendered("the template renders to nothing", None));
     };
     render_tagged(&mut document, values)?;
+    Ok(document)
+}
+
+fn rendered(source: &str, values: &Values) -> Result<ServiceTemplateSpec, TemplateError> {
+    let document = document(source, values)?;
     let mut spec: ServiceTemplateSpec = serde_path_to_error::deserialize(document.to_json())
         .map_err(|error| {
             let path = error.path().to_string();

@@ -70,7 +70,7 @@ pub async fn ensure(store: &Store) -> Result<Bootstrap> {
     let owner = Uuid::new_v4().to_string();
     people::add(&mut write, &owner, "owner@localhost").await?;
     let project = projects::New { owner: &owner, name: "default", settings: "{}" };
-    let project = project.insert(store.vault(), &mut write).await?.id;
+    let project = project.insert(store.vault(), &mut write).await?;
     let api_key = owner_key(store, &mut write, (&project, &owner)).await?;
     write.commit().await?;
     Ok(Bootstrap { api_key, project_id: project })
@@ -86,6 +86,7 @@ async fn owner_key(
         key: &key,
         purpose: "owner",
         user: Some(owner),
+        account: None,
         name: "owner",
         description: "acts as the owner of this platform",
         created_by: Some(owner),
@@ -173,6 +174,7 @@ pub async fn key_for(store: &Store, user: &str) -> Result<SecretString> {
         key: &key,
         purpose: "project",
         user: Some(&id),
+        account: None,
         name: user,
         description: "acts for a person",
         created_by: None,

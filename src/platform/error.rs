@@ -1,8 +1,9 @@
 //! The error type of the platform, and the only place where it becomes a status.
 //!
 //! Handlers return [`Refusal`]; nothing else in the platform names a status code of a failure.
-//! Every body is `{"error": "...", "field": "..."}`, with the field only if one is wrong. Internal
-//! causes are logged and never sent.
+//! Every body is `{"error": "...", "field": "..."}`, with the field only if one is wrong, but that of
+//! 423, of which the SDK 0.56 reads `{"error": {"message": "..."}}`. Internal causes are logged and
+//! never sent.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -38,6 +39,9 @@ pub enum Refusal {
         /// What is wrong with it.
         message: String,
     },
+    /// 423: the room is disabled.
+    #[error("the room {0:?} is disabled")]
+    Disabled(String),
     /// 412: the object is not the one that the caller read.
     #[error("the object has changed: its entity tag does not meet the condition")]
     Changed,
@@ -116,6 +120,7 @@ impl Refusal {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::Disabled(_) => StatusCode::LOCKED,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -199,8 +204,13 @@ impl IntoResponse for Refusal {
             _ => {}
         }
         let mut body = json!({ "error": self.to_string() });
-        if let Self::Invalid { field: Some(field), .. } = &self {
-            body["field"] = json!(field);
+        match &self {
+            Self::Invalid { field: Some(field), .. } => body["field"] = json!(field),
+            Self::Disabled(_) => {
+                let message = body["error"].take();
+                body["error"] = json!({ "code": "room_disabled", "message": message });
+            }
+            _ => {}
         }
         let mut response = (self.status(), Json(body)).into_response();
         if matches!(self, Self::Unauthenticated(_)) {
@@ -224,6 +234,7 @@ mod tests {
             (Refusal::MethodNotAllowed, 405),
             (Refusal::Conflict("x".into()), 409),
             (Refusal::field("a", "x"), 400),
+            (Refusal::Disabled("x".into()), 423),
             (Refusal::Changed, 412),
             (Refusal::TooSlow, 408),
             (Refusal::TooLarge, 413),

@@ -12,6 +12,9 @@
 //! | `objects` | the rows that more than one module needs |
 //! | `rest` | one file per resource: its routes, handlers and SQL |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
+//! | `surface` | which API a request is in, where both are served |
+//!
+//! It serves two APIs from one store: those of releases 0.31 and 0.56 of the public SDK.
 //!
 //! Beyond the wire of the public SDK 0.31.4 the platform offers what a reconciler needs to
 //! write safely, and what that SDK ignores: entity tags (`ETag` on every answer that
@@ -29,6 +32,7 @@ mod live;
 mod objects;
 mod rest;
 mod store;
+mod surface;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -62,6 +66,9 @@ pub use self::live::lease::holder as holder_of_rooms;
 pub use self::live::operations::OperationSummary;
 pub use self::store::Place;
 use self::store::Store;
+pub use self::surface::Serves;
+use self::surface::Surfaces;
+use crate::api::spoken::Spoken;
 use crate::error::{Context, Error};
 use crate::notice;
 use crate::serving::names::Names;
@@ -95,6 +102,8 @@ pub struct Platform {
     limits: Limits,
     webhook_secret: Option<SecretString>,
     keeps_rooms: bool,
+    serves: Serves,
+    page_cap: Option<i64>,
 }
 
 /// The state that handlers share.
@@ -131,6 +140,19 @@ impl App {
     /// The rooms that run.
     pub(crate) const fn rooms(&self) -> &Rooms {
         &self.rooms
+    }
+
+    /// Which APIs are served.
+    pub(crate) const fn serves(&self) -> Serves {
+        self.platform.serves
+    }
+
+    /// How many objects a page of a list has at most, by default `usual`.
+    pub(crate) const fn page_cap(&self, usual: i64) -> i64 {
+        match self.platform.page_cap {
+            Some(cap) => cap,
+            None => usual,
+        }
     }
 
     /// The failed attempts to sign in.
@@ -172,6 +194,8 @@ impl Platform {
             limits: Limits::new(connections),
             webhook_secret: None,
             keeps_rooms: false,
+            serves: Serves::Both,
+            page_cap: None,
         })
     }
 
@@ -206,6 +230,20 @@ impl Platform {
     #[must_use]
     pub fn signing_webhooks(mut self, secret: Option<SecretString>) -> Self {
         self.webhook_secret = secret;
+        self
+    }
+
+    /// The same; it serves these APIs. Otherwise it serves both.
+    #[must_use]
+    pub const fn serving(mut self, serves: Serves) -> Self {
+        self.serves = serves;
+        self
+    }
+
+    /// The same; no page of a list has more objects than this, whatever is asked for.
+    #[must_use]
+    pub const fn capping_pages(mut self, cap: Option<i64>) -> Self {
+        self.page_cap = cap;
         self
     }
 
@@ -273,10 +311,16 @@ impl Platform {
         self.store.close().await;
     }
 
-    /// Every route that the platform serves.
+    /// Every route of 0.31.
     #[must_use]
     pub fn routes() -> Vec<RouteSummary> {
-        rest::routes().iter().map(rest::Route::summary).collect()
+        Self::routes_of(Spoken::V0_31)
+    }
+
+    /// Every route of an API.
+    #[must_use]
+    pub fn routes_of(spoken: Spoken) -> Vec<RouteSummary> {
+        rest::routes(spoken).iter().map(rest::Route::summary).collect()
     }
 
     /// Every operation that its rooms perform.
@@ -312,7 +356,8 @@ impl Platform {
             spool: Spool::default(),
             rooms: rooms.clone(),
         };
-        let served = Arc::new(Served { router: router(app), names, numbers: Numbers::default() });
+        let router = Surfaces::new(app);
+        let served = Arc::new(Served { router, names, numbers: Numbers::default() });
         let bounds = Bounds { connections, grace: GRACE };
         let stop = CancellationToken::new();
         // Participants may stay in a room for days, so they are disconnected before the grace
@@ -361,7 +406,7 @@ async fn look_after(store: &Store, rooms: &Rooms) {
 
 /// The service that answers requests.
 struct Served {
-    router: Router,
+    router: Surfaces,
     names: Names,
     numbers: Numbers,
 }
@@ -397,7 +442,7 @@ impl Answer for Served {
         let known =
             if is_local { self.names.check(request.uri(), request.headers()) } else { Ok(()) };
         let mut response = match known.map_err(error::Refusal::from) {
-            Ok(()) => match self.router.clone().call(request).await {
+            Ok(()) => match self.router.of(&request).clone().call(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             },
@@ -423,9 +468,9 @@ async fn settle(State(app): State<App>, request: Request, next: Next) -> Respons
     response
 }
 
-fn router(app: App) -> Router {
+fn router(app: App, routes: Vec<rest::Route>) -> Router {
     let mut router = Router::new();
-    for route in rest::routes() {
+    for route in routes {
         let admit = middleware::from_fn_with_state((app.clone(), route.access), auth::admit);
         let handler = match route.is_read() {
             true => route.handler,

@@ -84,7 +84,8 @@ impl Ask {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let reply = Reply { status, headers, text: response.text().await.expect("a body") };
         assert!(!reply.header("x-request-id").is_empty(), "{reply:?}");
-        if status >= 400 {
+        // The SDK 0.56 reads an object in this one answer.
+        if status >= 400 && status != 423 {
             assert!(reply.json()["error"].is_string(), "{reply:?}");
         }
         reply
@@ -173,6 +174,23 @@ impl Server {
         let project = made.json()["id"].as_str().expect("an id").to_owned();
         let key = self.key_of(&project).await;
         (project, key)
+    }
+
+    /// A service account of the first project, and a key of its.
+    pub async fn account(&self, name: &str) -> (String, String) {
+        let made = self.send("POST", "/service-accounts", json!({"name": name, "description": ""}));
+        let id = made.await.expect(201).json()["id"].as_str().expect("an id").to_owned();
+        let path = format!("/service-accounts/{id}/api-keys");
+        let made = self.send("POST", &path, json!({"name": "k", "description": ""})).await;
+        (id, made.expect(201).json()["value"].as_str().expect("a key").to_owned())
+    }
+
+    /// Grants a service account a role in the first project.
+    pub async fn granted(&self, account: &str, role: &str) {
+        let path = format!("/iam/project/{}/policy:grant", self.project);
+        let subject = json!({"type": "service_account", "id": account});
+        let body = json!({"subject": subject, "roles": [role]});
+        self.send("POST", &path, body).await.expect(200);
     }
 
     /// A new ordinary key of a project.

@@ -9,10 +9,11 @@
 mod conditions;
 mod others;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 use jsonwebtoken::Algorithm;
+use meshagent::api::spoken::Spoken;
 use meshagent::platform::Platform;
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ struct Row {
     asks: Asks,
     method: String,
     path: String,
+    /// The API that it is asked in.
+    spoken: Spoken,
 }
 
 /// What a route asks of its caller.
@@ -72,8 +75,11 @@ struct Credential {
 /// What routes ask that no rule says.
 const TABLE: &str = include_str!("matrix/routes.txt");
 
-/// The lines of a table.
-fn listed(table: &str) -> Vec<Row> {
+/// What the routes ask that 0.56 spells otherwise, or alone has.
+const TABLE_OF_NEW: &str = include_str!("matrix/routes56.txt");
+
+/// The lines of a table of an API.
+fn listed(table: &str, spoken: Spoken) -> Vec<Row> {
     let lines = table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let row = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
@@ -91,18 +97,19 @@ fn listed(table: &str) -> Vec<Row> {
             "admin" => Asks::Admin,
             other => panic!("nothing asks {other:?}"),
         };
-        Row { asks, method: word(), path: word() }
+        Row { asks, method: word(), path: word(), spoken }
     };
     lines.map(row).collect()
 }
 
 /// Every route with what it asks: the lines of a table, and the rule for what is not there.
 fn rows_of(table: &str) -> Vec<Row> {
-    let mut rows = listed(table);
+    let mut rows = listed(table, Spoken::V0_31);
     let listed: BTreeSet<String> = rows.iter().map(Row::to_string).collect();
     let served = Platform::routes().into_iter().filter_map(|route| {
         let (method, path) = (route.method.to_string(), route.path.to_owned());
-        let row = Row { asks: of_plain_kind(&method, &path)?, method, path };
+        let asks = of_plain_kind(&method, &path)?;
+        let row = Row { asks, method, path, spoken: Spoken::V0_31 };
         (!listed.contains(&row.to_string())).then_some(row)
     });
     rows.extend(served);
@@ -111,6 +118,22 @@ fn rows_of(table: &str) -> Vec<Row> {
 
 fn rows() -> Vec<Row> {
     rows_of(TABLE)
+}
+
+/// Every route of 0.56: what its table says, and otherwise what the route asks in 0.31.
+fn rows_of_new() -> Vec<Row> {
+    let mut rows = listed(TABLE_OF_NEW, Spoken::V0_56);
+    let old: BTreeMap<String, Asks> =
+        self::rows().iter().map(|row| (row.to_string(), row.asks)).collect();
+    let listed: BTreeSet<String> = rows.iter().map(Row::to_string).collect();
+    let served = Platform::routes_of(Spoken::V0_56).into_iter().filter_map(|route| {
+        let (method, path) = (route.method.to_string(), route.path.to_owned());
+        let key = format!("{method} {path}");
+        let asks = *old.get(&key).filter(|_| !listed.contains(&key))?;
+        Some(Row { asks, method, path, spoken: Spoken::V0_56 })
+    });
+    rows.extend(served);
+    rows
 }
 
 /// What a route of a plain kind asks: its objects are read by members, and written by those who
@@ -191,6 +214,7 @@ impl Credentials {
         credentials.keys().await;
         credentials.scopes();
         credentials.members().await;
+        credentials.accounts().await;
         credentials.ended().await;
         credentials
     }
@@ -335,6 +359,34 @@ impl Credentials {
         self.add("what a token gets for a room", limited, Worth::Developer);
     }
 
+    /// Keys of service accounts, which are worth what their accounts were granted.
+    async fn accounts(&mut self) {
+        for (name, role, worth) in [
+            ("nothing", None, Worth::Elsewhere),
+            ("reading", Some("llm_proxy_user"), Worth::Member),
+            ("rooms", Some("room_creator"), Worth::RoomCreator),
+            ("building", Some("developer"), Worth::Developer),
+            ("all", Some("admin"), Worth::Admin),
+        ] {
+            let (id, key) = self.server.account(name).await;
+            if let Some(role) = role {
+                self.server.granted(&id, role).await;
+            }
+            let full = token(&key, json!({"admin": {}, "queues": {}}));
+            let most = if worth > Worth::Developer { Worth::Developer } else { worth };
+            let most = if worth == Worth::Elsewhere { Worth::Nothing } else { most };
+            self.add(&format!("a token of an account with {name}"), full, most);
+            self.add(&format!("the key of an account with {name}"), key, worth);
+        }
+        let (id, key) = self.server.account("gone").await;
+        self.server.granted(&id, "admin").await;
+        let full = token(&key, json!({"admin": {}}));
+        let path = format!("/service-accounts/{id}");
+        self.server.own("DELETE", &path).send().await.expect(204);
+        self.add("the key of an account that is gone", key, Worth::Nothing);
+        self.add("a token of an account that is gone", full, Worth::Nothing);
+    }
+
     /// What was valid until something behind it went.
     async fn ended(&mut self) {
         let room = self.server.room("hall").await;
@@ -417,11 +469,26 @@ fn the_table_has_every_route_and_no_other() {
     assert!(unserved.is_empty(), "these are served no more: {unserved:#?}");
 }
 
+#[test]
+fn the_table_of_0_56_has_every_route_and_no_other() {
+    let listed: Vec<String> = rows_of_new().iter().map(Row::to_string).collect();
+    let unique: BTreeSet<&String> = listed.iter().collect();
+    assert_eq!(unique.len(), listed.len(), "a route is listed twice");
+    let served = Platform::routes_of(Spoken::V0_56);
+    let served: BTreeSet<String> =
+        served.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    let served: BTreeSet<&String> = served.iter().collect();
+    let unlisted: Vec<_> = served.difference(&unique).collect();
+    assert!(unlisted.is_empty(), "say in matrix/routes56.txt what these ask for: {unlisted:#?}");
+    let unserved: Vec<_> = unique.difference(&served).collect();
+    assert!(unserved.is_empty(), "these are served no more: {unserved:#?}");
+}
+
 /// A line of a plain kind is there because the route asks for something else.
 #[test]
 fn no_line_of_the_table_says_what_the_rule_for_plain_kinds_says() {
     let is_of_rule = |row: &Row| of_plain_kind(&row.method, &row.path) == Some(row.asks);
-    let superfluous: Vec<_> = listed(TABLE).into_iter().filter(is_of_rule).collect();
+    let superfluous: Vec<_> = listed(TABLE, Spoken::V0_31).into_iter().filter(is_of_rule).collect();
     assert!(superfluous.is_empty(), "take these out of matrix/routes.txt: {superfluous:#?}");
     let held = rows().iter().filter(|row| is_of_rule(row)).count();
     assert!(held >= 20, "{held} routes are held to the rule");
@@ -447,6 +514,10 @@ async fn wrong<'a>(
     let asked = futures_util::stream::iter(combinations).map(
         |(row, credential, path, refusal)| async move {
             let ask = server.ask(&row.method, &path).bearer(&credential.text).text("{}");
+            let ask = match row.spoken {
+                Spoken::V0_31 => ask,
+                Spoken::V0_56 => ask.header("consistency", "fast"),
+            };
             let status = ask.send().await.status;
             let is_right = match refusal {
                 Some(refusal) => status == refusal,
@@ -463,7 +534,7 @@ async fn wrong<'a>(
 #[tokio::test]
 async fn every_credential_reaches_as_far_as_it_should_on_every_route() {
     let Credentials { server, all, .. } = Credentials::new().await;
-    let rows = rows();
+    let rows = [rows(), rows_of_new()].concat();
     let combinations = rows.iter().filter(|row| row.asks != Asks::Open).flat_map(|row| {
         let path = row.filled(&server.project);
         all.iter().map(move |credential| (row, credential, path.clone(), row.refusal(credential)))
@@ -476,7 +547,7 @@ async fn every_credential_reaches_as_far_as_it_should_on_every_route() {
 async fn no_credential_reaches_into_a_project_that_is_not_its_own() {
     let Credentials { server, all, .. } = Credentials::new().await;
     let (third, _) = server.other_project("third").await;
-    let rows = rows();
+    let rows = [rows(), rows_of_new()].concat();
     let combinations = rows.iter().filter(|row| row.is_in_a_project()).flat_map(|row| {
         let path = row.filled(&third);
         all.iter().map(move |credential| {

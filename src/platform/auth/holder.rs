@@ -20,15 +20,17 @@ pub struct StoredKey {
     pub project_id: String,
     purpose: String,
     user_id: Option<String>,
+    service_account_id: Option<String>,
     digest: Option<String>,
 }
 
-of_row!(StoredKey { id, project_id, purpose, user_id, digest });
+of_row!(StoredKey { id, project_id, purpose, user_id, service_account_id, digest });
 
 impl StoredKey {
     /// The key with an id.
     async fn of(reads: &SqlitePool, id: &str) -> Result<Option<Self>> {
-        let sql = "SELECT id, project_id, purpose, user_id, digest FROM api_keys WHERE id = $1";
+        let sql = "SELECT id, project_id, purpose, user_id, service_account_id, digest \
+             FROM api_keys WHERE id = $1";
         Ok(sqlx::query_as(sql).bind(id).fetch_optional(reads).await?)
     }
 
@@ -45,7 +47,8 @@ impl StoredKey {
         }
         let is_owner = self.purpose == "owner";
         let person = self.user_id.map(|id| Person { id, is_owner });
-        Some(Holder { key: self.id, project: self.project_id, person, sign_in: None })
+        let account = self.service_account_id;
+        Some(Holder { key: self.id, project: self.project_id, person, account, sign_in: None })
     }
 }
 
@@ -58,7 +61,7 @@ pub struct Person {
     pub is_owner: bool,
 }
 
-/// The holder of a key: a person or a project.
+/// The holder of a key: a person, a service account or a project.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The key's id.
@@ -67,6 +70,8 @@ pub struct Holder {
     pub project: String,
     /// The person for whom the key acts.
     pub person: Option<Person>,
+    /// The service account for which the key acts.
+    pub account: Option<String>,
     /// The sign-in that proved it, if it was not the key itself.
     pub sign_in: Option<String>,
 }
@@ -101,7 +106,8 @@ impl Holder {
     ///
     /// The owner has no such key; the store failed.
     pub async fn owner_of(reads: &SqlitePool, project: &str) -> Result<Self> {
-        let sql = "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest FROM api_keys k \
+        let sql = "SELECT k.id, k.project_id, k.purpose, k.user_id, k.service_account_id, k.digest \
+             FROM api_keys k \
              JOIN projects p ON p.owner_user_id = k.user_id \
              WHERE p.id = $1 AND k.purpose = 'owner' LIMIT 1";
         let key: Option<StoredKey> =
@@ -171,13 +177,15 @@ pub struct Standing {
     pub secret: String,
     project: Option<String>,
     membership: Membership,
+    /// The roles that were granted to the key's service account, separated by commas.
+    granted: Option<String>,
     /// Whether the sign-in in question is still valid; true if there was none.
     pub goes_on: bool,
     /// Whether the grant in question is unchanged; true if there was none.
     pub is_granted: bool,
 }
 
-of_row!(Standing { secret, project, goes_on, is_granted; key, membership });
+of_row!(Standing { secret, project, granted, goes_on, is_granted; key, membership });
 
 impl Standing {
     /// Looks up a key.
@@ -188,7 +196,12 @@ impl Standing {
     pub async fn of(reads: &SqlitePool, question: &Question<'_>) -> Result<Option<Self>> {
         // Revisions never repeat, so a grant with this revision is unchanged.
         let standing = sqlx::query_as(
-            "SELECT k.id, k.project_id, k.purpose, k.user_id, k.digest, k.secret, \
+            "SELECT k.id, k.project_id, k.purpose, k.user_id, k.service_account_id, k.digest, \
+             k.secret, \
+             (SELECT group_concat(role, ',') FROM role_grants g WHERE g.project_id = p.id \
+             AND g.resource_type = 'project' AND g.resource_id = p.id \
+             AND g.subject_type = 'service_account' AND g.subject_id = k.service_account_id) \
+             AS granted, \
              p.id AS project, COALESCE(p.owner_user_id = k.user_id, FALSE) AS owns, \
              m.seq AS joined, m.builds_since, m.is_admin, m.is_developer, m.can_create_rooms, \
              ($3 IS NULL OR EXISTS (SELECT 1 FROM sign_ins WHERE id = $3 AND key_id = k.id)) \
@@ -226,11 +239,18 @@ impl Standing {
         self.membership.builds_since
     }
 
-    /// The holder's role in the project: a person's own role, or admin of the key's project.
+    /// The holder's role in the project: a person's own role, the strongest one of a service
+    /// account, or admin of the key's project.
     pub fn role(&self) -> Option<Role> {
-        match self.key.user_id {
-            Some(_) => self.membership.role(),
-            None => (self.project.as_ref() == Some(&self.key.project_id)).then_some(Role::Admin),
+        if self.key.user_id.is_some() {
+            return self.membership.role();
+        }
+        if self.project.as_ref() != Some(&self.key.project_id) {
+            return None;
+        }
+        match self.key.service_account_id {
+            Some(_) => self.granted.as_ref()?.split(',').map(Role::granted).max(),
+            None => Some(Role::Admin),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | API key of the owner, `ma-…` | acts as the owning user: admin of every project it owns; may create projects and users |
 //! | API key that acts for a user | the user's role in each project |
 //! | API key of a project | admin of that project, nothing elsewhere |
+//! | API key of a service account | the strongest role that the account was granted in its project, nothing elsewhere |
 //! | access token of a sign-in, `oa-…` | what the key that it was proven with is; ends with that key |
 //! | participant token without an `api` grant | none: it is for rooms |
 //! | participant token with an `api` grant | participant in the project it is signed for: it sees which project that is, and works in rooms |
@@ -96,6 +97,16 @@ impl Role {
         }
     }
 
+    /// What a role that was granted in a project is here; any that is not known reads.
+    pub fn granted(word: &str) -> Self {
+        match word {
+            "admin" => Self::Admin,
+            "developer" => Self::Developer,
+            "room_creator" => Self::RoomCreator,
+            _ => Self::Member,
+        }
+    }
+
     /// Whether the role has the access that a route in a project requires.
     pub fn reaches(self, access: Access) -> bool {
         match access {
@@ -144,6 +155,14 @@ impl Principal {
     fn person(&self) -> Option<&Person> {
         match self {
             Self::Holder(holder) => holder.person.as_ref(),
+            Self::Participant(_) => None,
+        }
+    }
+
+    /// The service account behind it, if there is one and no participant acts for it.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Holder(holder) => holder.account.as_deref(),
             Self::Participant(_) => None,
         }
     }
@@ -239,7 +258,8 @@ impl Entrant {
     /// # Errors
     ///
     /// 401 without a valid participant token; 403 if the token is not for this room; 404 if it is,
-    /// and the room neither exists nor may be created by the holder of the token.
+    /// and the room neither exists nor may be created by the holder of the token; 423 if the room is
+    /// disabled.
     async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
         if is_of_holder(credential) {
             authenticate(store, credential, None).await?;
@@ -253,7 +273,10 @@ impl Entrant {
         let project = &participant.claims.sub;
         let room = Room::find(store.reads(), project, name).await?;
         match &room {
-            Some(room) => participant.may_enter(store.reads(), room).await?,
+            Some(room) => {
+                participant.may_enter(store.reads(), room).await?;
+                room.require_enabled()?;
+            }
             None if participant.may_create_rooms() => {}
             None => return Err(Refusal::missing("room", name)),
         }
@@ -274,8 +297,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Entrant {
 /// # Errors
 ///
 /// 401 without a valid credential; 403 if it has no access; 404 for a project that does not exist,
-/// only for the owner, and for a room that a token is for and that does not exist; 400 for a path
-/// that is not UTF-8.
+/// only for the owner, and for a room that a token is for and that does not exist; 423 for one that
+/// is disabled; 400 for a path that is not UTF-8.
 pub async fn admit(
     State((app, access)): State<(App, Access)>,
     request: Request,

@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use axum::body::Body;
 use futures_util::{Stream, TryStreamExt};
+use serde_json::Value;
 
 use super::memory::SMALL;
 use super::spool::Spooled;
@@ -63,7 +64,20 @@ impl Listing {
     ///
     /// There is no room on disk.
     pub async fn end(&mut self, app: &App) -> Result<()> {
-        self.part.push_str("]}");
+        self.end_with(app, &[]).await
+    }
+
+    /// Ends the list, with fields beside it.
+    ///
+    /// # Errors
+    ///
+    /// There is no room on disk.
+    pub async fn end_with(&mut self, app: &App, beside: &[(&str, Value)]) -> Result<()> {
+        self.part.push(']');
+        for (name, value) in beside {
+            write!(self.part, ",\"{name}\":{value}").map_err(Refusal::internal)?;
+        }
+        self.part.push('}');
         if self.spooled.is_none() {
             return Ok(());
         }

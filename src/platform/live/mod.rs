@@ -353,6 +353,10 @@ impl Rooms {
             let Some(row) = StoredRoom::find_by_id(reads, &room.project, &room.id).await? else {
                 continue;
             };
+            if !row.enabled {
+                self.end(&row.id);
+                continue;
+            }
             for guest in guests {
                 if !guest.participant.may_stay(reads, &row).await? {
                     guest.dismiss(CloseCode::Policy, "what let the participant in was taken back");

@@ -16,6 +16,8 @@ pub struct NewKey<'a> {
     pub purpose: &'a str,
     /// The user it acts for.
     pub user: Option<&'a str>,
+    /// The service account it acts for, and when it was made.
+    pub account: Option<(&'a str, &'a str)>,
     /// A name for people.
     pub name: &'a str,
     /// What it is for.
@@ -38,7 +40,8 @@ impl NewKey<'_> {
         let digest = (self.purpose != "signing").then(|| digest::of(secret));
         insert(
             "INSERT INTO api_keys (id, project_id, purpose, user_id, name, description, secret, \
-             digest, created_by, seq, rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)",
+             digest, created_by, service_account_id, created_at, seq, rev) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
         )
         .bind(&id)
         .bind(self.key.project.to_string())
@@ -49,6 +52,8 @@ impl NewKey<'_> {
         .bind(sealed)
         .bind(digest)
         .bind(self.created_by)
+        .bind(self.account.map(|(account, _)| account))
+        .bind(self.account.map(|(_, created_at)| created_at))
         .bind(revision)
         .run(write, || format!("an API key {id:?} already exists"))
         .await?;
@@ -67,6 +72,7 @@ pub async fn add_signing(vault: &Vault, write: &mut Write, project: Uuid) -> Res
         key: &key,
         purpose: "signing",
         user: None,
+        account: None,
         name: "signing",
         description: "",
         created_by: None,

@@ -8,10 +8,12 @@
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `people` | users, and their membership in projects |
 //! | `projects` | projects about to be created |
+//! | `roles` | what was granted to people in rooms and to service accounts |
 //! | `room_files` | media types of files in rooms |
 //! | `rooms` | rooms, by name and id, and the rows that name them |
 //! | `services` | the services that are effective in a room |
 //! | `sessions` | sessions, from their beginning to their end |
+//! | `versions` | the versions of secrets, and to which accounts secrets are attached |
 //!
 //! Nothing here knows about requests and callers, or about what lives in memory. SQL that only one
 //! handler needs stays beside it in `rest`.
@@ -21,10 +23,12 @@ pub mod grants;
 pub mod keys;
 pub mod people;
 pub mod projects;
+pub mod roles;
 pub mod room_files;
 pub mod rooms;
 pub mod services;
 pub mod sessions;
+pub mod versions;
 
 use serde_json::Value;
 

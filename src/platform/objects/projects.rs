@@ -7,14 +7,6 @@ use super::people::{self, Flags};
 use crate::platform::error::Result;
 use crate::platform::store::{SETTINGS, Vault, Write, insert};
 
-/// A project that was just created.
-pub struct Made {
-    /// Its id.
-    pub id: String,
-    /// Its revision.
-    pub revision: i64,
-}
-
 /// A project about to be created.
 pub struct New<'a> {
     /// The user who owns it.
@@ -28,11 +20,12 @@ pub struct New<'a> {
 impl New<'_> {
     /// Creates it, with its owner as a member and a key of its own, with which the platform
     /// signs participant tokens: no key that a person deletes then ends the tokens of others.
+    /// Returns its id.
     ///
     /// # Errors
     ///
     /// 409 if the owner already has a project with that name.
-    pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<Made> {
+    pub async fn insert(&self, vault: &Vault, write: &mut Write) -> Result<String> {
         let project = Uuid::new_v4();
         let id = project.to_string();
         let revision = write.revision().await?;
@@ -51,6 +44,6 @@ impl New<'_> {
         let flags = Flags { is_admin: true, is_developer: true, can_create_rooms: true };
         people::join(write, &id, self.owner, flags).await?;
         keys::add_signing(vault, write, project).await?;
-        Ok(Made { id, revision })
+        Ok(id)
     }
 }

@@ -90,11 +90,13 @@ pub struct Room {
     pub metadata: String,
     /// Its annotations, as JSON.
     pub annotations: String,
+    /// Whether it may be entered.
+    pub enabled: bool,
     /// Its revision.
     pub rev: i64,
 }
 
-of_row!(Room { id, name, metadata, annotations, rev });
+of_row!(Room { id, name, metadata, annotations, enabled, rev });
 
 impl Room {
     /// Finds a room by its name, or answers 404.
@@ -113,7 +115,7 @@ impl Room {
     /// The store failed.
     pub async fn find(reads: impl Reads, project: &str, name: &str) -> Result<Option<Self>> {
         select(
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
+            "SELECT id, name, metadata, annotations, enabled, rev FROM rooms \
              WHERE project_id = $1 AND name = $2",
         )
         .bind(project)
@@ -138,7 +140,7 @@ impl Room {
     /// The store failed.
     pub async fn find_by_id(reads: impl Reads, project: &str, id: &str) -> Result<Option<Self>> {
         select(
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
+            "SELECT id, name, metadata, annotations, enabled, rev FROM rooms \
              WHERE project_id = $1 AND id = $2",
         )
         .bind(project)
@@ -156,6 +158,15 @@ impl Room {
         let found: Option<(i64,)> =
             select("SELECT 1 FROM rooms WHERE id = $1").bind(id).find(reads).await?;
         Ok(found.is_some())
+    }
+
+    /// Refuses to let anybody into a room that is disabled.
+    ///
+    /// # Errors
+    ///
+    /// 423.
+    pub fn require_enabled(&self) -> Result<()> {
+        if self.enabled { Ok(()) } else { Err(Refusal::Disabled(self.name.clone())) }
     }
 
     /// Adds the room to a project.
@@ -194,6 +205,7 @@ impl Room {
             name: name.to_owned(),
             metadata: "{}".to_owned(),
             annotations: "{}".to_owned(),
+            enabled: true,
             rev: write.revision().await?,
         };
         room.insert(&mut write, project).await?;
@@ -291,6 +303,7 @@ mod tests {
             name: String::new(),
             metadata: String::new(),
             annotations: annotations.to_string(),
+            enabled: true,
             rev: 0,
         };
         let seconds = Duration::from_secs;

@@ -14,14 +14,15 @@ pub struct Effective {
 
 of_row!(Effective { id, document });
 
-/// The services of a room and of its project, in the order in which they were created.
+/// The services of a room and of its project that are started, in the order in which they were
+/// created.
 ///
 /// # Errors
 ///
 /// The store failed.
 pub async fn effective(store: &Store, project: &str, room: &str) -> Result<Vec<Effective>> {
     let rows = sqlx::query_as(
-        "SELECT id, document FROM services WHERE project_id = $1 AND (scope = '' OR scope = $2) \
+        "SELECT id, document FROM services WHERE project_id = $1 AND enabled AND (scope = '' OR scope = $2) \
          ORDER BY seq",
     )
     .bind(project)

@@ -49,6 +49,7 @@ async fn create(
         key: &key,
         purpose: "project",
         user: None,
+        account: None,
         name: &wanted.name,
         description: &description,
         created_by: Some(created_by),
@@ -66,7 +67,8 @@ async fn create(
     Ok(Answer::json(&body).created().tagged(revision))
 }
 
-/// A key without its secret. The platform's own signing keys are not listed.
+/// A key without its secret. The platform's own signing keys are not listed, and those of service
+/// accounts are theirs.
 struct Key {
     id: String,
     purpose: String,
@@ -82,7 +84,7 @@ impl Resource for Key {
     const KEY: &'static str = "id";
     const NOUN: &'static str = "API key";
     const LIST: &'static str = "keys";
-    const AMONG: &'static str = " AND purpose <> 'signing'";
+    const AMONG: &'static str = " AND purpose <> 'signing' AND service_account_id IS NULL";
 
     fn whole(&self) -> Result<Value> {
         Ok(json!({

@@ -51,6 +51,7 @@ async fn connect(
         return Err(Refusal::Forbidden("the token is for another room".into()));
     }
     let scope = Scope::of(&app, &caller, &room).await?;
+    room.require_enabled()?;
     let latest = jsonwebtoken::get_current_timestamp() + TOKEN_SECONDS;
     let (participant, exp) = match &caller.principal {
         Principal::Participant(participant) => {

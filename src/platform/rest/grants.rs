@@ -231,7 +231,7 @@ impl Wanted<'_> {
         page: (i64, i64),
     ) -> BoxStream<'q, Result<Row, sqlx::Error>> {
         sqlx::query_as(
-            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
+            "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.enabled, rooms.rev, \
              room_grants.user_id, room_grants.permissions, room_grants.rev AS grant_rev \
              FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
              WHERE rooms.project_id = $1 AND ($2 IS NULL OR rooms.id = $2) \
@@ -249,7 +249,7 @@ impl Wanted<'_> {
     }
 
     async fn answer(&self, app: &App, project: &str, page: &Page) -> Result<Answer> {
-        let rows = self.find(app, project, page.bounds(50)?);
+        let rows = self.find(app, project, page.bounds(app, 50)?);
         Answer::list(app, "room_grants", rows, Row::item).await
     }
 }

@@ -32,8 +32,9 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+/// A mailbox that is asked for.
 #[derive(Deserialize)]
-struct NewMailbox {
+pub(super) struct NewMailbox {
     address: String,
     room: String,
     queue: String,
@@ -44,7 +45,7 @@ struct NewMailbox {
 
 /// Everything but the address; absent annotations are removed.
 #[derive(Deserialize)]
-struct MailboxBody {
+pub(super) struct MailboxBody {
     room: String,
     queue: String,
     #[serde(default)]
@@ -52,7 +53,8 @@ struct MailboxBody {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-struct Mailbox {
+/// A mailbox.
+pub(super) struct Mailbox {
     given: String,
     room_name: String,
     room_id: Option<String>,

@@ -1,6 +1,7 @@
 //! Projects.
 
 use axum::extract::State;
+use futures_util::stream::BoxStream;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -20,26 +21,30 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/accounts/projects", Access::Signed, list),
         Route::post("/accounts/projects", Access::Owner, create),
         Route::get("/accounts/projects/{project}", Access::Belong, get),
-        Route::put("/accounts/projects/{project}/settings", Access::Admin, put_settings),
-        Route::get("/accounts/projects/{project}/role", Access::Belong, role),
+        Route::put("/accounts/projects/{project}/settings", Access::Admin, put_settings).past(),
+        Route::get("/accounts/projects/{project}/role", Access::Belong, role).past(),
         Route::get("/accounts/projects/{project}/status", Access::Belong, status),
     ]
 }
 
-struct Project {
-    id: String,
+/// A project.
+pub(super) struct Project {
+    /// Its id.
+    pub id: String,
     owner_user_id: String,
     name: String,
     /// They are kept encrypted.
     settings: String,
     enabled: bool,
-    rev: i64,
+    /// Its revision.
+    pub rev: i64,
 }
 
 of_row!(Project { id, owner_user_id, name, settings, enabled, rev });
 
 impl Project {
-    async fn read(app: &App, id: &str) -> Result<Self> {
+    /// The project with an id.
+    pub async fn read(app: &App, id: &str) -> Result<Self> {
         sqlx::query_as(
             "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects WHERE id = $1",
         )
@@ -49,7 +54,8 @@ impl Project {
         .ok_or_else(|| Refusal::missing("project", id))
     }
 
-    fn item(&self) -> Value {
+    /// The project as lists have it.
+    pub fn item(&self) -> Value {
         json!({ "id": self.id, "name": self.name, "owner_user_id": self.owner_user_id })
     }
 
@@ -66,15 +72,22 @@ impl Project {
 }
 
 /// The projects of the caller: those that a user owns or has joined, otherwise the one project.
-async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
-    let projects = sqlx::query_as(
+pub(super) fn of<'a>(
+    app: &'a App,
+    principal: &'a Principal,
+) -> BoxStream<'a, Result<Project, sqlx::Error>> {
+    sqlx::query_as(
         "SELECT id, owner_user_id, name, settings, enabled, rev FROM projects \
          WHERE id = $1 OR owner_user_id = $2 \
          OR id IN (SELECT project_id FROM members WHERE user_id = $2) ORDER BY seq",
     )
     .bind(principal.project())
     .bind(principal.user())
-    .fetch(app.store().reads());
+    .fetch(app.store().reads())
+}
+
+async fn list(State(app): State<App>, principal: Principal) -> Result<Answer> {
+    let projects = of(&app, &principal);
     Answer::list(&app, "projects", projects, |project: &Project| Ok(project.item())).await
 }
 
@@ -84,24 +97,33 @@ struct NewProject {
     settings: Option<Map<String, Value>>,
 }
 
-/// Only the owner creates projects; two projects of one owner never have the same name.
 async fn create(
     State(app): State<App>,
     principal: Principal,
     Body(new): Body<NewProject>,
 ) -> Result<Answer> {
-    rules::name(&new.name).map_err(Refusal::at("name"))?;
-    if let Some(settings) = &new.settings {
+    let project = created(&app, &principal, &new.name, new.settings.as_ref()).await?;
+    Ok(Answer::json(&project.item()).created().tagged(project.rev))
+}
+
+/// Only the owner creates projects; two projects of one owner never have the same name.
+pub(super) async fn created(
+    app: &App,
+    principal: &Principal,
+    name: &str,
+    settings: Option<&Map<String, Value>>,
+) -> Result<Project> {
+    rules::name(name).map_err(Refusal::at("name"))?;
+    if let Some(settings) = settings {
         rules::texts_of(settings).map_err(Refusal::at("settings"))?;
     }
     let owner = principal.resolve("me")?;
-    let settings = text_of(new.settings.as_ref())?;
+    let settings = text_of(settings)?;
     let mut write = app.store().write().await?;
-    let project = New { owner, name: &new.name, settings: &settings };
-    let made = project.insert(app.store().vault(), &mut write).await?;
+    let project = New { owner, name, settings: &settings };
+    let id = project.insert(app.store().vault(), &mut write).await?;
     write.commit().await?;
-    let body = json!({ "id": made.id, "name": new.name, "owner_user_id": owner });
-    Ok(Answer::json(&body).created().tagged(made.revision))
+    Project::read(app, &id).await
 }
 
 async fn get(State(app): State<App>, caller: Caller) -> Result<Answer> {

@@ -49,8 +49,9 @@ fn answer(room: &Room) -> Result<Answer> {
     Ok(Answer::json(&room.whole()?).tagged(room.rev))
 }
 
+/// A room that is asked for.
 #[derive(Deserialize)]
-struct NewRoom {
+pub(super) struct NewRoom {
     name: String,
     #[serde(default)]
     if_not_exists: bool,
@@ -59,14 +60,21 @@ struct NewRoom {
     permissions: Option<BTreeMap<String, ApiScope>>,
 }
 
-/// With `if_not_exists` an existing room is returned as it is, with 200; nothing of the request is
-/// applied to it. A caller who may create a room may also say who enters it, so that room creators
-/// can enter their own rooms, but nobody grants more than they have.
 async fn create(
     State(app): State<App>,
     caller: Caller,
     Body(new): Body<NewRoom>,
 ) -> Result<Answer> {
+    let (room, is_new) = created(&app, &caller, new).await?;
+    let answer = answer(&room)?;
+    Ok(if is_new { answer.created() } else { answer })
+}
+
+/// With `if_not_exists` an existing room is returned as it is, with 200; nothing of the request is
+/// applied to it. A caller who may create a room may also say who enters it, so that room creators
+/// can enter their own rooms, but nobody grants more than they have. The flag says whether the room
+/// is new.
+pub(super) async fn created(app: &App, caller: &Caller, new: NewRoom) -> Result<(Room, bool)> {
     rules::room_name(&new.name).map_err(Refusal::at("name"))?;
     check(new.annotations.as_ref())?;
     if let Some(metadata) = &new.metadata {
@@ -80,13 +88,14 @@ async fn create(
     if new.if_not_exists
         && let Some(room) = Room::find(write.reads(), &caller.project, &new.name).await?
     {
-        return answer(&room);
+        return Ok((room, false));
     }
     let room = Room {
         id: Uuid::new_v4().to_string(),
         metadata: text_of(new.metadata.as_ref())?,
         annotations: text_of(new.annotations.as_ref())?,
         name: new.name,
+        enabled: true,
         rev: write.revision().await?,
     };
     room.insert(&mut write, &caller.project).await?;
@@ -97,7 +106,7 @@ async fn create(
         grants::add(&mut write, (&room.id, user), scope).await?;
     }
     write.commit().await?;
-    Ok(answer(&room)?.created())
+    Ok((room, true))
 }
 
 #[derive(Deserialize)]
@@ -112,14 +121,14 @@ async fn list(
     Asked(page): Asked<Page>,
     Asked(order): Asked<Order>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
+    let (limit, offset) = page.bounds(&app, 50)?;
     let sql = match order.order_by.as_deref().unwrap_or("room_name") {
         "room_name" | "name" => {
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
+            "SELECT id, name, metadata, annotations, enabled, rev FROM rooms \
              WHERE project_id = $1 ORDER BY name LIMIT $2 OFFSET $3"
         }
         "created_at" => {
-            "SELECT id, name, metadata, annotations, rev FROM rooms \
+            "SELECT id, name, metadata, annotations, enabled, rev FROM rooms \
              WHERE project_id = $1 ORDER BY seq LIMIT $2 OFFSET $3"
         }
         _ => return Err(Refusal::field("order_by", "must be room_name or created_at")),
@@ -140,16 +149,14 @@ async fn get(
     answer(&Room::named(app.store().reads(), &caller.project, &name).await?)
 }
 
+/// A change of a room. In 0.31 a room is always enabled, and this leaves it as it is.
 #[derive(Deserialize)]
-struct RoomChange {
+pub(super) struct RoomChange {
     name: String,
     metadata: Option<Map<String, Value>>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Absent or null leaves metadata and annotations as they are. A new name also changes the rows
-/// that name the room, in the same transaction, so mailboxes, routes and tasks follow it. A name
-/// that no new room could have stays until the room is renamed.
 async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -157,12 +164,25 @@ async fn put(
     condition: Condition,
     Body(wanted): Body<RoomChange>,
 ) -> Result<Answer> {
+    answer(&changed(&app, (&caller, &id), &condition, (wanted, None)).await?)
+}
+
+/// Absent or null leaves metadata and annotations as they are. A new name also changes the rows
+/// that name the room, in the same transaction, so mailboxes, routes and tasks follow it. A name
+/// that no new room could have stays until the room is renamed. Whoever is in a room that becomes
+/// disabled is disconnected.
+pub(super) async fn changed(
+    app: &App,
+    (caller, id): (&Caller, &str),
+    condition: &Condition,
+    (wanted, enabled): (RoomChange, Option<bool>),
+) -> Result<Room> {
     check(wanted.annotations.as_ref())?;
     if let Some(metadata) = &wanted.metadata {
         rules::texts_of(metadata).map_err(Refusal::at("metadata"))?;
     }
     let mut write = app.store().write().await?;
-    let mut room = Room::by_id(write.reads(), &caller.project, &id).await?;
+    let mut room = Room::by_id(write.reads(), &caller.project, id).await?;
     let mut change = condition.admits(write, room.rev)?;
     let renamed = (room.name != wanted.name).then(|| room.name.clone());
     if renamed.is_some() {
@@ -175,13 +195,16 @@ async fn put(
     if let Some(annotations) = &wanted.annotations {
         room.annotations = serde_json::to_string(annotations)?;
     }
+    room.enabled = enabled.unwrap_or(room.enabled);
     room.rev = change.revision().await?;
     sqlx::query(
-        "UPDATE rooms SET name = $1, metadata = $2, annotations = $3, rev = $4 WHERE id = $5",
+        "UPDATE rooms SET name = $1, metadata = $2, annotations = $3, enabled = $4, rev = $5 \
+         WHERE id = $6",
     )
     .bind(&room.name)
     .bind(&room.metadata)
     .bind(&room.annotations)
+    .bind(room.enabled)
     .bind(room.rev)
     .bind(&room.id)
     .execute(change.on())
@@ -191,7 +214,10 @@ async fn put(
         rooms::follow(&mut change, &caller.project, (&room, &former)).await?;
     }
     change.commit().await?;
-    answer(&room)
+    if !room.enabled {
+        app.rooms().end(&room.id);
+    }
+    Ok(room)
 }
 
 /// The room's services and grants are deleted with it, and its participants are disconnected.

@@ -1,6 +1,8 @@
 //! Routes: a domain, unique across all projects, that leads to a published port of a room.
 //!
-//! Like mailboxes they keep the *name* of their room, and may outlive it.
+//! Like mailboxes they keep the *name* of their room, and may outlive it. In 0.56 a route may have
+//! several paths (`api56::routes`): here it shows its first port, or an empty one, and cannot be
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::columns::Columns;
 use super::plain::{self, Draft, Plain, Resource};
-use super::{Route, check_annotations};
+use super::{Route, api56, check_annotations};
 use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
 use crate::platform::objects::{stored, text_of};
-use crate::platform::store::of_row;
+use crate::platform::store::{Write, of_row};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/routes";
@@ -53,16 +55,20 @@ struct Domain {
     room_id: Option<String>,
     port: String,
     annotations: String,
+    paths: Option<String>,
 }
 
-of_row!(Domain { given, room_name, room_id, port, annotations });
+of_row!(Domain { given, room_name, room_id, port, annotations, paths });
+
+/// The message about a route of another project.
+pub(super) const ELSEWHERE: &str = "the domain belongs to another project";
 
 impl Resource for Domain {
     const TABLE: &'static str = "routes";
     const KEY: &'static str = "domain";
     const NOUN: &'static str = "route";
     const TELLS_ROOM_ID: bool = true;
-    const ELSEWHERE: Option<&'static str> = Some("the domain belongs to another project");
+    const ELSEWHERE: Option<&'static str> = Some(ELSEWHERE);
 
     fn key(given: &str) -> String {
         given.to_ascii_lowercase()
@@ -76,6 +82,17 @@ impl Resource for Domain {
             "port": self.port,
             "annotations": stored(&self.annotations)?,
         }))
+    }
+
+    /// A change must not lose what it cannot say.
+    async fn spare(&self, _: &mut Write, draft: Option<&Draft>) -> Result<()> {
+        match &self.paths {
+            Some(paths) if draft.is_some() && !api56::routes::is_plain(paths) => {
+                let message = "the route has paths that the API 0.31 cannot say; change it with a client of 0.56";
+                Err(Refusal::Conflict(message.into()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -98,7 +115,8 @@ impl Plain for Domain {
         let columns = Columns::default()
             .text("room_name", body.room_name.clone())
             .text("port", body.port)
-            .text("annotations", text_of(body.annotations.as_ref())?);
+            .text("annotations", text_of(body.annotations.as_ref())?)
+            .text("paths", None);
         Ok(Draft { columns, room: Some(("room_name", body.room_name)), taken: String::new() })
     }
 }

@@ -1,4 +1,5 @@
-//! Services, of the whole project or of one room.
+//! Services, of the whole project or of one room. Those that 0.56 wrote are shown as far as 0.31 can
+//! say them, and cannot be changed where that is not all (`api56::service_spec`).
 //!
 //! Both scopes share their handlers; the path says which one it is. The answers differ, because
 //! the SDK reads different things: a plain create in a room returns only the id and a plain update
@@ -48,19 +49,26 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What the path names besides the project.
 #[derive(Deserialize)]
-struct Place {
-    room: Option<String>,
+pub(super) struct Place {
+    /// The room, if it is not the whole project.
+    pub room: Option<String>,
 }
 
 /// The same with the service's id.
 #[derive(Deserialize)]
-struct PlaceOfOne {
-    room: Option<String>,
-    service: String,
+pub(super) struct PlaceOfOne {
+    /// The room, if it is not the whole project.
+    pub room: Option<String>,
+    /// The id.
+    pub service: String,
 }
 
 /// The value of the column `scope`: the id of the room, or empty for the whole project.
-async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result<String> {
+pub(super) async fn scope(
+    reads: impl Reads,
+    caller: &Caller,
+    room: Option<&str>,
+) -> Result<String> {
     match room {
         Some(name) => Ok(Room::named(reads, &caller.project, name).await?.id),
         None => Ok(String::new()),
@@ -71,7 +79,7 @@ async fn scope(reads: impl Reads, caller: &Caller, room: Option<&str>) -> Result
 const TOLD: usize = 10;
 
 /// The refusal of a service that breaks rules of form: its field is the first wrong one.
-fn refusal(faults: Vec<Fault>) -> Refusal {
+pub(super) fn refusal(faults: Vec<Fault>) -> Refusal {
     let field = faults.first().map(|fault| fault.path.to_string()).unwrap_or_default();
     let told = |(index, fault): (usize, &Fault)| match index {
         0 => fault.message.clone(),
@@ -150,7 +158,8 @@ async fn refer(write: &mut Write, service: &str, secrets: &BTreeSet<String>) -> 
     Ok(())
 }
 
-fn name_taken(name: &str) -> String {
+/// The message if a name is taken.
+pub(super) fn name_taken(name: &str) -> String {
     format!("a service named {name:?} already exists")
 }
 
@@ -255,17 +264,28 @@ async fn put(
 
     let mut write = app.store().write().await?;
     let current = current(&mut write, &caller, &place).await?;
+    let beyond: Option<(bool,)> = select("SELECT is_beyond FROM services WHERE id = $1")
+        .bind(&place.service)
+        .find(write.reads())
+        .await?;
+    if beyond == Some((true,)) {
+        let message =
+            "the service has fields that the API 0.31 cannot say; change it with a client of 0.56";
+        return Err(Refusal::Conflict(message.into()));
+    }
     let mut change = condition.admits(write, current)?;
     let secrets = wanted.secrets(&mut change, &caller.project).await?;
     let revision = change.revision().await?;
-    sqlx::query("UPDATE services SET name = $1, document = $2, rev = $3 WHERE id = $4")
-        .bind(name)
-        .bind(&document)
-        .bind(revision)
-        .bind(&place.service)
-        .execute(change.on())
-        .await
-        .map_err(|error| Refusal::taken(error, || name_taken(name)))?;
+    sqlx::query(
+        "UPDATE services SET name = $1, document = $2, whole = NULL, rev = $3 WHERE id = $4",
+    )
+    .bind(name)
+    .bind(&document)
+    .bind(revision)
+    .bind(&place.service)
+    .execute(change.on())
+    .await
+    .map_err(|error| Refusal::taken(error, || name_taken(name)))?;
     sqlx::query("DELETE FROM service_secrets WHERE service_id = $1")
         .bind(&place.service)
         .execute(change.on())
@@ -276,7 +296,8 @@ async fn put(
     Ok(wanted.answer(document, place.room.is_some(), json!({})).tagged(revision))
 }
 
-async fn delete(
+/// Deletes a service, whichever API wrote it.
+pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path(place): Path<PlaceOfOne>,

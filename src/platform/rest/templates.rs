@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Route;
 use crate::dialect::wire::ServiceTemplateSpec;
-use crate::manifest::template;
+use crate::manifest::template::{self, TemplateError, Values};
 use crate::platform::auth::{Access, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body};
@@ -74,16 +75,34 @@ pub(super) struct TemplateBody {
 }
 
 /// Renders a template; the caller gets to know what is wrong with it.
-///
-/// Rendering occupies a processor for a while, so it waits for its turn. The turn is not free
-/// again when the caller disconnects, nor when a template was given up and still runs.
 pub(super) async fn rendered(
     principal: &Principal,
     body: TemplateBody,
 ) -> Result<ServiceTemplateSpec> {
+    in_turn(principal, body, |template, values, turn| {
+        template::render_holding(template, values, turn)
+    })
+    .await
+}
+
+/// Renders a template to a document, whatever fields it has.
+pub(super) async fn document(principal: &Principal, body: TemplateBody) -> Result<Value> {
+    in_turn(principal, body, |template, values, turn| {
+        template::document_holding(template, values, turn)
+    })
+    .await
+}
+
+/// Rendering occupies a processor for a while, so it waits for its turn. The turn is not free
+/// again when the caller disconnects, nor when a template was given up and still runs.
+async fn in_turn<T: Send + 'static>(
+    principal: &Principal,
+    body: TemplateBody,
+    render: impl FnOnce(&str, &Values, Turn) -> Result<T, TemplateError> + Send + 'static,
+) -> Result<T> {
     let turn = TURNS.next(principal.behind()).await?;
     let rendered = tokio::task::spawn_blocking(move || {
-        template::render_holding(&body.template, &body.values.unwrap_or_default(), turn)
+        render(&body.template, &body.values.unwrap_or_default(), turn)
     });
     rendered
         .await

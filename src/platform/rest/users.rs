@@ -15,12 +15,13 @@ use crate::platform::store::{Reads, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/accounts/projects/{project}/users", Access::Admin, create),
-        Route::get("/accounts/projects/{project}/users", Access::Read, list),
-        Route::put("/accounts/projects/{project}/users/{user}", Access::Admin, put),
+        Route::post("/accounts/projects/{project}/users", Access::Admin, create).past(),
+        Route::get("/accounts/projects/{project}/users", Access::Read, list).past(),
+        Route::put("/accounts/projects/{project}/users/{user}", Access::Admin, put).past(),
         Route::delete("/accounts/projects/{project}/users/{user}", Access::Admin, delete),
         Route::get("/accounts/profiles/{user}", Access::Signed, profile),
-        Route::put("/accounts/profiles/{user}", Access::Signed, put_profile),
+        // In 0.56 what is left out stays, which here is removed.
+        Route::put("/accounts/profiles/{user}", Access::Signed, put_profile).past(),
     ]
 }
 
@@ -36,25 +37,37 @@ struct NewMember {
     can_create_rooms: bool,
 }
 
-/// Adds a member. An id that is unknown becomes a profile without a name; one that is a mail
-/// address becomes that profile's address. Users belong to the platform and not to a project, so
-/// only the owner adds people whose profile the caller could not read. Others get the same answer
-/// whether the platform knows such a user or not.
 async fn create(
     State(app): State<App>,
     caller: Caller,
     Body(new): Body<NewMember>,
 ) -> Result<Answer> {
     rules::name(&new.user_id).map_err(Refusal::at("user_id"))?;
-    if new.project_id.is_some_and(|project| project != caller.project) {
-        return Err(Refusal::field("project_id", "is not the project in the path"));
-    }
-    let user = caller.principal.resolve(&new.user_id)?;
+    require_project(&caller, new.project_id.as_deref())?;
     let flags = Flags {
         is_admin: new.is_admin,
         is_developer: new.is_developer,
         can_create_rooms: new.can_create_rooms,
     };
+    let revision = added(&app, &caller, &new.user_id, flags).await?;
+    Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
+}
+
+/// Refuses a project in a body that is not the one in the path.
+pub(super) fn require_project(caller: &Caller, project: Option<&str>) -> Result<()> {
+    match project.is_some_and(|project| project != caller.project) {
+        true => Err(Refusal::field("project_id", "is not the project in the path")),
+        false => Ok(()),
+    }
+}
+
+/// Adds a member, and returns the revision. An id that is unknown becomes a profile without a name; one that is a mail
+/// address becomes that profile's address. Users belong to the platform and not to a project, so
+/// only the owner adds people whose profile the caller could not read. Others get the same answer
+/// whether the platform knows such a user or not.
+pub(super) async fn added(app: &App, caller: &Caller, user: &str, flags: Flags) -> Result<i64> {
+    rules::name(user).map_err(Refusal::at("user_id"))?;
+    let user = caller.principal.resolve(user)?;
     let mut write = app.store().write().await?;
     if !caller.principal.is_owner() {
         let seen = visible(write.reads(), &caller.principal, user).await?;
@@ -69,7 +82,23 @@ async fn create(
     }
     let revision = people::join(&mut write, &caller.project, user, flags).await?;
     write.commit().await?;
-    Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
+    Ok(revision)
+}
+
+/// The flags of a member, if there is one.
+pub(super) async fn flags_of(
+    reads: impl Reads,
+    project: &str,
+    user: &str,
+) -> Result<Option<Flags>> {
+    select(
+        "SELECT is_admin, is_developer, can_create_rooms FROM members \
+         WHERE project_id = $1 AND user_id = $2",
+    )
+    .bind(project)
+    .bind(user)
+    .find(reads)
+    .await
 }
 
 struct Member {
@@ -134,7 +163,20 @@ async fn put(
     condition: Condition,
     Body(flags): Body<FlagsBody>,
 ) -> Result<Answer> {
-    let user = caller.principal.resolve(&user)?;
+    let FlagsBody { is_admin, is_developer, can_create_rooms } = flags;
+    let flags = Flags { is_admin, is_developer, can_create_rooms };
+    let revision = changed(&app, (&caller, &user), &condition, flags).await?;
+    Ok(Answer::json(&json!({ "ok": true })).tagged(revision))
+}
+
+/// Replaces the flags of a member, and returns the revision.
+pub(super) async fn changed(
+    app: &App,
+    (caller, user): (&Caller, &str),
+    condition: &Condition,
+    flags: Flags,
+) -> Result<i64> {
+    let user = caller.principal.resolve(user)?;
     let mut write = app.store().write().await?;
     let current = current(write.reads(), &caller.project, user).await?;
     let mut change = condition.admits(write, current)?;
@@ -151,11 +193,11 @@ async fn put(
     .bind(revision)
     .bind(&caller.project)
     .bind(user)
-    .bind(flags.is_admin || flags.is_developer)
+    .bind(flags.builds())
     .execute(change.on())
     .await?;
     change.commit().await?;
-    Ok(Answer::json(&json!({ "ok": true })).tagged(revision))
+    Ok(revision)
 }
 
 /// All three are required: an update replaces the role.
@@ -166,14 +208,23 @@ struct FlagsBody {
     can_create_rooms: bool,
 }
 
-/// A member who leaves loses all grants in the project's rooms.
 async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path((_, user)): Path<(String, String)>,
     condition: Condition,
 ) -> Result<Answer> {
-    let user = caller.principal.resolve(&user)?;
+    removed(&app, (&caller, &user), &condition).await?;
+    Ok(Answer::json(&json!({ "ok": true })))
+}
+
+/// A member who leaves loses all grants in the project's rooms.
+pub(super) async fn removed(
+    app: &App,
+    (caller, user): (&Caller, &str),
+    condition: &Condition,
+) -> Result<()> {
+    let user = caller.principal.resolve(user)?;
     let mut write = app.store().write().await?;
     let current = current(write.reads(), &caller.project, user).await?;
     let mut change = condition.admits(write, current)?;
@@ -184,8 +235,7 @@ async fn delete(
     ] {
         sqlx::query(sql).bind(&caller.project).bind(user).execute(change.on()).await?;
     }
-    change.commit().await?;
-    Ok(Answer::json(&json!({ "ok": true })))
+    change.commit().await
 }
 
 struct Profile {

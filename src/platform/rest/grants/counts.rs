@@ -24,9 +24,9 @@ pub(super) async fn of_rooms(
     caller: Caller,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
+    let (limit, offset) = page.bounds(&app, 50)?;
     let counts = sqlx::query_as(
-        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.rev, \
+        "SELECT rooms.id, rooms.name, rooms.metadata, rooms.annotations, rooms.enabled, rooms.rev, \
          COUNT(*) AS grants FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
          WHERE rooms.project_id = $1 GROUP BY rooms.id ORDER BY rooms.name LIMIT $2 OFFSET $3",
     )
@@ -55,7 +55,7 @@ pub(super) async fn of_users(
     caller: Caller,
     Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let (limit, offset) = page.bounds(50)?;
+    let (limit, offset) = page.bounds(&app, 50)?;
     let counts = sqlx::query_as(
         "SELECT users.id, users.first_name, users.last_name, users.email, COUNT(*) AS grants \
          FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \

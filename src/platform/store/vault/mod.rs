@@ -54,7 +54,21 @@ pub const SETTINGS: Column = Column {
     update: "UPDATE projects SET settings = $1 WHERE id = $2",
 };
 
-const COLUMNS: [Column; 3] = [KEY_SECRET, SECRET_DATA, SETTINGS];
+/// The value of a version of a secret.
+pub const HELD_VALUE: Column = Column {
+    name: "secret_versions.value",
+    select: "SELECT id, value FROM secret_versions",
+    update: "UPDATE secret_versions SET value = $1 WHERE id = $2",
+};
+
+/// A document of a project's settings.
+pub const SETTINGS_DOCUMENT: Column = Column {
+    name: "settings_documents.document",
+    select: "SELECT id, document FROM settings_documents",
+    update: "UPDATE settings_documents SET document = $1 WHERE id = $2",
+};
+
+const COLUMNS: [Column; 5] = [KEY_SECRET, SECRET_DATA, SETTINGS, HELD_VALUE, SETTINGS_DOCUMENT];
 
 /// The place of the database's own key, as one of those above.
 const OWN: &str = "vault.key";

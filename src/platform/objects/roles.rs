@@ -1,0 +1,57 @@
+//! What was granted to people in rooms and to service accounts, where that is changed without an
+//! entity tag: a role that is granted or revoked replaces whatever there was.
+
+use crate::kinds::specs::scope::ApiScope;
+use crate::platform::error::{Refusal, Result};
+use crate::platform::store::Write;
+
+/// Replaces what a user may do in a room.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn replace(write: Write, (room, user): (&str, &str), scope: &ApiScope) -> Result<()> {
+    let mut change = write.without_condition();
+    let revision = change.revision().await?;
+    sqlx::query(
+        "UPDATE room_grants SET permissions = $1, rev = $2 WHERE room_id = $3 AND user_id = $4",
+    )
+    .bind(serde_json::to_string(scope)?)
+    .bind(revision)
+    .bind(room)
+    .bind(user)
+    .execute(change.on())
+    .await?;
+    change.commit().await
+}
+
+/// Where something was granted.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// To a service account, in the project with this id.
+    Project(&'a str),
+    /// To a user, in the room with this id.
+    Room(&'a str),
+}
+
+/// Takes back all that was granted to somebody.
+///
+/// # Errors
+///
+/// 404 if that was nothing; the store failed.
+pub async fn revoke(write: Write, of: Of<'_>, whom: &str) -> Result<()> {
+    let (sql, of) = match of {
+        Of::Project(project) => (
+            "DELETE FROM role_grants WHERE project_id = $1 AND resource_type = 'project' \
+             AND subject_type = 'service_account' AND subject_id = $2",
+            project,
+        ),
+        Of::Room(room) => ("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2", room),
+    };
+    let mut change = write.without_condition();
+    let deleted = sqlx::query(sql).bind(of).bind(whom).execute(change.on()).await?;
+    if deleted.rows_affected() == 0 {
+        return Err(Refusal::missing("grant to", whom));
+    }
+    change.commit().await
+}

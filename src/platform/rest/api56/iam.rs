@@ -1,0 +1,518 @@
+//! Who may do what: the roles of people and service accounts in the project, and of people in its
+//! rooms.
+//!
+//! The roles of people are their membership and their grants in rooms, which 0.31 shows in its own
+//! words, so both APIs tell the same. Those of service accounts are in a table of their own. What
+//! would have no effect here is refused: other resources, groups, and roles of people that are none
+//! here.
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::users;
+use super::page::{self, Tokens};
+use super::{Refusal, Result, Route};
+use crate::kinds::specs::scope::ApiScope;
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
+use crate::platform::exchange::{Answer, Asked, Body, Condition};
+use crate::platform::objects::people::{self, Flags};
+use crate::platform::objects::roles::{self, Of};
+use crate::platform::objects::rooms::Room;
+use crate::platform::objects::{grants, stored};
+use crate::platform::store::{Reads, insert, of_row, select};
+
+pub(super) fn routes() -> Vec<Route> {
+    const POLICY: &str = "/accounts/projects/{project}/iam/{type}/{id}/policy";
+    const GRANT: &str = "/accounts/projects/{project}/iam/{type}/{id}/policy:grant";
+    const REVOKE: &str = "/accounts/projects/{project}/iam/{type}/{id}/policy:revoke";
+    const USERS: &str = "/accounts/projects/{project}/users";
+    const USER: &str = "/accounts/projects/{project}/users/{user}";
+    vec![
+        Route::get(POLICY, Access::Read, policy),
+        Route::post(GRANT, Access::Admin, grant),
+        Route::post(REVOKE, Access::Admin, revoke),
+        Route::get(USERS, Access::Read, list_users),
+        Route::post(USERS, Access::Admin, add_user),
+        Route::put(USER, Access::Admin, put_user),
+    ]
+}
+
+/// The roles of people in a project that are more than membership.
+const OF_PEOPLE: [&str; 3] = ["admin", "developer", "room_creator"];
+
+/// The families of resources that a service account may have a role for, and what role.
+const FAMILIES: [&str; 14] = [
+    "room",
+    "agent",
+    "repository",
+    "feed",
+    "oauth_client",
+    "api_key",
+    "service",
+    "service_account",
+    "mailbox",
+    "route",
+    "custom_domain",
+    "scheduled_task",
+    "feed_subscription",
+    "llm_logger",
+];
+const OF_FAMILIES: [&str; 3] = ["_creator", "_inventory", "_manager"];
+const OTHERS: [&str; 11] = [
+    "member",
+    "admin",
+    "developer",
+    "session_inventory",
+    "participant_token_creator",
+    "llm_proxy_user",
+    "llm_quota_manager",
+    "usage_reporter",
+    "billing_manager",
+    "group_manager",
+    "user_profile_editor",
+];
+
+/// Whether a project has a role with this name. Those that this platform does not know otherwise
+/// let a service account read, and nothing more.
+fn is_role(name: &str) -> bool {
+    let mut of_families = OF_FAMILIES.iter().filter_map(|end| name.strip_suffix(end));
+    OTHERS.contains(&name) || of_families.any(|family| FAMILIES.contains(&family))
+}
+
+/// Roles as flags of a membership. 400 for one that people do not have here.
+fn flags(roles: &[String]) -> Result<Flags> {
+    for (number, role) in roles.iter().enumerate() {
+        if role != "member" && !OF_PEOPLE.contains(&role.as_str()) {
+            let message = format!(
+                "is not a role that people have on this platform: member, {}",
+                OF_PEOPLE.join(", ")
+            );
+            return Err(Refusal::field(format!("roles[{number}]"), message));
+        }
+    }
+    let has = |role: &str| roles.iter().any(|one| one == role);
+    Ok(Flags {
+        is_admin: has("admin"),
+        is_developer: has("developer"),
+        can_create_rooms: has("room_creator"),
+    })
+}
+
+/// Flags of a membership as roles.
+fn roles_of(flags: Flags) -> Vec<&'static str> {
+    let Flags { is_admin, is_developer, can_create_rooms } = flags;
+    let given = OF_PEOPLE.into_iter().zip([is_admin, is_developer, can_create_rooms]);
+    std::iter::once("member")
+        .chain(given.filter(|(_, is_given)| *is_given).map(|(role, _)| role))
+        .collect()
+}
+
+/// The resource of a policy.
+enum Resource {
+    Project,
+    Room(Room),
+}
+
+impl Resource {
+    async fn of(reads: impl Reads, caller: &Caller, (kind, id): (&str, &str)) -> Result<Self> {
+        match kind {
+            "project" if id == caller.project => Ok(Self::Project),
+            "room" => Ok(Self::Room(Room::by_id(reads, &caller.project, id).await?)),
+            _ => Err(Refusal::NotFound(format!(
+                "this platform has no policy of the {kind} {id:?}: there is one for the project, and one for each room by its id"
+            ))),
+        }
+    }
+
+    fn shown(&self, caller: &Caller) -> Value {
+        match self {
+            Self::Project => json!({ "type": "project", "id": caller.project }),
+            Self::Room(room) => json!({ "type": "room", "id": room.id, "name": room.name }),
+        }
+    }
+}
+
+/// Who is granted something, as a request says it: by an id or an address.
+#[derive(Deserialize)]
+struct Subject {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    email: Option<String>,
+}
+
+enum Found {
+    User(String),
+    Account(String),
+}
+
+impl Subject {
+    async fn find(&self, reads: impl Reads, caller: &Caller) -> Result<Found> {
+        let given = self.id.as_deref().or(self.email.as_deref());
+        let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
+        match self.kind.as_str() {
+            "user" => {
+                let found: Option<(String,)> =
+                    select("SELECT id FROM users WHERE id = $1 OR lower(email) = lower($1)")
+                        .bind(given)
+                        .find(reads)
+                        .await?;
+                // Somebody who is not known may be added, where that is allowed.
+                Ok(Found::User(found.map_or_else(|| given.to_owned(), |(id,)| id)))
+            }
+            "service_account" => {
+                let found: Option<(String,)> = select(
+                    "SELECT id FROM service_accounts WHERE project_id = $1 \
+                     AND (id = $2 OR email = lower($2))",
+                )
+                .bind(&caller.project)
+                .bind(given)
+                .find(reads)
+                .await?;
+                let missing = || format!("service account {given:?} does not exist");
+                let missing = || Refusal::field("subject.id", missing());
+                Ok(Found::Account(found.ok_or_else(missing)?.0))
+            }
+            _ => {
+                let message = "must be user or service_account on this platform";
+                Err(Refusal::field("subject.type", message))
+            }
+        }
+    }
+}
+
+/// A line of a policy as it is stored.
+struct Granted {
+    kind: String,
+    id: String,
+    name: String,
+    roles: String,
+    position: String,
+}
+
+of_row!(Granted { kind, id, name, roles, position });
+
+/// The policy of a project: its members, and the accounts that were granted something.
+const OF_PROJECT: &str = "SELECT * FROM (\
+     SELECT 'user' AS kind, users.id AS id, users.email AS name, 'member' || \
+     CASE WHEN is_admin THEN ',admin' ELSE '' END || \
+     CASE WHEN is_developer THEN ',developer' ELSE '' END || \
+     CASE WHEN can_create_rooms THEN ',room_creator' ELSE '' END AS roles, \
+     printf('%020d', members.seq) AS position \
+     FROM members JOIN users ON users.id = members.user_id WHERE members.project_id = $1 \
+     UNION ALL \
+     SELECT 'service_account', service_accounts.id, service_accounts.email, \
+     group_concat(role, ','), printf('%020d', MIN(role_grants.seq)) \
+     FROM role_grants JOIN service_accounts ON service_accounts.id = role_grants.subject_id \
+     WHERE role_grants.project_id = $1 AND role_grants.resource_type = 'project' \
+     AND role_grants.subject_type = 'service_account' GROUP BY service_accounts.id\
+     ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
+
+/// The policy of a room: people with a grant. Their roles are what their scopes amount to.
+const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, \
+     permissions AS roles, users.id AS position \
+     FROM room_grants JOIN users ON users.id = room_grants.user_id WHERE room_id = $1 \
+     AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
+
+/// The role that a scope in a room amounts to, as the public SDK reckons it.
+fn role_of(scope: &Value) -> &'static str {
+    let has = |name: &str| !scope[name].is_null();
+    match (has("admin"), has("developer") || has("tunnels")) {
+        (true, _) => "admin",
+        (false, true) => "developer",
+        (false, false) => "operator",
+    }
+}
+
+/// The scope of a role in a room. 400 for one that this platform does not have.
+fn scope_of(roles: &[String]) -> Result<ApiScope> {
+    let has = |role: &str| roles.iter().any(|one| one == role);
+    let usual = ApiScope::of_agents();
+    if let Some(number) =
+        roles.iter().position(|role| !["operator", "developer", "admin"].contains(&role.as_str()))
+    {
+        let message = "is not a role of rooms on this platform: operator, developer, admin";
+        return Err(Refusal::field(format!("roles[{number}]"), message));
+    }
+    Ok(if has("admin") {
+        let (admin, tunnels) = (Some(Default::default()), Some(Default::default()));
+        ApiScope { admin, tunnels, ..usual }
+    } else if has("developer") {
+        ApiScope { tunnels: Some(Default::default()), ..usual }
+    } else {
+        ApiScope { developer: None, ..usual }
+    })
+}
+
+async fn policy(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, kind, id)): Path<(String, String, String)>,
+    Asked(tokens): Asked<Tokens>,
+) -> Result<Answer> {
+    const LIST: &str = "access_grants";
+    let reads = app.store().reads();
+    let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
+    let (size, shown) = (tokens.size(&app)?, resource.shown(&caller));
+    let (sql, of) = match &resource {
+        Resource::Project => (OF_PROJECT, caller.project.as_str()),
+        Resource::Room(room) => (OF_ROOM, room.id.as_str()),
+    };
+    let rows = sqlx::query_as(sql).bind(of).bind(tokens.after(LIST)?).bind(size + 1).fetch(reads);
+    let item = |row: &Granted| {
+        let roles = match &resource {
+            Resource::Project => json!(row.roles.split(',').collect::<Vec<_>>()),
+            Resource::Room(_) => json!([role_of(&stored(&row.roles)?)]),
+        };
+        Ok(json!({
+            "resource": shown,
+            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.name },
+            "direct_roles": roles,
+        }))
+    };
+    let position = |row: &Granted| row.position.clone();
+    page::with(&app, (LIST, size), rows, position, item, &[("resource", shown.clone())]).await
+}
+
+#[derive(Deserialize)]
+struct GrantBody {
+    subject: Subject,
+    roles: Vec<String>,
+}
+
+/// What was granted before stays.
+async fn grant(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, kind, id)): Path<(String, String, String)>,
+    Body(GrantBody { subject, roles: wanted }): Body<GrantBody>,
+) -> Result<Answer> {
+    if wanted.is_empty() {
+        return Err(Refusal::field("roles", "must not be empty"));
+    }
+    let reads = app.store().reads();
+    let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
+    match (resource, subject.find(reads, &caller).await?) {
+        (Resource::Project, Found::User(user)) => {
+            let flags = flags(&wanted)?;
+            match users::flags_of(reads, &caller.project, &user).await? {
+                None => {
+                    users::added(&app, &caller, &user, flags).await?;
+                }
+                Some(had) => {
+                    let both = Flags {
+                        is_admin: had.is_admin || flags.is_admin,
+                        is_developer: had.is_developer || flags.is_developer,
+                        can_create_rooms: had.can_create_rooms || flags.can_create_rooms,
+                    };
+                    if both != had {
+                        users::changed(&app, (&caller, &user), &Condition::default(), both).await?;
+                    }
+                }
+            }
+        }
+        (Resource::Project, Found::Account(account)) => {
+            granted(&app, &caller, &account, &wanted).await?;
+        }
+        (Resource::Room(room), Found::User(user)) => {
+            let scope = scope_of(&wanted)?;
+            let mut write = app.store().write().await?;
+            people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
+            let had = grants::granted(write.reads(), (&room.id, &user)).await?;
+            if had.is_some() {
+                roles::replace(write, (&room.id, &user), &scope).await?;
+            } else {
+                grants::add(&mut write, (&room.id, &user), &scope).await?;
+                write.commit().await?;
+            }
+        }
+        (Resource::Room(_), Found::Account(_)) => {
+            let message = "must be user: service accounts have their roles in the project";
+            return Err(Refusal::field("subject.type", message));
+        }
+    }
+    Ok(Answer::json(&json!({})))
+}
+
+/// Grants a service account roles in the project.
+async fn granted(app: &App, caller: &Caller, account: &str, roles: &[String]) -> Result<()> {
+    if let Some(number) = roles.iter().position(|role| !is_role(role)) {
+        return Err(Refusal::field(format!("roles[{number}]"), "is not a role of projects"));
+    }
+    let mut write = app.store().write().await?;
+    for role in roles {
+        let there: Option<(i64,)> = select(
+            "SELECT seq FROM role_grants WHERE project_id = $1 AND resource_type = 'project' \
+             AND resource_id = $1 AND subject_type = 'service_account' AND subject_id = $2 \
+             AND role = $3",
+        )
+        .bind(&caller.project)
+        .bind(account)
+        .bind(role)
+        .find(write.reads())
+        .await?;
+        if there.is_some() {
+            continue;
+        }
+        let revision = write.revision().await?;
+        insert(
+            "INSERT INTO role_grants (project_id, resource_type, resource_id, subject_type, \
+             subject_id, role, seq) VALUES ($1, 'project', $1, 'service_account', $2, $3, $4)",
+        )
+        .bind(&caller.project)
+        .bind(account)
+        .bind(role)
+        .bind(revision)
+        .run(&mut write, || "the role was granted already".to_owned())
+        .await?;
+    }
+    write.commit().await
+}
+
+#[derive(Deserialize)]
+struct RevokeBody {
+    subject: Subject,
+}
+
+/// Takes all direct roles back; a person leaves the project with theirs.
+async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, kind, id)): Path<(String, String, String)>,
+    Body(RevokeBody { subject }): Body<RevokeBody>,
+) -> Result<Answer> {
+    let reads = app.store().reads();
+    let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
+    let found = subject.find(reads, &caller).await?;
+    if let (Resource::Project, Found::User(user)) = (&resource, &found) {
+        users::removed(&app, (&caller, user), &Condition::default()).await?;
+        return Ok(Answer::json(&json!({})));
+    }
+    let of = match &resource {
+        Resource::Project => Of::Project(&caller.project),
+        Resource::Room(room) => Of::Room(&room.id),
+    };
+    let (Found::User(whom) | Found::Account(whom)) = &found;
+    roles::revoke(app.store().write().await?, of, whom).await?;
+    Ok(Answer::json(&json!({})))
+}
+
+/// A member with the place in the order of joining.
+struct Member {
+    id: String,
+    email: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    seq: i64,
+    flags: Flags,
+}
+
+of_row!(Member { id, email, first_name, last_name, seq; flags });
+
+/// Whichever view is asked for: people have one profile here, not one for each project.
+#[derive(Deserialize)]
+struct UserTokens {
+    page_size: Option<i64>,
+    continuation_token: Option<String>,
+    filter: Option<String>,
+}
+
+async fn list_users(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(asked): Asked<UserTokens>,
+) -> Result<Answer> {
+    const LIST: &str = "users";
+    let UserTokens { page_size, continuation_token, filter } = asked;
+    let tokens = Tokens { page_size, continuation_token, filter, view: None };
+    let size = tokens.size(&app)?;
+    let rows = sqlx::query_as(
+        "SELECT users.id, users.email, users.first_name, users.last_name, members.is_admin, \
+         members.is_developer, members.can_create_rooms, members.seq \
+         FROM members JOIN users ON users.id = members.user_id \
+         WHERE members.project_id = $1 AND ($2 IS NULL OR members.seq > $2) \
+         AND ($3 IS NULL OR instr(lower(users.id || ' ' || users.email || ' ' || \
+         COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), lower($3)) > 0) \
+         ORDER BY members.seq LIMIT $4",
+    )
+    .bind(&caller.project)
+    .bind(tokens.after_seq(LIST)?)
+    .bind(&tokens.filter)
+    .bind(size + 1)
+    .fetch(app.store().reads());
+    let item = |member: &Member| {
+        Ok(json!({
+            "user": {
+                "id": member.id,
+                "email": member.email,
+                "first_name": member.first_name,
+                "last_name": member.last_name,
+            },
+            "direct_roles": roles_of(member.flags),
+        }))
+    };
+    page::of(&app, (LIST, size), rows, |member: &Member| member.seq.to_string(), item).await
+}
+
+#[derive(Deserialize)]
+struct NewUser {
+    project_id: Option<String>,
+    user_id: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+async fn add_user(
+    State(app): State<App>,
+    caller: Caller,
+    Body(new): Body<NewUser>,
+) -> Result<Answer> {
+    let flags = flags(&new.roles)?;
+    users::require_project(&caller, new.project_id.as_deref())?;
+    let revision = users::added(&app, &caller, &new.user_id, flags).await?;
+    Ok(Answer::json(&json!({ "ok": true })).created().tagged(revision))
+}
+
+#[derive(Deserialize)]
+struct UserRoles {
+    roles: Vec<String>,
+}
+
+async fn put_user(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, user)): Path<(String, String)>,
+    condition: Condition,
+    Body(UserRoles { roles }): Body<UserRoles>,
+) -> Result<Answer> {
+    let flags = flags(&roles)?;
+    let revision = users::changed(&app, (&caller, &user), &condition, flags).await?;
+    Ok(Answer::json(&json!({ "ok": true })).tagged(revision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roles_of_projects_are_those_of_the_public_sdk() {
+        assert_eq!(OTHERS.len() + FAMILIES.len() * OF_FAMILIES.len(), 53);
+        for role in ["member", "room_creator", "llm_logger_manager", "usage_reporter"] {
+            assert!(is_role(role), "{role}");
+        }
+        for role in ["owner", "room", "_creator", "nothing_creator", "room_creator_creator"] {
+            assert!(!is_role(role), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_role_in_a_room_is_read_as_it_was_granted() {
+        for role in ["operator", "developer", "admin"] {
+            let scope = scope_of(&[role.to_owned()]).unwrap();
+            assert_eq!(role_of(&serde_json::to_value(scope).unwrap()), role);
+        }
+        assert!(scope_of(&["viewer".to_owned()]).is_err());
+    }
+}
