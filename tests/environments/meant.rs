@@ -123,9 +123,7 @@ fn what_an_override_does_for_nothing_is_told() {
             "no document is Service/suport",
         ),
         (
-            overrides
-                .replace("registry.test/support:4", "null")
-                .replace("container.", "container."),
+            overrides.replace("registry.test/support:4", "null"),
             "22:9",
             "missing field `image`",
         ),
