@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
 use crate::api::credentials;
+use crate::api::detect::detect;
 use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project::{self, Origin};
@@ -234,6 +235,11 @@ impl PlatformArgs {
             }
             None => Client::new(&url, secret, self.retry())?,
         };
+        let detected = detect(&client, self.named_dialect()?).await?;
+        if let Some(told) = &detected.note {
+            output::note(&format!("note: {told}"));
+        }
+        let client = client.speaking(&detected);
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
@@ -366,6 +372,10 @@ impl PlatformArgs {
         let stop = tokio_util::sync::CancellationToken::new();
         let task = tokio::spawn(platform.serve(listener, stop.clone().cancelled_owned()));
         let client = Client::new(&format!("http://{address}"), bootstrap.api_key, self.retry())?;
+        let client = match self.named_dialect()? {
+            Some(named) => client.clone().speaking(&detect(&client, Some(named)).await?),
+            None => client,
+        };
         Ok(Connection {
             client,
             project: self.project_id.clone(),

@@ -48,6 +48,7 @@
 //! | set | a named group of objects that belong together: all documents of one command; it owns what it created or adopted |
 //! | source | manifests from elsewhere that the project file names; also what a secret or a text is read from |
 //! | pin | what a source was, in `meshagent.lock`: its commit or digest, and a digest over its files |
+//! | dialect | how one release spells the API: 0.31 or 0.56; which one is spoken is asked first |
 //! | kind | a sort of object, such as Room or Service; [`kinds::KindName`] lists them |
 //! | key | what identifies an object: its kind, its project, its room where it has one, its name |
 //! | desired, observed | what the set says; what the platform answers |

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use secrecy::SecretString;
 
 use crate::api::http;
 use crate::api::key::ApiKey;
 use crate::api::retry::Retry;
+use crate::api::spoken::Spoken;
 use crate::conceal;
 use crate::error::{Error, Result};
 use crate::manifest::age::KEY_VARIABLE;
@@ -49,6 +51,9 @@ pub fn conceal_credentials() {
 /// The variable that names the environment.
 pub const ENVIRONMENT: &str = "MESHAGENT_ENVIRONMENT";
 
+/// The variable that names the API.
+const DIALECT: &str = "MESHAGENT_DIALECT";
+
 /// The variables that hold a credential, in order of precedence.
 pub const GIVEN: [&str; 2] = ["MESHAGENT_API_KEY", "MESHAGENT_TOKEN"];
 
@@ -73,6 +78,10 @@ pub struct PlatformArgs {
     /// The platform's URL [env: MESHAGENT_API_URL] [default: https://api.meshagent.com]
     #[arg(long, value_name = "URL", help_heading = "Platform")]
     pub api_url: Option<String>,
+
+    /// The API that the platform speaks, where it does not say so itself [env: MESHAGENT_DIALECT]
+    #[arg(long, value_name = "RELEASE", help_heading = "Platform")]
+    pub dialect: Option<Spoken>,
 
     /// Send the credential over plain http, even to another machine [env: MESHAGENT_INSECURE=1]
     #[arg(long, help_heading = "Platform")]
@@ -148,8 +157,18 @@ impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
         let (project_id, environment, api_url, embedded) = (None, None, None, None);
-        let (insecure, settled) = (false, None);
-        Self { project_id, settled, environment, api_url, insecure, embedded, timeout, retries }
+        let (insecure, settled, dialect) = (false, None, None);
+        Self {
+            project_id,
+            settled,
+            environment,
+            api_url,
+            dialect,
+            insecure,
+            embedded,
+            timeout,
+            retries,
+        }
     }
 }
 
@@ -177,6 +196,24 @@ impl PlatformArgs {
         given.unwrap_or_else(|| DEFAULT_URL.to_owned())
     }
 
+    /// The API that is said to be spoken, by the option or by the variable.
+    ///
+    /// # Errors
+    ///
+    /// The variable names none.
+    pub fn named_dialect(&self) -> Result<Option<Spoken>> {
+        match (self.dialect, variable(DIALECT)) {
+            (Some(given), _) => Ok(Some(given)),
+            (None, Some(text)) => Spoken::from_str(&text, false).map(Some).map_err(|_| {
+                let all = Spoken::value_variants().iter().map(ToString::to_string);
+                let all = all.collect::<Vec<_>>().join(" or ");
+                Error::usage(format!("{DIALECT} is {:?}", visible::line(&text)))
+                    .hint(format!("it can be {all}"))
+            }),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The options that select the same platform again, for a command line in a message.
     pub(crate) fn flags(&self) -> String {
         let quoted = |text: &str| {
@@ -193,12 +230,14 @@ impl PlatformArgs {
             Some(name) => format!(" -e {}", quoted(name)),
             None => String::new(),
         };
-        of + &match (&self.embedded, &self.api_url) {
-            (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
-            (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
-            (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),
-            (None, None) => String::new(),
-        }
+        let dialect = self.dialect.map(|it| format!(" --dialect {it}")).unwrap_or_default();
+        of + &dialect
+            + &match (&self.embedded, &self.api_url) {
+                (Some(data), _) if data == Path::new(DEFAULT_DATA) => " --embedded".to_owned(),
+                (Some(data), _) => format!(" --embedded={}", quoted(&data.display().to_string())),
+                (None, Some(url)) => format!(" --api-url {}", quoted(&visible::url(url))),
+                (None, None) => String::new(),
+            }
     }
 
     /// The platform's URL, if a credential may be sent to it.

@@ -18,6 +18,7 @@ mod commands;
 mod compared;
 mod completion;
 mod destroying;
+mod dialects;
 mod documented;
 mod drawn;
 mod drift;

@@ -332,7 +332,7 @@ fn the_settings_of_the_reference_are_honoured() {
         .map(Run::of)
         .unwrap();
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains("GET /accounts/projects had no answer"), "{}", run.stderr);
+    assert!(run.stderr.contains("GET /config had no answer"), "{}", run.stderr);
     sandbox.write(".meshagent/project.json", "{");
     let run = sandbox.run(&["plan", "-f", "room.yaml"]);
     assert_eq!(run.code, 2);

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::credentials::{self, Credentials};
+use super::detect::Detected;
 use super::failure::{ApiError, Failure, REQUEST_ID, explanation, said, unusable};
 use super::http;
 use super::pace::{Ending, Pace};
@@ -41,6 +42,8 @@ pub struct Client {
     base: String,
     credentials: Arc<dyn Credentials>,
     spoken: Spoken,
+    /// Why nothing may be written, if nothing may.
+    only_read: Option<Arc<str>>,
     retry: Retry,
     pace: Pace,
     /// By how many milliseconds the platform's clock is ahead of ours.
@@ -112,10 +115,17 @@ impl Client {
         let http = http::build(http)?;
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
-        // Platforms do not say which they speak; another one is recognized by its answers (see
-        // `newer`).
-        let spoken = Spoken::V0_31;
-        Ok(Self { http, base: base.to_owned(), credentials, spoken, retry, pace, ahead })
+        // Until it is known: see `detect`, and `other_api` for what is noticed on the way.
+        let (spoken, only_read) = (Spoken::V0_31, None);
+        let base = base.to_owned();
+        Ok(Self { http, base, credentials, spoken, only_read, retry, pace, ahead })
+    }
+
+    /// The same client for a platform of which it is known what it speaks.
+    #[must_use]
+    pub fn speaking(self, detected: &Detected) -> Self {
+        let only_read = detected.only_read.as_deref().map(Arc::from);
+        Self { spoken: detected.spoken, only_read, ..self }
     }
 
     /// The spelling of the API that the platform speaks.
@@ -175,11 +185,17 @@ impl Client {
         expected: Expected,
     ) -> std::result::Result<Answer, ApiError> {
         let url = self.url(request).map_err(|what| Failure::unsent(what).error(request, 0))?;
+        if let Some(why) = self.only_read.as_ref().filter(|_| !request.method.is_read()) {
+            return Err(Failure::unsent(format!("was not sent: {why}")).error(request, 0));
+        }
         let mut attempts = 0;
         let mut deadline: Option<Instant> = None;
         let mut is_renewed = false;
         loop {
-            let bearer = self.credentials.bearer().await;
+            let bearer = match request.is_signed {
+                true => self.credentials.bearer().await.map(Some),
+                false => Ok(None),
+            };
             let bearer =
                 bearer.map_err(|error| Failure::of_credentials(error).error(request, attempts))?;
             // The time in the queue does not count, because others use it.
@@ -192,7 +208,7 @@ impl Client {
             attempts += 1;
             let tried = tokio::time::timeout_at(
                 last.min(ends),
-                self.try_once(request, (url.clone(), &bearer), expected),
+                self.try_once(request, (url.clone(), bearer.as_ref()), expected),
             );
             let failure = match tried.await {
                 Ok(Ok(answer)) => {
@@ -210,8 +226,9 @@ impl Client {
             // A request with an unknown credential did nothing, not even a write, so it is sent
             // again.
             if failure.status == Some(401)
+                && let Some(bearer) = &bearer
                 && !std::mem::replace(&mut is_renewed, true)
-                && self.credentials.renew(&bearer).await
+                && self.credentials.renew(bearer).await
             {
                 continue;
             }
@@ -242,7 +259,7 @@ impl Client {
     async fn try_once(
         &self,
         request: &Request,
-        (url, bearer): (url::Url, &SecretString),
+        (url, bearer): (url::Url, Option<&SecretString>),
         expected: Expected,
     ) -> std::result::Result<Answer, Failure> {
         let method = match request.method {
@@ -251,8 +268,15 @@ impl Client {
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let bearer = credentials::header(bearer).map_err(Failure::of_credentials)?;
-        let mut builder = self.http.request(method, url).header(AUTHORIZATION, bearer);
+        let mut builder = self.http.request(method, url);
+        if self.spoken == Spoken::V0_56 {
+            // Not to be answered with what was so a while ago.
+            builder = builder.header("consistency", "high");
+        }
+        if let Some(bearer) = bearer {
+            let bearer = credentials::header(bearer).map_err(Failure::of_credentials)?;
+            builder = builder.header(AUTHORIZATION, bearer);
+        }
         builder = match &request.precondition {
             Precondition::None => builder,
             Precondition::Revision(revision) => builder.header(IF_MATCH, revision),

@@ -3,11 +3,12 @@
 
 pub mod client;
 pub mod credentials;
+pub mod detect;
 pub mod failure;
 pub mod http;
 pub mod key;
-pub mod newer;
 pub mod oauth;
+pub mod other_api;
 pub mod pace;
 pub mod post;
 pub mod project;

@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
-use super::newer;
-use super::request::{Listing, Request};
+use super::other_api;
+use super::request::{Listing, Paging, Request};
 use super::spoken::Spoken;
 use crate::error::{Class, Error};
 
@@ -17,6 +17,10 @@ const LIST_TRIES: u32 = 4;
 
 /// The most objects of one list that are read.
 const MAX_ITEMS: usize = 1_000_000;
+
+/// The most pages without an object that are read one after the other. A page may be empty where
+/// its objects are not for the caller.
+const MAX_EMPTY: usize = 1_000;
 
 /// How many times as long as one request a list may take, with all its pages and retries.
 const MAX_TIME: u32 = 10;
@@ -40,13 +44,15 @@ pub enum ListError {
         /// How often it was read from its start.
         tries: u32,
     },
-    /// The platform is newer: the list is not complete, or its objects have another form.
-    #[error("GET {path} {sign}: this platform speaks a newer API than this program")]
-    Newer {
+    /// The platform speaks another API: the list is not complete, or its objects have another form.
+    #[error("GET {path} {sign}: this platform does not speak the API of {spoken}")]
+    OtherApi {
         /// The path of the list.
         path: String,
         /// What shows it.
         sign: String,
+        /// The API in which it was asked.
+        spoken: Spoken,
     },
 }
 
@@ -63,14 +69,12 @@ pub struct List {
 
 /// The result of reading the pages of a list.
 enum Pages {
-    Whole(Vec<Value>),
+    /// All objects, and whether something proves that.
+    Whole(Vec<Value>, bool),
     /// The pages do not fit together.
     Changed,
     /// There are fewer objects than the platform counts.
-    Short {
-        shown: usize,
-        total: usize,
-    },
+    Short { shown: usize, total: usize },
 }
 
 impl From<ListError> for Error {
@@ -79,8 +83,8 @@ impl From<ListError> for Error {
             ListError::Failed(error) => error.into(),
             ListError::Changed { .. } => Self::failed(error.to_string())
                 .hint("somebody is changing these objects now: try again when they are done"),
-            ListError::Newer { .. } => {
-                Self::new(Class::Refused, error.to_string()).hint(newer::HINT)
+            ListError::OtherApi { .. } => {
+                Self::new(Class::Refused, error.to_string()).hint(other_api::HINT)
             }
         }
     }
@@ -141,27 +145,37 @@ impl Reader {
     /// As [`Reader::list`].
     pub async fn list_with_proof(&self, listing: &Listing) -> std::result::Result<List, ListError> {
         let (request, envelope) = (&listing.request, listing.envelope);
-        let Some(page) = listing.page else {
+        // What comes whole may still name a next page in 0.56.
+        let is_whole = listing.paging == Paging::Whole && self.spoken() == Spoken::V0_31;
+        if is_whole {
             let (items, answer) = self.one_answer(request, envelope).await?;
-            let is_proven = newer::total(&answer).is_some() || newer::says_it_is_the_last(&answer);
+            let is_proven =
+                other_api::total(&answer).is_some() || other_api::says_it_is_the_last(&answer);
             return Ok(List { items, is_proven });
-        };
+        }
         let mut last = Pages::Changed;
         let lasts = self.0.timeout() * MAX_TIME;
         let ends = Instant::now() + lasts;
         for _ in 0..LIST_TRIES {
-            last = timeout_at(ends, self.pages(listing, page)).await.map_err(|_| {
+            let pages = async {
+                match listing.paging {
+                    Paging::Offset(page) => self.pages(listing, page).await,
+                    Paging::Token(page) => self.walk(listing, Some(page)).await,
+                    Paging::Whole => self.walk(listing, None).await,
+                }
+            };
+            last = timeout_at(ends, pages).await.map_err(|_| {
                 let what = format!("did not reach its last page within {lasts:?}");
                 unusable(request, what)
             })??;
-            if let Pages::Whole(items) = last {
-                return Ok(List { items, is_proven: true });
+            if let Pages::Whole(items, is_proven) = last {
+                return Ok(List { items, is_proven });
             }
             tracing::debug!(path = request.path, "the list changed while it was read");
         }
         Err(match last {
             Pages::Short { shown, total } => {
-                is_newer(request, newer::short(envelope, shown, total))
+                self.other_api(request, other_api::short(envelope, shown, total))
             }
             _ => ListError::Changed { path: request.path.clone(), tries: LIST_TRIES },
         })
@@ -204,25 +218,93 @@ impl Reader {
                 all.push(item);
             }
             if all.len() == known {
-                return Ok(match newer::total(&answer) {
+                return Ok(match other_api::total(&answer) {
                     Some(total) if total > known => Pages::Short { shown: known, total },
-                    _ => Pages::Whole(all),
+                    _ => Pages::Whole(all, true),
                 });
             }
         }
     }
 
-    /// The objects of a list that comes in one answer, or of the page that the request names.
+    /// All pages of a list in which each page names the next one. It ends where none is named,
+    /// however many objects a page has.
+    async fn walk(
+        &self,
+        listing: &Listing,
+        page: Option<usize>,
+    ) -> std::result::Result<Pages, ListError> {
+        let mut all: Vec<Value> = Vec::new();
+        let (mut known, mut tokens) = (HashSet::new(), HashSet::new());
+        let mut empty = 0;
+        let mut next: Option<String> = None;
+        loop {
+            let mut request = listing.request.clone();
+            if let Some(page) = page {
+                request = request.query("page_size", page.to_string());
+            }
+            if let Some(token) = &next {
+                request = request.query(other_api::TOKEN, token);
+            }
+            let (items, answer) = self.answer(&request, listing.envelope).await?;
+            if all.len().saturating_add(items.len()) > MAX_ITEMS {
+                let what = format!("was answered with more than {MAX_ITEMS} objects");
+                return Err(unusable(&request, what).into());
+            }
+            empty = if items.is_empty() { empty + 1 } else { 0 };
+            if empty > MAX_EMPTY {
+                let what = format!("was answered with more than {MAX_EMPTY} empty pages in a row");
+                return Err(unusable(&request, what).into());
+            }
+            for item in items {
+                // An object that is met twice moved, and another may not have been met.
+                if !known.insert(identity(&item)) {
+                    return Ok(Pages::Changed);
+                }
+                all.push(item);
+            }
+            let Some(token) = other_api::token(&answer) else {
+                let total = other_api::total(&answer);
+                if let Some(total) = total.filter(|total| *total > all.len()) {
+                    return Ok(Pages::Short { shown: all.len(), total });
+                }
+                let is_proven =
+                    total.is_some() || next.is_some() || other_api::says_it_is_the_last(&answer);
+                return Ok(Pages::Whole(all, is_proven));
+            };
+            let Some(token) = token.as_str() else {
+                let what = "was answered with a token that is no text";
+                return Err(unusable(&request, what.to_owned()).into());
+            };
+            if !tokens.insert(token.to_owned()) {
+                let what = "was answered with the token of a page that was read already";
+                return Err(unusable(&request, what.to_owned()).into());
+            }
+            next = Some(token.to_owned());
+        }
+    }
+
+    /// The objects of a list that comes in one answer, or of the page that the request names. Where
+    /// lists are walked by tokens, nobody else than the last answer tells that it was the last one,
+    /// and the page is cut out of all of them.
     ///
     /// # Errors
     ///
-    /// As [`Reader::get_json`]; an answer without the list; a platform that is newer.
+    /// As [`Reader::get_json`]; an answer without the list; a platform of another API.
     pub async fn items(
         &self,
         request: &Request,
-        envelope: &str,
+        envelope: &'static str,
     ) -> std::result::Result<Vec<Value>, ListError> {
-        Ok(self.one_answer(request, envelope).await?.0)
+        if self.spoken() == Spoken::V0_31 {
+            return Ok(self.one_answer(request, envelope).await?.0);
+        }
+        let listing = Listing { request: request.clone(), envelope, paging: Paging::Whole };
+        let mut items = self.list(&listing).await?;
+        if let Some(offset) = number(request, "offset") {
+            items.drain(..offset.min(items.len()));
+        }
+        items.truncate(number(request, "limit").unwrap_or(usize::MAX));
+        Ok(items)
     }
 
     /// One answer that contains all that was requested, with its objects taken out.
@@ -232,19 +314,21 @@ impl Reader {
         envelope: &str,
     ) -> std::result::Result<(Vec<Value>, Value), ListError> {
         let (items, answer) = self.answer(request, envelope).await?;
-        let number = |name: &str| {
-            let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
-            value.parse::<usize>().ok()
-        };
         let shown = items.len();
-        let before = number("offset").unwrap_or_default();
-        if let Some(total) = newer::total(&answer)
+        let before = number(request, "offset").unwrap_or_default();
+        if let Some(total) = other_api::total(&answer)
             && before.saturating_add(shown) < total
-            && number("limit").is_none_or(|limit| shown < limit)
+            && number(request, "limit").is_none_or(|limit| shown < limit)
         {
-            return Err(is_newer(request, newer::short(envelope, shown, total)));
+            return Err(self.other_api(request, other_api::short(envelope, shown, total)));
         }
         Ok((items, answer))
+    }
+
+    /// The error for an answer of a platform that speaks another API.
+    #[must_use]
+    pub fn other_api(&self, request: &Request, sign: String) -> ListError {
+        ListError::OtherApi { path: request.path.clone(), sign, spoken: self.spoken() }
     }
 
     /// One answer, with its objects taken out of it.
@@ -254,8 +338,8 @@ impl Reader {
         envelope: &str,
     ) -> std::result::Result<(Vec<Value>, Value), ListError> {
         let mut body = self.get_json(request).await?;
-        if let Some(sign) = newer::sign(&body, envelope) {
-            return Err(is_newer(request, sign));
+        if let Some(sign) = other_api::sign(self.spoken(), &body, envelope) {
+            return Err(self.other_api(request, sign));
         }
         match body.get_mut(envelope).map(Value::take) {
             Some(Value::Array(items)) => Ok((items, body)),
@@ -266,10 +350,17 @@ impl Reader {
     }
 }
 
-/// A platform that is newer.
-#[must_use]
-pub fn is_newer(request: &Request, sign: String) -> ListError {
-    ListError::Newer { path: request.path.clone(), sign }
+/// A number in the query of a request.
+fn number(request: &Request, name: &str) -> Option<usize> {
+    let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
+    value.parse().ok()
+}
+
+/// What tells an object of a list from all others.
+fn identity(item: &Value) -> String {
+    let named = ["/id", "/address", "/domain", "/spec/domain", "/name"];
+    let name = named.iter().find_map(|field| Some((field, item.pointer(field)?.as_str()?)));
+    name.map_or_else(|| item.to_string(), |(field, name)| format!("{field} {name}"))
 }
 
 fn id(item: &Value) -> Option<&str> {

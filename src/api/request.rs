@@ -70,6 +70,8 @@ pub struct Request {
     pub query: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
+    /// Whether the credential is sent along.
+    pub is_signed: bool,
     /// The revision that the object must still have (`If-Match`), or `*` behind
     /// [`Precondition::Absent`].
     pub precondition: Precondition,
@@ -112,6 +114,7 @@ impl Request {
             path,
             query: Vec::new(),
             body: Body::Empty,
+            is_signed: true,
             precondition: Precondition::None,
         }
     }
@@ -155,8 +158,19 @@ pub struct Listing {
     pub request: Request,
     /// The field of the answer that holds the objects.
     pub envelope: &'static str,
-    /// The largest page to ask for, when the list is paged by `limit` and `offset`.
-    pub page: Option<usize>,
+    /// How it is divided into pages.
+    pub paging: Paging,
+}
+
+/// How a list is divided into pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// It comes in one answer.
+    Whole,
+    /// By `limit` and `offset`; a page has at most so many objects.
+    Offset(usize),
+    /// Each page names the token of the next one; a page has at most so many objects.
+    Token(usize),
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::api::client::Client;
 use crate::api::failure::ApiError;
 use crate::api::reader::Reader;
 use crate::api::request::Precondition;
+use crate::api::spoken::Spoken;
 use crate::dialect::Speaks;
 use crate::error::{Class, Error, Result};
 use crate::kinds::Key;
@@ -26,6 +27,10 @@ use crate::plan::{Entry, Inventory};
 
 /// The version of the file's form.
 const VERSION: u32 = 2;
+
+/// The version of what is kept of objects that are written in another API than that of 0.31:
+/// programs that speak only this one must not take it for theirs.
+const OTHER_API: u32 = 3;
 
 /// The version that keeps the key of its fingerprints beside them.
 const KEYED: u32 = 1;
@@ -51,6 +56,9 @@ struct File {
     version: u32,
     set: String,
     tool: String,
+    /// The API in which the objects were written; none for that of 0.31.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    api: Option<String>,
     /// The key of fingerprints that version 1 made, as long as there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fingerprint_key: Option<String>,
@@ -179,8 +187,20 @@ pub async fn load_if_allowed(
     };
     let file: File =
         serde_json::from_slice(&answer.body).map_err(|error| broken(error.to_string()))?;
-    if ![KEYED, VERSION].contains(&file.version) {
+    if ![KEYED, VERSION, OTHER_API].contains(&file.version) {
         return Err(broken(format!("its version is {}, written by {}", file.version, file.tool)));
+    }
+    let spoken = reader.spoken().to_string();
+    let written = file.api.unwrap_or_else(|| Spoken::V0_31.to_string());
+    // What it says of objects means nothing to the other API: ids and names are others there.
+    if written != spoken && !file.objects.is_empty() {
+        return Err(Error::new(
+            Class::Refused,
+            format!(
+                "the set `{set}` in project `{project}` was applied in the API of {written}, and the platform speaks that of {spoken} now"
+            ),
+        )
+        .hint("nothing was changed; apply it with a program and a platform of the same release"));
     }
     let key = file.fingerprint_key;
     let fingerprints = match (file.salt, &key) {
@@ -247,9 +267,11 @@ async fn write(
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
     let Packed { files, objects } = Packed::of(&entries);
+    let is_first = client.spoken() == Spoken::V0_31;
     let file = File {
-        version: VERSION,
+        version: if is_first { VERSION } else { OTHER_API },
         set: set.to_owned(),
+        api: (!is_first).then(|| client.spoken().to_string()),
         tool: concat!("meshagent ", env!("CARGO_PKG_VERSION")).to_owned(),
         fingerprint_key: stored
             .key()

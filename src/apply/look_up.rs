@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::observe::{observed, unreadable};
 use crate::api::failure::ApiError;
-use crate::api::newer;
-use crate::api::reader::{Reader, is_newer};
+use crate::api::other_api;
+use crate::api::reader::Reader;
 use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::{Error, Result};
 use crate::kinds::Key;
@@ -122,8 +122,10 @@ pub(super) async fn item(
                 None => body,
             };
             let list = spelling.list(target.project, target.room).map(|listing| listing.envelope);
-            if let Some(sign) = list.and_then(|list| newer::sign_of_item(&item, list)) {
-                return Err(is_newer(&request, sign).into());
+            if let Some(sign) =
+                list.and_then(|list| other_api::sign_of_item(reader.spoken(), &item, list))
+            {
+                return Err(reader.other_api(&request, sign).into());
             }
             Ok(Some((item, answer.etag)))
         }

@@ -25,7 +25,7 @@ use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
-use crate::kinds::{By, Key, KindName};
+use crate::kinds::{self, By, Key, Kind, KindName};
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -81,7 +81,11 @@ pub async fn observe(
         refuse_one_name(&projects)?;
         named.extend(projects.iter().map(|project| (project.name.clone(), Some(project.clone()))));
     }
-    let mut observation = Observation { set, state: State::default(), stored: BTreeMap::new() };
+    let of_api =
+        |kind: &'static dyn Kind| Some((kind.name(), reader.spelling(kind.name()).immutable()?));
+    let immutable = kinds::ALL.into_iter().filter_map(of_api).collect();
+    let state = State { immutable, ..State::default() };
+    let mut observation = Observation { set, state, stored: BTreeMap::new() };
     let mut unproven = Vec::new();
     let mut is_looked_for = false;
     loop {
@@ -167,6 +171,10 @@ pub(super) async fn read_lists(
         .await
 }
 
+/// What to do where a platform does not have a list.
+const NO_SUCH_LIST: &str =
+    "run the same command again; if that changes nothing, the platform does not have this kind";
+
 /// One list, or why it could not be read completely. If the platform does not know the list (404),
 /// that says nothing about its objects: only the list of rooms says which rooms exist.
 async fn read_list(
@@ -181,14 +189,19 @@ async fn read_list(
     match reader.list_with_proof(&listing).await {
         Ok(list) => Ok(Ok(list)),
         // Without a credential, or without a platform, nothing can be known at all; of one
-        // that is newer, nothing is to be believed.
-        Err(error @ ListError::Newer { .. })
+        // that speaks another API, nothing is to be believed.
+        Err(error @ ListError::OtherApi { .. })
         | Err(error @ ListError::Failed(ApiError { status: None | Some(401), .. })) => {
             Err(Error::from(error))
         }
         Err(error) => {
             let reason = error.to_string();
-            let hint = Error::from(error).hint;
+            // One of another API may have no such list.
+            let is_missing = matches!(&error, ListError::Failed(it) if it.status == Some(404));
+            let hint = match is_missing && room.is_none() {
+                true => Some(NO_SUCH_LIST.to_owned()),
+                false => Error::from(error).hint,
+            };
             Ok(Err(Unreadable { reason, hint: hint.unwrap_or_else(|| Incomplete::AGAIN.into()) }))
         }
     }

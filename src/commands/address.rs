@@ -208,17 +208,24 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let reader = connection.client.reader();
             let (spelling, project) = (reader.spelling(T::KIND), connection.project_id().await?);
-            let listing = match &room {
-                Some(room) => spelling.list_naming(project, room),
-                None => spelling.list(project, None),
-            };
+            let of_room = room.as_ref().and_then(|room| spelling.list_naming(project, room));
+            let is_of_room = of_room.is_some();
+            let listing = of_room.or_else(|| spelling.list(project, None));
             let listing = listing.ok_or_else(|| no_list(T::KIND, room.as_deref()))?;
             let mut items = reader.items(&listing.request, listing.envelope).await?;
+            let field =
+                |item: &Value, name: &str| Some(spelling.seen(item).ok()?.fields.sent(name));
+            if let Some(room) = room.as_deref().filter(|_| !is_of_room) {
+                items.retain(|item| field(item, "room").is_some_and(|it| it == room));
+            }
             if args.show.is_table() {
-                // Some answers call the room otherwise than the table does.
-                for item in items.iter_mut().filter_map(Value::as_object_mut) {
-                    if let Some(room) = item.get("room_name").cloned() {
-                        item.insert("room".to_owned(), room);
+                // Some answers call the room and the port otherwise than the table does.
+                for item in &mut items {
+                    for name in ["room", "port"] {
+                        let value = field(item, name).filter(|value| !value.is_null());
+                        if let (Some(value), Some(item)) = (value, item.as_object_mut()) {
+                            item.insert(name.to_owned(), value);
+                        }
                     }
                 }
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::environment;
 use super::set::{FileArgs, GuardArgs, PolicyArgs};
+use crate::api::spoken::Spoken;
 use crate::apply::inventory::is_set_name;
 use crate::approval::statement::Bound;
 use crate::bounded;
@@ -417,6 +418,10 @@ impl Saved {
             }
         };
         differs("the platform", &planned.platform, &current.platform);
+        let api = |document: &PlanDocument| {
+            document.api.clone().unwrap_or_else(|| Spoken::V0_31.to_string())
+        };
+        differs("the API of", &api(&planned), &api(&current));
         differs(
             "the projects",
             &projects_told(&planned.projects),

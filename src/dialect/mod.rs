@@ -8,15 +8,19 @@ use serde_json::Value;
 
 use crate::api::client::Client;
 use crate::api::reader::Reader;
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
 use crate::api::spoken::Spoken;
-use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
 use crate::kinds::specs::template::ServiceTemplateSpec;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Fault, KindName};
 
+mod fields;
 mod target;
 mod unsaid;
 mod unspoken;
 mod v0_31;
+mod v0_56;
 
 pub use target::{Lookup, Seen, Target};
 pub use unsaid::{Unsaid, Words};
@@ -78,15 +82,15 @@ pub struct Collection {
     pub noun: &'static str,
     /// The field of the answer that holds the list.
     pub envelope: &'static str,
-    /// How many objects a page has at most, where there are pages.
-    pub page: Option<usize>,
+    /// How the list is divided into pages.
+    pub paging: Paging,
 }
 
 impl Collection {
     /// A list without pages, in a field that is called as its path ends.
     #[must_use]
     pub const fn plain(noun: &'static str) -> Self {
-        Self { noun, envelope: noun, page: None }
+        Self { noun, envelope: noun, paging: Paging::Whole }
     }
 
     /// The path of the list, and below it of one object.
@@ -110,8 +114,8 @@ pub trait Spelling: Sync {
 
     /// The request that lists its objects in a project, or in one room of it.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
-        let Collection { envelope, page, .. } = self.collection();
-        room.is_none().then(|| Listing { request: self.all(project), envelope, page })
+        let Collection { envelope, paging, .. } = self.collection();
+        room.is_none().then(|| Listing { request: self.all(project), envelope, paging })
     }
 
     /// The request that lists those of its objects that name a room.
@@ -147,9 +151,35 @@ pub trait Spelling: Sync {
         self.list(target.project, target.room).map(Lookup::Among)
     }
 
+    /// What to do instead, if the API does not have the kind. A plan with such an object is refused.
+    fn unspoken(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The fields of manifests that the API does not have. A plan with such a field is refused.
     fn unsaid(&self) -> &'static Unsaid {
         Unsaid::NOTHING
+    }
+
+    /// What to do instead of such a field.
+    fn instead_of(&self, _field: &FieldPath) -> &'static str {
+        Unsaid::HINT
+    }
+
+    /// The values of an object that the API does not take. A plan with such a value is refused.
+    fn untaken(&self, _fields: &Tree) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// The fields that no update changes, where they are others than the kind says: an object in
+    /// which one differs is deleted and created again.
+    fn immutable(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// Whether an update may say some of the fields only, of a kind that can be changed so.
+    fn updates_partly(&self) -> bool {
+        true
     }
 
     /// The part of an object in a list that an update sends back, because this program does not
@@ -220,11 +250,22 @@ impl Speaks for Reader {
     }
 }
 
+/// What an API cannot express of an object: the fields that it lacks, and the values that it does
+/// not take.
+#[must_use]
+pub fn inexpressible(spelling: &dyn Spelling, spoken: Spoken, fields: &Tree) -> Vec<Fault> {
+    let instead_of = |field: &FieldPath| spelling.instead_of(field);
+    let mut faults = spelling.unsaid().faults(fields, spoken, instead_of);
+    faults.extend(spelling.untaken(fields));
+    faults
+}
+
 /// The dialect of a spelling.
 #[must_use]
 pub fn dialect(spoken: Spoken) -> &'static dyn Dialect {
     match spoken {
         Spoken::V0_31 => &v0_31::V0_31,
+        Spoken::V0_56 => &v0_56::V0_56,
     }
 }
 
@@ -233,6 +274,6 @@ pub fn dialect(spoken: Spoken) -> &'static dyn Dialect {
 pub fn of(spoken: Spoken, kind: KindName) -> &'static dyn Spelling {
     match dialect(spoken).of(kind) {
         Some(spelling) => spelling,
-        None => &unspoken::Unspoken,
+        None => &unspoken::Unspoken { way_out: None },
     }
 }

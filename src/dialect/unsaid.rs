@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::api::spoken::Spoken;
+use crate::kinds::Fault;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Shape};
 use crate::kinds::tree::Tree;
@@ -45,10 +46,19 @@ impl Unsaid {
         found
     }
 
-    /// What an API of this spelling lacks, as a sentence.
-    #[must_use]
-    pub fn told(path: &FieldPath, spoken: Spoken) -> String {
-        format!("the platform's API, that of {spoken}, has no field `{path}`")
+    /// The same as faults of the object, each with what to do instead of the field.
+    pub fn faults(
+        &self,
+        fields: &Tree,
+        spoken: Spoken,
+        instead_of: impl Fn(&FieldPath) -> &'static str,
+    ) -> Vec<Fault> {
+        let fault = |path: FieldPath| Fault {
+            message: format!("the platform's API, that of {spoken}, has no field `{path}`"),
+            hint: Some(instead_of(&path).to_owned()),
+            path,
+        };
+        self.in_use(fields).into_iter().map(fault).collect()
     }
 
     /// Takes such fields out of a body that was made of ours.

@@ -6,11 +6,18 @@ use super::{Collection, Seen, Spelling, Target};
 use crate::api::request::{Listing, Request};
 
 /// The spelling of a kind that has none.
-pub(super) struct Unspoken;
+pub(super) struct Unspoken {
+    /// What to do instead, if manifests may have the kind all the same.
+    pub way_out: Option<&'static str>,
+}
 
 impl Spelling for Unspoken {
     fn collection(&self) -> Collection {
         Collection::plain("")
+    }
+
+    fn unspoken(&self) -> Option<&'static str> {
+        self.way_out
     }
 
     fn list(&self, _project: &str, _room: Option<&str>) -> Option<Listing> {

@@ -2,6 +2,8 @@
 //! defaults, which lists are ordered, which texts are secret. It is read from the JSON Schema of
 //! the fields, so that a field is described in one place.
 
+mod unknown;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -383,82 +385,6 @@ impl Shape {
         }
         true
     }
-
-    /// What of an answer this shape does not know, with what tells the items of lists apart;
-    /// `None` when it knows everything. It is all that [`Shape::keep_unknown`] needs of the
-    /// answer, and much smaller.
-    #[must_use]
-    pub fn unknown(&self, answered: &Value) -> Option<Value> {
-        match (&self.form, answered) {
-            (Form::Object(shapes), Value::Object(fields)) => {
-                let unknown: Map<String, Value> = fields
-                    .iter()
-                    .filter_map(|(name, value)| {
-                        let unknown = match shapes.get(name.as_str()) {
-                            Some(shape) => shape.unknown(value)?,
-                            None => value.clone(),
-                        };
-                        Some((name.clone(), unknown))
-                    })
-                    .collect();
-                (!unknown.is_empty()).then_some(Value::Object(unknown))
-            }
-            (
-                Form::List { items: shape, identity: Identity::Field(field) },
-                Value::Array(items),
-            ) => {
-                let unknown: Vec<_> = items.iter().map(|item| shape.unknown(item)).collect();
-                unknown.iter().any(Option::is_some).then(|| {
-                    let pairs = items.iter().zip(unknown);
-                    let with_identity = pairs.map(|(item, unknown)| {
-                        let mut unknown = match unknown {
-                            Some(Value::Object(unknown)) => unknown,
-                            _ => Map::new(),
-                        };
-                        if let Some(identity) = item.get(field) {
-                            unknown.insert(field.clone(), identity.clone());
-                        }
-                        Value::Object(unknown)
-                    });
-                    with_identity.collect()
-                })
-            }
-            _ => None,
-        }
-    }
-
-    /// Puts back into `body` what the platform answered and this shape does not know, so
-    /// that a full update does not take away what a newer platform added.
-    pub fn keep_unknown(&self, body: &mut Value, answered: &Value) {
-        match (&self.form, body, answered) {
-            (Form::Object(shapes), Value::Object(body), Value::Object(answered)) => {
-                for (name, value) in answered {
-                    match (shapes.get(name.as_str()), body.get_mut(name)) {
-                        (Some(shape), Some(below)) => shape.keep_unknown(below, value),
-                        (Some(_), None) => {}
-                        (None, Some(_)) => {}
-                        (None, None) => {
-                            body.insert(name.clone(), value.clone());
-                        }
-                    }
-                }
-            }
-            (
-                Form::List { items: shape, identity: Identity::Field(field) },
-                Value::Array(items),
-                Value::Array(answered),
-            ) => {
-                for item in items {
-                    if let Some(same) =
-                        answered.iter().find(|candidate| candidate.get(field) == item.get(field))
-                    {
-                        shape.keep_unknown(item, same);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Whether a field keeps its rule, and the bound that every text has; what is not read yet, or
@@ -573,26 +499,5 @@ mod tests {
         let shape = Shape::of::<crate::kinds::specs::scope::ApiScope>();
         let scope = json!({"queues": {"send": [], "receive": null, "list": true}, "admin": null});
         assert_eq!(shape.read(&scope).redacted(), json!({"queues": {"send": []}}));
-    }
-
-    #[test]
-    fn unknown_fields_of_an_answer_are_put_back() {
-        let shape = Shape::of::<ContainerSpec>();
-        let body = json!({"image": "x", "environment": [{"name": "A", "value": "1"}]});
-        let answered = json!({"image": "y", "gpu": 1, "environment": [{"name": "B"}, {"name": "A", "value": "0", "from": "z"}]});
-        let unknown = shape.unknown(&answered).unwrap();
-        assert_eq!(
-            unknown,
-            json!({"gpu": 1, "environment": [{"name": "B"}, {"from": "z", "name": "A"}]})
-        );
-        assert_eq!(shape.unknown(&body), None);
-        for answered in [answered, unknown] {
-            let mut body = body.clone();
-            shape.keep_unknown(&mut body, &answered);
-            assert_eq!(
-                body,
-                json!({"image": "x", "environment": [{"name": "A", "value": "1", "from": "z"}], "gpu": 1})
-            );
-        }
     }
 }

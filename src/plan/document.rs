@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::fingerprints::for_each;
 use super::planner::{Prune, fingerprint};
 use super::{Action, Cause, Counts, FieldChange, NotRead, Operation, Plan, Why};
+use crate::api::spoken::Spoken;
 use crate::error::{Place, Problem};
 use crate::kinds::Key;
 use crate::kinds::fingerprint::{Fingerprinter, digest};
@@ -39,6 +40,9 @@ pub struct PlanDocument {
     pub environment: Option<String>,
     /// The platform's base URL.
     pub platform: String,
+    /// The release whose API the platform speaks; absent for that of 0.31.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
     /// The projects by name, with their ids; `null` for one that the plan creates.
     pub projects: BTreeMap<String, Option<String>>,
     /// SHA-256 of the rendered manifests, as hex.
@@ -290,6 +294,7 @@ impl PlanDocument {
             set: plan.set.clone(),
             environment: plan.environment.as_ref().map(|it| it.name.clone()),
             platform: plan.platform.clone(),
+            api: plan.api.filter(|api| *api != Spoken::V0_31).map(|api| api.to_string()),
             projects: plan
                 .projects
                 .iter()

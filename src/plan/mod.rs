@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api::spoken::Spoken;
 use crate::error::Problem;
 use crate::kinds::{Key, KindName};
 use crate::visible;
@@ -62,6 +63,8 @@ pub struct Plan {
     pub environment: Option<InEnvironment>,
     /// The platform's base URL.
     pub platform: String,
+    /// The API in which the platform was read, if it is known.
+    pub api: Option<Spoken>,
     /// SHA-256 of the rendered manifests.
     pub digest: String,
     /// The projects, by name.

@@ -188,6 +188,9 @@ pub struct State {
     /// Declared objects whose names are unique on the whole platform, and which another project
     /// has.
     pub taken: BTreeSet<Key>,
+    /// The fields that the platform's API cannot change in place, by kind, where they are others
+    /// than the kind says.
+    pub immutable: BTreeMap<KindName, &'static [&'static str]>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

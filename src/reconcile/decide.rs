@@ -8,14 +8,13 @@ use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
 use crate::api::project;
 use crate::api::reader::Reader;
-use crate::api::spoken::Spoken;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
-use crate::dialect::{Speaks, Unsaid};
+use crate::dialect::{Speaks, inexpressible};
 use crate::error::{Error, Problem, Result};
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::{Fault, Key};
 use crate::listed::{few, word};
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Set};
@@ -211,6 +210,7 @@ impl<'a> Seen<'a> {
         plan.refused = guards::check(&plan, &state, made_from, &consent);
         served::refuse_unserved(&reader, &plan, &desired).await.map_err(Error::refusing_plan)?;
         plan.platform.clone_from(&target.name);
+        plan.api = Some(target.client.spoken());
         let basis = Basis { desired, state };
         plan.notes.extend(other_project(target, &basis, &plan));
         tell(&mut plan, set, not_read, &basis);
@@ -311,8 +311,8 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
     notes
 }
 
-/// Refuses fields that the platform's API does not have: they would be left out of requests. Only
-/// what the plan writes is checked.
+/// Refuses what the platform's API does not have: it would be left out of requests. Only what the
+/// plan writes is checked.
 fn refuse_unsaid(
     speaker: &impl Speaks,
     desired: &BTreeMap<Key, Desired>,
@@ -321,9 +321,16 @@ fn refuse_unsaid(
     let mut unsaid: Vec<(&Key, Problem)> = desired
         .values()
         .flat_map(|desired| {
-            let words = speaker.spelling(desired.key.kind).unsaid();
-            let problems = unsaid(desired, words, speaker.spoken());
-            problems.into_iter().map(|problem| (&desired.key, problem))
+            let spelling = speaker.spelling(desired.key.kind);
+            let unspoken = spelling.unspoken().map(|way_out| {
+                let (key, spoken) = (&desired.key, speaker.spoken());
+                let told =
+                    format!("{key}: the platform's API, that of {spoken}, has no {}", key.kind);
+                desired.origin.problem_at(&FieldPath::default(), told).hint(way_out)
+            });
+            let faults = inexpressible(spelling, speaker.spoken(), &desired.fields);
+            let problems = problems(desired, faults);
+            problems.into_iter().chain(unspoken).map(|problem| (&desired.key, problem))
         })
         .collect();
     // There are hardly ever any, and finding the selected objects takes a while.
@@ -342,13 +349,17 @@ fn refuse_unsaid(
     }
 }
 
-/// The fields of an object that an API does not have, each at its place.
-fn unsaid(desired: &Desired, words: &Unsaid, spoken: Spoken) -> Vec<Problem> {
-    let told = |path: &FieldPath| {
-        let message = format!("{}: {}", desired.key, Unsaid::told(path, spoken));
-        desired.origin.problem_at(path, message).hint(Unsaid::HINT)
+/// What an API cannot express of an object, each at its place.
+fn problems(desired: &Desired, faults: Vec<Fault>) -> Vec<Problem> {
+    let told = |fault: Fault| {
+        let message = format!("{}: {}", desired.key, fault.message);
+        let problem = desired.origin.problem_at(&fault.path, message);
+        match fault.hint {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        }
     };
-    words.in_use(&desired.fields).iter().map(told).collect()
+    faults.into_iter().map(told).collect()
 }
 
 /// What the planner refused, as an error; with its cause if that is a list that could not be read
@@ -400,7 +411,8 @@ mod tests {
 
     use super::*;
     use crate::api::request::Request;
-    use crate::dialect::{Collection, Seen, Spelling, Words};
+    use crate::api::spoken::Spoken;
+    use crate::dialect::{Collection, Seen, Spelling, Unsaid, Words};
     use crate::kinds::KindName;
     use crate::manifest::set::{Input, from_sources};
     use crate::manifest::source::Source;
@@ -485,7 +497,8 @@ mod tests {
         let desired = objects.values().next().expect("an object");
         let told = |spoken: &str| -> Vec<String> {
             let words = Unsaid::of(KindName::Service.kind().shape(), spoken);
-            unsaid(desired, &words, Spoken::V0_31).iter().map(ToString::to_string).collect()
+            let faults = words.faults(&desired.fields, Spoken::V0_31, |_| Unsaid::HINT);
+            problems(desired, faults).iter().map(ToString::to_string).collect()
         };
         let lacks = "the platform's API, that of 0.31, has no field";
         assert_eq!(

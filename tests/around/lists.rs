@@ -125,8 +125,16 @@ async fn a_token_in_any_list_stops_the_plan() {
         let apply = ["apply", "-f", "examples/manifests", "--yes"];
         let (run, writes) = world.run(Some(edit(with_token).at(list)), &apply).await;
         assert_eq!((run.code, writes), (6, vec![]), "{list}: {}", run.stderr);
-        assert!(run.stderr.contains("speaks a newer API than this program"), "{}", run.stderr);
-        assert!(run.stderr.contains("hint: use a newer meshagent"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("this platform does not speak the API of 0.31"),
+            "{}",
+            run.stderr
+        );
+        assert!(
+            run.stderr.contains("hint: run it again; if that changes nothing, say which API"),
+            "{}",
+            run.stderr
+        );
         assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
     }
 }
@@ -184,7 +192,11 @@ async fn commands_that_list_say_so_too() {
     for command in commands {
         let (run, _) = world.run(Some(edit(with_token).into()), command).await;
         assert_eq!(run.code, 6, "{command:?}: {}{}", run.stdout, run.stderr);
-        assert!(run.stderr.contains("speaks a newer API"), "{command:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("does not speak the API of 0.31"),
+            "{command:?}: {}",
+            run.stderr
+        );
     }
     assert!(!world.sandbox.path("exported").exists());
     // A page that was asked for is not a list that was cut.

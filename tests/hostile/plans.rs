@@ -247,11 +247,13 @@ async fn nothing_is_deleted_while_it_is_not_known_what_would_go_with_it() {
 async fn the_flags_bound_the_tries_and_their_time() {
     let platform = Server::start().await;
     let sandbox = Sandbox::with_examples();
+    // What is asked before, for the API, has no fault.
     let fault = Fault::Status(503).at("/projects");
     for (flags, tries) in [(["--retries", "0"], 1), (["--retries", "1"], 2)] {
         let proxy = Hostile::in_front_of(&platform).with(fault.clone()).start().await;
         let run = run(&sandbox, &platform, &proxy, &words(&[&["plan"], &flags[..]].concat())).await;
-        assert_eq!((run.code, proxy.total()), (1, tries), "{}", run.stderr);
+        assert_eq!(proxy.requests().get("GET /config"), Some(&1));
+        assert_eq!((run.code, proxy.total()), (1, 1 + tries), "{}", run.stderr);
     }
     let began = std::time::Instant::now();
     let slow = Fault::Delay(std::time::Duration::from_secs(30));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use meshagent::api::client::Client;
 use meshagent::api::reader::ListError;
-use meshagent::api::request::{Listing, Request};
+use meshagent::api::request::{Listing, Paging, Request};
 use meshagent::api::retry::Retry;
 use secrecy::SecretString;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn rooms(platform: &Server, page: usize) -> Listing {
     Listing {
         request: Request::get(&["accounts", "projects", &platform.project, "rooms"]),
         envelope: "rooms",
-        page: Some(page),
+        paging: Paging::Offset(page),
     }
 }
 
@@ -58,7 +58,7 @@ async fn a_read_recovers_from_whatever_passes() {
     let platform = &platform;
     let tried = cases.into_iter().map(|(fault, retry)| async move {
         let proxy = Hostile::in_front_of(platform).with(fault.clone().times(1)).start().await;
-        let listing = Listing { page: None, ..rooms(platform, 0) };
+        let listing = Listing { paging: Paging::Whole, ..rooms(platform, 0) };
         let items = client(platform, &proxy, retry).reader().list(&listing).await;
         assert_eq!(items.unwrap().len(), 3, "{fault:?}");
         assert_eq!(proxy.count("GET"), 2, "{fault:?}");

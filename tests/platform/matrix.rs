@@ -368,7 +368,7 @@ impl Credentials {
             ("a key that is gone", gone.clone()),
         ];
         for (who, text) in &ended {
-            let ask = self.server.ask("GET", "/config").bearer(text).send().await;
+            let ask = self.server.ask("GET", "/accounts/projects").bearer(text).send().await;
             assert_eq!(ask.status, 200, "{who}: {}", ask.text);
         }
         for key in [&gone, &unkeyed] {

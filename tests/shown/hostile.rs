@@ -433,6 +433,8 @@ async fn answer(method: Method) -> Response {
         body[list] = json!([object]);
     }
     body["total"] = 1.into();
+    // What it says of itself is tried elsewhere, because without it nothing else is asked.
+    body["api_version"] = "0.31.4".into();
     Json(body).into_response()
 }
 

@@ -8,7 +8,7 @@ use crate::settings::DEFAULT_DATA;
 type Spelled = (&'static str, bool);
 
 /// What no saved plan holds: whoever applies it gives it again.
-pub(super) const IN_NO_PLAN: [Spelled; 14] = [
+pub(super) const IN_NO_PLAN: [Spelled; 15] = [
     ("-v", true),
     ("--value", true),
     ("--value-json", true),
@@ -20,6 +20,7 @@ pub(super) const IN_NO_PLAN: [Spelled; 14] = [
     ("--verbose", false),
     ("--embedded", false),
     ("--api-url", true),
+    ("--dialect", true),
     ("--insecure", false),
     ("--timeout", true),
     ("--retries", true),
@@ -27,13 +28,14 @@ pub(super) const IN_NO_PLAN: [Spelled; 14] = [
 
 /// What consents to something that is not done for strangers, and what says which platform and which
 /// project it is: theirs is an empty one.
-pub(super) const NOT_OF_STRANGERS: [Spelled; 10] = [
+pub(super) const NOT_OF_STRANGERS: [Spelled; 11] = [
     ("--allow-commands", false),
     ("--allow-files", true),
     ("--expect-project", true),
     ("--embedded", false),
     ("--offline", false),
     ("--api-url", true),
+    ("--dialect", true),
     ("--insecure", false),
     ("--project-id", true),
     ("-n", true),

@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::connection::Connection;
-use crate::dialect::{Speaks, Unsaid};
-use crate::error::{Error, Result};
+use crate::dialect::{Speaks, Target, inexpressible};
+use crate::error::{Class, Error, Result};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::service::Template;
 use crate::kinds::tree::Tree;
-use crate::kinds::{self, Asked, Key, KindName, OWNER_ANNOTATION, ReferredTo};
+use crate::kinds::{self, Asked, Fault, Key, KindName, OWNER_ANNOTATION, ReferredTo};
 use crate::manifest::export::Agents;
 use crate::output;
 use crate::plan::diff::{self, Memory};
@@ -224,7 +224,8 @@ impl Shortcut {
             self.refuse_other_mark(mark)?;
         }
         self.refuse_unsaid(connection)?;
-        if mode != Mode::Write || mark.is_some() || self.needs_reading() {
+        self.id = self.id.take().or_else(|| self.id_in_place_of_name(connection));
+        if mode != Mode::Write || mark.is_some() || self.needs_reading(connection) {
             self.observe(connection).await?;
             if let Some(mark) = &mark {
                 self.refuse_other_mark(mark)?;
@@ -296,21 +297,27 @@ impl Shortcut {
         .hint("remove it, or leave it as it is shown; to take over an object, apply a manifest with --adopt"))
     }
 
-    /// Refuses fields that the platform's API does not know, which would be left out of the
-    /// request.
+    /// Refuses a kind, fields and values that the platform's API does not have: they would be left
+    /// out of the request.
     fn refuse_unsaid(&self, connection: &Connection) -> Result<()> {
         let client = &connection.client;
-        let unsaid = client.spelling(self.key.kind).unsaid();
-        let used = match &self.fields {
-            Fields::Whole(fields) => unsaid.in_use(fields),
+        let (spelling, spoken) = (client.spelling(self.key.kind), client.spoken());
+        if let Some(way_out) = spelling.unspoken() {
+            let kind = self.key.kind;
+            let told = format!("the platform's API, that of {spoken}, has no {kind}");
+            return Err(Error::new(Class::Refused, told).hint(way_out));
+        }
+        let faults = match &self.fields {
+            Fields::Whole(fields) => inexpressible(spelling, spoken, fields),
             Fields::Some(given) => {
                 let mut fields = Tree::map([]);
                 given.iter().for_each(|(path, value)| fields.put(path, value.clone()));
-                unsaid.in_use(&fields)
+                inexpressible(spelling, spoken, &fields)
             }
         };
-        match used.first() {
-            Some(path) => Err(Error::usage(Unsaid::told(path, client.spoken())).hint(Unsaid::HINT)),
+        match faults.into_iter().next() {
+            Some(Fault { message, hint: Some(hint), .. }) => Err(Error::usage(message).hint(hint)),
+            Some(Fault { message, hint: None, .. }) => Err(Error::usage(message)),
             None => Ok(()),
         }
     }
@@ -373,6 +380,15 @@ impl Shortcut {
         }
     }
 
+    /// The id by which a command calls a task, where the platform knows it by another one than the
+    /// name.
+    fn id_in_place_of_name(&self, connection: &Connection) -> Option<String> {
+        let spelling = connection.client.spelling(self.key.kind);
+        let named = Target::looked_for(&self.key, &self.key.project, None);
+        let is_id = self.key.kind == KindName::ScheduledTask && self.action != Action::Create;
+        (is_id && spelling.segment(&named).is_none()).then(|| self.key.name.clone())
+    }
+
     fn exists_already(&self) -> Error {
         Error::failed(format!("{} already exists", self.key))
     }
@@ -387,15 +403,17 @@ impl Shortcut {
 
     /// Whether the object must be read before it is written, because the body holds more than the
     /// command says: fields that are not named, and the owner.
-    fn needs_reading(&self) -> bool {
+    fn needs_reading(&self, connection: &Connection) -> bool {
         let kind = self.key.kind.kind();
+        let updates_partly =
+            kind.updates_partly() && connection.client.spelling(self.key.kind).updates_partly();
         let is_annotations = |(path, _): &(FieldPath, _)| {
             path.0.first() == Some(&Step::Field("metadata".to_owned()))
         };
         match &self.fields {
             _ if matches!(self.action, Action::Create | Action::Delete) => false,
             Fields::Whole(_) => kind.carries_owner(),
-            Fields::Some(given) => !kind.updates_partly() || given.iter().any(is_annotations),
+            Fields::Some(given) => !updates_partly || given.iter().any(is_annotations),
         }
     }
 

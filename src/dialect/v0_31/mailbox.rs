@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, own_spelling, spelled, text_of};
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -14,19 +14,25 @@ fn shape() -> &'static Shape {
 }
 
 /// How it is spelled.
-pub const SPELLING: Option<&dyn Spelling> = Some(&Mailbox);
+pub const SPELLING: Option<&dyn Spelling> = Some(&Mailbox { paging: Paging::Whole });
 
 /// The spelling.
-pub struct Mailbox;
+pub struct Mailbox {
+    /// How the list of a project is divided into pages.
+    pub paging: Paging,
+}
 
 impl Spelling for Mailbox {
     fn collection(&self) -> Collection {
-        Collection::plain("mailboxes")
+        Collection { paging: self.paging, ..Collection::plain("mailboxes") }
     }
 
+    /// Where lists have pages, that of one room is divided by other parameters, and is no shorter to
+    /// read.
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "rooms", room, "mailboxes"]);
-        Some(Listing { request, envelope: "mailboxes", page: None })
+        let listing = Listing { request, envelope: "mailboxes", paging: Paging::Whole };
+        (self.paging == Paging::Whole).then_some(listing)
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -5,17 +5,15 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Dialect, Spelling, Target};
-use crate::api::request::{Body, Listing, Method, Request};
-use crate::kinds::path::FieldPath;
+use super::{Dialect, Spelling};
+use crate::api::request::{Body, Listing, Method, Paging, Request};
+use crate::kinds::KindName;
 use crate::kinds::specs::template::ServiceTemplateSpec;
-use crate::kinds::tree::Tree;
-use crate::kinds::{KindName, OWNER_ANNOTATION};
 
 /// Makes the modules of the spellings and the choice between them, of the list of kinds.
 macro_rules! spellings {
     ($($(#[doc = $what:literal])+ $kind:ident in $module:ident,)+) => {
-        $(mod $module;)+
+        $(pub(in crate::dialect) mod $module;)+
 
         /// How a kind is spelled, where it is.
         fn spelling(kind: KindName) -> Option<&'static dyn Spelling> {
@@ -43,7 +41,7 @@ impl Dialect for V0_31 {
 
     fn api_keys(&self, project: &str) -> Listing {
         let request = Request::get(&["accounts", "projects", project, "api-keys"]);
-        Listing { request, envelope: "keys", page: None }
+        Listing { request, envelope: "keys", paging: Paging::Whole }
     }
 
     fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request {
@@ -57,7 +55,7 @@ impl Dialect for V0_31 {
 
     fn sessions(&self, project: &str) -> Listing {
         let request = Request::get(&["accounts", "projects", project, "sessions"]);
-        Listing { request, envelope: "sessions", page: None }
+        Listing { request, envelope: "sessions", paging: Paging::Whole }
     }
 
     fn active_sessions(&self, project: &str) -> Listing {
@@ -67,7 +65,7 @@ impl Dialect for V0_31 {
 
     fn events(&self, project: &str, session: &str) -> Listing {
         let path = ["accounts", "projects", project, "sessions", session, "events"];
-        Listing { request: Request::get(&path), envelope: "events", page: None }
+        Listing { request: Request::get(&path), envelope: "events", paging: Paging::Whole }
     }
 
     fn download(&self, project: &str, path: &str) -> Request {
@@ -95,50 +93,4 @@ impl Dialect for V0_31 {
     fn rendered(&self, answer: Value) -> serde_json::Result<ServiceTemplateSpec> {
         wire::ServiceTemplateSpec::deserialize(answer)
     }
-}
-
-/// The annotations to send: the object's own, and the owner's.
-fn annotations(target: &Target<'_>) -> Value {
-    let mut annotations =
-        match target.fields.at(&FieldPath::of(&["metadata", "annotations"])).map(Tree::reveal) {
-            Some(Value::Object(annotations)) => annotations,
-            _ => serde_json::Map::new(),
-        };
-    if let Some(owner) = target.owner {
-        annotations.insert(OWNER_ANNOTATION.to_owned(), owner.into());
-    }
-    Value::Object(annotations)
-}
-
-/// The annotations of an answer without the owner's, as a document has them, and the owner.
-fn annotated(item: &Value) -> (Value, Option<String>) {
-    let mut annotations = item.get("annotations").cloned().unwrap_or(Value::Null);
-    let owner = match &mut annotations {
-        Value::Object(map) => {
-            map.shift_remove(OWNER_ANNOTATION).and_then(|owner| owner.as_str().map(str::to_owned))
-        }
-        _ => None,
-    };
-    (json!({ "annotations": annotations }), owner)
-}
-
-/// A text field of an answer.
-fn text_of(item: &Value, field: &str) -> Result<String, String> {
-    match item.get(field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(format!("the answer has no text in `{field}`")),
-    }
-}
-
-/// The name in an answer where the platform spells it otherwise than names of the kind are
-/// compared.
-fn own_spelling(kind: KindName, item: &Value, field: &str) -> Option<Value> {
-    let given = item.get(field)?.as_str()?;
-    (given != kind.kind().natural_name(given)).then(|| json!({ field: given }))
-}
-
-/// The name of an object as the platform spells it.
-fn spelled<'a>(target: &'a Target<'_>, field: &str) -> &'a str {
-    let spelled = target.answered.as_ref().and_then(|answered| answered.get(field));
-    spelled.and_then(Value::as_str).unwrap_or(target.name)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::text_of;
 use crate::api::request::Request;
+use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::path::Step;
 use crate::kinds::tree::{Sealed, Tree};

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, text_of};
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -26,14 +26,14 @@ pub struct Room;
 
 impl Spelling for Room {
     fn collection(&self) -> Collection {
-        Collection { noun: "rooms", envelope: "rooms", page: Some(500) }
+        Collection { noun: "rooms", envelope: "rooms", paging: Paging::Offset(500) }
     }
 
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         room.is_none().then(|| Listing {
             request: self.all(project).query("order_by", "room_name"),
             envelope: "rooms",
-            page: Some(500),
+            paging: Paging::Offset(500),
         })
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, own_spelling, spelled, text_of};
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::{annotated, annotations, own_spelling, spelled, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -25,7 +25,7 @@ impl Spelling for Route {
 
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "rooms", room, "routes"]);
-        Some(Listing { request, envelope: "routes", page: None })
+        Some(Listing { request, envelope: "routes", paging: Paging::Whole })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

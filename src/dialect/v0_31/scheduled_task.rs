@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{annotated, annotations, text_of};
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
@@ -34,7 +34,7 @@ pub struct ScheduledTask;
 
 impl Spelling for ScheduledTask {
     fn collection(&self) -> Collection {
-        Collection { noun: "scheduled-tasks", envelope: "tasks", page: Some(500) }
+        Collection { noun: "scheduled-tasks", envelope: "tasks", paging: Paging::Offset(500) }
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
@@ -54,7 +54,7 @@ impl Spelling for ScheduledTask {
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         let request = Request::get(&["accounts", "projects", target.project, "scheduled-tasks"]);
         let request = request.query("task_id", target.name);
-        Some(Lookup::Among(Listing { request, envelope: "tasks", page: Some(50) }))
+        Some(Lookup::Among(Listing { request, envelope: "tasks", paging: Paging::Offset(50) }))
     }
 
     fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::text_of;
+use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::secret::NO_EMAIL;

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::text_of;
 use super::wire::ServiceSpec;
-use crate::api::request::{Listing, Request};
+use crate::api::request::{Listing, Paging, Request};
+use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
 use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
@@ -18,13 +18,14 @@ fn shape() -> &'static Shape {
     KindName::Service.kind().shape()
 }
 
-fn path<'a>(target: &Target<'a>, id: Option<&'a str>) -> Vec<&'a str> {
+/// The path of a list of services, and below it of one.
+pub(in crate::dialect) fn path<'a>(target: &Target<'a>, one: Option<&'a str>) -> Vec<&'a str> {
     let mut path = vec!["accounts", "projects", target.project];
     if let Some(room) = target.room {
         path.extend(["rooms", room]);
     }
     path.push("services");
-    path.extend(id);
+    path.extend(one);
     path
 }
 
@@ -34,9 +35,11 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Service);
 /// The spelling.
 pub struct Service;
 
-/// The fields of manifests that 0.31 has.
-static WORDS: LazyLock<Words> =
-    LazyLock::new(|| Words::of(shape(), include_str!("service_fields.txt")));
+/// The fields of manifests that 0.31 has, one a line.
+pub(in crate::dialect) const FIELDS: &str = include_str!("service_fields.txt");
+
+/// The same.
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words::of(shape(), FIELDS));
 
 impl Spelling for Service {
     fn collection(&self) -> Collection {
@@ -55,7 +58,7 @@ impl Spelling for Service {
                 Request::get(&["accounts", "projects", project, "rooms", room, "services"])
             }
         };
-        Some(Listing { request, envelope: "services", page: None })
+        Some(Listing { request, envelope: "services", paging: Paging::Whole })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
@@ -78,7 +81,11 @@ impl Spelling for Service {
     }
 
     fn body(&self, target: &Target<'_>) -> Value {
-        body(target, &WORDS)
+        of_template(target).unwrap_or_else(|| {
+            let mut whole = whole(target);
+            WORDS.spell(&mut whole, target.answered.as_ref());
+            whole
+        })
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {
@@ -96,7 +103,7 @@ impl Spelling for Service {
 }
 
 /// Reads a service, of which the API has these fields.
-fn seen(item: &Value, said: &Shape) -> Result<Seen, String> {
+pub(in crate::dialect) fn seen(item: &Value, said: &Shape) -> Result<Seen, String> {
     let metadata = item.get("metadata").ok_or("the answer has no `metadata`")?;
     let mut fields = said.read(item);
     let annotations = FieldPath::of(&["metadata", "annotations"]);
@@ -111,13 +118,16 @@ fn seen(item: &Value, said: &Shape) -> Result<Seen, String> {
     Ok(Seen { name: text_of(metadata, "name")?, id: Some(text_of(item, "id")?), owner, fields })
 }
 
-/// What is sent is the service as it was planned. A template is sent as such, because the
-/// platform makes the planned service of it; but not where a set owns the service, whose
-/// mark no template can carry.
-fn body(target: &Target<'_>, words: &Words) -> Value {
-    if let (Some(template), None) = (&target.asked.template, target.owner) {
-        return json!({ "template": template.text, "values": template.values });
-    }
+/// What is sent of a service that is made of a template. A template is sent as such, because the
+/// platform makes the planned service of it; but not where a set owns the service, whose mark no
+/// template can carry.
+pub(in crate::dialect) fn of_template(target: &Target<'_>) -> Option<Value> {
+    let template = target.asked.template.as_ref().filter(|_| target.owner.is_none())?;
+    Some(json!({ "template": template.text, "values": template.values }))
+}
+
+/// The whole document of the service as it was planned.
+pub(in crate::dialect) fn whole(target: &Target<'_>) -> Value {
     let mut body = match target.fields.reveal() {
         Value::Object(fields) => fields,
         _ => serde_json::Map::new(),
@@ -141,12 +151,8 @@ fn body(target: &Target<'_>, words: &Words) -> Value {
     }
     // The reference always sends the whole document, nulls included, in the model's order.
     let body = Value::Object(body);
-    let mut whole = ServiceSpec::deserialize(&body)
-        .ok()
-        .and_then(|spec| serde_json::to_value(spec).ok())
-        .unwrap_or(body);
-    words.spell(&mut whole, target.answered.as_ref());
-    whole
+    let whole = ServiceSpec::deserialize(&body).ok();
+    whole.and_then(|spec| serde_json::to_value(spec).ok()).unwrap_or(body)
 }
 
 #[cfg(test)]
@@ -191,7 +197,8 @@ mod tests {
             asked: &Asked::NOTHING,
             ..Target::looked_for(&key, "p", Some("1"))
         };
-        let body = body(&target, &words);
+        let mut body = whole(&target);
+        words.spell(&mut body, target.answered.as_ref());
         assert_eq!(body["container"]["on_demand"], true);
         assert_eq!(body["container"]["environment"][1]["token"], token);
         assert_eq!(body["container"]["environment"][0].get("token"), None);

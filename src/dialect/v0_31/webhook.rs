@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::text_of;
+use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Seen, Spelling, Target};
 use crate::kinds::tree::Tree;
 use crate::kinds::webhook;

@@ -1,6 +1,5 @@
-//! *Pure*: the options with which agents are described, in groups that travel together. A command
-//! of an agent, and the kind Agent, are made of groups; an option that is added to one is there
-//! everywhere.
+//! *Pure*: the options with which agents are described, in groups that travel together. A command of
+//! an agent, and the kind Agent, are made of groups; an option of one is there everywhere.
 //!
 //! Names, types and defaults are those of release 0.31.4.
 
@@ -583,8 +582,8 @@ pub const SUPPORTS_CONTEXT: &[AgentOption] =
 /// The option of this program that may stand before and between its commands, too.
 pub const LOG: AgentOption = text("log", "");
 
-/// Our own options of `deploy`: how the service is written, and on which platform. They describe no
-/// agent, so its container does not get them; how many words each takes counts (`wait=…` is one).
+/// Our own options of `deploy`: how the service is written, and where. They describe no agent, so its
+/// container does not get them; how many words each takes counts (`wait=…` is one).
 pub const WRITING: &[AgentOption] = &[
     AgentOption::new("dry-run", Takes::Flag, ""),
     AgentOption::new("as-manifest", Takes::Flag, ""),
@@ -593,6 +592,7 @@ pub const WRITING: &[AgentOption] = &[
     AgentOption::new("embedded", Takes::Flag, ""),
     text("project-id", "").short("n"),
     text("environment", "").short("e"),
+    text("dialect", ""),
     text("api-url", ""),
     AgentOption::new("insecure", Takes::Flag, ""),
     text("timeout", ""),

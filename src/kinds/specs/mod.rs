@@ -12,6 +12,7 @@
 
 pub mod keywords;
 pub mod rules;
+pub mod schedule;
 pub mod scope;
 pub mod service;
 pub mod template;

@@ -469,7 +469,7 @@ pub fn schedule(text: &str) -> Result<(), String> {
     Err(format!("must be five cron fields in UTC, such as `0 9 * * 1-5`: {}", wrong_in(text)))
 }
 
-fn cron(text: &str) -> Option<croner::Cron> {
+pub(super) fn cron(text: &str) -> Option<croner::Cron> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     parser.parse(text).ok()
 }

@@ -288,7 +288,8 @@ fn nested(skipped: &[Skipped], given: &[PathBuf]) -> Option<String> {
     };
     let files = skipped.iter().filter(|it| it.why == Why::ProjectFile).map(|it| &it.path);
     let nested = files.filter(|file| file.parent().is_some_and(|folder| !is_given(folder)));
-    let nested: Vec<String> = nested.map(|file| file.strip_prefix(".").unwrap_or(file).display().to_string()).collect();
+    let nested: Vec<String> =
+        nested.map(|file| file.strip_prefix(".").unwrap_or(file).display().to_string()).collect();
     (!nested.is_empty()).then(|| {
         format!(
             "manifests beside another project file are read here, too: {}; a line in .meshagentignore leaves its folder out",

@@ -171,7 +171,7 @@ impl<'a> Planner<'a> {
             self.plan.kept.insert(key.clone(), entry);
             return;
         }
-        let frozen = frozen(key, &difference.changes);
+        let frozen = self.frozen(key, &difference.changes);
         if !frozen.is_empty() {
             self.replace(found, difference, &frozen);
             return;
@@ -196,6 +196,17 @@ impl<'a> Planner<'a> {
             entry: Some(entry),
             ..Operation::new(key.clone(), effect, reason)
         });
+    }
+
+    /// The fields that would change and cannot.
+    fn frozen(&self, key: &Key, changes: &[FieldChange]) -> Vec<&'static str> {
+        let first = |change: &FieldChange, name: &str| {
+            change.path.0.first() == Some(&Step::Field(name.to_owned()))
+        };
+        let of_api = self.state.immutable.get(&key.kind).copied();
+        let immutable = of_api.unwrap_or_else(|| key.kind.kind().immutable());
+        let is_changed = |name: &&str| changes.iter().any(|change| first(change, name));
+        immutable.iter().copied().filter(is_changed).collect()
     }
 
     /// A delete, then a create, because a field cannot be changed in place.
@@ -239,15 +250,6 @@ impl<'a> Planner<'a> {
             ..both
         });
     }
-}
-
-/// The fields that would change and cannot.
-fn frozen(key: &Key, changes: &[FieldChange]) -> Vec<&'static str> {
-    let first = |change: &FieldChange, name: &str| {
-        change.path.0.first() == Some(&Step::Field(name.to_owned()))
-    };
-    let immutable = key.kind.kind().immutable().iter().copied();
-    immutable.filter(|name| changes.iter().any(|change| first(change, name))).collect()
 }
 
 fn why(found: &Found<'_>, difference: &Difference) -> Reason {

@@ -1,0 +1,6 @@
+//! `Agent` is not on the wire: an agent is a service.
+
+use crate::dialect::Spelling;
+
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = None;

@@ -1,0 +1,10 @@
+//! Two APIs: which one a platform speaks, what is written in that of 0.56, and how a client of one
+//! is stopped on a platform of the other before it writes anything.
+
+mod crossed;
+mod kept;
+mod kinds;
+mod lists;
+mod registry;
+mod stand_in;
+mod told;
