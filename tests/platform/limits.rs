@@ -149,7 +149,7 @@ async fn one_address_does_not_take_the_places_of_others() {
         .local_address(std::net::IpAddr::from([127, 0, 0, 2]))
         .build()
         .expect("a client");
-    let answer = other.get(format!("http://127.0.0.1:{port}/config")).send().await;
+    let answer = other.get(format!("http://127.0.0.1:{port}/accounts/projects")).send().await;
     assert_eq!(answer.expect("an answer").status(), 401);
     // Who sends goes on.
     let body = vec![7; 1_000_000];

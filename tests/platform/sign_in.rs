@@ -211,6 +211,8 @@ async fn a_person_signs_in_and_reaches_what_the_key_reaches() {
         "GET /oauth/authorize",
         "POST /oauth/authorize",
         "POST /oauth/token",
+        // Which API is spoken is asked before a credential is sent.
+        "GET /config",
         "GET /rooms/{room}/files",
     ];
     assert_eq!(open, expected);

@@ -134,7 +134,8 @@ async fn listed(
 const PROJECT: &str = "/accounts/projects/{project}";
 
 async fn projects(walk: &mut Walk) {
-    assert_eq!(walk.get("/config", &[]).await["embedded"], true);
+    let config = walk.server.ask("GET", "/config").send().await.expect(200).json();
+    assert_eq!(config["embedded"], true);
     let body = json!({"name": "My Proj", "settings": null});
     let made = walk.go("POST", "/accounts/projects", &[], body).await.json();
     assert_eq!(keys(&made), ["id", "name", "owner_user_id"]);
