@@ -7,9 +7,10 @@
 //! is known to put into fails the test, too.
 
 mod conditions;
+mod of_new;
 mod others;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use jsonwebtoken::Algorithm;
@@ -75,9 +76,6 @@ struct Credential {
 /// What routes ask that no rule says.
 const TABLE: &str = include_str!("matrix/routes.txt");
 
-/// What the routes ask that 0.56 spells otherwise, or alone has.
-const TABLE_OF_NEW: &str = include_str!("matrix/routes56.txt");
-
 /// The lines of a table of an API.
 fn listed(table: &str, spoken: Spoken) -> Vec<Row> {
     let lines = table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -118,22 +116,6 @@ fn rows_of(table: &str) -> Vec<Row> {
 
 fn rows() -> Vec<Row> {
     rows_of(TABLE)
-}
-
-/// Every route of 0.56: what its table says, and otherwise what the route asks in 0.31.
-fn rows_of_new() -> Vec<Row> {
-    let mut rows = listed(TABLE_OF_NEW, Spoken::V0_56);
-    let old: BTreeMap<String, Asks> =
-        self::rows().iter().map(|row| (row.to_string(), row.asks)).collect();
-    let listed: BTreeSet<String> = rows.iter().map(Row::to_string).collect();
-    let served = Platform::routes_of(Spoken::V0_56).into_iter().filter_map(|route| {
-        let (method, path) = (route.method.to_string(), route.path.to_owned());
-        let key = format!("{method} {path}");
-        let asks = *old.get(&key).filter(|_| !listed.contains(&key))?;
-        Some(Row { asks, method, path, spoken: Spoken::V0_56 })
-    });
-    rows.extend(served);
-    rows
 }
 
 /// What a route of a plain kind asks: its objects are read by members, and written by those who
@@ -359,34 +341,6 @@ impl Credentials {
         self.add("what a token gets for a room", limited, Worth::Developer);
     }
 
-    /// Keys of service accounts, which are worth what their accounts were granted.
-    async fn accounts(&mut self) {
-        for (name, role, worth) in [
-            ("nothing", None, Worth::Elsewhere),
-            ("reading", Some("llm_proxy_user"), Worth::Member),
-            ("rooms", Some("room_creator"), Worth::RoomCreator),
-            ("building", Some("developer"), Worth::Developer),
-            ("all", Some("admin"), Worth::Admin),
-        ] {
-            let (id, key) = self.server.account(name).await;
-            if let Some(role) = role {
-                self.server.granted(&id, role).await;
-            }
-            let full = token(&key, json!({"admin": {}, "queues": {}}));
-            let most = if worth > Worth::Developer { Worth::Developer } else { worth };
-            let most = if worth == Worth::Elsewhere { Worth::Nothing } else { most };
-            self.add(&format!("a token of an account with {name}"), full, most);
-            self.add(&format!("the key of an account with {name}"), key, worth);
-        }
-        let (id, key) = self.server.account("gone").await;
-        self.server.granted(&id, "admin").await;
-        let full = token(&key, json!({"admin": {}}));
-        let path = format!("/service-accounts/{id}");
-        self.server.own("DELETE", &path).send().await.expect(204);
-        self.add("the key of an account that is gone", key, Worth::Nothing);
-        self.add("a token of an account that is gone", full, Worth::Nothing);
-    }
-
     /// What was valid until something behind it went.
     async fn ended(&mut self) {
         let room = self.server.room("hall").await;
@@ -469,21 +423,6 @@ fn the_table_has_every_route_and_no_other() {
     assert!(unserved.is_empty(), "these are served no more: {unserved:#?}");
 }
 
-#[test]
-fn the_table_of_0_56_has_every_route_and_no_other() {
-    let listed: Vec<String> = rows_of_new().iter().map(Row::to_string).collect();
-    let unique: BTreeSet<&String> = listed.iter().collect();
-    assert_eq!(unique.len(), listed.len(), "a route is listed twice");
-    let served = Platform::routes_of(Spoken::V0_56);
-    let served: BTreeSet<String> =
-        served.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
-    let served: BTreeSet<&String> = served.iter().collect();
-    let unlisted: Vec<_> = served.difference(&unique).collect();
-    assert!(unlisted.is_empty(), "say in matrix/routes56.txt what these ask for: {unlisted:#?}");
-    let unserved: Vec<_> = unique.difference(&served).collect();
-    assert!(unserved.is_empty(), "these are served no more: {unserved:#?}");
-}
-
 /// A line of a plain kind is there because the route asks for something else.
 #[test]
 fn no_line_of_the_table_says_what_the_rule_for_plain_kinds_says() {
@@ -534,7 +473,7 @@ async fn wrong<'a>(
 #[tokio::test]
 async fn every_credential_reaches_as_far_as_it_should_on_every_route() {
     let Credentials { server, all, .. } = Credentials::new().await;
-    let rows = [rows(), rows_of_new()].concat();
+    let rows = [rows(), of_new::rows()].concat();
     let combinations = rows.iter().filter(|row| row.asks != Asks::Open).flat_map(|row| {
         let path = row.filled(&server.project);
         all.iter().map(move |credential| (row, credential, path.clone(), row.refusal(credential)))
@@ -547,7 +486,7 @@ async fn every_credential_reaches_as_far_as_it_should_on_every_route() {
 async fn no_credential_reaches_into_a_project_that_is_not_its_own() {
     let Credentials { server, all, .. } = Credentials::new().await;
     let (third, _) = server.other_project("third").await;
-    let rows = [rows(), rows_of_new()].concat();
+    let rows = [rows(), of_new::rows()].concat();
     let combinations = rows.iter().filter(|row| row.is_in_a_project()).flat_map(|row| {
         let path = row.filled(&third);
         all.iter().map(move |credential| {
