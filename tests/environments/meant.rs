@@ -122,13 +122,7 @@ fn what_an_override_does_for_nothing_is_told() {
             "21:7",
             "no document is Service/suport",
         ),
-        (
-            overrides
-                .replace("registry.test/support:4", "null")
-                .replace("container.", "container."),
-            "22:9",
-            "missing field `image`",
-        ),
+        (overrides.replace("registry.test/support:4", "null"), "22:9", "missing field `image`"),
     ] {
         with(&more);
         let refused = sandbox.run(&["plan", "-e", "prod"]);
