@@ -222,9 +222,10 @@ async def test_the_command_line_works_with_accounts_and_secrets(platform, comman
         cli.run("service-account", "api-key", "delete", key.id, *on)
         of = ("--subject", "robot")
         cli.run("secret", "create", "s", *of, "--value", "hello")
-        [secret] = await client.list_service_account_secrets(
+        page = await client.list_service_account_secrets(
             project_id=project, service_account_id=account.id
         )
+        [secret] = page.secrets
         assert secret.id in cli.run("secret", "list", *of)
         assert "hello" in cli.run("secret", "access", secret.id, *of)
         cli.run("secret", "add-version", secret.id, *of, "--value", "again")
