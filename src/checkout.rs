@@ -452,12 +452,13 @@ mod tests {
         assert_eq!(checkout.changed(&base).unwrap(), [PathBuf::from("a b/policies/x.rego")]);
         assert!(!checkout.are_same(&base, &head) && checkout.are_same(&head, &head));
         let into = tempfile::tempdir().unwrap();
-        let of =
-            [PathBuf::from("a b/meshagent.yaml"), PathBuf::from("a b/policies"), "none".into()];
+        let of = ["a b/meshagent.yaml", "a b/policies/x.rego", "none"].map(PathBuf::from);
         checkout.take_out(&base, &of, into.path()).unwrap();
         let rule = std::fs::read_to_string(into.path().join("a b/policies/x.rego")).unwrap();
         assert_eq!(rule, "package x\n");
-        // A link could lead anywhere.
+        // A link could lead anywhere, and what it leads to is not left out in silence.
+        let refused = checkout.take_out(&base, &["a b/policies".into()], into.path()).unwrap_err();
+        assert!(refused.message.ends_with("is a link that leads to no file of the commit"));
         assert!(into.path().join("a b/policies/y.rego").symlink_metadata().is_err());
     }
 

@@ -235,17 +235,17 @@ impl PlatformArgs {
             }
             None => Client::new(&url, secret, self.retry())?,
         };
-        let detected = detect(&client, self.named_dialect()?).await?;
-        if let Some(told) = &detected.note {
-            output::note(&format!("note: {told}"));
-        }
-        let client = client.speaking(&detected);
         let is_named = self.project_id.is_some() || is_chosen;
         if !is_named && variable(GIVEN[0]).is_some_and(|key| is_malformed(&key)) {
             output::note(
                 "note: MESHAGENT_API_KEY is not a complete MeshAgent API key, so it names no project",
             );
         }
+        let detected = detect(&client, self.named_dialect()?).await?;
+        if let Some(told) = &detected.note {
+            output::note(&format!("note: {told}"));
+        }
+        let client = client.speaking(&detected);
         Ok(Connection {
             client,
             project: self.project_id.clone(),

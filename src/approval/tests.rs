@@ -354,8 +354,8 @@ fn what_does_not_count_is_told_and_takes_nothing_away() {
         assert!(!approval.counts && !approval.line().contains('\u{1b}'));
         // Who signed it is told by name, and a signature for something else tells nobody.
         let is_named = approval.line().contains(": a (");
-        let is_signed =
-            !told.contains("namespace") && !told.contains("key") && !told.contains("not ");
+        let broken = ["namespace", "key", "not ", "Windows"];
+        let is_signed = !broken.iter().any(|it| told.contains(it));
         assert_eq!(is_named, is_signed, "{}", approval.line());
     }
     let refused = judged.check().unwrap_err();

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::approval::approvers::Approvers;
 use crate::approval::signed::Approval;
 use crate::approval::statement::Bound;
-use crate::approval::verdict::{ApprovalsDocument, Found, Terms};
+use crate::approval::verdict::{ApprovalDocument, ApprovalsDocument, Found, Terms};
 use crate::approval::{MAX_APPROVAL, MAX_APPROVERS, MOST};
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
@@ -103,10 +103,13 @@ impl Needed {
 }
 
 impl Approvals {
-    /// Which approvals count at a time.
+    /// Which approvals count at a time, by the names of who gave them.
     #[must_use]
     pub fn judged(&self, now: Timestamp) -> ApprovalsDocument {
-        self.terms.judge(&self.plan, &self.found, now)
+        let mut judged = self.terms.judge(&self.plan, &self.found, now);
+        let by = |one: &ApprovalDocument| (one.principals.clone(), one.file.clone());
+        judged.approvals.sort_by_cached_key(by);
+        judged
     }
 
     /// The approvals at a time, if they are enough.

@@ -309,8 +309,11 @@ async fn which_domains_a_platform_serves_is_not_guessed_where_it_does_not_answer
     let text = "version: v1\nkind: Room\nmetadata: {name: r}\n---\nversion: v1\nkind: Mailbox\nmetadata: {name: a@nobody.example}\nroom: r\n";
     sandbox.write("set.yaml", text);
     let plan = async |status: u16| {
-        let proxy =
-            Hostile::in_front_of(&platform).with(Fault::Status(status).at("/config")).start().await;
+        // A platform that does not describe itself does not say who asks, either.
+        let proxy = Hostile::in_front_of(&platform)
+            .with(Fault::Status(status).at("/config"))
+            .with(Fault::Status(404).at("/accounts/whoami"));
+        let proxy = proxy.start().await;
         run(&sandbox, &platform, &proxy, &["plan", "-f", "set.yaml", "--retries", "0"]).await
     };
     for status in [403, 500] {

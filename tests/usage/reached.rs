@@ -69,7 +69,7 @@ fn blanks_around_a_credential_are_no_part_of_it() {
             let lines = BufReader::new(socket.try_clone().unwrap()).lines().map_while(Result::ok);
             let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
             let _ = sender.send(head.join("\n"));
-            let body = r#"{"rooms": [], "total": 0}"#;
+            let body = r#"{"rooms": [], "total": 0, "api_version": "0.31.4"}"#;
             let size = body.len();
             let _ = write!(
                 socket,
@@ -90,6 +90,9 @@ fn blanks_around_a_credential_are_no_part_of_it() {
         ];
         let run = run(&["rooms", "list"], &environment);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{value:?}");
+        // Which API is spoken is asked without it.
+        let head = heads.recv().unwrap();
+        assert!(head.starts_with("GET /config ") && !head.contains("c4n4ry"), "{head}");
         let head = heads.recv().unwrap();
         assert!(head.starts_with(&format!("GET /accounts/projects/{PROJECT}/rooms")), "{head}");
         assert!(head.lines().any(|line| line.ends_with(": Bearer c4n4ry-key")), "{head}");
