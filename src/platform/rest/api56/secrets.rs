@@ -227,7 +227,7 @@ fn check(
     }
     for (field, map) in maps {
         map.map_or(Ok(()), rules::texts_of).map_err(Refusal::at(field))?;
-        let size = map.map(|map| serde_json::to_string(map)).transpose()?;
+        let size = map.map(serde_json::to_string).transpose()?;
         rules::annotations_size(size.map_or(0, |text| text.len())).map_err(Refusal::at(field))?;
     }
     Ok(())
