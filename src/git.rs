@@ -17,11 +17,15 @@ const ELSEWHERE: [&str; 10] = [
     "GIT_EXTERNAL_DIFF",
 ];
 
+/// The variables that would say who makes a commit, whatever its settings say.
+const SOMEBODY: [&str; 4] =
+    ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+
 /// Git, which runs no hook, asks nobody, and works in the repository of its folder.
 #[must_use]
 pub fn program() -> Command {
     let mut git = Command::new("git");
-    for variable in ELSEWHERE {
+    for variable in ELSEWHERE.into_iter().chain(SOMEBODY) {
         git.env_remove(variable);
     }
     git.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
@@ -29,4 +33,17 @@ pub fn program() -> Command {
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null());
     git
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_another_repository_nor_another_author_is_taken_from_the_environment() {
+        let git = program();
+        let removed = |name: &&str| git.get_envs().any(|it| it.0 == *name && it.1.is_none());
+        assert!(ELSEWHERE.iter().all(|name| removed(&name)));
+        assert!(SOMEBODY.iter().all(|name| removed(&name)));
+    }
 }

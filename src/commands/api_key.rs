@@ -14,7 +14,7 @@ use crate::bounded;
 use crate::conceal;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
-use crate::error::{Context, Error, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::kinds::specs::rules;
 use crate::output;
 use crate::settings::activated::Activated;
@@ -118,7 +118,8 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
                         return preview_delete(connection, &args.id).await;
                     }
                     let client = &connection.client;
-                    client.send(&client.dialect().delete_api_key(project, &args.id)).await?;
+                    let request = client.dialect().delete_api_key(project, &args.id);
+                    client.send(&of_project(request, connection)?).await?;
                     Ok(ExitCode::SUCCESS)
                 })
                 .await
@@ -126,9 +127,22 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     }
 }
 
+/// What is asked of the keys of a project, where projects have keys.
+fn of_project<T>(request: Option<T>, connection: &Connection) -> Result<T> {
+    request.ok_or_else(|| {
+        let spoken = connection.client.spoken();
+        Error::new(
+            Class::Refused,
+            format!("the platform's API, that of {spoken}, has no API keys of projects"),
+        )
+        .hint("keys belong to service accounts there; this program does not make any yet")
+    })
+}
+
 async fn keys(connection: &Connection) -> Result<Vec<Value>> {
     let reader = connection.client.reader();
     let listing = reader.dialect().api_keys(connection.project_id().await?);
+    let listing = of_project(listing, connection)?;
     Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
@@ -187,6 +201,7 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
             let project = connection.project_id().await?;
+            of_project(connection.client.dialect().api_keys(project), connection)?;
             if args.dry.dry_run {
                 let broken = rules::name(&args.name).err().map(|it| format!("`name` {it}"));
                 foresee_form(connection, "the API key", broken.into_iter().collect()).await?;
@@ -220,7 +235,7 @@ pub(super) async fn make(
     description: &str,
 ) -> Result<SecretString> {
     let request = connection.client.dialect().make_api_key(project, name, description);
-    let answer = connection.client.send_json(&request).await?;
+    let answer = connection.client.send_json(&of_project(request, connection)?).await?;
     let key = answer.get("value").and_then(Value::as_str);
     key.map(SecretString::from)
         .ok_or_else(|| Error::failed("the platform's answer contains no key"))

@@ -90,23 +90,25 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
         replace_file(&file.path, file.text(), &promotion.text)?;
     }
     let Some((planning, rules)) = planned else { return Ok(ExitCode::SUCCESS) };
-    let plan = planning.plan(true).await.map_err(|error| match is_written {
-        // Wrong usage would say that nothing was done.
-        true if error.class == Class::Usage => {
-            let failed = Error::failed(format!("{name} was written, but no plan was made"));
-            let failed = match error.hint.clone() {
-                Some(hint) => failed.hint(hint),
-                None => failed,
+    let planned = async {
+        let plan = planning.plan(true).await?.plan;
+        print(&plan, args.output)?;
+        refuse(&plan)?;
+        rules.check(&plan)
+    };
+    planned.await.map(|()| ExitCode::SUCCESS).map_err(|error| match error.class {
+        // They would say that nothing was done.
+        Class::Usage | Class::Refused if is_written => {
+            let told = match error.class {
+                Class::Usage => format!("{name} was written, but no plan was made: {error}"),
+                _ => format!("{name} was written, and the plan with it is refused"),
             };
-            failed.because(error)
+            let mut failed = error.saying(told);
+            failed.class = Class::Failed;
+            failed
         }
         _ => error,
-    });
-    let plan = plan?.plan;
-    print(&plan, args.output)?;
-    refuse(&plan)?;
-    rules.check(&plan)?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Says what was taken, and what differs and stays.

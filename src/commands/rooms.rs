@@ -15,6 +15,7 @@ use crate::kinds::KindName;
 use crate::output;
 use crate::plan::Observed;
 use crate::settings::PlatformArgs;
+use crate::visible;
 
 /// The maximum number of rooms that the platform lists at once.
 const MOST: u16 = 500;
@@ -241,6 +242,13 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
         .with(async |connection| {
             let reader = connection.client.reader();
             let spelling = reader.spelling(KindName::Room);
+            if !spelling.sorts_by(&args.order_by) {
+                let (spoken, by) = (reader.spoken(), visible::line(&args.order_by));
+                return Err(Error::usage(format!(
+                    "the platform's API, that of {spoken}, lists rooms by their names, not by `{by}`"
+                ))
+                .hint("leave --order-by out"));
+            }
             let most = i128::from(MOST);
             let page = Page { limit: args.limit.into(), offset: args.offset.into(), most };
             let project = connection.project_id().await?;

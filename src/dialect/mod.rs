@@ -34,14 +34,14 @@ pub trait Dialect: Sync {
     /// The request for the caller's own profile.
     fn own_profile(&self) -> Request;
 
-    /// The request that lists the API keys of a project.
-    fn api_keys(&self, project: &str) -> Listing;
+    /// The request that lists the API keys of a project; nothing where keys are no project's.
+    fn api_keys(&self, project: &str) -> Option<Listing>;
 
-    /// The request that makes an API key.
-    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request;
+    /// The request that makes an API key of a project; nothing where keys are no project's.
+    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Option<Request>;
 
-    /// The request that deletes an API key.
-    fn delete_api_key(&self, project: &str, id: &str) -> Request;
+    /// The request that deletes an API key of a project; nothing where keys are no project's.
+    fn delete_api_key(&self, project: &str, id: &str) -> Option<Request>;
 
     /// The request that lists the sessions of a project.
     fn sessions(&self, project: &str) -> Listing;
@@ -149,6 +149,11 @@ pub trait Spelling: Sync {
     /// whole list, for kinds whose objects the platform does not give one by one.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// Whether the list can be in the order of this field.
+    fn sorts_by(&self, _field: &str) -> bool {
+        true
     }
 
     /// What to do instead, if the API does not have the kind. A plan with such an object is refused.

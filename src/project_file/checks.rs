@@ -198,9 +198,9 @@ impl ProjectFile {
                 false => above.canonicalize().ok(),
             });
             let is_dangling = made.ancestors().any(|it| it.is_symlink() && !it.exists());
-            let is_of_git = folder.components().any(|part| {
-                part.as_os_str().to_str().is_some_and(|part| part.eq_ignore_ascii_case(".git"))
-            });
+            // By its name, or by way of a link.
+            let inside = real.as_ref().and_then(|real| real.strip_prefix(&here).ok());
+            let is_of_git = [Some(folder.as_path()), inside].into_iter().flatten().any(is_in_git);
             if is_of_git {
                 let message = format!("{} is a folder that belongs to Git", folder.display());
                 let hint = "name another folder, beside the project file";
@@ -216,4 +216,10 @@ impl ProjectFile {
             }
         }
     }
+}
+
+/// Whether a path leads into a folder of Git.
+fn is_in_git(path: &Path) -> bool {
+    path.components()
+        .any(|part| part.as_os_str().to_str().is_some_and(|it| it.eq_ignore_ascii_case(".git")))
 }

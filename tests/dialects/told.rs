@@ -137,3 +137,24 @@ fn a_newer_release_is_told_once() {
     let note = "note: the platform is of release 0.61.2-rc1, and this program was made for 0.56\n";
     assert_eq!(run.stderr, note);
 }
+
+#[test]
+fn what_newer_platforms_have_no_more_ends_with_one_line() {
+    let platform = StandIn::of(Spoken::V0_56);
+    for command in [
+        &["api-key", "list"][..],
+        &["api-key", "create", "k"],
+        &["api-key", "create", "k", "--dry-run"],
+        &["api-key", "delete", "x"],
+        &["api-key", "delete", "x", "--dry-run"],
+    ] {
+        let run = platform.ends(6, command);
+        assert_eq!(run.stdout, "", "{command:?}");
+        let told = "error: the platform's API, that of 0.56, has no API keys of projects\nhint: keys belong to service accounts there";
+        assert!(run.stderr.starts_with(told), "{command:?}: {}", run.stderr);
+    }
+    let run = platform.ends(2, &["rooms", "list", "--order-by", "created_at"]);
+    assert!(run.stderr.contains("lists rooms by their names, not by `created_at`"));
+    let asked = platform.take_asked();
+    assert!(asked.iter().all(|asked| asked.path == "/config"), "{:?}", paths(&asked));
+}

@@ -180,6 +180,11 @@ fn wrong_usage_promotes_nothing_and_a_plan_that_fails_afterwards_is_told_apart()
         assert!(refused.contains("is for project `shop`, but --project-id names"), "{refused}");
         assert_eq!(read(), PROJECT);
     }
+    // What a guard refuses is the plan; the file is written by then.
+    let refused = ran(&sandbox, 1, "promote dev prod --expect-project zz").stderr;
+    assert!(refused.contains("was written, and the plan with it is refused"), "{refused}");
+    assert!(!refused.contains("nothing was written"), "{refused}");
+    assert_ne!(read(), PROJECT);
     let hosted = PROJECT.replace("    embedded: true\n", "");
     sandbox.write("meshagent.yaml", &hosted);
     let failed = ran(&sandbox, 1, "promote dev prod").stderr;

@@ -2,6 +2,7 @@
 //! one.
 
 use super::{PROJECT, bare, ran, shop};
+use crate::cli::Sandbox;
 
 #[test]
 fn a_command_is_for_one_environment() {
@@ -92,6 +93,16 @@ fn what_says_nothing_in_a_project_file_is_told_at_its_place() {
         assert!(refused.contains(told), "{told:?} is not in {refused}");
     }
     assert!(!sandbox.path(".git").exists());
+}
+
+#[test]
+fn no_link_leads_an_embedded_platform_into_git() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path(".git/refs/heads")).unwrap();
+    std::os::unix::fs::symlink(".git/refs/heads", sandbox.path("link")).unwrap();
+    sandbox.write("meshagent.yaml", "version: v1\nenvironments: {a: {embedded: link/x}}\n");
+    let refused = ran(&sandbox, 2, "validate -e a").stderr;
+    assert!(refused.contains("link/x is a folder that belongs to Git"), "{refused}");
 }
 
 #[test]

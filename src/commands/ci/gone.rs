@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::jobs::{SetAt, shown};
+use crate::api::project;
 use crate::forge::comment::Section;
 use crate::output;
 use crate::plan::markdown;
@@ -48,6 +49,18 @@ impl Declared {
         (&self.target, &self.beside) == (&other.target, &other.beside)
     }
 
+    /// Whether it may be the same set, as far as names tell: one may be that of an id, and a URL be
+    /// written out.
+    fn may_be(&self, other: &Self) -> bool {
+        let is_there = match (&self.target.project, &other.target.project) {
+            (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
+                one == other
+            }
+            _ => true,
+        };
+        is_there && self.target.set == other.target.set
+    }
+
     fn title(&self) -> String {
         let (folder, environment) = &self.of;
         match environment.is_empty() {
@@ -64,6 +77,8 @@ pub(super) struct Gone {
     title: String,
     /// What it declared, each with what declares the same set now.
     declared: Vec<(Declared, Option<Declared>)>,
+    /// What may declare one of these sets now.
+    others: Vec<Declared>,
 }
 
 impl Gone {
@@ -72,7 +87,8 @@ impl Gone {
         let shown = visible::line(&path.display().to_string()).into_owned();
         let folder = path.parent().unwrap_or(Path::new(""));
         let declared = was.map(|was| Declared::all(folder, was)).unwrap_or_default();
-        Self { title: markdown::code(&shown), shown, declared: met(declared, now) }
+        let others = now.to_vec();
+        Self { title: markdown::code(&shown), shown, declared: met(declared, now), others }
     }
 
     /// The environments of a set that are gone.
@@ -91,6 +107,7 @@ impl Gone {
                 ),
                 title: declared.title(),
                 declared: met(vec![declared], now),
+                others: now.to_vec(),
             }
         });
         gone.collect()
@@ -110,7 +127,14 @@ impl Gone {
                     declared.title(),
                     now.title()
                 ),
-                None => format!("- {} declared the {set}. {LEFT}", declared.title()),
+                None => match self.others.iter().find(|other| declared.may_be(other)) {
+                    Some(other) => format!(
+                        "- {} declared the {set}. That may be what {} declares now: look before anything is destroyed.",
+                        declared.title(),
+                        other.title()
+                    ),
+                    None => format!("- {} declared the {set}. {LEFT}", declared.title()),
+                },
             });
         }
         if lines.is_empty() {
@@ -147,4 +171,34 @@ fn met(was: Vec<Declared>, now: &[Declared]) -> Vec<(Declared, Option<Declared>)
             (it, now)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_destroy_what_may_be_declared_under_another_name() {
+        let declared = |name: &str, project: &str, set: &str| Declared {
+            of: (".".to_owned(), name.to_owned()),
+            target: Target {
+                project: Some(project.to_owned()),
+                set: set.to_owned(),
+                platform: None,
+            },
+            beside: None,
+        };
+        let id = "9ca0360a-fbda-45f9-a604-49cb49b410ba";
+        let was = declared("prod", "shop", "s");
+        for (now, is_told) in [
+            (declared("live", id, "s"), false),
+            (declared("live", "shop", "s"), false),
+            (declared("live", "other", "s"), true),
+            (declared("live", id, "t"), true),
+        ] {
+            let (declared, others) = (met(vec![was.clone()], &[now.clone()]), vec![now]);
+            let gone = Gone { shown: String::new(), title: String::new(), declared, others };
+            assert_eq!(gone.section().body.contains("meshagent destroy"), is_told);
+        }
+    }
 }

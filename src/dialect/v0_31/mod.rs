@@ -39,18 +39,18 @@ impl Dialect for V0_31 {
         Request::get(&["accounts", "profiles", "me"])
     }
 
-    fn api_keys(&self, project: &str) -> Listing {
+    fn api_keys(&self, project: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "api-keys"]);
-        Listing { request, envelope: "keys", paging: Paging::Whole }
+        Some(Listing { request, envelope: "keys", paging: Paging::Whole })
     }
 
-    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request {
+    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Option<Request> {
         let body = json!({"name": name, "description": description});
-        Request::post(&["accounts", "projects", project, "api-keys"], body)
+        Some(Request::post(&["accounts", "projects", project, "api-keys"], body))
     }
 
-    fn delete_api_key(&self, project: &str, id: &str) -> Request {
-        Request::delete(&["accounts", "projects", project, "api-keys", id])
+    fn delete_api_key(&self, project: &str, id: &str) -> Option<Request> {
+        Some(Request::delete(&["accounts", "projects", project, "api-keys", id]))
     }
 
     fn sessions(&self, project: &str) -> Listing {

@@ -45,16 +45,17 @@ impl Dialect for V0_56 {
         V0_31.own_profile()
     }
 
-    fn api_keys(&self, project: &str) -> Listing {
-        V0_31.api_keys(project)
+    /// They belong to service accounts.
+    fn api_keys(&self, _project: &str) -> Option<Listing> {
+        None
     }
 
-    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Request {
-        V0_31.make_api_key(project, name, description)
+    fn make_api_key(&self, _project: &str, _name: &str, _description: &str) -> Option<Request> {
+        None
     }
 
-    fn delete_api_key(&self, project: &str, id: &str) -> Request {
-        V0_31.delete_api_key(project, id)
+    fn delete_api_key(&self, _project: &str, _id: &str) -> Option<Request> {
+        None
     }
 
     fn sessions(&self, project: &str) -> Listing {

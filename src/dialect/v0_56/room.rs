@@ -23,6 +23,10 @@ impl Spelling for Room {
         Former.all(project).query("view", "all")
     }
 
+    fn sorts_by(&self, field: &str) -> bool {
+        matches!(field, "room_name" | "name")
+    }
+
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         Former.seen(item)
     }
