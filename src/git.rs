@@ -43,7 +43,6 @@ mod tests {
     fn neither_another_repository_nor_another_author_is_taken_from_the_environment() {
         let git = program();
         let removed = |name: &&str| git.get_envs().any(|it| it.0 == *name && it.1.is_none());
-        assert!(ELSEWHERE.iter().all(|name| removed(&name)));
-        assert!(SOMEBODY.iter().all(|name| removed(&name)));
+        assert!(ELSEWHERE.iter().chain(&SOMEBODY).all(removed));
     }
 }

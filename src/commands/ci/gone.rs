@@ -196,7 +196,8 @@ mod tests {
             (declared("live", "other", "s"), true),
             (declared("live", id, "t"), true),
         ] {
-            let (declared, others) = (met(vec![was.clone()], &[now.clone()]), vec![now]);
+            let (declared, others) =
+                (met(vec![was.clone()], std::slice::from_ref(&now)), vec![now]);
             let gone = Gone { shown: String::new(), title: String::new(), declared, others };
             assert_eq!(gone.section().body.contains("meshagent destroy"), is_told);
         }
