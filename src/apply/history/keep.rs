@@ -354,7 +354,8 @@ impl Run<'_> {
     }
 
     /// Writes a state to a file that the list does not name, and to which nobody else has written
-    /// since the list was: two runs that read the same list never write to the same file.
+    /// since the list was, as long as there is one of which that is known: two runs that read the
+    /// same list do not write to the same file then.
     async fn write_state(&self, index: &mut Index, id: &str, bytes: Vec<u8>) -> Result<u32> {
         for (slot, precondition) in index.free_files() {
             let path = slot_path(&self.plan.set, slot);
