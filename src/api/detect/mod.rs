@@ -104,15 +104,15 @@ async fn ask(client: &Client, question: Question) -> (Said, Option<ApiError>) {
         Question::WhoAmI => Request::get(&["accounts", "whoami"]),
         Question::Projects => Request::get(&["accounts", "projects"]),
     };
-    let failed = match client.send(&request).await {
-        Ok(answer) => match answer.json() {
-            Ok(json) => return (Said::Json(json), None),
-            Err(_) => return (Said::Nothing("was answered, but not with JSON".to_owned()), None),
-        },
+    // An answer that was cut off on its way is asked for again.
+    let failed = match client.send_json(&request).await {
+        Ok(json) => return (Said::Json(json), None),
         Err(error) => error,
     };
     match failed.status {
         Some(status) if status < 500 => (Said::Status(status), Some(failed)),
+        // What answers is something else, which is no failure of the request.
+        None if failed.what.starts_with("was answered") => (Said::Nothing(failed.what), None),
         _ => (Said::Nothing(failed.what.clone()), Some(failed)),
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{PerformArgs, Ran, Run, close, tell};
+use super::{PerformArgs, Ran, Run, close, connect, tell};
 use crate::apply::history::What;
 use crate::commands::environment;
 use crate::commands::set::{FileArgs, GuardArgs, ReadArgs, SetArgs, goal};
@@ -85,7 +85,7 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     let guards = GuardArgs { expect_project: args.expect_project, ..GuardArgs::default() };
     let guards = guards.or_of(environment);
     output::set_verbose(args.reading.verbose);
-    let connection = args.platform.connect().await?;
+    let connection = connect(&args.platform, &policy.set).await?;
     let files = FileArgs { files: args.files, reading: args.reading };
     let goal = match files.files.is_empty() {
         true => Ok(Set::default().into()),

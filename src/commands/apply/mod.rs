@@ -172,7 +172,7 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         platform.project_id = platform.project_id.or_else(|| saved.inputs.project.clone());
     }
     let approvals = args.approvals.of_plan(args.plan.as_deref(), saved.as_ref())?;
-    let connection = platform.connect().await?;
+    let connection = connect(&platform, &policy.set).await?;
     let back_to = saved.as_ref().and_then(|saved| saved.inputs.to);
     let goal = goal(&files, back_to, &policy.set, &connection).await;
     let run = Run {
@@ -195,6 +195,17 @@ async fn apply_set(args: ApplyArgs, mut saved: Option<Saved>) -> Result<Ran> {
         Err(error) => Err(error.refusing_plan()),
     };
     close(connection, done).await
+}
+
+/// Connects. Where that fails, what a killed run left open is told all the same.
+async fn connect(platform: &PlatformArgs, set: &str) -> Result<Connection> {
+    let connected = platform.connect().await;
+    if connected.is_err()
+        && let Some(leftover) = journal::leftover(Path::new("."), set)
+    {
+        output::note(&format!("note: {}", leftover.sentence()));
+    }
+    connected
 }
 
 /// Reports what was done even if the platform could not be closed afterwards.

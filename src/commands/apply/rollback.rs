@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{PerformArgs, Ran, Run, close, tell};
+use super::{PerformArgs, Ran, Run, close, connect, tell};
 use crate::apply::history::What;
 use crate::commands::environment;
 use crate::commands::own_inputs::Written;
@@ -65,7 +65,7 @@ pub async fn rollback(mut args: RollbackArgs) -> Result<ExitCode> {
 async fn roll_back(args: RollbackArgs) -> Result<Ran> {
     args.perform.rules.expect()?;
     let set = args.set.name()?.to_owned();
-    let connection = args.platform.connect().await?;
+    let connection = connect(&args.platform, &set).await?;
     let run = Run {
         policy: &args.policy.policy_back(&set),
         guards: &args.policy.guards,
