@@ -318,6 +318,7 @@ impl Client {
                 status: Some(status),
                 request_id,
                 sent: true,
+                is_unusable: false,
                 is_transient: matches!(status, 429 | 502..=504),
                 asked,
                 hint: None,
@@ -334,6 +335,7 @@ impl Client {
             return Err(Failure {
                 request_id,
                 sent: true,
+                is_unusable: true,
                 is_transient: error.is_eof(),
                 ..Failure::unsent(format!("was answered, but not with JSON: {error}"))
             });

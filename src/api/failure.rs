@@ -43,6 +43,8 @@ pub struct ApiError {
     pub attempts: u32,
     /// Whether the last try may have reached the platform.
     pub sent: bool,
+    /// Whether an answer came that was accepted by its status, and could not be used.
+    pub is_unusable: bool,
     /// What to do about it, if that does not follow from its status.
     pub hint: Option<String>,
 }
@@ -127,6 +129,8 @@ pub(super) struct Failure {
     pub request_id: Option<String>,
     /// Whether the platform may have acted.
     pub sent: bool,
+    /// Whether an answer came that was accepted by its status, and could not be used.
+    pub is_unusable: bool,
     /// Whether another try of a read may help.
     pub is_transient: bool,
     /// How long the platform wants to be left alone.
@@ -143,6 +147,7 @@ impl Failure {
             status: None,
             request_id: None,
             sent: false,
+            is_unusable: false,
             is_transient: false,
             asked: None,
             hint: None,
@@ -206,6 +211,7 @@ impl Failure {
             what: self.what,
             attempts,
             sent: self.sent,
+            is_unusable: self.is_unusable,
             hint: self.hint,
         }
     }
@@ -213,7 +219,7 @@ impl Failure {
 
 /// An answer that came and cannot be used.
 pub(super) fn unusable(request: &Request, what: String) -> ApiError {
-    Failure { sent: true, ..Failure::unsent(what) }.error(request, 1)
+    Failure { sent: true, is_unusable: true, ..Failure::unsent(what) }.error(request, 1)
 }
 
 /// What an error's body says, as one line after a colon; nothing if it says nothing.

@@ -351,7 +351,8 @@ impl Reader {
 }
 
 /// A number in the query of a request.
-fn number(request: &Request, name: &str) -> Option<usize> {
+#[must_use]
+pub fn number(request: &Request, name: &str) -> Option<usize> {
     let (_, value) = request.query.iter().find(|(asked, _)| *asked == name)?;
     value.parse().ok()
 }

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use super::show::{AllArgs, ListArgs, Listed, quietly};
+use crate::api::reader::number;
 use crate::api::request::Listing;
 use crate::dialect::{Dialect, Speaks};
 use crate::error::Result;
+use crate::output;
 use crate::settings::PlatformArgs;
 
 /// Commands of `session`.
@@ -70,6 +72,9 @@ async fn list(
             let reader = connection.client.reader();
             let listing = of(reader.dialect(), connection.project_id().await?);
             let items = reader.items(&listing.request, listing.envelope).await?;
+            if let Some(limit) = number(&listing.request, "limit").filter(|it| items.len() >= *it) {
+                output::note(&format!("note: these are the newest {limit}; there may be more"));
+            }
             show.print(listed, items)
         })
         .await

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::home_file::{self, Others};
 use super::profiles::Profiles;
@@ -186,7 +185,7 @@ impl SessionFile {
         if let (Some(mut profiles), Some(base)) = (profiles, &self.api_url) {
             let form = Form { api_url: None, ..form };
             let form = serde_json::to_value(form).context(|| "failed to write it".to_owned())?;
-            profiles.set_session(base, form, is_new);
+            profiles.set_session(base, form.as_object().cloned(), is_new);
             return profiles.write();
         }
         let path = path()?;
@@ -211,7 +210,7 @@ impl SessionFile {
         let own = Profiles::read()?.filter(is_own);
         let was_there = own.is_some();
         if let Some(mut profiles) = own {
-            profiles.set_session(base, Value::Null, false);
+            profiles.set_session(base, None, false);
             profiles.write()?;
         }
         let removed = std::fs::remove_file(&path);

@@ -239,7 +239,7 @@ fn stored(kept: &mut Kept, asked: &Asked, body: &Bytes) -> Response {
 fn parted<'a>(kept: &Kept, path: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
     let parts: Vec<&str> = path.split('/').collect();
     let is_noun = |part: &&str| {
-        let both = ["services", "mailboxes", "routes", "scheduled-tasks"];
+        let both = ["services", "mailboxes", "routes", "scheduled-tasks", "sessions"];
         let old = ["secrets", "webhooks", "api-keys"];
         both.contains(part) || (kept.spoken == Spoken::V0_31 && old.contains(part))
     };
@@ -286,6 +286,11 @@ fn page(kept: &Kept, items: &[Value], envelope: &str, asked: &Asked) -> Value {
         items.iter().filter(|item| id.is_none_or(|id| is_called(item, id))).cloned().collect();
     match (kept.spoken, envelope) {
         (Spoken::V0_56, "services") => json!({ envelope: items }),
+        // The newest ones, and nothing that says whether there are more.
+        (Spoken::V0_56, "sessions") => {
+            let limit = number("limit").unwrap_or(kept.cap);
+            json!({ envelope: items.into_iter().take(limit).collect::<Vec<_>>() })
+        }
         (Spoken::V0_56, _) => {
             let from = number("continuation_token").unwrap_or_default();
             let limit = number("page_size").unwrap_or(kept.cap).min(kept.cap);

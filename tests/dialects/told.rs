@@ -158,3 +158,15 @@ fn what_newer_platforms_have_no_more_ends_with_one_line() {
     let asked = platform.take_asked();
     assert!(asked.iter().all(|asked| asked.path == "/config"), "{:?}", paths(&asked));
 }
+
+#[test]
+fn a_list_that_does_not_say_where_it_ends_is_not_told_as_whole() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let sessions =
+        |numbers: std::ops::Range<usize>| numbers.map(|it| json!({"id": it.to_string()}));
+    platform.put("sessions", sessions(0..99));
+    let told = "note: these are the newest 100; there may be more";
+    assert!(!platform.ends(0, &["session", "list"]).stderr.contains(told));
+    platform.put("sessions", sessions(99..120));
+    assert!(platform.ends(0, &["session", "list"]).stderr.contains(told));
+}

@@ -112,7 +112,7 @@ async fn ask(client: &Client, question: Question) -> (Said, Option<ApiError>) {
     match failed.status {
         Some(status) if status < 500 => (Said::Status(status), Some(failed)),
         // What answers is something else, which is no failure of the request.
-        None if failed.what.starts_with("was answered") => (Said::Nothing(failed.what), None),
+        None if failed.is_unusable => (Said::Nothing(failed.what), None),
         _ => (Said::Nothing(failed.what.clone()), Some(failed)),
     }
 }

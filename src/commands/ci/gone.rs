@@ -75,10 +75,18 @@ pub(super) struct Gone {
     /// How it is called in a message.
     pub(super) shown: String,
     title: String,
-    /// What it declared, each with what declares the same set now.
-    declared: Vec<(Declared, Option<Declared>)>,
-    /// What may declare one of these sets now.
-    others: Vec<Declared>,
+    /// What it declared, each with what became of it.
+    declared: Vec<(Declared, Now)>,
+}
+
+/// What became of a set that was declared.
+enum Now {
+    /// This declares it.
+    Is(Declared),
+    /// This may declare it.
+    MayBe(Declared),
+    /// Nothing that is known declares it.
+    Gone,
 }
 
 impl Gone {
@@ -87,8 +95,7 @@ impl Gone {
         let shown = visible::line(&path.display().to_string()).into_owned();
         let folder = path.parent().unwrap_or(Path::new(""));
         let declared = was.map(|was| Declared::all(folder, was)).unwrap_or_default();
-        let others = now.to_vec();
-        Self { title: markdown::code(&shown), shown, declared: met(declared, now), others }
+        Self { title: markdown::code(&shown), shown, declared: met(declared, now) }
     }
 
     /// The environments of a set that are gone.
@@ -107,7 +114,6 @@ impl Gone {
                 ),
                 title: declared.title(),
                 declared: met(vec![declared], now),
-                others: now.to_vec(),
             }
         });
         gone.collect()
@@ -122,25 +128,23 @@ impl Gone {
                 project.as_ref().map(|project| format!(" of project {}", markdown::code(project)));
             let set = format!("set {}{}", markdown::code(set), project.unwrap_or_default());
             lines.push(match now {
-                Some(now) => format!(
+                Now::Is(now) => format!(
                     "- {} is {} now: it declares the same {set}. Do not destroy that.",
                     declared.title(),
                     now.title()
                 ),
-                None => match self.others.iter().find(|other| declared.may_be(other)) {
-                    Some(other) => format!(
-                        "- {} declared the {set}. That may be what {} declares now: look before anything is destroyed.",
-                        declared.title(),
-                        other.title()
-                    ),
-                    None => format!("- {} declared the {set}. {LEFT}", declared.title()),
-                },
+                Now::MayBe(other) => format!(
+                    "- {} declared the {set}. That may be what {} declares now: look before anything is destroyed.",
+                    declared.title(),
+                    other.title()
+                ),
+                Now::Gone => format!("- {} declared the {set}. {LEFT}", declared.title()),
             });
         }
         if lines.is_empty() {
             lines.push(format!("It cannot be read as it was. {LEFT}"));
         }
-        let taken = self.declared.iter().filter(|(_, now)| now.is_some()).count();
+        let taken = self.declared.iter().filter(|(_, now)| matches!(now, Now::Is(_))).count();
         let is_renamed = taken > 0 && taken == self.declared.len();
         match is_renamed {
             true => output::note(&format!("note: {} is only renamed", self.shown)),
@@ -162,12 +166,16 @@ impl Gone {
 /// destroyed without a look.
 const LEFT: &str = "Nothing in this repository declares it any more, so what it owns stays on the platform and nothing looks after it. If nothing else declares it either, `meshagent destroy` deletes it: run that before this goes.";
 
-/// What declares the same now, for each.
-fn met(was: Vec<Declared>, now: &[Declared]) -> Vec<(Declared, Option<Declared>)> {
-    let same = |it: &Declared| now.iter().find(|now| now.is_same(it)).cloned();
+/// What became of each.
+fn met(was: Vec<Declared>, now: &[Declared]) -> Vec<(Declared, Now)> {
+    let found = |it: &Declared| {
+        let is = now.iter().find(|now| now.is_same(it)).cloned().map(Now::Is);
+        let may_be = || now.iter().find(|now| now.may_be(it)).cloned().map(Now::MayBe);
+        is.or_else(may_be).unwrap_or(Now::Gone)
+    };
     was.into_iter()
         .map(|it| {
-            let now = same(&it);
+            let now = found(&it);
             (it, now)
         })
         .collect()
@@ -196,9 +204,8 @@ mod tests {
             (declared("live", "other", "s"), true),
             (declared("live", id, "t"), true),
         ] {
-            let (declared, others) =
-                (met(vec![was.clone()], std::slice::from_ref(&now)), vec![now]);
-            let gone = Gone { shown: String::new(), title: String::new(), declared, others };
+            let declared = met(vec![was.clone()], &[now]);
+            let gone = Gone { shown: String::new(), title: String::new(), declared };
             assert_eq!(gone.section().body.contains("meshagent destroy"), is_told);
         }
     }

@@ -58,9 +58,10 @@ impl Dialect for V0_56 {
         None
     }
 
+    /// The newest ones. The list says neither how many there are nor where more of them begin.
     fn sessions(&self, project: &str) -> Listing {
         let listing = V0_31.sessions(project);
-        Listing { request: listing.request.query("limit", "25"), ..listing }
+        Listing { request: listing.request.query("limit", "100"), ..listing }
     }
 
     fn active_sessions(&self, project: &str) -> Listing {

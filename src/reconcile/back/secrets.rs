@@ -75,9 +75,7 @@ impl Texts {
             _ => None,
         }
     }
-}
 
-impl Texts {
     /// Where today's manifests read a secret from that has no value there now.
     fn lacks(&self, key: &Key, path: &FieldPath) -> Option<&ReadFrom> {
         let desired = self.declared.get(key).filter(|_| self.read.contains(key))?;

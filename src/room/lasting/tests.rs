@@ -183,6 +183,7 @@ fn what_is_for_good_is_known_whoever_answered() {
             what: "failed".to_owned(),
             attempts: 1,
             sent: true,
+            is_unusable: false,
             hint: None,
         })
     };
