@@ -79,6 +79,9 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What the inventories will say of objects that no operation touches.
     pub kept: BTreeMap<Key, Entry>,
+    /// Those of them that are not on the platform. Their list may come to have them again, so the
+    /// set still knows them; no state of it has them.
+    pub missing: BTreeSet<Key>,
     /// The ids of what is on the platform and referred to by them.
     pub ids: BTreeMap<Key, String>,
     /// Whether a scope left some of the set out.

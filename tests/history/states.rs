@@ -2,14 +2,15 @@
 
 use meshagent::apply::history::{Ended, What};
 use meshagent::error::Class;
+use meshagent::plan::planner::{Policy, Prune};
 use meshagent::reconcile::history::History;
 use meshagent::reconcile::relocate::Relocating;
 use serde_json::{Value, json};
 
-use super::{Past, done, kept, room, service, told, with};
+use super::{Past, done, generous, kept, room, service, told, with};
 use crate::cli::{Run, Sandbox};
 use crate::reconciler::Silent;
-use meshagent::reconcile::Performing;
+use meshagent::reconcile::{Performing, decide};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_goes_back_and_forth_and_each_way_is_a_state() {
@@ -73,6 +74,21 @@ async fn after_a_partial_run_the_state_is_what_was_reached() {
     assert_eq!(told(&past.roll_back(2, &[]).await), ["create Service/bot@lobby"]);
     // What is not the set's stays as it is.
     assert!(past.world.server.read("/rooms/hall").await.expect(200).json()["name"] == "hall");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_deleted_is_in_no_state_although_nothing_is_pruned() {
+    let past = Past::start().await;
+    past.apply(&[room("lobby"), room("hall")]).await;
+    let hall = past.world.server.read("/rooms/hall").await.expect(200).json();
+    let hall = format!("/rooms/{}", hall["id"].as_str().unwrap());
+    past.world.server.own("DELETE", &hall).send().await.expect(200);
+    let policy = Policy { prune: Prune::None, ..Policy::standard("s") };
+    let set = past.set(&[room("lobby"), room("yard")]);
+    let decision = decide(&past.target(), set, &policy, &generous()).await.unwrap();
+    past.performed(&decision, kept(What::Apply, None)).await;
+    assert_eq!(past.index("s").await.runs().last().unwrap().objects, 2);
+    assert_eq!(told(&past.back(2, &[]).await.unwrap()), ["release Room/hall"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

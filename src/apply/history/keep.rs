@@ -1,6 +1,7 @@
 //! Keeps the state that a run led to, once it is over. What is kept is what was recorded in the
 //! inventory, so it is what was applied and not what was wanted.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -258,7 +259,13 @@ impl Run<'_> {
         let (mut index, precondition) =
             index.unwrap_or_else(|| (Index::new(set, is_new), Precondition::Absent));
         index.keep(occasion.keep);
-        let Packed { files, objects } = Packed::of(entries);
+        // What somebody deleted is not in the state, although the inventory still knows it.
+        let missing = &self.plan.missing;
+        let mut entries = Cow::Borrowed(entries);
+        if entries.keys().any(|key| missing.contains(key)) {
+            entries.to_mut().retain(|key, _| !missing.contains(key));
+        }
+        let Packed { files, objects } = Packed::of(&entries);
         let mut file = File {
             version: VERSION,
             set: set.clone(),

@@ -219,6 +219,7 @@ impl Planner<'_> {
     fn forget(&mut self, key: &Key, entry: &Entry) {
         if self.stays(key, entry).is_some() {
             self.plan.kept.insert(key.clone(), entry.clone());
+            self.plan.missing.insert(key.clone());
             return;
         }
         let reason = match entry.applied {
