@@ -6,5 +6,6 @@ mod kept;
 mod kinds;
 mod lists;
 mod registry;
+mod secrets;
 mod stand_in;
 mod told;
