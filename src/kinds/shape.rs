@@ -294,8 +294,11 @@ impl Shape {
             (Some(Value::Bool(default)), Tree::Bool(value)) => default == value,
             (Some(Value::String(default)), Tree::Text(value)) => default == value,
             (Some(Value::Number(default)), Tree::Number(value)) => same_number(default, value),
+            // A list of texts, which is all that has a default so far.
             (Some(Value::Array(default)), Tree::List(value)) => {
-                default.is_empty() && value.is_empty()
+                let texts = value.iter().map(Tree::as_str);
+                default.len() == value.len()
+                    && default.iter().zip(texts).all(|(one, other)| one.as_str() == other)
             }
             // A struct whose own fields have defaults: all of them at their defaults.
             (Some(Value::Object(_)), Tree::Map(fields)) => fields.is_empty(),
