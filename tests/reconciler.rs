@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use meshagent::api::client::Client;
+use meshagent::api::detect::Detected;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
@@ -81,6 +82,13 @@ impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
         let client = Self::on(&server);
+        Self { server, client, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// The same in an API.
+    pub async fn start_in(spoken: Spoken) -> Self {
+        let server = Server::start().await;
+        let client = Self::on(&server).speaking(&Detected { spoken, only_read: None, note: None });
         Self { server, client, folder: tempfile::tempdir().unwrap() }
     }
 

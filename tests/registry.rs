@@ -7,14 +7,14 @@ mod secrecy;
 
 use std::collections::BTreeSet;
 
-use meshagent::dialect::Target;
+use meshagent::dialect::{self, Target};
 use meshagent::kinds::{self, By, Kind, KindName, ReferredTo, Relation, schema};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::Action;
 use serde_json::Value;
 
-use crate::reconciler::{World, describe, destroying, lines, policy, spelling};
-use documents::{is_reconcilers_own, surrounded, variants};
+use crate::reconciler::{World, describe, destroying, lines, policy};
+use documents::{every_variant, home, is_reconcilers_own, surrounded, variants};
 
 /// The example of a kind, with texts read from a file in place of the environment.
 fn example(kind: &dyn Kind) -> (String, Value) {
@@ -45,7 +45,7 @@ fn every_example_matches_what_is_published_and_what_is_checked() {
 #[test]
 fn every_full_document_matches_what_is_published_and_what_is_checked() {
     let combined = jsonschema::validator_for(&schema::combined()).unwrap();
-    for variant in kinds::ALL.into_iter().flat_map(variants) {
+    for variant in kinds::ALL.into_iter().flat_map(every_variant) {
         let published = jsonschema::validator_for(&schema::published(variant.kind)).unwrap();
         for validator in [&published, &combined, schema::validator(variant.kind).unwrap()] {
             let errors: Vec<_> = validator.iter_errors(&variant.document).collect();
@@ -85,7 +85,7 @@ fn every_field_is_in_a_full_document_or_is_the_reconcilers_own() {
     for kind in kinds::ALL {
         let mut found = Vec::new();
         schema_fields(schema::inlined(kind), "", &mut found);
-        let variants = variants(kind);
+        let variants = every_variant(kind);
         for (path, _) in found {
             let is_below_own = path
                 .match_indices('.')
@@ -164,7 +164,8 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        let request = spelling(kind.name()).create(&target).expect("a create");
+        let spelling = dialect::of(home(kind.name()), kind.name());
+        let request = spelling.create(&target).expect("a create");
         let meshagent::api::request::Body::Json(body) = request.body else {
             panic!("{}: the body is not JSON", kind.name())
         };
@@ -175,6 +176,8 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
                 // The wire wants the port as text, and knows presets of registries by none.
                 (KindName::Route, "port") => said.push(value.to_string().into()),
                 (KindName::Secret, "type") => {}
+                // It is in the path.
+                (KindName::SettingsDocument | KindName::RoomRoles, "metadata") => {}
                 (KindName::Service, _) => scalars(value, &mut said),
                 (_, "version" | "kind") => {}
                 _ => scalars(value, &mut said),
@@ -194,7 +197,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
 async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed() {
     for kind in kinds::ALL {
         let name = kind.name();
-        let world = World::start().await;
+        let world = World::start_in(home(name)).await;
         let (text, document) = example(kind);
         let mut around = surrounded(&document);
         around.pop();

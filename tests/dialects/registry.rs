@@ -8,7 +8,7 @@ use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self, Key, KindName};
 use serde_json::{Value, json};
 
-use crate::registry::documents::{merge, variants};
+use crate::registry::documents::{every_variant, merge};
 
 /// The kinds that are written in 0.56.
 fn written() -> Vec<(KindName, &'static dyn Spelling)> {
@@ -27,12 +27,13 @@ fn body(request: Option<Request>) -> Value {
 }
 
 /// What a platform answers with, once it has stored a body.
-fn answer(kind: KindName, fields: &Tree, mut body: Value) -> Value {
+fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Value {
     match kind {
         KindName::Route => json!({"domain": body["spec"]["domain"], "spec": body["spec"]}),
         KindName::ScheduledTask => {
             json!({"id": "id", "room_name": fields.sent("room"), "spec": body["spec"]})
         }
+        KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
         _ => {
             body["id"] = "id".into();
             body
@@ -44,7 +45,7 @@ fn answer(kind: KindName, fields: &Tree, mut body: Value) -> Value {
 fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
     let (mut refused, mut sent) = (Vec::new(), 0);
     for (kind, spelling) in written() {
-        for variant in variants(kind.kind()) {
+        for variant in every_variant(kind.kind()) {
             let declared = kind.kind().declare(&variant.document).expect("a document").remove(0);
             let mut fields = declared.fields;
             loop {
@@ -58,7 +59,7 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let key = Key::of(kind, "p", &declared.name);
             let target =
                 Target { fields: &fields, owner: Some("s"), ..Target::looked_for(&key, "p", None) };
-            let stored = answer(kind, &fields, body(spelling.create(&target)));
+            let stored = answer((kind, &declared.name), &fields, body(spelling.create(&target)));
             let told = |stored: &Value| format!("{kind} {}: {stored}", variant.label);
             let seen = spelling.seen(&stored).unwrap_or_else(|why| panic!("{why}: {stored}"));
             assert_eq!(seen.fields.redacted(), fields.redacted(), "{}", told(&stored));
@@ -74,7 +75,7 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let mut whole =
                 if kind.is_room() || kind == KindName::Mailbox { stored } else { json!({}) };
             merge(&mut whole, body(Some(update)));
-            let again = answer(kind, &fields, whole);
+            let again = answer((kind, &declared.name), &fields, whole);
             let seen = spelling.seen(&again).unwrap_or_else(|why| panic!("{why}: {again}"));
             assert_eq!(seen.fields.redacted(), fields.redacted(), "{}", told(&again));
         }

@@ -1,6 +1,8 @@
 //! Documents that say everything a kind can say, grown from its schema, so that a field
 //! that is added tomorrow is in them.
 
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect;
 use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::options::{AgentOption, MAPS};
 use meshagent::kinds::{Kind, KindName, schema};
@@ -78,10 +80,75 @@ fn agents() -> Vec<Choice> {
     all
 }
 
-/// The full documents of a kind.
+/// The API in which documents of a kind are tried: 0.31, if that has the kind.
+pub fn home(kind: KindName) -> Spoken {
+    let spelling = dialect::dialect(Spoken::V0_31).of(kind);
+    match spelling.is_some_and(|spelling| spelling.unspoken().is_some()) {
+        true => Spoken::V0_56,
+        false => Spoken::V0_31,
+    }
+}
+
+/// The full documents of a kind in the API in which it is tried.
 pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
+    variants_in(kind, home(kind.name()))
+}
+
+/// The full documents of a kind with everything that some API has.
+pub fn every_variant(kind: &'static dyn Kind) -> Vec<Variant> {
+    let mut all = variants(kind);
+    if home(kind.name()) == Spoken::V0_31 {
+        all.extend(variants_in(kind, Spoken::V0_56));
+    }
+    if kind.name() == KindName::Route {
+        all.extend(grown(kind, vec![to_an_agent()]));
+    }
+    all
+}
+
+/// The full documents of a kind in an API.
+pub fn variants_in(kind: &'static dyn Kind, spoken: Spoken) -> Vec<Variant> {
+    let of_platform = match kind.name() {
+        KindName::ServiceTemplate => KindName::Service,
+        _ => kind.declares(),
+    };
+    let unsaid: Vec<String> = dialect::of(spoken, of_platform).unsaid().names().collect();
+    let mut choices = choices(kind.name());
+    if kind.name() == KindName::Route && spoken == Spoken::V0_56 {
+        choices.extend(of_paths());
+    }
+    choices.iter_mut().for_each(|choice| choice.without.extend(unsaid.clone()));
+    grown(kind, choices)
+}
+
+/// Routes that say paths, to services and to files.
+fn of_paths() -> Vec<Choice> {
+    let of = |label, more: &[&str]| Choice {
+        label,
+        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
+        without: paths(&[&["room", "port", "backend.agent"], more].concat()),
+    };
+    vec![
+        of("to services", &["paths.targetContent"]),
+        of("to files", &["paths.targetPort", "paths.stripPrefix", "paths.unavailable"]),
+    ]
+}
+
+/// A route to an agent, which no platform here takes.
+fn to_an_agent() -> Choice {
+    let without = ["paths.targetPort", "paths.stripPrefix", "paths.unavailable"];
+    let without = [&["room", "port", "backend.room", "paths.targetContent.iap"], &without[..]];
+    Choice {
+        label: "to an agent",
+        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
+        without: paths(&without.concat()),
+    }
+}
+
+/// The full documents of a kind, one for each choice.
+fn grown(kind: &'static dyn Kind, choices: Vec<Choice>) -> Vec<Variant> {
     let schema = schema::inlined(kind);
-    choices(kind.name())
+    choices
         .into_iter()
         .map(|choice| {
             let mut grower = Grower { kind: kind.name(), choice: &choice, fields: Vec::new() };
@@ -100,7 +167,13 @@ fn choices(kind: KindName) -> Vec<Choice> {
     let named = |name: &str| json!({"metadata": {"name": name}});
     match kind {
         KindName::Mailbox => one(named("full@mail.meshagent.com")),
-        KindName::Route => one(named("full.meshagent.app")),
+        KindName::Route => vec![Choice {
+            label: "to a port",
+            fixed: named("full.meshagent.app"),
+            without: paths(&["backend", "paths"]),
+        }],
+        KindName::SettingsDocument => one(named("openai")),
+        KindName::RoomRoles => one(named("room-roles")),
         KindName::Service => vec![
             Choice { label: "container", fixed: named("full"), without: paths(&["external"]) },
             Choice { label: "external", fixed: named("full"), without: paths(&["container"]) },
@@ -164,7 +237,14 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
         }
-        (KindName::Route, "port") | (_, "ports.num") => [json!(5002), json!(5003)],
+        (KindName::Route, "port" | "paths.targetPort") | (_, "ports.num") => {
+            [json!(5002), json!(5003)]
+        }
+        (KindName::Route, "backend.room.name") => [json!("lobby"), json!("hall")],
+        (KindName::Route, "paths.path") => [json!("/one"), json!("/two")],
+        (KindName::Route, "paths.targetContent.cors.allowedMethods") => {
+            [json!(["PUT"]), json!(["POST", "PUT"])]
+        }
         (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
         (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
         (KindName::Webhook, "events") => {
@@ -214,12 +294,22 @@ pub fn surroundings() -> Vec<Value> {
 
 /// The surroundings of one document, with the document at their end.
 pub fn surrounded(document: &Value) -> Vec<Value> {
+    let kind = document["kind"].as_str().and_then(meshagent::kinds::find).expect("a kind");
+    surrounded_in(document, home(kind.name()))
+}
+
+/// The same, with what an API has of the surroundings.
+pub fn surrounded_in(document: &Value, spoken: Spoken) -> Vec<Value> {
+    let is_spoken = |document: &Value| {
+        let kind = document["kind"].as_str().and_then(meshagent::kinds::find).expect("a kind");
+        dialect::of(spoken, kind.name()).unspoken().is_none()
+    };
     let is_same = |other: &Value| {
         other["kind"] == document["kind"]
             && other["metadata"]["name"] == document["metadata"]["name"]
     };
     let mut all = surroundings();
-    all.retain(|other| !is_same(other));
+    all.retain(|other| !is_same(other) && is_spoken(other));
     all.push(document.clone());
     all
 }
@@ -255,6 +345,12 @@ impl Grower<'_> {
                 path == self.choice.label || path == "container.image"
             }
             KindName::Secret => path != "email",
+            KindName::Route => {
+                let one_of_two = ["targetPort", "targetContent"];
+                ["room", "port", "backend", "backend.room", "backend.agent", "paths"]
+                    .contains(&path)
+                    || one_of_two.iter().any(|it| path == format!("paths.{it}"))
+            }
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");
                 path == "email_address" || path == "queue" && needs_queue

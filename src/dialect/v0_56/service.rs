@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use super::room::said_enabled;
 use crate::api::request::{Listing, Request};
 use crate::dialect::v0_31::service::{self as former, Service as Former};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
@@ -31,9 +32,21 @@ const GONE: [&str; 7] = [
     "container.api_key",
 ];
 
+/// The fields that are new.
+const NEW: [&str; 8] = [
+    "enabled",
+    "container.storage.volumes",
+    "container.storage.volumes.name",
+    "container.storage.volumes.path",
+    "container.storage.volumes.subpath",
+    "container.storage.volumes.read_only",
+    "container.storage.configs",
+    "container.storage.configs.path",
+];
+
 /// The fields of manifests that 0.56 has.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    let kept = former::FIELDS.lines().filter(|line| !GONE.contains(line));
+    let kept = former::FIELDS.lines().filter(|line| !GONE.contains(line)).chain(NEW);
     Words::of(KindName::Service.kind().shape(), &kept.collect::<Vec<_>>().join("\n"))
 });
 
@@ -88,13 +101,24 @@ impl Spelling for Service {
         // What an older platform left there is refused.
         without(&mut item, "/container", &["secrets", "api_key"]);
         without(&mut item, "/container/storage", &["project"]);
-        WORDS.said().unknown(&item)
+        let unknown = WORDS.said().unknown(&item);
+        // An update replaces it, also if nobody says it.
+        match item.get("enabled") {
+            Some(Value::Bool(false)) => {
+                let mut kept = unknown.unwrap_or_else(|| json!({}));
+                kept["enabled"] = false.into();
+                Some(kept)
+            }
+            _ => unknown,
+        }
     }
 
     fn body(&self, target: &Target<'_>) -> Value {
         former::of_template(target).unwrap_or_else(|| {
             let mut body = former::whole(target);
             WORDS.spell(&mut body, target.answered.as_ref());
+            let answered = target.answered.as_ref().and_then(|it| it.get("enabled")?.as_bool());
+            body["enabled"] = said_enabled(target).or(answered).unwrap_or(true).into();
             spell(body)
         })
     }

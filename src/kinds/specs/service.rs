@@ -35,6 +35,9 @@ pub struct ServiceSpec {
     /// The platform's id of the record; absent when it is created.
     #[serde(default)]
     pub id: Option<String>,
+    /// Whether it is started; not sent where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Name, description, annotations.
     pub metadata: ServiceMetadata,
     /// The agents that the service brings into a room.
@@ -246,6 +249,14 @@ pub struct ContainerMountSpec {
     /// Empty folders; writable unless said otherwise.
     #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
     pub empty_dirs: Option<Vec<EmptyDirMount>>,
+    /// Named volumes of the room; writable unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
+    pub volumes: Option<Vec<VolumeMount>>,
+    /// Where the platform puts what it tells the container about itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
+    pub configs: Option<Vec<ConfigMount>>,
 }
 
 /// Files of the room.
@@ -320,6 +331,40 @@ pub struct EmptyDirMount {
     /// Whether writing is refused.
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// A named volume of the room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub name: String,
+    /// Where in the container: an absolute path.
+    #[schemars(extend("x-rule" = "absolute-path"))]
+    pub path: String,
+    /// The part of the volume to mount; all of it when absent.
+    #[serde(default)]
+    pub subpath: Option<String>,
+    /// Whether writing is refused.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// What the platform tells the container about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigMount {
+    /// Where in the container: an absolute path.
+    #[serde(default = "usual_configs")]
+    #[schemars(extend("x-rule" = "absolute-path"))]
+    pub path: String,
+}
+
+/// Where configurations are mounted by default.
+pub const USUAL_CONFIGS: &str = "/var/run/meshagent";
+
+fn usual_configs() -> String {
+    USUAL_CONFIGS.to_owned()
 }
 
 /// Where a service that runs elsewhere is reached.

@@ -156,6 +156,7 @@ impl ServiceTemplateSpec {
             version: self.version,
             kind: ServiceKind::Service,
             id: None,
+            enabled: None,
             metadata,
             agents: self.agents,
             ports: self.ports,

@@ -15,8 +15,10 @@ use uuid::Uuid;
 
 use super::Route;
 use super::templates::{self, TemplateBody};
+use crate::api::spoken::Spoken;
+use crate::dialect;
 use crate::dialect::wire::ServiceSpec;
-use crate::kinds::{Fault, service};
+use crate::kinds::{Fault, KindName, service};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
@@ -110,6 +112,11 @@ impl Wanted {
             exchange::decode(body)?
         };
         service::check(&spec).map_err(refusal)?;
+        // Of what manifests have, this API lacks some.
+        let unsaid = dialect::of(Spoken::V0_31, KindName::Service).unsaid();
+        if let Some(field) = unsaid.in_use(&service::fields_of(&spec)).first() {
+            return Err(Refusal::field(field.to_string(), "is not a field of the API 0.31"));
+        }
         Ok(Self { spec, from_template })
     }
 
