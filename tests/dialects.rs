@@ -4,6 +4,7 @@
 mod crossed;
 mod kept;
 mod kinds;
+mod later;
 mod lists;
 mod registry;
 mod stand_in;

@@ -7,7 +7,7 @@
 //! | `other/` | what the set `other` applied after that |
 //! | `unowned/` | what was made by hand after that |
 //! | `meshagent.yaml` | a project file, whose environment `prod` the set is planned in |
-//! | `policy.json` | `adopt`, `no_prune`, `destroy`, where they are not the usual |
+//! | `policy.json` | `adopt`, `no_prune`, `destroy`, `dialect`, where they are not the usual |
 //! | `expected.txt`, `expected.json` | the plan that must come of it |
 //! | `expected-error.txt` | the refusal that must come of it |
 //!
@@ -18,7 +18,8 @@
 
 use std::path::{Path, PathBuf};
 
-use meshagent::dialect::Target;
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect::{Speaks, Spelling, Target};
 use meshagent::error::Error;
 use meshagent::kinds::{self, KindName};
 use meshagent::manifest::values::FileValues;
@@ -29,7 +30,7 @@ use meshagent::plan::planner::{Adopt, Policy, Prune};
 use meshagent::project_file::{Environment, ProjectFile};
 use serde_json::Value;
 
-use crate::reconciler::{Decided, World, describe, policy, spelling};
+use crate::reconciler::{Decided, World, describe, policy};
 
 const CASES: &str = "tests/scenarios";
 
@@ -45,7 +46,15 @@ struct Case {
 impl Case {
     async fn start(folder: PathBuf) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        Self { name, folder, world: World::start().await }
+        let spoken = match given(&folder)["dialect"].as_str() {
+            Some("0.56") => Spoken::V0_56,
+            _ => Spoken::V0_31,
+        };
+        Self { name, folder, world: World::start_in(spoken).await }
+    }
+
+    fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
+        self.world.client.spelling(kind)
     }
 
     fn part(&self, name: &str) -> Option<PathBuf> {
@@ -57,12 +66,13 @@ impl Case {
     /// expected.
     async fn ids(&self) -> Vec<(String, String)> {
         let mut ids = Vec::new();
-        let listing = spelling(KindName::Project).list("", None).unwrap();
+        let listing = self.spelling(KindName::Project).list("", None).unwrap();
         for project in self.world.client.reader().list(&listing).await.unwrap() {
             let (id, name) = (&project["id"], project["name"].as_str().unwrap());
             ids.push((id.as_str().unwrap().to_owned(), format!("project_{name}")));
         }
-        let listing = spelling(KindName::Secret).list(&self.world.server.project, None).unwrap();
+        let listing = self.spelling(KindName::Secret).list(&self.world.server.project, None);
+        let Some(listing) = listing else { return ids };
         for secret in self.world.client.reader().list(&listing).await.unwrap() {
             let (id, name) = (&secret["id"], secret["name"].as_str().unwrap());
             ids.push((id.as_str().unwrap().to_owned(), name.to_owned()));
@@ -100,9 +110,7 @@ impl Case {
             alike: Vec::new(),
         });
         let policy = |set: &str| Policy { environment: environment.clone(), ..policy(set) };
-        let path = self.folder.join("policy.json");
-        let Ok(text) = std::fs::read_to_string(path) else { return policy("default") };
-        let given: Value = serde_json::from_str(&text).unwrap();
+        let given = given(&self.folder);
         let adopt = match &given["adopt"] {
             Value::Null => Adopt::None,
             Value::Array(names) => {
@@ -150,7 +158,7 @@ impl Case {
                     fields: &desired.fields,
                     ..Target::looked_for(&key, &self.world.server.project, None)
                 };
-                let request = spelling(key.kind).create(&target).unwrap();
+                let request = self.spelling(key.kind).create(&target).unwrap();
                 self.world.client.send(&request).await.unwrap();
             }
         }
@@ -202,6 +210,12 @@ impl Case {
             Err(error) => Err(format!("{}, applied: {}", self.name, told(&error))),
         }
     }
+}
+
+/// What `policy.json` of a case says.
+fn given(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("policy.json"));
+    text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
 }
 
 /// Fingerprints are made with a random key, and a digest is of files that may hold ids.

@@ -34,7 +34,7 @@ pub(super) struct Write {
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
-fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
+pub(super) fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
         message: told(reason(error), &write.fields),
         request: Some(format!("{} {}", error.method, error.path)),
@@ -51,7 +51,7 @@ fn is_claimed(operation: &Operation) -> bool {
 }
 
 /// What an operation's object is looked up by, under one of its names.
-fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
+pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
         answered: operation.observed().and_then(Observed::sent_back),
@@ -138,7 +138,10 @@ impl Run<'_> {
         {
             return not_sent(error.to_string());
         }
-        let outcome = self.send(operation, &write).await;
+        let mut outcome = self.send(operation, &write).await;
+        if outcome == Outcome::Done {
+            outcome = self.send_rest(operation, &write).await;
+        }
         if let Some(journal) = journal
             && let Err(error) = journal.answered(key, operation.action())
         {

@@ -226,6 +226,12 @@ pub trait Spelling: Sync {
         Some(Request::delete(&self.collection().path(target.project, Some(one))))
     }
 
+    /// The further requests of a create or an update, in their order, for kinds whose objects are
+    /// written by more than one; `None` if they cannot be made. The target has the object's id.
+    fn after(&self, _target: &Target<'_>, _is_new: bool) -> Option<Vec<Request>> {
+        Some(Vec::new())
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)

@@ -26,7 +26,7 @@ use crate::kinds::specs::service::PortNumber;
 
 kind_tag!(RouteTag, Route);
 
-/// A route: a domain that leads to a published port of a room.
+/// A route: a domain that leads to a published port of a room, or to what its paths say.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Route")]
@@ -74,7 +74,7 @@ impl Kind for Route {
     }
 
     fn summary(&self) -> &'static str {
-        "a route: a domain that leads to a published port of a room"
+        "a route: a domain that leads to a published port of a room, or to what its paths say"
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

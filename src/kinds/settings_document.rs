@@ -232,7 +232,14 @@ impl Kind for SettingsDocument {
                 let _: Router = typed(&settings).map_err(within)?;
                 read(&name, &settings)
             }
-            _ => Tree::map([("settings", super::project::settings(&settings).sealed())]),
+            _ => match super::project::settings(&settings) {
+                Tree::Secret(_) => {
+                    let message = "a settings document is not read from elsewhere as a whole";
+                    let hint = "read each of its values from elsewhere: `api_key: {from: …}`";
+                    return Err(Fault::new(&["settings"], message).hint(hint).into());
+                }
+                settings => Tree::map([("settings", settings.sealed())]),
+            },
         };
         Ok(vec![Declared {
             project: document.project,

@@ -60,6 +60,12 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let target =
                 Target { fields: &fields, owner: Some("s"), ..Target::looked_for(&key, "p", None) };
             let stored = answer((kind, &declared.name), &fields, body(spelling.create(&target)));
+            let mut stored = stored;
+            let target = Target { id: Some("id"), ..target };
+            for request in spelling.after(&target, true).expect("the rest") {
+                merge(&mut stored, body(Some(request)));
+            }
+            let target = Target { id: None, ..target };
             let told = |stored: &Value| format!("{kind} {}: {stored}", variant.label);
             let seen = spelling.seen(&stored).unwrap_or_else(|why| panic!("{why}: {stored}"));
             assert_eq!(seen.fields.redacted(), fields.redacted(), "{}", told(&stored));

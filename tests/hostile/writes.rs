@@ -89,7 +89,8 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
         // What becomes a service is none of its own there.
         .chain(["ServiceTemplate", "Agent"].map(str::to_owned))
         .collect();
-    assert_eq!(covered, kinds::ALL.iter().map(|kind| kind.name().to_string()).collect());
+    let of_this_api = kinds::ALL.iter().filter(|kind| home(kind.name()) == Spoken::V0_31);
+    assert_eq!(covered, of_this_api.map(|kind| kind.name().to_string()).collect());
     let faults = [
         Fault::DropBefore,
         Fault::DropAfter,

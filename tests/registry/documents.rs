@@ -101,7 +101,7 @@ pub fn every_variant(kind: &'static dyn Kind) -> Vec<Variant> {
         all.extend(variants_in(kind, Spoken::V0_56));
     }
     if kind.name() == KindName::Route {
-        all.extend(grown(kind, vec![to_an_agent()]));
+        all.extend(grown(kind, Spoken::V0_56, vec![to_an_agent()]));
     }
     all
 }
@@ -117,8 +117,14 @@ pub fn variants_in(kind: &'static dyn Kind, spoken: Spoken) -> Vec<Variant> {
     if kind.name() == KindName::Route && spoken == Spoken::V0_56 {
         choices.extend(of_paths());
     }
-    choices.iter_mut().for_each(|choice| choice.without.extend(unsaid.clone()));
-    grown(kind, choices)
+    choices.iter_mut().for_each(|choice| {
+        choice.without.extend(unsaid.clone());
+        // Nothing is left of it without what it must have.
+        if unsaid.iter().any(|field| field == "container.environment.secret.identity") {
+            choice.without.push("container.environment.secret".to_owned());
+        }
+    });
+    grown(kind, spoken, choices)
 }
 
 /// Routes that say paths, to services and to files.
@@ -146,12 +152,13 @@ fn to_an_agent() -> Choice {
 }
 
 /// The full documents of a kind, one for each choice.
-fn grown(kind: &'static dyn Kind, choices: Vec<Choice>) -> Vec<Variant> {
+fn grown(kind: &'static dyn Kind, spoken: Spoken, choices: Vec<Choice>) -> Vec<Variant> {
     let schema = schema::inlined(kind);
     choices
         .into_iter()
         .map(|choice| {
-            let mut grower = Grower { kind: kind.name(), choice: &choice, fields: Vec::new() };
+            let mut grower =
+                Grower { kind: kind.name(), spoken, choice: &choice, fields: Vec::new() };
             let mut document = grower.object(schema, "", &[], false);
             let fields = grower.fields;
             merge(&mut document, json!({"version": "v1", "kind": kind.name().to_string()}));
@@ -232,8 +239,15 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
 }
 
 /// Values where the platform, or another document, has a say.
-fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> {
+fn known_values(
+    (kind, spoken): (KindName, Spoken),
+    choice: &str,
+    path: &str,
+) -> Option<[Value; 2]> {
     Some(match (kind, path) {
+        (_, "container.environment.token.role") if spoken == Spoken::V0_56 => {
+            [json!("agent"), json!("tool")]
+        }
         (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
         }
@@ -316,6 +330,7 @@ pub fn surrounded_in(document: &Value, spoken: Spoken) -> Vec<Value> {
 
 struct Grower<'a> {
     kind: KindName,
+    spoken: Spoken,
     choice: &'a Choice,
     fields: Vec<Field>,
 }
@@ -385,7 +400,9 @@ impl Grower<'_> {
             _ => json!(format!("{which} {path}")),
         };
         let mut composite = false;
-        let values = if let Some(values) = known_values(self.kind, self.choice.label, &path) {
+        let values = if let Some(values) =
+            known_values((self.kind, self.spoken), self.choice.label, &path)
+        {
             values.to_vec()
         } else if let Some(options) = schema["enum"].as_array() {
             let options = options.iter().filter(|option| !option.is_null());

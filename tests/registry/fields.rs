@@ -122,7 +122,7 @@ impl Walk<'_> {
 }
 
 /// Takes out of what the platform has what is left alone unless a document says it.
-fn without_left_alone(seen: &mut Value, desired: &Value) {
+pub fn without_left_alone(seen: &mut Value, desired: &Value) {
     if let (Value::Object(seen), None) = (seen, desired.get("enabled")) {
         seen.shift_remove("enabled");
     }

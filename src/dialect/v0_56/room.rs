@@ -1,6 +1,6 @@
 //! `Room` on the wire.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::PAGE;
 use crate::api::request::Request;
@@ -46,6 +46,16 @@ impl Spelling for Room {
 
     fn new_body(&self, target: &Target<'_>) -> Value {
         Former.new_body(target)
+    }
+
+    /// A new room is enabled, so one that is not to be takes a change.
+    fn after(&self, target: &Target<'_>, is_new: bool) -> Option<Vec<Request>> {
+        if !is_new || said_enabled(target) != Some(false) {
+            return Some(Vec::new());
+        }
+        let path = self.collection().path(target.project, Some(target.id?));
+        let body = json!({ "name": target.name, "enabled": false });
+        Some(vec![Request::put(&path, body)])
     }
 
     /// Whether the room is enabled is left as it is, if nobody says it, and was not said before.

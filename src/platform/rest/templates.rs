@@ -10,12 +10,12 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Route;
-use crate::dialect::wire::ServiceTemplateSpec;
-use crate::manifest::template::{self, TemplateError, Values};
-use crate::platform::auth::{Access, Principal};
 use crate::api::spoken::Spoken;
 use crate::dialect;
+use crate::dialect::wire::ServiceTemplateSpec;
 use crate::kinds::KindName;
+use crate::manifest::template::{self, TemplateError, Values};
+use crate::platform::auth::{Access, Principal};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Body};
 

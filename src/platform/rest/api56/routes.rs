@@ -62,7 +62,10 @@ impl Domain {
             kind: RouteKind::Route,
             metadata: Metadata { name, annotations },
             domain: self.given.clone(),
-            backend: Backend { room: Some(BackendRoom { name: self.room_name.clone() }), agent: None },
+            backend: Backend {
+                room: Some(BackendRoom { name: self.room_name.clone() }),
+                agent: None,
+            },
             paths,
         })
     }
