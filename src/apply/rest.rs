@@ -16,8 +16,11 @@ impl Run<'_> {
             Action::Delete | Action::Release | Action::Record => return Outcome::Done,
         };
         let id = locked(&self.ids).get(key).cloned().filter(|_| is_new);
-        let target =
-            Target { id: id.as_deref().or(operation.id()), ..target(key, operation, write) };
+        let target = Target {
+            id: id.as_deref().or(operation.id()),
+            changed: &write.changed,
+            ..target(key, operation, write)
+        };
         let spelling = self.client.spelling(key.kind);
         let Some(requests) = spelling.after(&target, is_new) else {
             let message = "the platform did not say under which id".to_owned();
@@ -25,7 +28,12 @@ impl Run<'_> {
         };
         for request in requests {
             match self.client.send(&request).await {
-                Ok(_) => {}
+                Ok(answer) => {
+                    let answer = answer.json().unwrap_or_default();
+                    if let Some(revision) = spelling.written_revision(&answer) {
+                        locked(&self.revisions).insert(key.clone(), revision);
+                    }
+                }
                 Err(error) => return half_done(operation, failed(&error, write, 1)),
             }
         }

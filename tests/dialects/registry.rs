@@ -8,7 +8,7 @@ use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self, Key, KindName};
 use serde_json::{Value, json};
 
-use crate::registry::documents::{every_variant, merge};
+use crate::registry::documents::{merge, variants};
 
 /// The kinds that are written in 0.56.
 fn written() -> Vec<(KindName, &'static dyn Spelling)> {
@@ -45,7 +45,7 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
 fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
     let (mut refused, mut sent) = (Vec::new(), 0);
     for (kind, spelling) in written() {
-        for variant in every_variant(kind.kind()) {
+        for variant in variants(kind.kind()) {
             let declared = kind.kind().declare(&variant.document).expect("a document").remove(0);
             let mut fields = declared.fields;
             loop {

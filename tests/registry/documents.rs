@@ -2,11 +2,12 @@
 //! that is added tomorrow is in them.
 
 use meshagent::api::spoken::Spoken;
-use meshagent::dialect;
 use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::options::{AgentOption, MAPS};
 use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
+
+use crate::spoken::of_kinds_in;
 
 /// A field of a kind's documents.
 #[derive(Debug, Clone)]
@@ -80,85 +81,13 @@ fn agents() -> Vec<Choice> {
     all
 }
 
-/// The API in which documents of a kind are tried: 0.31, if that has the kind.
-pub fn home(kind: KindName) -> Spoken {
-    let spelling = dialect::dialect(Spoken::V0_31).of(kind);
-    match spelling.is_some_and(|spelling| spelling.unspoken().is_some()) {
-        true => Spoken::V0_56,
-        false => Spoken::V0_31,
-    }
-}
-
-/// The full documents of a kind in the API in which it is tried.
+/// The full documents of a kind.
 pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
-    variants_in(kind, home(kind.name()))
-}
-
-/// The full documents of a kind with everything that some API has.
-pub fn every_variant(kind: &'static dyn Kind) -> Vec<Variant> {
-    let mut all = variants(kind);
-    if home(kind.name()) == Spoken::V0_31 {
-        all.extend(variants_in(kind, Spoken::V0_56));
-    }
-    if kind.name() == KindName::Route {
-        all.extend(grown(kind, Spoken::V0_56, vec![to_an_agent()]));
-    }
-    all
-}
-
-/// The full documents of a kind in an API.
-pub fn variants_in(kind: &'static dyn Kind, spoken: Spoken) -> Vec<Variant> {
-    let of_platform = match kind.name() {
-        KindName::ServiceTemplate => KindName::Service,
-        _ => kind.declares(),
-    };
-    let unsaid: Vec<String> = dialect::of(spoken, of_platform).unsaid().names().collect();
-    let mut choices = choices(kind.name());
-    if kind.name() == KindName::Route && spoken == Spoken::V0_56 {
-        choices.extend(of_paths());
-    }
-    choices.iter_mut().for_each(|choice| {
-        choice.without.extend(unsaid.clone());
-        // Nothing is left of it without what it must have.
-        if unsaid.iter().any(|field| field == "container.environment.secret.identity") {
-            choice.without.push("container.environment.secret".to_owned());
-        }
-    });
-    grown(kind, spoken, choices)
-}
-
-/// Routes that say paths, to services and to files.
-fn of_paths() -> Vec<Choice> {
-    let of = |label, more: &[&str]| Choice {
-        label,
-        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
-        without: paths(&[&["room", "port", "backend.agent"], more].concat()),
-    };
-    vec![
-        of("to services", &["paths.targetContent"]),
-        of("to files", &["paths.targetPort", "paths.stripPrefix", "paths.unavailable"]),
-    ]
-}
-
-/// A route to an agent, which no platform here takes.
-fn to_an_agent() -> Choice {
-    let without = ["paths.targetPort", "paths.stripPrefix", "paths.unavailable"];
-    let without = [&["room", "port", "backend.room", "paths.targetContent.iap"], &without[..]];
-    Choice {
-        label: "to an agent",
-        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
-        without: paths(&without.concat()),
-    }
-}
-
-/// The full documents of a kind, one for each choice.
-fn grown(kind: &'static dyn Kind, spoken: Spoken, choices: Vec<Choice>) -> Vec<Variant> {
     let schema = schema::inlined(kind);
-    choices
+    choices(kind.name())
         .into_iter()
         .map(|choice| {
-            let mut grower =
-                Grower { kind: kind.name(), spoken, choice: &choice, fields: Vec::new() };
+            let mut grower = Grower { kind: kind.name(), choice: &choice, fields: Vec::new() };
             let mut document = grower.object(schema, "", &[], false);
             let fields = grower.fields;
             merge(&mut document, json!({"version": "v1", "kind": kind.name().to_string()}));
@@ -168,17 +97,43 @@ fn grown(kind: &'static dyn Kind, spoken: Spoken, choices: Vec<Choice>) -> Vec<V
         .collect()
 }
 
+/// Routes to a port, and those that say paths.
+fn routes() -> Vec<Choice> {
+    let of = |label, without: &[&str]| Choice {
+        label,
+        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
+        without: paths(without),
+    };
+    let of_port = ["paths.targetPort", "paths.stripPrefix", "paths.unavailable"];
+    let to_files = [&["room", "port", "backend.agent"], &of_port[..]].concat();
+    let to_agent = ["room", "port", "backend.room", "paths.targetContent.iap"];
+    vec![
+        of("to a port", &["backend", "paths"]),
+        of("to services", &["room", "port", "backend.agent", "paths.targetContent"]),
+        of("to files", &to_files),
+        of(TO_AN_AGENT, &[&to_agent[..], &of_port].concat()),
+    ]
+}
+
+/// A route that no platform here takes: there are no managed agents.
+const TO_AN_AGENT: &str = "to an agent";
+
+/// Whether an API has anything of a full document, and the platform takes it.
+pub fn is_in(spoken: Spoken, variant: &Variant) -> bool {
+    match (variant.kind.name(), variant.label) {
+        (KindName::Route, "to a port") => true,
+        (KindName::Route, label) => spoken == Spoken::V0_56 && label != TO_AN_AGENT,
+        _ => true,
+    }
+}
+
 /// The ways in which a kind's fields can stand together, with the object's key.
 fn choices(kind: KindName) -> Vec<Choice> {
     let one = |fixed: Value| vec![Choice { label: "", fixed, without: Vec::new() }];
     let named = |name: &str| json!({"metadata": {"name": name}});
     match kind {
         KindName::Mailbox => one(named("full@mail.meshagent.com")),
-        KindName::Route => vec![Choice {
-            label: "to a port",
-            fixed: named("full.meshagent.app"),
-            without: paths(&["backend", "paths"]),
-        }],
+        KindName::Route => routes(),
         KindName::SettingsDocument => one(named("openai")),
         KindName::RoomRoles => one(named("room-roles")),
         KindName::Service => vec![
@@ -239,15 +194,8 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
 }
 
 /// Values where the platform, or another document, has a say.
-fn known_values(
-    (kind, spoken): (KindName, Spoken),
-    choice: &str,
-    path: &str,
-) -> Option<[Value; 2]> {
+fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> {
     Some(match (kind, path) {
-        (_, "container.environment.token.role") if spoken == Spoken::V0_56 => {
-            [json!("agent"), json!("tool")]
-        }
         (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
         }
@@ -287,8 +235,8 @@ fn known_values(
     })
 }
 
-/// The documents that full documents and examples refer to.
-pub fn surroundings() -> Vec<Value> {
+/// The documents that full documents and examples refer to, as far as an API has their kinds.
+pub fn surroundings(spoken: Spoken) -> Vec<Value> {
     let of = |kind: &str, name: &str, rest: Value| {
         let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
         merge(&mut document, rest);
@@ -296,41 +244,31 @@ pub fn surroundings() -> Vec<Value> {
     };
     let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
     let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
-    vec![
+    let all = vec![
         of("Room", "lobby", json!({})),
         of("Room", "hall", json!({})),
         of("Secret", "model-keys", keys()),
         of("Secret", "other-keys", keys()),
         of("Secret", "registry", docker()),
         of("Secret", "other-registry", docker()),
-    ]
+    ];
+    of_kinds_in(spoken, all)
 }
 
 /// The surroundings of one document, with the document at their end.
-pub fn surrounded(document: &Value) -> Vec<Value> {
-    let kind = document["kind"].as_str().and_then(meshagent::kinds::find).expect("a kind");
-    surrounded_in(document, home(kind.name()))
-}
-
-/// The same, with what an API has of the surroundings.
-pub fn surrounded_in(document: &Value, spoken: Spoken) -> Vec<Value> {
-    let is_spoken = |document: &Value| {
-        let kind = document["kind"].as_str().and_then(meshagent::kinds::find).expect("a kind");
-        dialect::of(spoken, kind.name()).unspoken().is_none()
-    };
+pub fn surrounded(spoken: Spoken, document: &Value) -> Vec<Value> {
     let is_same = |other: &Value| {
         other["kind"] == document["kind"]
             && other["metadata"]["name"] == document["metadata"]["name"]
     };
-    let mut all = surroundings();
-    all.retain(|other| !is_same(other) && is_spoken(other));
+    let mut all = surroundings(spoken);
+    all.retain(|other| !is_same(other));
     all.push(document.clone());
     all
 }
 
 struct Grower<'a> {
     kind: KindName,
-    spoken: Spoken,
     choice: &'a Choice,
     fields: Vec<Field>,
 }
@@ -361,10 +299,9 @@ impl Grower<'_> {
             }
             KindName::Secret => path != "email",
             KindName::Route => {
-                let one_of_two = ["targetPort", "targetContent"];
-                ["room", "port", "backend", "backend.room", "backend.agent", "paths"]
-                    .contains(&path)
-                    || one_of_two.iter().any(|it| path == format!("paths.{it}"))
+                let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
+                let targets = ["paths.targetPort", "paths.targetContent"];
+                parts.iter().chain(&targets).any(|part| *part == path)
             }
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");
@@ -400,9 +337,7 @@ impl Grower<'_> {
             _ => json!(format!("{which} {path}")),
         };
         let mut composite = false;
-        let values = if let Some(values) =
-            known_values((self.kind, self.spoken), self.choice.label, &path)
-        {
+        let values = if let Some(values) = known_values(self.kind, self.choice.label, &path) {
             values.to_vec()
         } else if let Some(options) = schema["enum"].as_array() {
             let options = options.iter().filter(|option| !option.is_null());
