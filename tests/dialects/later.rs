@@ -71,7 +71,7 @@ fn what_only_0_56_has_is_refused_in_0_31_at_its_place() {
     platform.put("rooms", [room]);
     for (text, place, told) in cases {
         platform.sandbox.write("set.yaml", &text);
-        for command in [&["plan", "--adopt=all"][..], &["apply", "--adopt=all", "--yes"]] {
+        for command in [&["plan", "--adopt"][..], &["apply", "--yes", "--adopt"]] {
             let run = platform.ends(6, &[command, &["-f", "set.yaml"]].concat());
             let line = run.stderr.lines().find(|line| line.contains(told));
             let line = line.unwrap_or_else(|| panic!("{told}: {}", run.stderr));
@@ -89,7 +89,7 @@ fn settings_of_a_project_are_documents_of_their_own() {
         "set.yaml",
         "version: v1\nkind: Project\nmetadata: {name: one}\nsettings: {openai: {a: b}}\n",
     );
-    let run = platform.ends(6, &["plan", "-f", "set.yaml", "--adopt=all"]);
+    let run = platform.ends(6, &["plan", "-f", "set.yaml", "--adopt"]);
     assert!(run.stderr.contains("has no field `settings`"), "{}", run.stderr);
     assert!(run.stderr.contains("of kind `SettingsDocument`"), "{}", run.stderr);
 }
@@ -159,8 +159,8 @@ fn a_settings_document_is_written_as_a_whole_and_never_shown() {
 fn a_settings_document_that_cannot_be_read_is_neither_gone_nor_replaced() {
     let platform = applied(SETTINGS);
     platform.deny("settings/openai");
-    for command in [&PLAN[..], &APPLY, &["destroy", "--set", "s", "--yes"]] {
-        let run = platform.ends(6, command);
+    for (code, command) in [(6, &PLAN[..]), (6, &APPLY), (0, &["destroy", "--set", "s", "--yes"])] {
+        let run = platform.ends(code, command);
         assert!(run.stderr.contains("settings/openai"), "{command:?}: {}", run.stderr);
         assert_eq!(platform.take_writes(), Vec::<String>::new(), "{command:?}");
     }
@@ -173,7 +173,7 @@ fn a_settings_document_that_was_made_by_hand_is_not_taken() {
     platform.sandbox.write("set.yaml", SETTINGS);
     platform.ends(6, &APPLY);
     assert_eq!(platform.take_writes(), Vec::<String>::new());
-    platform.ends(0, &[&APPLY[..], &["--adopt=all"]].concat());
+    platform.ends(0, &[&APPLY[..], &["--adopt"]].concat());
     assert_eq!(platform.list("settings/openai")[0]["base_url"], "https://a.example");
 }
 

@@ -33,6 +33,12 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
         KindName::ScheduledTask => {
             json!({"id": "id", "room_name": fields.sent("room"), "spec": body["spec"]})
         }
+        // A new room is enabled.
+        KindName::Room => {
+            body["id"] = "id".into();
+            body.as_object_mut().expect("a room").entry("enabled").or_insert(true.into());
+            body
+        }
         KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
         _ => {
             body["id"] = "id".into();

@@ -257,7 +257,8 @@ fn parted<'a>(kept: &Kept, path: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
     let is_noun = |part: &&str| {
         let both = ["services", "mailboxes", "routes", "scheduled-tasks", "sessions"];
         let old = ["secrets", "webhooks", "api-keys"];
-        both.contains(part) || (kept.spoken == Spoken::V0_31 && old.contains(part))
+        let of_new = kept.spoken == Spoken::V0_56 && *part == "service-accounts";
+        both.contains(part) || of_new || (kept.spoken == Spoken::V0_31 && old.contains(part))
     };
     let end = match parts.as_slice() {
         ["rooms", _, noun, ..] if is_noun(noun) => 3,
@@ -286,7 +287,11 @@ fn read(kept: &Kept, asked: &Asked) -> Option<Value> {
     let (list, rest) = parted(kept, &asked.path)?;
     let items = kept.lists.get(list).map(Vec::as_slice).unwrap_or_default();
     let noun = list.rsplit('/').next().expect("a noun");
-    let envelope = if noun == "scheduled-tasks" { "tasks" } else { noun };
+    let envelope = match noun {
+        "scheduled-tasks" => "tasks",
+        "service-accounts" => "service_accounts",
+        noun => noun,
+    };
     let one = match rest.as_slice() {
         [] if kept.hidden == Some(list) => return Some(page(kept, &[], envelope, asked)),
         [] => return Some(page(kept, items, envelope, asked)),
