@@ -38,11 +38,6 @@ impl Unsaid {
         Self(unsaid)
     }
 
-    /// The fields, with dots between the names on the way to each.
-    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().map(|path| path.join("."))
-    }
-
     /// Where an object has such a field.
     #[must_use]
     pub fn in_use(&self, fields: &Tree) -> Vec<FieldPath> {

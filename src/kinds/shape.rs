@@ -158,6 +158,7 @@ impl Shape {
                 shape.form = inner.form;
                 shape.empty_is_absent |= inner.empty_is_absent;
                 shape.secret |= inner.secret;
+                shape.number |= inner.number;
                 shape.rule = shape.rule.or(inner.rule);
                 shape.unique.extend(inner.unique);
             }

@@ -4,6 +4,7 @@ use meshagent::api::spoken::Spoken;
 use serde_json::{Value, json};
 
 use super::stand_in::StandIn;
+use crate::platform::harness::Server;
 
 const APPLY: [&str; 6] = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
 const PLAN: [&str; 6] = ["plan", "-f", "set.yaml", "--set", "s", "--exit-code"];
@@ -242,4 +243,21 @@ fn an_export_reads_settings_from_elsewhere_and_leaves_out_what_it_cannot_say() {
     for text in [&openai, &router, &run.stdout, &run.stderr] {
         assert!(!text.contains("canary"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_platform_refuses_in_0_31_what_only_0_56_has() {
+    let server = Server::start().await;
+    let service = |container: Value| json!({"version": "v1", "kind": "Service", "metadata": {"name": "a"}, "container": container});
+    let mounted = json!({"image": "x", "storage": {"volumes": [{"name": "v", "path": "/v"}]}});
+    let mut disabled = service(json!({"image": "x"}));
+    disabled["enabled"] = false.into();
+    server.send("POST", "/services", disabled).await.refuses("enabled");
+    let reply = server.send("POST", "/services", service(mounted)).await;
+    reply.refuses("container.storage.volumes");
+    let template = "version: v1\nkind: ServiceTemplate\nmetadata: {name: t}\ncontainer:\n  image: x\n  storage: {configs: [{}]}\n";
+    let body = json!({"template": template, "values": {}});
+    let reply = server.ask("POST", "/templates/render").bearer(&server.owner).json(&body);
+    let reply = reply.send().await.refuses("template");
+    assert!(reply.text.contains("container.storage.configs"), "{}", reply.text);
 }
