@@ -22,9 +22,10 @@ use super::{
     By, Declared, Fault, Kind, KindName, Purpose, Reference, ReferredTo, Relation, kind_tag, typed,
 };
 use crate::kinds::specs::Version;
+use crate::kinds::specs::mounts::USUAL_CONFIGS;
 use crate::kinds::specs::service::{
     AgentSpec, ContainerSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata,
-    ServiceSpec, USUAL_CONFIGS,
+    ServiceSpec,
 };
 
 kind_tag!(ServiceTag, Service);

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Version;
+use super::mounts::ContainerMountSpec;
 use super::service::{
-    AgentSpec, Annotations, ContainerMountSpec, ContainerSpec, EnvironmentVariable,
-    ExternalServiceSpec, PortSpec, ServiceKind, ServiceMetadata, ServiceSpec, yes,
+    AgentSpec, Annotations, ContainerSpec, EnvironmentVariable, ExternalServiceSpec, PortSpec,
+    ServiceKind, ServiceMetadata, ServiceSpec, yes,
 };
 
 /// The literal `ServiceTemplate`.
