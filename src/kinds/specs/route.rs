@@ -97,11 +97,10 @@ pub struct RoutePath {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = false))]
     pub strip_prefix: Option<bool>,
-    /// The port that it leads to: a number, the name of a service in the room, or `service:port`.
-    /// A path has exactly one of `targetPort` and `targetContent`.
+    /// A port number, the name of a service in the room, or `service:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_port: Option<TargetPort>,
-    /// The files that it leads to.
+    /// The files that it leads to. A path has exactly one of `targetPort` and `targetContent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_content: Option<Content>,
     /// A file that is shown while the service does not run.
