@@ -6,6 +6,8 @@ mod kept;
 mod kinds;
 mod later;
 mod lists;
+mod migrate;
 mod registry;
+mod secrets;
 mod stand_in;
 mod told;

@@ -40,6 +40,13 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
             body
         }
         KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
+        KindName::AccountSecret => {
+            body["id"] = "id".into();
+            body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});
+            body["pulls_images"] = fields.sent("pulls_images");
+            body["current_version_id"] = "v".into();
+            body
+        }
         _ => {
             body["id"] = "id".into();
             body

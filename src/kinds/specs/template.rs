@@ -7,7 +7,7 @@ use super::Version;
 use super::mounts::ContainerMountSpec;
 use super::service::{
     AgentSpec, Annotations, ContainerSpec, EnvironmentVariable, ExternalServiceSpec, PortSpec,
-    ServiceKind, ServiceMetadata, ServiceSpec, yes,
+    RunAs, ServiceKind, ServiceMetadata, ServiceSpec, yes,
 };
 
 /// The literal `ServiceTemplate`.
@@ -104,6 +104,9 @@ pub struct ContainerTemplateSpec {
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-key" = "name"))]
     pub environment: Option<Vec<EnvironmentVariable>>,
+    /// The service account that the container acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<RunAs>,
     /// What is mounted into the container.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent"))]
@@ -146,7 +149,7 @@ impl ServiceTemplateSpec {
                 environment: Some(container.environment.unwrap_or_default()),
                 secrets: None,
                 pull_secret: None,
-                run_as: None,
+                run_as: container.run_as,
                 storage: container.storage,
                 api_key: None,
                 on_demand: container.on_demand,

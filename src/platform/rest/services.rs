@@ -15,10 +15,8 @@ use uuid::Uuid;
 
 use super::Route;
 use super::templates::{self, TemplateBody};
-use crate::api::spoken::Spoken;
-use crate::dialect;
-use crate::dialect::wire::ServiceSpec;
-use crate::kinds::{Fault, KindName, service};
+use crate::dialect::wire::{self, ServiceSpec};
+use crate::kinds::{Fault, service};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::error::{Refusal, Result};
@@ -112,10 +110,10 @@ impl Wanted {
             exchange::decode(body)?
         };
         service::check(&spec).map_err(refusal)?;
-        // Of what manifests have, this API lacks some.
-        let unsaid = dialect::of(Spoken::V0_31, KindName::Service).unsaid();
-        if let Some(field) = unsaid.in_use(&service::fields_of(&spec)).first() {
-            return Err(Refusal::field(field.to_string(), "is not a field of the API 0.31"));
+        // Manifests may say more than this API.
+        let beyond = wire::beyond(&service::fields_of(&spec));
+        if !beyond.is_empty() {
+            return Err(refusal(beyond));
         }
         Ok(Self { spec, from_template })
     }
