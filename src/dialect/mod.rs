@@ -161,6 +161,11 @@ pub trait Spelling: Sync {
         self.list(target.project, target.room).map(Lookup::Among)
     }
 
+    /// One object as its list has it, made of the answer for it alone.
+    fn listed(&self, _target: &Target<'_>, answer: Value) -> Value {
+        answer
+    }
+
     /// Whether the list can be in the order of this field.
     fn sorts_by(&self, _field: &str) -> bool {
         true
