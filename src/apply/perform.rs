@@ -193,9 +193,13 @@ impl Run<'_> {
                 _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
             }
+            let is_create = operation.action() == Action::Create;
+            if is_create && self.client.spelling(operation.key.kind).makes_doubles() {
+                return self.settle_unknown(operation, write, &error, attempts).await;
+            }
             tokio::time::sleep(wait).await;
             wait *= 2;
-            if operation.action() == Action::Create {
+            if is_create {
                 match self.look_up(operation, write).await {
                     Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
                         self.learn(operation, found.id, &Value::Null);
@@ -209,6 +213,36 @@ impl Run<'_> {
                 return failed(&error, write, attempts);
             }
         }
+    }
+
+    /// The answer to a create was lost that would make a second object if it were sent again. It
+    /// may be done late, so the object is looked for a few times, and then left to the next run.
+    async fn settle_unknown(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+        attempts: u32,
+    ) -> Outcome {
+        let mut wait = self.options.first_wait;
+        for _ in 0..self.options.attempts.max(1) {
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+            match self.look_up(operation, write).await {
+                Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
+                    self.learn(operation, found.id, &Value::Null);
+                    return Outcome::Done;
+                }
+                Ok(_) => {}
+                Err(lookup) => tracing::debug!(%lookup, "failed to look an object up"),
+            }
+        }
+        let mut outcome = failed(error, write, attempts);
+        if let Outcome::Failed { message, .. } = &mut outcome {
+            *message += "; it may have been created all the same, and the platform would create a \
+                         second one, so it was not sent again: look for it, and run the command again";
+        }
+        outcome
     }
 
     /// The id of an object that was just created.
