@@ -45,7 +45,7 @@ use story::{death, draw, mischief};
 const LIFECYCLES: u64 = 32;
 
 /// How many are told at once; most of the time they wait.
-const WORKERS: usize = 6;
+const WORKERS: usize = 12;
 
 /// The files that documents stand in.
 const FILES: [&str; 3] = ["a.yaml", "b.yaml", "deep/c.yaml"];

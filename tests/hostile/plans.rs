@@ -152,7 +152,7 @@ async fn a_rotated_secret_is_updated_also_where_secrets_are_not_shown() {
 }
 
 /// How many runs of the program are under way at once. Most of the time they wait to ask again.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 16;
 
 /// Each mischief meets `plan`; of the other commands, one of so many, drawn each time.
 const SHARE: usize = 3;
