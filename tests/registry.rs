@@ -170,6 +170,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             fields: &declared.fields,
             owner: None,
             answered: None,
+            changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };

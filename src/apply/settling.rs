@@ -1,8 +1,6 @@
 //! What happened to a write whose answer was lost, or that was refused because something else was
 //! there first.
 
-use serde_json::Value;
-
 use super::absent::hides;
 use super::execute::{Outcome, Run, locked};
 use super::owners;
@@ -26,7 +24,7 @@ impl Run<'_> {
             wait *= 2;
             match self.look_up(operation, write).await {
                 Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
-                    self.learn(operation, found.id, &Value::Null);
+                    self.learn_found(operation, found);
                     return Outcome::Done;
                 }
                 Ok(_) => {}
@@ -103,7 +101,7 @@ impl Run<'_> {
                     if (attempts > 1 || self.is_as_desired(operation, &found))
                         && self.is_ours(&found, operation, write).await =>
                 {
-                    self.learn(operation, found.id, &Value::Null);
+                    self.learn_found(operation, found);
                     return Outcome::Done;
                 }
                 Ok(None) if looks < self.options.attempts => tokio::time::sleep(wait).await,
@@ -130,7 +128,7 @@ impl Run<'_> {
             let reason = hides(&operation.key);
             *message = format!("{message}; {reason}");
             let key = &operation.key;
-            let list = Incomplete::new(key.kind, &key.project, key.room.as_deref(), reason);
+            let list = Incomplete::new(key.kind, &key.project, key.place(), reason);
             locked(&self.incomplete).push(list);
         }
         outcome

@@ -42,6 +42,7 @@ fn rooms(platform: &Server, page: usize) -> Listing {
         request: Request::get(&["accounts", "projects", &platform.project, "rooms"]),
         envelope: "rooms",
         paging: Paging::Offset(page),
+        below: None,
     }
 }
 

@@ -141,6 +141,14 @@ fn choices(kind: KindName) -> Vec<Choice> {
                 },
             ]
         }
+        KindName::AccountSecret => {
+            let of = |name: &str| json!({"metadata": {"name": "full"}, "account": "support", "type": name});
+            let of_docker = ["server", "username", "password", "email"];
+            vec![
+                Choice { label: "opaque", fixed: of("opaque"), without: paths(&of_docker) },
+                Choice { label: "docker", fixed: of("docker"), without: paths(&["value"]) },
+            ]
+        }
         _ => one(named("full")),
     }
 }
@@ -150,6 +158,8 @@ fn choices(kind: KindName) -> Vec<Choice> {
 pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
     let own: &[&str] = match kind {
         KindName::Secret => &["metadata.description", "type"],
+        // The account is a part of its key.
+        KindName::AccountSecret => &["metadata.description", "type", "account"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
@@ -208,6 +218,7 @@ pub fn surroundings(spoken: Spoken) -> Vec<Value> {
     let all = vec![
         of("Room", "lobby", json!({})),
         of("Room", "hall", json!({})),
+        of("ServiceAccount", "support", json!({})),
         of("Secret", "model-keys", keys()),
         of("Secret", "other-keys", keys()),
         of("Secret", "registry", docker()),
@@ -259,6 +270,7 @@ impl Grower<'_> {
                 path == self.choice.label || path == "container.image"
             }
             KindName::Secret => path != "email",
+            KindName::AccountSecret => ["value", "server", "username", "password"].contains(&path),
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");
                 path == "email_address" || path == "queue" && needs_queue
