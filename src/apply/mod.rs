@@ -25,6 +25,7 @@ pub mod sets;
 mod settling;
 mod storage;
 pub mod survey;
+mod taken_over;
 mod telling;
 pub mod transfer;
 mod wanted;

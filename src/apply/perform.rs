@@ -452,6 +452,7 @@ impl Run<'_> {
         let target = Target {
             project: &project,
             room: key.place(),
+            place_id: None,
             name: &key.name,
             id: operation.id(),
             fields: &fields,
