@@ -206,7 +206,7 @@ impl Reader {
             };
             last = timeout_at(ends, pages).await.map_err(|_| {
                 let what = format!("did not reach its last page within {lasts:?}");
-                unusable(request, what)
+                endless(request, what)
             })??;
             if let Pages::Whole(items, is_proven) = last {
                 return Ok(List { items, is_proven });
@@ -274,7 +274,7 @@ impl Reader {
             let known = all.len();
             if known > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             for item in items {
                 // An object that moved to a later page is met twice.
@@ -316,12 +316,12 @@ impl Reader {
             let (items, answer) = self.answer(&request, listing.envelope).await?;
             if all.len().saturating_add(items.len()) > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             empty = if items.is_empty() { empty + 1 } else { 0 };
             if empty > MAX_EMPTY {
                 let what = format!("was answered with more than {MAX_EMPTY} empty pages in a row");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             for item in items {
                 // An object that is met twice moved, and another may not have been met.
@@ -341,11 +341,11 @@ impl Reader {
             };
             let Some(token) = token.as_str() else {
                 let what = "was answered with a token that is no text";
-                return Err(unusable(&request, what.to_owned()).into());
+                return Err(endless(&request, what.to_owned()).into());
             };
             if !tokens.insert(token.to_owned()) {
                 let what = "was answered with the token of a page that was read already";
-                return Err(unusable(&request, what.to_owned()).into());
+                return Err(endless(&request, what.to_owned()).into());
             }
             next = Some(token.to_owned());
         }
@@ -445,6 +445,13 @@ fn is_same(one: &Value, other: &Value) -> bool {
         (None, None) => one == other,
         (one, other) => one == other,
     }
+}
+
+/// An answer with which a list would have no end.
+fn endless(request: &Request, what: String) -> ApiError {
+    let hint = "run the same command again; if that changes nothing, the platform cannot list \
+                these objects";
+    ApiError { hint: Some(hint.to_owned()), ..unusable(request, what) }
 }
 
 fn refuse_write(request: &Request) -> std::result::Result<(), ApiError> {

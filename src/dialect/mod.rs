@@ -262,6 +262,12 @@ pub trait Spelling: Sync {
         None
     }
 
+    /// Whether a create that is sent twice makes two objects of one key, because the platform makes
+    /// up what identifies them. One whose answer was lost is not sent again therefore.
+    fn makes_doubles(&self) -> bool {
+        false
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)
