@@ -232,6 +232,8 @@ pub(super) async fn removed(
         "DELETE FROM members WHERE project_id = $1 AND user_id = $2",
         "DELETE FROM room_grants WHERE user_id = $2 \
          AND room_id IN (SELECT id FROM rooms WHERE project_id = $1)",
+        "DELETE FROM group_members WHERE user_id = $2 \
+         AND group_id IN (SELECT id FROM subject_groups WHERE project_id = $1)",
     ] {
         sqlx::query(sql).bind(&caller.project).bind(user).execute(change.on()).await?;
     }

@@ -49,7 +49,12 @@ resources! {
     accounts,
     secrets,
     versions,
+    proxies,
     settings,
     iam,
+    groups,
+    access,
+    volumes,
+    domains,
     tokens,
 }
