@@ -41,7 +41,9 @@ macro_rules! resources {
 resources! {
     whoami,
     projects,
+    profiles,
     rooms,
+    sessions,
     mailboxes,
     routes,
     services,
