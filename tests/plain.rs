@@ -21,8 +21,8 @@ pub fn all() -> impl Iterator<Item = KindName> {
 }
 
 fn is_plain(kind: &dyn Kind) -> bool {
-    let is_spoken = dialect::dialect(Spoken::V0_31).of(kind.name()).is_some();
-    is_spoken && kind.holds().is_none() && !kind.is_in_rooms() && !kind.hides_values()
+    let is_spoken = dialect::of(Spoken::V0_31, kind.name()).unspoken().is_none();
+    is_spoken && kind.holds().is_none() && kind.placed_in().is_none() && !kind.hides_values()
 }
 
 /// One of the documents of a kind that differ in their fields.
@@ -136,6 +136,7 @@ pub fn target<'a>(project: &'a str, declared: &'a Declared, id: Option<&'a str>)
         fields: &declared.fields,
         owner: None,
         answered: None,
+        changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,
     }

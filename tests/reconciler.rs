@@ -9,7 +9,7 @@ use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
-use meshagent::dialect::{self, Spelling};
+use meshagent::dialect::{self, Speaks, Spelling};
 use meshagent::error::{Error, Problem};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
@@ -19,10 +19,12 @@ use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Action, Effect, Met, Observed, Operation, Plan, Sent, State};
+use meshagent::reconcile::decide::refuse_unsaid;
 use serde_json::Value;
 
 use crate::hostile::proxy::Running;
 use crate::platform::harness::Server;
+use crate::spoken::speaking;
 
 /// A platform of its own with a client of the reconciler.
 pub struct World {
@@ -78,9 +80,20 @@ pub fn lines(problems: &[Problem]) -> String {
 }
 
 impl World {
+    /// One in the API of 0.31.
     pub async fn start() -> Self {
-        let server = Server::start().await;
-        let client = Self::on(&server);
+        Self::speaking(Spoken::V0_31).await
+    }
+
+    /// One in an API.
+    pub async fn speaking(spoken: Spoken) -> Self {
+        Self::capping(spoken, None).await
+    }
+
+    /// The same with pages that are no larger than this, where they are asked for by tokens.
+    pub async fn capping(spoken: Spoken, pages: Option<i64>) -> Self {
+        let server = Server::capping(pages).await;
+        let client = speaking(Self::on(&server), spoken);
         Self { server, client, folder: tempfile::tempdir().unwrap() }
     }
 
@@ -92,7 +105,18 @@ impl World {
     /// Goes through a proxy from now on.
     pub fn through(&mut self, proxy: &Running) {
         let key = self.server.owner.clone().into();
-        self.client = Client::new(&proxy.url, key, Default::default()).unwrap();
+        let client = Client::new(&proxy.url, key, Default::default()).unwrap();
+        self.client = speaking(client, self.spoken());
+    }
+
+    /// The API that is spoken.
+    pub fn spoken(&self) -> Spoken {
+        self.client.spoken()
+    }
+
+    /// How the platform spells a kind.
+    pub fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
+        self.client.spelling(kind)
     }
 
     /// A file of the set's folder.
@@ -140,6 +164,7 @@ impl World {
         let seen = observe::observe(&reader, policy, set, scope).await?;
         let mut set = seen.set;
         read_secrets(&mut set)?;
+        refuse_unsaid(&reader, &set.objects, (&seen.state, policy))?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }
@@ -227,7 +252,7 @@ pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Ob
     }
 }
 
-/// How the platform spells a kind.
+/// How 0.31 spells a kind, for tests that send its requests themselves.
 pub fn spelling(kind: KindName) -> &'static dyn Spelling {
     dialect::of(Spoken::V0_31, kind)
 }

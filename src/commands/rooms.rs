@@ -267,7 +267,7 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
             let print = |items: Vec<Value>| {
                 args.show.print(listed, items.iter().map(shown).collect())
             };
-            let listing = Listing { request, envelope, paging };
+            let listing = Listing { request, envelope, paging, below: None };
             page.show(&reader, &listing, |_| true, print).await
         })
         .await

@@ -253,7 +253,7 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
                 }
                 _ => true,
             };
-            let listing = Listing { request, envelope, paging };
+            let listing = Listing { request, envelope, paging, below: None };
             page.show(&reader, &listing, is_meant, |items| args.show.print(listed, items)).await
         })
         .await

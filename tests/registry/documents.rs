@@ -1,10 +1,13 @@
 //! Documents that say everything a kind can say, grown from its schema, so that a field
 //! that is added tomorrow is in them.
 
+use meshagent::api::spoken::Spoken;
 use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::options::{AgentOption, MAPS};
 use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
+
+use crate::spoken::of_kinds_in;
 
 /// A field of a kind's documents.
 #[derive(Debug, Clone)]
@@ -193,8 +196,8 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
     })
 }
 
-/// The documents that full documents and examples refer to.
-pub fn surroundings() -> Vec<Value> {
+/// The documents that full documents and examples refer to, as far as an API has their kinds.
+pub fn surroundings(spoken: Spoken) -> Vec<Value> {
     let of = |kind: &str, name: &str, rest: Value| {
         let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
         merge(&mut document, rest);
@@ -202,23 +205,24 @@ pub fn surroundings() -> Vec<Value> {
     };
     let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
     let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
-    vec![
+    let all = vec![
         of("Room", "lobby", json!({})),
         of("Room", "hall", json!({})),
         of("Secret", "model-keys", keys()),
         of("Secret", "other-keys", keys()),
         of("Secret", "registry", docker()),
         of("Secret", "other-registry", docker()),
-    ]
+    ];
+    of_kinds_in(spoken, all)
 }
 
 /// The surroundings of one document, with the document at their end.
-pub fn surrounded(document: &Value) -> Vec<Value> {
+pub fn surrounded(spoken: Spoken, document: &Value) -> Vec<Value> {
     let is_same = |other: &Value| {
         other["kind"] == document["kind"]
             && other["metadata"]["name"] == document["metadata"]["name"]
     };
-    let mut all = surroundings();
+    let mut all = surroundings(spoken);
     all.retain(|other| !is_same(other));
     all.push(document.clone());
     all

@@ -12,7 +12,6 @@ use super::v0_31::V0_31;
 use super::{Dialect, Holder, Spelling};
 use crate::api::request::{Listing, Paging, Request};
 use crate::kinds::KindName;
-use crate::kinds::specs::rules::Rule;
 use crate::kinds::specs::template::ServiceTemplateSpec;
 
 /// Makes the modules of the spellings and the choice between them, of the list of kinds.
@@ -50,18 +49,21 @@ impl Dialect for V0_56 {
         spelling(kind)
     }
 
+    fn has_project_secrets(&self) -> bool {
+        false
+    }
+
     fn own_profile(&self) -> Request {
         V0_31.own_profile()
     }
 
     fn service_account(&self, project: &str, name: &str) -> Option<Request> {
-        let path = ["accounts", "projects", project, "service-accounts", "by-name", name];
-        Rule::Segment.check(name).ok().map(|()| Request::get(&path))
+        service_account::by_name(project, name)
     }
 
     fn api_keys(&self, of: Holder<'_>) -> Option<Listing> {
         let request = Request::get(&keys(of, None)?);
-        Some(Listing { request, envelope: "keys", paging: Paging::Whole })
+        Some(Listing { request, envelope: "keys", paging: Paging::Whole, below: None })
     }
 
     fn make_api_key(&self, of: Holder<'_>, name: &str, description: &str) -> Option<Request> {
