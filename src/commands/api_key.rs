@@ -6,18 +6,17 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::of_account::{Account, AccountArgs, Wrong, wrong_holder};
 use super::option_values::warn_of_secret;
 use super::shortcut::{DryRunArgs, foresee_form};
 use super::show::{ListArgs, Listed};
 use super::toggle::toggle;
 use crate::api::key::ApiKey;
-use crate::api::project;
-use crate::api::spoken::Spoken;
 use crate::bounded;
 use crate::conceal;
 use crate::connection::Connection;
 use crate::dialect::{Dialect, Holder, Speaks};
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::kinds::specs::rules;
 use crate::output;
 use crate::settings::activated::Activated;
@@ -38,15 +37,6 @@ pub enum ApiKeyCommand {
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
-}
-
-/// The service account that keys belong to.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct AccountArgs {
-    /// The service account that the key belongs to, by its name or id: needed where the platform
-    /// speaks 0.56
-    #[arg(long, value_name = "NAME")]
-    service_account: Option<String>,
 }
 
 /// Arguments of `api-key list`.
@@ -140,8 +130,8 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
         ApiKeyCommand::Delete(args) => {
             args.platform
                 .with(async |connection| {
-                    let id = args.account.id(connection).await?;
-                    let of = holder(connection, id.as_deref()).await?;
+                    let account = args.account.find(connection).await?;
+                    let of = holder(connection, account.as_ref()).await?;
                     if args.dry.dry_run {
                         return preview_delete(connection, of, &args.id).await;
                     }
@@ -154,37 +144,12 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     }
 }
 
-impl AccountArgs {
-    /// The id of the account that is meant, if one is.
-    async fn id(&self, connection: &Connection) -> Result<Option<String>> {
-        let Some(name) = &self.service_account else { return Ok(None) };
-        if project::is_id(name) {
-            return Ok(Some(name.clone()));
-        }
-        let project = connection.project_id().await?;
-        let reader = connection.client.reader();
-        let missing = || {
-            let name = visible::line(name);
-            Error::failed(format!("there is no service account `{name}` in this project"))
-        };
-        let Some(request) = reader.dialect().service_account(project, name) else {
-            return match reader.spoken() {
-                Spoken::V0_31 => Err(wrong_holder(reader.spoken(), true)),
-                Spoken::V0_56 => Err(missing()),
-            };
-        };
-        let account = match reader.get_json(&request).await {
-            Err(error) if error.status == Some(404) => return Err(missing()),
-            account => account?,
-        };
-        let id = account.get("id").and_then(Value::as_str).map(str::to_owned);
-        let nameless = || Error::failed("the platform's answer contains no id of the account");
-        Ok(Some(id.ok_or_else(nameless)?))
-    }
-}
-
 /// Whom the keys belong to that a command is about.
-async fn holder<'a>(connection: &'a Connection, account: Option<&'a str>) -> Result<Holder<'a>> {
+async fn holder<'a>(
+    connection: &'a Connection,
+    account: Option<&'a Account>,
+) -> Result<Holder<'a>> {
+    let account = account.map(|account| account.id.as_str());
     Ok(Holder { project: connection.project_id().await?, account })
 }
 
@@ -195,20 +160,8 @@ fn spelled<T>(
     request: impl FnOnce(&dyn Dialect, Holder<'_>) -> Option<T>,
 ) -> Result<T> {
     let client = &connection.client;
-    request(client.dialect(), of).ok_or_else(|| wrong_holder(client.spoken(), of.account.is_some()))
-}
-
-/// The error where keys belong to others than was said.
-fn wrong_holder(spoken: Spoken, is_account: bool) -> Error {
-    let (holders, hint) = match is_account {
-        true => ("service accounts", "leave --service-account out: keys belong to projects there"),
-        false => (
-            "API keys of projects",
-            "name the service account that the key belongs to with --service-account NAME",
-        ),
-    };
-    let message = format!("the platform's API, that of {spoken}, has no {holders}");
-    Error::new(Class::Refused, message).hint(hint)
+    let wrong = || wrong_holder(client.spoken(), Wrong::OfProject("API keys"));
+    request(client.dialect(), of).ok_or_else(wrong)
 }
 
 async fn keys(connection: &Connection, of: Holder<'_>) -> Result<Vec<Value>> {
@@ -247,8 +200,8 @@ async fn preview_delete(connection: &Connection, of: Holder<'_>, id: &str) -> Re
 async fn list(args: KeysArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let id = args.account.id(connection).await?;
-            let of = holder(connection, id.as_deref()).await?;
+            let account = args.account.find(connection).await?;
+            let of = holder(connection, account.as_ref()).await?;
             let mut keys = keys(connection, of).await?;
             for key in &mut keys {
                 if let Value::Object(fields) = key {
@@ -273,8 +226,8 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let id = args.account.id(connection).await?;
-            let of = holder(connection, id.as_deref()).await?;
+            let account = args.account.find(connection).await?;
+            let of = holder(connection, account.as_ref()).await?;
             spelled(connection, of, |it, of| it.api_keys(of))?;
             if args.dry.dry_run {
                 let broken = rules::name(&args.name).err().map(|it| format!("`name` {it}"));

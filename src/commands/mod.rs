@@ -35,6 +35,7 @@ pub mod init;
 pub mod mailbox;
 pub mod manual;
 pub mod multi;
+pub mod of_account;
 pub mod option_values;
 mod own_inputs;
 pub mod plan;

@@ -105,7 +105,9 @@ fn of_accounts(
         }
         ["sa-1", "secrets"] if get => json!({"secrets": [secret]}),
         ["sa-1", "secrets"] => created(secret, body),
-        ["sa-1", "secrets", "sec-1"] if get => secret,
+        ["sa-1", "secrets", "sec-1"] if *method != Method::DELETE => secret,
+        ["sa-1", "pull-secrets"] => json!({"secrets": []}),
+        ["sa-1", "pull-secrets", _] => json!({}),
         ["sa-1", "secrets", "sec-1", "versions"] if get => json!({"versions": [version]}),
         ["sa-1", "secrets", "sec-1", "versions"] => version,
         ["sa-1", "api-keys" | "secrets", _] if *method == Method::DELETE => json!({}),
