@@ -160,7 +160,7 @@ fn spelled<T>(
     request: impl FnOnce(&dyn Dialect, Holder<'_>) -> Option<T>,
 ) -> Result<T> {
     let client = &connection.client;
-    let wrong = || wrong_holder(client.spoken(), Wrong::OfProject("API keys"));
+    let wrong = || wrong_holder(client.spoken(), Wrong::OfProject("API keys", "keys"));
     request(client.dialect(), of).ok_or_else(wrong)
 }
 

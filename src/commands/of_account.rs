@@ -63,8 +63,8 @@ impl AccountArgs {
 pub enum Wrong {
     /// Service accounts.
     Account,
-    /// These, of projects.
-    OfProject(&'static str),
+    /// These, of projects: what they are, and how they are called afterwards.
+    OfProject(&'static str, &'static str),
 }
 
 /// The error where something belongs to others than was said.
@@ -73,11 +73,13 @@ pub fn wrong_holder(spoken: Spoken, wrong: Wrong) -> Error {
     let (lacks, hint) = match wrong {
         Wrong::Account => (
             "service accounts".to_owned(),
-            "leave --service-account out: it belongs to the project there",
+            "leave --service-account out: it belongs to the project there".to_owned(),
         ),
-        Wrong::OfProject(what) => (
+        Wrong::OfProject(what, they) => (
             format!("{what} of projects"),
-            "they belong to service accounts there: name one with --service-account NAME",
+            format!(
+                "{they} belong to service accounts there: name one with --service-account NAME"
+            ),
         ),
     };
     let told = format!("the platform's API, that of {spoken}, has no {lacks}");

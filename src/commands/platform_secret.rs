@@ -288,7 +288,7 @@ fn require_of_project(connection: &Connection) -> Result<()> {
     let client = &connection.client;
     match client.spelling(KindName::Secret).unspoken() {
         None => Ok(()),
-        Some(_) => Err(wrong_holder(client.spoken(), Wrong::OfProject("secrets"))),
+        Some(_) => Err(wrong_holder(client.spoken(), Wrong::OfProject("secrets", "they"))),
     }
 }
 

@@ -44,7 +44,7 @@ async def test_a_group_is_made_changed_and_deleted(small_pages):
         await client.set_group_member(**group, subject=ada)
         await client.set_group_member(**group, subject=ada, role="manager")
         [member] = await client.list_group_members(**group)
-        assert (member.subject.id, member.role) == (ada.id, "manager")
+        assert (member.subject.id, member.direct_roles) == (ada.id, ["manager"])
         with pytest.raises(ValidationErrorResponse):
             await client.set_group_member(**group, subject=AccessSubject(type="user", id="nobody"))
         with pytest.raises(ValidationErrorResponse):

@@ -256,7 +256,7 @@ async fn members(
     .fetch(reads);
     let item = |Member { id, email, role, .. }: &Member| {
         let subject = json!({ "type": "user", "id": id, "name": email, "email": email });
-        Ok(json!({ "subject": subject, "role": role }))
+        Ok(json!({ "subject": subject, "direct_roles": [role] }))
     };
     page::of(&app, (LIST, size), rows, |member: &Member| member.seq.to_string(), item).await
 }
