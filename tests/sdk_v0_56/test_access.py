@@ -127,6 +127,7 @@ async def test_a_user_lets_accounts_use_a_secret(platform):
         assert (grant.subject.id, grant.roles) == (account.id, ["use_proxy"])
         await client.revoke_user_secret_proxy_access(**of)
         assert (await client.list_user_secret_proxy_access(secret_id=secret.id)).access_grants == []
+        await client.delete_user_secret(secret_id=secret.id)
         key = await client.create_api_key(project, "k", "", account.id)
         # No key here knows the sign-in in which it was made.
         revoked = await client.revoke_api_keys_by_msid(project, account.id, "a sign-in")
