@@ -35,14 +35,15 @@ struct Done {
     files: BTreeMap<String, Value>,
 }
 
-/// The files below the home folder that the case did not bring, or that were changed.
-fn files(case: &Case, home: &Path) -> BTreeMap<String, Value> {
+/// The files below the home folder that the case did not bring, or that were changed. Each run has
+/// its own base URL; in files it is the same one for all.
+fn files(case: &Case, home: &Path, url: &str) -> BTreeMap<String, Value> {
     walkdir::WalkDir::new(home)
         .into_iter()
         .map(|entry| entry.unwrap().into_path())
         .filter(|path| path.is_file())
         .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap().replace(url, "base");
             (path.strip_prefix(home).unwrap().to_str().unwrap().to_owned(), text)
         })
         .filter(|(name, text)| case.files.get(name) != Some(text))
@@ -106,8 +107,8 @@ fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     // Whoever does not read its input may be gone by then.
     let _ = child.stdin.take().unwrap().write_all(case.input.as_bytes());
     let ended = Run::of(child.wait_with_output().unwrap());
-    let done =
-        Done { code: ended.code, requests: run.asked(), files: files(case, &sandbox.path("")) };
+    let files = files(case, &sandbox.path(""), &run.url);
+    let done = Done { code: ended.code, requests: run.asked(), files };
     (done, ended)
 }
 
@@ -146,7 +147,8 @@ fn references(python: &Path, cases: &[Case], platform: &Platform) -> Vec<(Done, 
         .zip(cases)
         .map(|((end, (sandbox, run)), case)| {
             let code = i32::try_from(end["code"].as_i64().unwrap()).unwrap();
-            let done = Done { code, requests: run.asked(), files: files(case, &sandbox.path("")) };
+            let files = files(case, &sandbox.path(""), &run.url);
+            let done = Done { code, requests: run.asked(), files };
             (
                 done,
                 format!("{}{}", end["stdout"].as_str().unwrap(), end["stderr"].as_str().unwrap()),

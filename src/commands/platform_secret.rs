@@ -19,6 +19,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::manifest::of_accounts;
 use crate::output;
+use crate::plan::Observed;
 use crate::settings::PlatformArgs;
 use crate::visible;
 
@@ -323,7 +324,18 @@ impl Written {
             let kind = KindName::AccountSecret;
             let shortcut = match &self.id {
                 None => Shortcut::create_of(kind, project, &name, fields),
-                Some(id) => Shortcut::replace(kind, project, &name, fields).of_id(id),
+                Some(id) => {
+                    let (found, observed) = of_id(connection, &self.account, id).await?;
+                    if found != name {
+                        let (found, id) = (visible::line(&found), visible::line(id));
+                        let told =
+                            format!("the secret {id} is called `{found}`, and keeps its name");
+                        return Err(Error::usage(told).hint(
+                            "give that name, without the account, or create another secret",
+                        ));
+                    }
+                    Shortcut::replace(kind, project, &name, fields).of_id(id).of(observed)
+                }
             };
             let ids = BTreeMap::from([(of.clone(), account_id.clone())]);
             if let Some(written) = shortcut.referring_to(ids).run(connection, declare).await? {
@@ -387,6 +399,15 @@ async fn of_account(connection: &Connection, account: &Account) -> Result<Vec<Va
     Ok(reader.list(&listing.ok_or_else(told)?).await?)
 }
 
+/// The secret of a service account with an id, and its name.
+async fn of_id(connection: &Connection, account: &Account, id: &str) -> Result<(String, Observed)> {
+    let project = connection.project_id().await?;
+    let key = Key::of(KindName::AccountSecret, project, &called(&account.name, ""));
+    let found = look_up(connection, &key, Some(id)).await?;
+    let missing = || Error::failed(format!("the account has no secret {}", visible::line(id)));
+    found.ok_or_else(missing)
+}
+
 /// Deletes a secret.
 ///
 /// # Errors
@@ -403,13 +424,7 @@ pub async fn remove(args: RemoveArgs) -> Result<ExitCode> {
                     Shortcut::delete(KindName::Secret, project, "").of_id(&id)
                 }
                 Some(account) => {
-                    let key = Key::of(KindName::AccountSecret, project, &called(&account.name, ""));
-                    let found = look_up(connection, &key, Some(&id)).await?;
-                    let missing = || {
-                        let id = visible::line(&id);
-                        Error::failed(format!("the account has no secret with the id {id}"))
-                    };
-                    let (name, observed) = found.ok_or_else(missing)?;
+                    let (name, observed) = of_id(connection, &account, &id).await?;
                     Shortcut::delete(KindName::AccountSecret, project, &name).of(observed)
                 }
             };
