@@ -13,7 +13,7 @@ use super::{Refusal, Result, Route};
 use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
-use crate::platform::exchange::{Answer, Asked, Body};
+use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
 use crate::platform::objects::sessions::now;
 use crate::platform::store::{Reads, insert, of_row, select};
 
@@ -34,9 +34,10 @@ struct Domain {
     project_id: String,
     created_at: String,
     seq: i64,
+    rev: i64,
 }
 
-of_row!(Domain { domain, project_id, created_at, seq });
+of_row!(Domain { domain, project_id, created_at, seq, rev });
 
 impl Domain {
     async fn find(reads: impl Reads, project: &str, given: &str) -> Result<Self> {
@@ -82,7 +83,12 @@ async fn list(
     .bind(size + 1)
     .fetch(app.store().reads());
     let position = |domain: &Domain| domain.seq.to_string();
-    page::of(&app, (LIST, size), rows, position, |domain| Ok(domain.shown())).await
+    let item = |domain: &Domain| {
+        let mut item = domain.shown();
+        item["etag"] = json!(exchange::tag(domain.rev));
+        Ok(item)
+    };
+    page::of(&app, (LIST, size), rows, position, item).await
 }
 
 #[derive(Deserialize)]
@@ -120,8 +126,8 @@ async fn create(
     .run(&mut write, || format!("the domain {domain:?} is taken"))
     .await?;
     write.commit().await?;
-    let domain = Domain { domain, project_id, created_at, seq: revision };
-    Ok(Answer::json(&json!({ "custom_domain": domain.shown() })).created())
+    let domain = Domain { domain, project_id, created_at, seq: revision, rev: revision };
+    Ok(Answer::json(&json!({ "custom_domain": domain.shown() })).created().tagged(revision))
 }
 
 async fn get(
@@ -130,7 +136,7 @@ async fn get(
     Path((_, given)): Path<(String, String)>,
 ) -> Result<Answer> {
     let domain = Domain::find(app.store().reads(), &caller.project, &given).await?;
-    Ok(Answer::json(&json!({ "custom_domain": domain.shown() })))
+    Ok(Answer::json(&json!({ "custom_domain": domain.shown() })).tagged(domain.rev))
 }
 
 /// A domain that a route uses stays.
@@ -138,9 +144,11 @@ async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path((_, given)): Path<(String, String)>,
+    condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
-    let domain = Domain::find(write.reads(), &caller.project, &given).await?.domain;
+    let found = Domain::find(write.reads(), &caller.project, &given).await?;
+    let Domain { domain, rev, .. } = found;
     let using: Option<(String,)> = select(
         "SELECT domain FROM routes WHERE project_id = $1 AND (domain = $2 OR \
          (substr($2, 1, 2) = '*.' AND substr(domain, instr(domain, '.') + 1) = substr($2, 3))) \
@@ -153,7 +161,7 @@ async fn delete(
     if let Some((route,)) = using {
         return Err(Refusal::Conflict(format!("the route {route:?} uses the domain")));
     }
-    let mut change = write.without_condition();
+    let mut change = condition.admits(write, rev)?;
     sqlx::query("DELETE FROM custom_domains WHERE domain = $1")
         .bind(&domain)
         .execute(change.on())

@@ -16,7 +16,7 @@ use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::objects::{people, stored, text_of};
+use crate::platform::objects::{people, roles, stored, text_of};
 use crate::platform::store::{Reads, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -320,19 +320,7 @@ async fn set_member(
             .await?;
     let user = known.map_or_else(|| given.to_owned(), |(id,)| id);
     people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
-    let mut change = write.without_condition();
-    let revision = change.revision().await?;
-    sqlx::query(
-        "INSERT INTO group_members (group_id, user_id, role, seq) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (group_id, user_id) DO UPDATE SET role = excluded.role",
-    )
-    .bind(&group.id)
-    .bind(&user)
-    .bind(role.word())
-    .bind(revision)
-    .execute(change.on())
-    .await?;
-    change.commit().await?;
+    roles::join_group(write, (&group.id, &user), role.word()).await?;
     Ok(Answer::json(&json!({})))
 }
 
@@ -344,15 +332,6 @@ async fn delete_member(
     require_person(&kind, "type")?;
     let mut write = app.store().write().await?;
     let group = Group::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = write.without_condition();
-    let deleted = sqlx::query("DELETE FROM group_members WHERE group_id = $1 AND user_id = $2")
-        .bind(&group.id)
-        .bind(&subject)
-        .execute(change.on())
-        .await?;
-    if deleted.rows_affected() == 0 {
-        return Err(Refusal::missing("member", &subject));
-    }
-    change.commit().await?;
+    roles::leave_group(write, (&group.id, &subject)).await?;
     Ok(Answer::nothing())
 }

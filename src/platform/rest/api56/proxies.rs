@@ -11,6 +11,7 @@ use super::{Refusal, Result, Route};
 use crate::platform::App;
 use crate::platform::auth::Access;
 use crate::platform::exchange::{Answer, Asked, Body};
+use crate::platform::objects::roles;
 use crate::platform::store::{Write, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -125,13 +126,7 @@ async fn revoke(
     let owner = Owner::of(write.reads(), &principal, &place).await?;
     let secret = owner.secret(write.reads(), &place).await?;
     let account = subject.account(&mut write, &secret).await?;
-    let mut change = write.without_condition();
-    sqlx::query("DELETE FROM secret_proxies WHERE secret_id = $1 AND service_account_id = $2")
-        .bind(&secret.id)
-        .bind(&account)
-        .execute(change.on())
-        .await?;
-    change.commit().await?;
+    roles::revoke_proxy(write, (&secret.id, &account)).await?;
     Ok(Answer::json(&json!({})))
 }
 

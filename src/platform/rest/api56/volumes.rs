@@ -15,7 +15,7 @@ use super::{Refusal, Result, Route};
 use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
-use crate::platform::exchange::{Answer, Body};
+use crate::platform::exchange::{self, Answer, Body, Condition};
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::sessions::now;
 use crate::platform::objects::{stored, text_of};
@@ -47,6 +47,7 @@ struct Volume {
     max_size_mb: Option<i64>,
     created_at: String,
     updated_at: String,
+    rev: i64,
 }
 
 of_row!(Volume {
@@ -59,7 +60,8 @@ of_row!(Volume {
     storage_class,
     max_size_mb,
     created_at,
-    updated_at
+    updated_at,
+    rev
 });
 
 impl Volume {
@@ -102,7 +104,12 @@ async fn list(
     let rows = sqlx::query_as("SELECT * FROM volumes WHERE room_id = $1 ORDER BY seq")
         .bind(&room.id)
         .fetch(reads);
-    Answer::list(&app, "volumes", rows, |volume: &Volume| volume.shown("pending")).await
+    let item = |volume: &Volume| {
+        let mut item = volume.shown("pending")?;
+        item["etag"] = json!(exchange::tag(volume.rev));
+        Ok(item)
+    };
+    Answer::list(&app, "volumes", rows, item).await
 }
 
 #[derive(Deserialize)]
@@ -155,6 +162,7 @@ async fn create(
         max_size_mb: new.max_size_mb,
         created_at: time.clone(),
         updated_at: time,
+        rev: revision,
     };
     insert(
         "INSERT INTO volumes (id, room_id, name, description, metadata, annotations, \
@@ -174,7 +182,7 @@ async fn create(
     .run(&mut write, || format!("the room has a volume {:?} already", volume.name))
     .await?;
     write.commit().await?;
-    Ok(Answer::json(&volume.shown("pending")?).created())
+    Ok(Answer::json(&volume.shown("pending")?).created().tagged(revision))
 }
 
 #[derive(Deserialize)]
@@ -196,6 +204,7 @@ async fn expand(
     State(app): State<App>,
     caller: Caller,
     Path(place): Path<(String, String, String)>,
+    condition: Condition,
     Body(Growth { max_size_mb }): Body<Growth>,
 ) -> Result<Answer> {
     check_size(Some(max_size_mb))?;
@@ -204,29 +213,30 @@ async fn expand(
     if volume.max_size_mb.is_none_or(|size| size > max_size_mb) {
         return Err(Refusal::field("max_size_mb", "must not be less than it was"));
     }
-    let mut change = write.without_condition();
-    let revision = change.revision().await?;
+    let mut change = condition.admits(write, volume.rev)?;
+    volume.rev = change.revision().await?;
     volume.max_size_mb = Some(max_size_mb);
     volume.updated_at = now();
     sqlx::query("UPDATE volumes SET max_size_mb = $1, updated_at = $2, rev = $3 WHERE id = $4")
         .bind(volume.max_size_mb)
         .bind(&volume.updated_at)
-        .bind(revision)
+        .bind(volume.rev)
         .bind(&volume.id)
         .execute(change.on())
         .await?;
     change.commit().await?;
-    Ok(Answer::json(&volume.shown("pending")?))
+    Ok(Answer::json(&volume.shown("pending")?).tagged(volume.rev))
 }
 
 async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path(place): Path<(String, String, String)>,
+    condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
     let volume = found(&mut write, &caller, &place).await?;
-    let mut change = write.without_condition();
+    let mut change = condition.admits(write, volume.rev)?;
     sqlx::query("DELETE FROM volumes WHERE id = $1").bind(&volume.id).execute(change.on()).await?;
     change.commit().await?;
     Ok(Answer::json(&volume.shown("deleting")?))
