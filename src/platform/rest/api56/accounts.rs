@@ -29,8 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/accounts/projects/{project}/service-accounts/{account}";
     const NAMED: &str = "/accounts/projects/{project}/service-accounts/by-name/{account}";
     const KEYS: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys";
-    const REVOKE: &str =
-        "/accounts/projects/{project}/service-accounts/{account}/api-keys:revoke";
+    const REVOKE: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys:revoke";
     const KEY: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys/{key}";
     vec![
         Route::get(ALL, Access::Read, list),

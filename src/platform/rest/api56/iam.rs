@@ -119,7 +119,11 @@ pub(super) enum Resource {
 
 impl Resource {
     /// The resource that a request names. 404 for one that has no policy here.
-    pub(super) async fn of(reads: impl Reads, caller: &Caller, (kind, id): (&str, &str)) -> Result<Self> {
+    pub(super) async fn of(
+        reads: impl Reads,
+        caller: &Caller,
+        (kind, id): (&str, &str),
+    ) -> Result<Self> {
         match kind {
             "project" if id == caller.project => Ok(Self::Project),
             "room" => Ok(Self::Room(Room::by_id(reads, &caller.project, id).await?)),

@@ -136,12 +136,11 @@ async fn revoke(
 ///
 /// The store failed.
 pub async fn is_granted(write: &mut Write, secret: &str, account: &str) -> Result<bool> {
-    let found: Option<(i64,)> = select(
-        "SELECT seq FROM secret_proxies WHERE secret_id = $1 AND service_account_id = $2",
-    )
-    .bind(secret)
-    .bind(account)
-    .find(write.reads())
-    .await?;
+    let found: Option<(i64,)> =
+        select("SELECT seq FROM secret_proxies WHERE secret_id = $1 AND service_account_id = $2")
+            .bind(secret)
+            .bind(account)
+            .find(write.reads())
+            .await?;
     Ok(found.is_some())
 }
