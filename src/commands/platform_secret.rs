@@ -268,7 +268,7 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
             let project = connection.project_id().await?;
             if let Some(account) = of.find(connection).await? {
                 let written = Written { account, name, fields, id };
-                return written.to_account(connection, &declare).await;
+                return written.write(connection, &declare).await;
             }
             require_of_project(connection)?;
             let shortcut = match &id {
@@ -305,7 +305,7 @@ struct Written {
 
 impl Written {
     /// Writes each of the secrets that it becomes there, and prints their ids.
-    async fn to_account(self, connection: &Connection, declare: &DeclareArgs) -> Result<ExitCode> {
+    async fn write(&self, connection: &Connection, declare: &DeclareArgs) -> Result<ExitCode> {
         let project = connection.project_id().await?;
         let Account { id: account_id, name: account } = &self.account;
         let parts = of_accounts::parts(account, &self.fields);
