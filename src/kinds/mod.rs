@@ -79,6 +79,8 @@ macro_rules! every_kind {
             ServiceTemplate in service_template,
             /// An agent, which becomes a service.
             Agent in agent,
+            /// An agent that the platform runs itself.
+            ManagedAgent in managed_agent,
             /// A mailbox.
             Mailbox in mailbox,
             /// A route from a domain to a port.

@@ -6,7 +6,7 @@ from conftest import called
 from meshagent.api.client import Meshagent
 
 ACCESS = "the platform answers who may do what by refusing the rest"
-AGENTS = "the platform has no managed agents"
+AGENTS = "the platform runs no managed agents"
 BILLING = "money is the hosted service's"
 DISCOVERY = "it asks servers elsewhere what they offer"
 DOMAINS = "domains and their certificates are the hosted service's"
@@ -24,9 +24,7 @@ SIGN_IN = "it takes a browser, and both APIs spell it alike"
 VOLUMES = "the platform runs no containers"
 
 LEFT_OUT = {
-    "connect_agent": AGENTS,
     "connect_llm": LLM,
-    "create_agent": AGENTS,
     "create_custom_domain": DOMAINS,
     "create_feed": FEEDS,
     "create_feed_subscription": FEEDS,
@@ -36,7 +34,6 @@ LEFT_OUT = {
     "create_repository": REPOSITORIES,
     "create_repository_token": REPOSITORIES,
     "create_room_volume": VOLUMES,
-    "delete_agent": AGENTS,
     "delete_custom_domain": DOMAINS,
     "delete_feed": FEEDS,
     "delete_feed_subscription": FEEDS,
@@ -51,7 +48,6 @@ LEFT_OUT = {
     "discover_mcp_spec": DISCOVERY,
     "exchange_oauth_token": SIGN_IN,
     "expand_room_volume": VOLUMES,
-    "get_agent": AGENTS,
     "get_balance": BILLING,
     "get_checkout_url": BILLING,
     "get_credits_checkout_url": BILLING,
@@ -80,8 +76,6 @@ LEFT_OUT = {
     "list_access_bindings": ACCESS,
     "list_access_bindings_page": ACCESS,
     "list_active_agent_sessions": AGENTS,
-    "list_agents": AGENTS,
-    "list_agents_page": AGENTS,
     "list_custom_domains": DOMAINS,
     "list_feed_subscriptions": FEEDS,
     "list_feeds": FEEDS,
@@ -117,7 +111,6 @@ LEFT_OUT = {
     "set_group_member": GROUPS,
     "terminate": SESSIONS,
     "test_access": ACCESS,
-    "update_agent": AGENTS,
     "update_feed": FEEDS,
     "update_feed_subscription": FEEDS,
     "update_group": GROUPS,

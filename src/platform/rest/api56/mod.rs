@@ -13,6 +13,7 @@
 //! | a service that is not enabled | 0.31 does not tell; it runs in no room |
 //! | a task with a container | 0.31 shows an empty queue, and cannot change it |
 //! | a task that runs more often than every 15 minutes | 0.56 does not list it: its clients could read no list with it |
+//! | a managed agent | 0.31 has none, and does not see it |
 //! | a task without a room that exists | 0.56 shows it with an empty `room_id` |
 //! | secrets, webhooks, grants of rooms and settings of 0.31 | 0.56 has others, and does not see these |
 //!
@@ -52,4 +53,5 @@ resources! {
     settings,
     iam,
     tokens,
+    agents,
 }

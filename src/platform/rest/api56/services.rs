@@ -14,7 +14,7 @@ use crate::kinds::service;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::objects::stored;
+use crate::platform::objects::{held, stored};
 use crate::platform::store::{Reads, Write, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -157,48 +157,11 @@ impl Wanted {
         Answer::json(&whole)
     }
 
-    /// The secrets that it names, each of which must exist. Those of variables must be secrets of
-    /// the account for which the container acts.
+    /// The secrets that it names, each of which must exist.
     async fn secrets(&self, write: &mut Write, project: &str) -> Result<BTreeSet<String>> {
-        let account = match &self.service.run_as {
-            None => None,
-            Some(email) => {
-                let found: Option<(String,)> =
-                    select("SELECT id FROM service_accounts WHERE project_id = $1 AND email = $2")
-                        .bind(project)
-                        .bind(email)
-                        .find(write.reads())
-                        .await?;
-                let missing = || {
-                    let message = format!("service account {email:?} does not exist");
-                    Refusal::field("container.run_as.email", message)
-                };
-                Some(found.ok_or_else(missing)?.0)
-            }
-        };
-        let mut ids = BTreeSet::new();
-        for (field, id) in &self.service.secrets {
-            let found: Option<(Option<String>,)> = select(
-                "SELECT service_account_id FROM held_secrets WHERE id = $1 AND project_id = $2",
-            )
-            .bind(id)
-            .bind(project)
-            .find(write.reads())
-            .await?;
-            match found {
-                None => {
-                    return Err(Refusal::field(field, format!("secret {id:?} does not exist")));
-                }
-                Some((owner,)) if owner.is_none() || owner == account || account.is_none() => {
-                    ids.insert(id.clone());
-                }
-                Some(_) => {
-                    let message = format!("secret {id:?} is not one of the account in `run_as`");
-                    return Err(Refusal::field(field, message));
-                }
-            }
-        }
-        Ok(ids)
+        let run_as = self.service.run_as.as_deref();
+        let account = held::account(write, project, ("container.run_as.email", run_as)).await?;
+        held::named(write, (project, account.as_deref()), &self.service.secrets).await
     }
 }
 
