@@ -21,7 +21,8 @@ pub fn all() -> impl Iterator<Item = KindName> {
 }
 
 fn is_plain(kind: &dyn Kind) -> bool {
-    let is_spoken = dialect::dialect(Spoken::V0_31).of(kind.name()).is_some();
+    let is_of_old = dialect::dialect(Spoken::V0_31).of(kind.name());
+    let is_spoken = is_of_old.is_some_and(|spelling| spelling.unspoken().is_none());
     is_spoken && kind.holds().is_none() && !kind.is_in_rooms() && !kind.hides_values()
 }
 

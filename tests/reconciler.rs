@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use meshagent::api::client::Client;
+use meshagent::api::detect::Detected;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
@@ -19,7 +20,7 @@ use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Action, Effect, Met, Observed, Operation, Plan, Sent, State};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::hostile::proxy::Running;
 use crate::platform::harness::Server;
@@ -29,6 +30,8 @@ pub struct World {
     pub server: Server,
     pub client: Client,
     folder: tempfile::TempDir,
+    /// What documents say in the place of what only the platform knows, and that.
+    known: Vec<(&'static str, String)>,
 }
 
 /// What was decided, and on what.
@@ -81,7 +84,36 @@ impl World {
     pub async fn start() -> Self {
         let server = Server::start().await;
         let client = Self::on(&server);
-        Self { server, client, folder: tempfile::tempdir().unwrap() }
+        Self { server, client, folder: tempfile::tempdir().unwrap(), known: Vec::new() }
+    }
+
+    /// One for documents of a kind, in an API that has it.
+    pub async fn for_kind(kind: KindName) -> Self {
+        let mut world = Self::start().await;
+        if spoken(kind) == Spoken::V0_56 {
+            let detected = Detected { spoken: Spoken::V0_56, only_read: None, note: None };
+            world.client = world.client.speaking(&detected);
+            world.accounts().await;
+        }
+        world
+    }
+
+    /// Makes the accounts that documents act for, and the secrets that they name.
+    async fn accounts(&mut self) {
+        for address in [ROBOT, OTHER_ROBOT] {
+            let name = address.split('@').next().unwrap();
+            let body = json!({"name": name, "description": ""});
+            let made = self.server.send("POST", "/service-accounts", body).await.expect(201).json();
+            self.known.push((address, made["email"].as_str().unwrap().to_owned()));
+            if address == ROBOT {
+                let path = format!("/service-accounts/{}/secrets", made["id"].as_str().unwrap());
+                for secret in [SECRET, OTHER_SECRET] {
+                    let body = json!({"name": secret, "type": "opaque", "http_only": false});
+                    let made = self.server.send("POST", &path, body).await.expect(201).json();
+                    self.known.push((secret, made["id"].as_str().unwrap().to_owned()));
+                }
+            }
+        }
     }
 
     /// A client of a platform, as its owner.
@@ -105,7 +137,10 @@ impl World {
 
     /// Reads the set of these documents.
     pub fn set_of(&self, documents: &[Value]) -> Result<Set, Vec<Problem>> {
-        let texts: Vec<String> = documents.iter().map(text_of).collect();
+        let known = |text: String| {
+            self.known.iter().fold(text, |text, (name, known)| text.replace(name, known))
+        };
+        let texts: Vec<String> = documents.iter().map(text_of).map(known).collect();
         self.set(&[self.write("set/all.yaml", &texts.join("---\n"))], FileValues::default())
     }
 
@@ -224,6 +259,22 @@ pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Ob
         Action::Adopt => Effect::Adopt { of: seen().expect("an object"), sent: sent() },
         Action::Delete => Effect::Delete { of: of(), former: None, replaces },
         Action::Release => Effect::Release { of: seen(), by_id: Vec::new() },
+    }
+}
+
+/// Addresses of service accounts, as documents of tests name them.
+pub const ROBOT: &str = "robot@accounts.example";
+pub const OTHER_ROBOT: &str = "other-robot@accounts.example";
+
+/// The ids of secrets of the first account, as documents of tests name them.
+pub const SECRET: &str = "id-of-one-secret";
+pub const OTHER_SECRET: &str = "id-of-other-secret";
+
+/// An API that has a kind.
+pub fn spoken(kind: KindName) -> Spoken {
+    match dialect::of(Spoken::V0_31, kind).unspoken() {
+        None => Spoken::V0_31,
+        Some(_) => Spoken::V0_56,
     }
 }
 

@@ -7,13 +7,13 @@ mod secrecy;
 
 use std::collections::BTreeSet;
 
-use meshagent::dialect::Target;
+use meshagent::dialect::{self, Target};
 use meshagent::kinds::{self, By, Kind, KindName, ReferredTo, Relation, schema};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::Action;
 use serde_json::Value;
 
-use crate::reconciler::{World, describe, destroying, lines, policy, spelling};
+use crate::reconciler::{World, describe, destroying, lines, policy, spoken};
 use documents::{is_reconcilers_own, surrounded, variants};
 
 /// The example of a kind, with texts read from a file in place of the environment.
@@ -164,7 +164,8 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        let request = spelling(kind.name()).create(&target).expect("a create");
+        let spelling = dialect::of(spoken(kind.name()), kind.name());
+        let request = spelling.create(&target).expect("a create");
         let meshagent::api::request::Body::Json(body) = request.body else {
             panic!("{}: the body is not JSON", kind.name())
         };
@@ -194,7 +195,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
 async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed() {
     for kind in kinds::ALL {
         let name = kind.name();
-        let world = World::start().await;
+        let world = World::for_kind(name).await;
         let (text, document) = example(kind);
         let mut around = surrounded(&document);
         around.pop();

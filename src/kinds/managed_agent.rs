@@ -67,10 +67,7 @@ impl Kind for ManagedAgent {
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
         let document: ManagedAgentDocument = typed(written)?;
-        let broken = document.configuration.broken();
-        if !broken.is_empty() {
-            return Err(broken.into_iter().map(told).collect());
-        }
+        sound(&document.configuration)?;
         Ok(vec![Declared {
             project: document.project,
             room: None,
@@ -88,6 +85,26 @@ impl Kind for ManagedAgent {
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Segment, field: None }
     }
+}
+
+fn sound(configuration: &Configuration) -> Result<(), Vec<Fault>> {
+    let broken = configuration.broken();
+    if broken.is_empty() { Ok(()) } else { Err(broken.into_iter().map(told).collect()) }
+}
+
+/// The fields of an agent that a document of another kind declares, as a document of this one would
+/// have them.
+///
+/// # Errors
+///
+/// Everything that such a document would be refused for, each with the field at fault.
+pub fn declared(written: &Value) -> Result<Tree, Vec<Fault>> {
+    let mut own = written.clone();
+    if let Value::Object(fields) = &mut own {
+        fields.shift_remove("metadata");
+    }
+    sound(&typed(&own)?)?;
+    Ok(fields_of(written))
 }
 
 /// What is wrong with a field, as a sentence that names it.

@@ -152,6 +152,11 @@ pub trait Kind: Sync {
         self.name()
     }
 
+    /// The kind of the objects that one document declares, where that depends on it.
+    fn declares_in(&self, _document: &Value) -> KindName {
+        self.declares()
+    }
+
     /// What a document names that stands beside the manifest: where it is named, what it is, and
     /// its path. It is read before [`Kind::declare`], which finds in the same place `text` beside
     /// `file`; or `name`, and `files` with `path` and `text` each, beside `folder`.

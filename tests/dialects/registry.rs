@@ -33,6 +33,11 @@ fn answer(kind: KindName, fields: &Tree, mut body: Value) -> Value {
         KindName::ScheduledTask => {
             json!({"id": "id", "room_name": fields.sent("room"), "spec": body["spec"]})
         }
+        KindName::ManagedAgent => {
+            let configuration = &body["configuration"];
+            let name = &configuration["metadata"]["name"];
+            json!({"id": "id", "name": name, "configuration": configuration})
+        }
         _ => {
             body["id"] = "id".into();
             body

@@ -68,7 +68,8 @@ fn plan_is_clean(what: &str, plan: &Plan) {
 
 /// Creates, changes, moves and destroys; what is shown on the way shows no canary.
 async fn life(what: &str, documents: &[Vec<Value>]) {
-    let world = World::start().await;
+    let kind = documents[0].last().and_then(|it| kinds::find(it["kind"].as_str()?));
+    let world = World::for_kind(kind.expect("a kind").name()).await;
     for (index, documents) in documents.iter().enumerate() {
         let what = format!("{what}, step {index}");
         let set = world.set_of(documents).unwrap();
@@ -97,7 +98,7 @@ async fn no_secret_is_shown_on_the_way_from_a_document_to_the_platform() {
         if documents[0] != documents[1] {
             let mut steps = documents.to_vec();
             // And then all of it goes.
-            steps.push(super::documents::surroundings());
+            steps.push(super::documents::surroundings(variant.kind.name()));
             life(&format!("{} {}", variant.kind.name(), variant.label), &steps).await;
         }
     }
