@@ -268,10 +268,9 @@ fn of_managed_agents(choice: &str, path: &str) -> Option<[Value; 2]> {
         path if path.ends_with(".check.model") => [json!("openai/one"), json!("openai/two")],
         path if path.ends_with(".minimum_allow_probability") => [json!(0.5), json!(0.75)],
         path if path.ends_with(".max_retries") => [json!(1), json!(3)],
-        "guardrails.input.on_reject.action" => [json!("block"), json!("block")],
         path if path.ends_with(".on_reject.action") => {
-            let other = if path.starts_with("guardrails.tools") { "deny" } else { "replace" };
-            [json!(other), json!("block")]
+            let first = if path.starts_with("guardrails.tools") { "deny" } else { "block" };
+            [json!(first), json!("block")]
         }
         path if path.ends_with(".on_error.action") => [json!("pass"), json!("block")],
         path if path.starts_with("guardrails.") && path.ends_with(".name") => {
