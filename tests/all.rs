@@ -74,6 +74,7 @@ mod shortcuts;
 mod shown;
 mod skipping;
 mod sources;
+mod spoken;
 mod stopping;
 mod strangers;
 mod usage;

@@ -34,8 +34,9 @@ use meshagent::plan::{Observed, Plan};
 use meshagent::project_file::ProjectFile;
 
 use crate::cli::Sandbox;
-use crate::properties::generate::{Service, Wish, wishes};
-use crate::reconciler::{Silent, decide, describe, read_secrets, spelling};
+use crate::properties::generate::{Service, Wish, said_in, wishes};
+use crate::reconciler::{Silent, decide, describe, read_secrets};
+use crate::spoken::BOTH;
 use back::Reached;
 use place::{Before, Facts, Place, Stage, fact};
 use story::{death, draw, mischief};
@@ -164,9 +165,11 @@ struct Wanted {
 
 async fn live(seed: u64, counts: &Counts) {
     let mut random = Rng::with_seed(seed);
+    let spoken = BOTH[random.usize(0..BOTH.len())];
+    let pages = random.bool().then(|| random.i64(1..4));
     let place = match random.u8(0..8) {
-        0 => Place::alone().await,
-        _ => Place::here().await,
+        0 => Place::alone(spoken, pages).await,
+        _ => Place::here(spoken, pages).await,
     };
     let sandbox = Sandbox::new();
     let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
@@ -181,7 +184,7 @@ async fn live(seed: u64, counts: &Counts) {
         let wishes = match life.random.u8(0..4) {
             _ if is_end => Vec::new(),
             0 if !former.is_empty() => former.clone(),
-            _ => draw(&wishes(), &mut life.random),
+            _ => life.draw_wishes(),
         };
         let policy = Policy {
             prune: match is_end || life.random.u8(0..4) > 0 {
@@ -233,7 +236,12 @@ impl Life<'_> {
     }
 
     fn fail(&self, what: &str) -> ! {
-        panic!("MESHAGENT_TEST_SEED={}: {what}\n{}", self.seed, self.told);
+        panic!("MESHAGENT_TEST_SEED={} in {}: {what}\n{}", self.seed, self.place.spoken, self.told);
+    }
+
+    /// Wishes of kinds that the platform's API has.
+    fn draw_wishes(&mut self) -> Vec<Wish> {
+        said_in(self.place.spoken, &draw(&wishes(), &mut self.random))
     }
 
     /// Writes the documents to files and gives their folder. In each turn they stand in other
@@ -286,7 +294,7 @@ impl Life<'_> {
         let moved = |wishes: Vec<Wish>, by: u8| -> Vec<Wish> {
             wishes.iter().map(|wish| wish.moved(by)).collect()
         };
-        let theirs = moved(draw(&wishes(), &mut self.random), 3);
+        let theirs = moved(self.draw_wishes(), 3);
         let set = self.set_of(&theirs);
         let client = self.place.client();
         if let Ok((plan, stored)) = self.plan(&client, set, &Policy::standard("other")).await {
@@ -294,7 +302,7 @@ impl Life<'_> {
             let report = self.perform(&client, &plan, stored, &options).await.unwrap();
             assert!(report.is_complete(), "{report:?}");
         }
-        let by_hand = moved(draw(&wishes(), &mut self.random), 6);
+        let by_hand = moved(self.draw_wishes(), 6);
         self.make_by_hand(&by_hand).await;
     }
 
@@ -307,7 +315,7 @@ impl Life<'_> {
             let target =
                 Target { fields: &fields, ..Target::looked_for(key, &self.place.project, None) };
             // What refers to a room that is nowhere is refused, and so is not there.
-            let create = spelling(key.kind).create(&target).expect("a create");
+            let create = self.place.spelling(key.kind).create(&target).expect("a create");
             let _ = client.send(&create).await;
         }
     }
@@ -416,7 +424,7 @@ impl Life<'_> {
                 answered: observed.sent_back(),
                 ..Target::looked_for(key, &self.place.project, observed.id.as_deref())
             };
-            let spelling = spelling(key.kind);
+            let spelling = self.place.spelling(key.kind);
             let request = match spelling.delete(&target) {
                 Some(delete) if is_lost && !has_inmates => delete,
                 _ => spelling.update(&target).expect("an update"),

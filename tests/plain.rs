@@ -21,9 +21,9 @@ pub fn all() -> impl Iterator<Item = KindName> {
 }
 
 fn is_plain(kind: &dyn Kind) -> bool {
-    let is_of_old = dialect::dialect(Spoken::V0_31).of(kind.name());
-    let is_spoken = is_of_old.is_some_and(|spelling| spelling.unspoken().is_none());
-    is_spoken && kind.holds().is_none() && !kind.is_in_rooms() && !kind.hides_values()
+    let of_old = dialect::dialect(Spoken::V0_31).of(kind.name());
+    let is_spoken = of_old.is_some_and(|spelling| spelling.unspoken().is_none());
+    is_spoken && kind.holds().is_none() && kind.placed_in().is_none() && !kind.hides_values()
 }
 
 /// One of the documents of a kind that differ in their fields.
@@ -137,6 +137,7 @@ pub fn target<'a>(project: &'a str, declared: &'a Declared, id: Option<&'a str>)
         fields: &declared.fields,
         owner: None,
         answered: None,
+        changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,
     }

@@ -19,7 +19,8 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestR
 use serde_json::Value;
 
 use crate::reconciler::{World, decide, describe, policy};
-use generate::{Wish, story, wishes};
+use crate::spoken;
+use generate::{Wish, said_in, story, wishes};
 use model::{Model, Object};
 
 /// `MESHAGENT_TEST_CASES=N` tries so many times as many cases.
@@ -84,9 +85,10 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
     // Renames; those through a name that nobody else has; names that are given on.
     let renames = [const { Cell::new(0) }; 3];
     let mut runner = TestRunner::new(config(700));
-    let outcome = runner.run(&(story(), wishes(), any::<bool>(), adopts), |input| {
-        let (story, wanted, prune, adopts) = input;
-        let mut model = story.told();
+    let drawn = (spoken::any(), story(), wishes(), any::<bool>(), adopts);
+    let outcome = runner.run(&drawn, |input| {
+        let (spoken, story, wanted, prune, adopts) = input;
+        let (mut model, wanted) = (story.told(spoken), said_in(spoken, &wanted));
         let adopt = if adopts { Adopt::All } else { Adopt::None };
         let policy = Policy { prune: pruning(prune), adopt: adopt.clone(), ..policy("s") };
         let set = generate::read(&wanted);
@@ -134,8 +136,9 @@ fn what_is_planned_can_be_done_in_its_order_and_leaves_nothing_to_do() {
 /// The order of documents, and of lists that the platform answers with, is no input.
 #[test]
 fn the_same_documents_in_any_order_are_the_same_plan() {
-    tried((150, 0.2), (story(), wishes(), any::<u64>()), |(story, wanted, seed)| {
-        let model = story.told();
+    let drawn = (spoken::any(), story(), wishes(), any::<u64>());
+    tried((150, 0.2), drawn, |(spoken, story, wanted, seed)| {
+        let (model, wanted) = (story.told(spoken), said_in(spoken, &wanted));
         let one = planned(&model, &generate::read(&wanted), &policy("s"));
         let is_planned = one.as_ref().is_some_and(|plan| !plan.is_empty());
         let mut shuffled = wanted.clone();
@@ -162,8 +165,8 @@ fn the_same_documents_in_any_order_are_the_same_plan() {
 /// A set that is destroyed leaves only what was not its own.
 #[test]
 fn a_destroyed_set_leaves_what_is_not_its_own() {
-    tried((150, 0.2), story(), |story| {
-        let mut model = story.told();
+    tried((150, 0.2), (spoken::any(), story()), |(spoken, story)| {
+        let mut model = story.told(spoken);
         let before = model.clone();
         let destroy = Policy { destroy: true, ..policy("s") };
         let nothing = generate::read(&[]);
@@ -225,18 +228,20 @@ async fn go(world: &World, wishes: &[Wish], policy: &Policy) -> Result<bool, Tes
 }
 
 /// The same over HTTP: two sets take turns in one project, with and without pruning,
-/// and neither disturbs the other.
+/// and neither disturbs the other. Pages are as short as a platform may make them.
 #[test]
 fn two_sets_take_turns_on_a_platform_and_neither_disturbs_the_other() {
     let turns = prop::collection::vec((any::<bool>(), wishes(), any::<bool>()), 2..5);
-    tried((12, 0.3), turns, |turns| {
+    let pages = prop::option::of(1..4_i64);
+    tried((12, 0.3), (spoken::any(), pages, turns), |(spoken, pages, turns)| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let world = World::start().await;
+            let world = World::capping(spoken, pages).await;
             let mut last: BTreeMap<&str, Vec<Wish>> = BTreeMap::new();
             for (is_other, wishes, prune) in &turns {
                 let (set, by) = if *is_other { ("other", 2) } else { ("s", 0) };
                 let all: Vec<Wish> = wishes.iter().map(|wish| wish.moved(by)).collect();
+                let all = said_in(spoken, &all);
                 let wishes: &Vec<Wish> =
                     &all.iter().filter(|wish| wish.needs_no_secret_of(&all)).cloned().collect();
                 let policy = Policy { prune: pruning(*prune), ..policy(set) };

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use meshagent::api::client::Client;
-use meshagent::api::detect::Detected;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
-use meshagent::dialect::{self, Spelling};
+use meshagent::dialect::{self, Speaks, Spelling};
 use meshagent::error::{Error, Problem};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
@@ -20,10 +19,12 @@ use meshagent::manifest::set::{Input, Set, read};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Action, Effect, Met, Observed, Operation, Plan, Sent, State};
+use meshagent::reconcile::decide::refuse_unsaid;
 use serde_json::{Value, json};
 
 use crate::hostile::proxy::Running;
 use crate::platform::harness::Server;
+use crate::spoken::speaking;
 
 /// A platform of its own with a client of the reconciler.
 pub struct World {
@@ -81,24 +82,33 @@ pub fn lines(problems: &[Problem]) -> String {
 }
 
 impl World {
+    /// One in the API of 0.31.
     pub async fn start() -> Self {
-        let server = Server::start().await;
-        let client = Self::on(&server);
+        Self::speaking(Spoken::V0_31).await
+    }
+
+    /// One in an API.
+    pub async fn speaking(spoken: Spoken) -> Self {
+        Self::capping(spoken, None).await
+    }
+
+    /// The same with pages that are no larger than this, where they are asked for by tokens.
+    pub async fn capping(spoken: Spoken, pages: Option<i64>) -> Self {
+        let server = Server::capping(pages).await;
+        let client = speaking(Self::on(&server), spoken);
         Self { server, client, folder: tempfile::tempdir().unwrap(), known: Vec::new() }
     }
 
-    /// One for documents of a kind, in an API that has it.
-    pub async fn for_kind(kind: KindName) -> Self {
-        let mut world = Self::start().await;
-        if spoken(kind) == Spoken::V0_56 {
-            let detected = Detected { spoken: Spoken::V0_56, only_read: None, note: None };
-            world.client = world.client.speaking(&detected);
+    /// One in an API, with the accounts that full documents of a kind act for, and the secrets that
+    /// they name.
+    pub async fn of_kind(spoken: Spoken, kind: KindName) -> Self {
+        let mut world = Self::speaking(spoken).await;
+        if (spoken, kind) == (Spoken::V0_56, KindName::ManagedAgent) {
             world.accounts().await;
         }
         world
     }
 
-    /// Makes the accounts that documents act for, and the secrets that they name.
     async fn accounts(&mut self) {
         for address in [ROBOT, OTHER_ROBOT] {
             let name = address.split('@').next().unwrap();
@@ -124,7 +134,18 @@ impl World {
     /// Goes through a proxy from now on.
     pub fn through(&mut self, proxy: &Running) {
         let key = self.server.owner.clone().into();
-        self.client = Client::new(&proxy.url, key, Default::default()).unwrap();
+        let client = Client::new(&proxy.url, key, Default::default()).unwrap();
+        self.client = speaking(client, self.spoken());
+    }
+
+    /// The API that is spoken.
+    pub fn spoken(&self) -> Spoken {
+        self.client.spoken()
+    }
+
+    /// How the platform spells a kind.
+    pub fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
+        self.client.spelling(kind)
     }
 
     /// A file of the set's folder.
@@ -175,6 +196,7 @@ impl World {
         let seen = observe::observe(&reader, policy, set, scope).await?;
         let mut set = seen.set;
         read_secrets(&mut set)?;
+        refuse_unsaid(&reader, &set.objects, (&seen.state, policy))?;
         let plan = decide(&set, &seen.state, policy)?;
         Ok(Decided { plan, state: seen.state, stored: seen.stored })
     }
@@ -264,21 +286,13 @@ pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Ob
 
 /// Addresses of service accounts, as documents of tests name them.
 pub const ROBOT: &str = "robot@accounts.example";
-pub const OTHER_ROBOT: &str = "other-robot@accounts.example";
+pub const OTHER_ROBOT: &str = "other-one@accounts.example";
 
 /// The ids of secrets of the first account, as documents of tests name them.
 pub const SECRET: &str = "id-of-one-secret";
 pub const OTHER_SECRET: &str = "id-of-other-secret";
 
-/// An API that has a kind.
-pub fn spoken(kind: KindName) -> Spoken {
-    match dialect::of(Spoken::V0_31, kind).unspoken() {
-        None => Spoken::V0_31,
-        Some(_) => Spoken::V0_56,
-    }
-}
-
-/// How the platform spells a kind.
+/// How 0.31 spells a kind, for tests that send its requests themselves.
 pub fn spelling(kind: KindName) -> &'static dyn Spelling {
     dialect::of(Spoken::V0_31, kind)
 }

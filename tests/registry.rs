@@ -7,13 +7,15 @@ mod secrecy;
 
 use std::collections::BTreeSet;
 
+use meshagent::api::spoken::Spoken;
 use meshagent::dialect::{self, Target};
 use meshagent::kinds::{self, By, Kind, KindName, ReferredTo, Relation, schema};
 use meshagent::manifest::values::FileValues;
 use meshagent::plan::Action;
 use serde_json::Value;
 
-use crate::reconciler::{World, describe, destroying, lines, policy, spoken};
+use crate::reconciler::{World, describe, destroying, lines, policy};
+use crate::spoken::{BOTH, all_variants, has, sayable};
 use documents::{is_reconcilers_own, surrounded, variants};
 
 /// The example of a kind, with texts read from a file in place of the environment.
@@ -22,6 +24,13 @@ fn example(kind: &dyn Kind) -> (String, Value) {
     assert!(!text.contains("env:"), "{}: its example reads the environment", kind.name());
     let value = meshagent::manifest::yaml::parse(&text).unwrap().remove(0).to_json();
     (text, value)
+}
+
+/// The same as far as an API can say it.
+fn example_in(spoken: Spoken, kind: &dyn Kind) -> (String, Value) {
+    let (text, document) = example(kind);
+    let said = sayable(spoken, document.clone());
+    if said == document { (text, document) } else { (meshagent::visible::yaml(&said), said) }
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn what_an_object_refers_to_is_what_its_kind_may_refer_to() {
 
 #[test]
 fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
-    for variant in kinds::ALL.into_iter().flat_map(variants) {
+    for (spoken, variant) in all_variants() {
         let kind = variant.kind;
         if [KindName::ServiceTemplate, KindName::Agent].contains(&kind.name()) {
             continue; // It becomes a service; the rules that apply it cover it.
@@ -161,16 +170,23 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             fields: &declared.fields,
             owner: None,
             answered: None,
+            changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        let spelling = dialect::of(spoken(kind.name()), kind.name());
-        let request = spelling.create(&target).expect("a create");
+        let request = dialect::of(spoken, kind.name()).create(&target).expect("a create");
         let meshagent::api::request::Body::Json(body) = request.body else {
             panic!("{}: the body is not JSON", kind.name())
         };
         let (mut said, mut sent) = (Vec::new(), Vec::new());
         scalars(&body, &mut sent);
+        // A task is created below its room there.
+        sent.extend(
+            variant.document["room"]
+                .as_str()
+                .filter(|room| request.path.contains(&format!("/{room}/")))
+                .map(Value::from),
+        );
         for (name, value) in variant.document.as_object().unwrap() {
             match (kind.name(), name.as_str()) {
                 // The wire wants the port as text, and knows presets of registries by none.
@@ -193,11 +209,12 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
 
 #[tokio::test]
 async fn every_example_applies_and_then_plans_to_nothing_until_it_is_destroyed() {
-    for kind in kinds::ALL {
+    let all = BOTH.into_iter().flat_map(|spoken| kinds::ALL.map(|kind| (spoken, kind)));
+    for (spoken, kind) in all.filter(|(spoken, kind)| has(*spoken, kind.name())) {
         let name = kind.name();
-        let world = World::for_kind(name).await;
-        let (text, document) = example(kind);
-        let mut around = surrounded(&document);
+        let world = World::speaking(spoken).await;
+        let (text, document) = example_in(spoken, kind);
+        let mut around = surrounded(spoken, &document);
         around.pop();
         world.write("set/key.txt", "sk-test\n");
         let around: Vec<String> = around.iter().map(meshagent::visible::yaml).collect();

@@ -42,13 +42,16 @@ fn the_table_says_what_every_kind_refers_to() {
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    assert_eq!(row("Service"), set(&["Room", "Secret", "ServiceTemplate"]));
+    assert_eq!(
+        row("Service"),
+        set(&["AccountSecret", "Room", "Secret", "ServiceAccount", "ServiceTemplate"])
+    );
     assert_eq!(row("ServiceTemplate"), set(&["Room"]));
     assert_eq!(row("Route"), set(&["Room", "Service"]));
     for kind in kinds::ALL {
         let row = row(&kind.name().to_string());
         let related = kind.relations().iter().map(|relation| relation.to.to_string());
-        let placed = kind.is_in_rooms().then(|| "Room".to_owned());
+        let placed = kind.name().is_in_rooms().then(|| "Room".to_owned());
         related.chain(placed).for_each(|name| assert!(row.contains(&name), "{}", kind.name()));
     }
 }

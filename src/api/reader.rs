@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
 use super::other_api;
-use super::request::{Listing, Paging, Request};
+use super::request::{Below, Listing, Paging, Request};
 use super::spoken::Spoken;
 use crate::error::{Class, Error};
 
@@ -144,6 +144,39 @@ impl Reader {
     ///
     /// As [`Reader::list`].
     pub async fn list_with_proof(&self, listing: &Listing) -> std::result::Result<List, ListError> {
+        match listing.below {
+            Some(below) => self.list_below(listing, below).await,
+            None => self.list_itself(listing).await,
+        }
+    }
+
+    /// The list below the object that the request of a listing answers with.
+    async fn list_below(
+        &self,
+        listing: &Listing,
+        below: &Below,
+    ) -> std::result::Result<List, ListError> {
+        let object = self.get_json(&listing.request).await?;
+        let found = |request: Option<Request>| {
+            let told = || unusable(&listing.request, "was answered without an id".to_owned());
+            request.ok_or_else(told)
+        };
+        let request = found((below.list)(&object))?;
+        let mut list = self.list_itself(&Listing { request, below: None, ..*listing }).await?;
+        if let Some((request, envelope, field)) = below.marked {
+            let request = found(request(&object))?;
+            let marked = Listing { request, envelope, paging: Paging::Whole, below: None };
+            let marked = self.list_itself(&marked).await?.items;
+            let ids: HashSet<&str> = marked.iter().filter_map(id).collect();
+            for item in &mut list.items {
+                item[field] = id(item).is_some_and(|id| ids.contains(id)).into();
+            }
+        }
+        list.items.iter_mut().for_each(|item| item[below.told_in] = object.clone());
+        Ok(list)
+    }
+
+    async fn list_itself(&self, listing: &Listing) -> std::result::Result<List, ListError> {
         let (request, envelope) = (&listing.request, listing.envelope);
         // What comes whole may still name a next page in 0.56.
         let is_whole = listing.paging == Paging::Whole && self.spoken() == Spoken::V0_31;
@@ -298,7 +331,8 @@ impl Reader {
         if self.spoken() == Spoken::V0_31 {
             return Ok(self.one_answer(request, envelope).await?.0);
         }
-        let listing = Listing { request: request.clone(), envelope, paging: Paging::Whole };
+        let listing =
+            Listing { request: request.clone(), envelope, paging: Paging::Whole, below: None };
         let mut items = self.list(&listing).await?;
         if let Some(offset) = number(request, "offset") {
             items.drain(..offset.min(items.len()));

@@ -25,6 +25,8 @@ pub enum Method {
     Post,
     /// Replace or change.
     Put,
+    /// Change what is named.
+    Patch,
     /// Delete.
     Delete,
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         })
     }
@@ -137,6 +140,18 @@ impl Request {
         Self { body: Body::Json(body), ..Self::new(Method::Put, segments) }
     }
 
+    /// `PUT` without a body.
+    #[must_use]
+    pub fn put_empty(segments: &[&str]) -> Self {
+        Self::new(Method::Put, segments)
+    }
+
+    /// `PATCH` with JSON.
+    #[must_use]
+    pub fn patch(segments: &[&str], body: Value) -> Self {
+        Self { body: Body::Json(body), ..Self::new(Method::Patch, segments) }
+    }
+
     /// `DELETE` of a path.
     #[must_use]
     pub fn delete(segments: &[&str]) -> Self {
@@ -160,6 +175,21 @@ pub struct Listing {
     pub envelope: &'static str,
     /// How it is divided into pages.
     pub paging: Paging,
+    /// How the list is found, where it is below an object of which only the name is known:
+    /// `request` answers with that object then.
+    pub below: Option<&'static Below>,
+}
+
+/// A list below an object.
+#[derive(Debug)]
+pub struct Below {
+    /// The request for the list, without its page, made of the object.
+    pub list: fn(&Value) -> Option<Request>,
+    /// The field that each item of the list gets, with the object in it.
+    pub told_in: &'static str,
+    /// A list of some of the items: its request, the field of the answer that holds it, and the
+    /// field that says of each item whether it is there.
+    pub marked: Option<(fn(&Value) -> Option<Request>, &'static str, &'static str)>,
 }
 
 /// How a list is divided into pages.

@@ -45,8 +45,13 @@ use crate::plan::{Incomplete, Observed, State};
 /// How many objects that were never there are looked up for each list.
 const SAMPLE: usize = 8;
 
-/// A list: its kind, and its room if it is the list of a room.
+/// A list: its kind, and its place if it is the list of a room or a service account.
 pub(super) type ListOf = (KindName, Option<String>);
+
+/// The list that an object is in.
+fn list_of(key: &Key) -> ListOf {
+    (key.kind, key.place().map(str::to_owned))
+}
 
 /// The look-up of what the lists of a project did not show.
 pub(super) struct Absent<'a> {
@@ -111,13 +116,12 @@ impl Absent<'_> {
                     continue;
                 }
             };
-            // What is in a room that was not shown was not asked for.
-            for inside in KindName::in_rooms().filter(|_| key.is_room()) {
-                let room = Some(key.name.as_str());
-                state.incomplete.push(Incomplete::new(inside, &key.project, room, reason.clone()));
+            // What is in a place that was not shown was not asked for.
+            for inside in key.kind.inside() {
+                let place = Some(key.name.as_str());
+                state.incomplete.push(Incomplete::new(inside, &key.project, place, reason.clone()));
             }
-            let room = key.room.as_deref();
-            state.incomplete.push(Incomplete::new(key.kind, &key.project, room, reason));
+            state.incomplete.push(Incomplete::new(key.kind, &key.project, key.place(), reason));
         }
         Ok(())
     }
@@ -139,7 +143,7 @@ impl Absent<'_> {
             {
                 continue;
             }
-            let list = (key.kind, key.room.clone());
+            let list = list_of(key);
             if key.kind.kind().is_unique_everywhere() && !self.policy.destroy {
                 wanted.insert(key, None);
             } else if self.unproven.contains(&list) {
@@ -156,7 +160,7 @@ impl Absent<'_> {
             if self.is_given_alone(sought) {
                 looks.push(vec![sought]);
             } else {
-                together.entry((sought.0.kind, sought.0.room.clone())).or_default().push(sought);
+                together.entry(list_of(sought.0)).or_default().push(sought);
             }
         }
         looks.extend(together.into_values());
@@ -170,8 +174,8 @@ impl Absent<'_> {
             && !state.objects.get(key).is_some_and(|observed| may_be(observed, id))
             && !elsewhere.contains(&key.claim())
             && state.doubt(key).is_none()
-            // In a room that does not exist there is nothing.
-            && key.room_key().is_none_or(|room| state.objects.contains_key(&room))
+            // In a place that does not exist there is nothing.
+            && key.place_key().is_none_or(|place| state.objects.contains_key(&place))
     }
 
     /// Whether the platform can return an object alone, by its key or id.
@@ -179,8 +183,7 @@ impl Absent<'_> {
         match self.reader.spelling(key.kind).lookup(&Target::looked_for(key, self.project_id, id)) {
             Some(Lookup::One(..)) => true,
             Some(Lookup::Among(listing)) => {
-                let whole =
-                    self.reader.spelling(key.kind).list(self.project_id, key.room.as_deref());
+                let whole = self.reader.spelling(key.kind).list(self.project_id, key.place());
                 whole.is_none_or(|whole| whole.request != listing.request)
             }
             None => false,
@@ -224,8 +227,7 @@ impl Absent<'_> {
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
-        let Some(listing) =
-            self.reader.spelling(first.kind).list(self.project_id, first.room.as_deref())
+        let Some(listing) = self.reader.spelling(first.kind).list(self.project_id, first.place())
         else {
             return Ok(None);
         };

@@ -1,5 +1,5 @@
-//! Checks what is in a room right before the room is deleted. Deleting a room deletes everything
-//! in it, and the plan did not decide on what somebody has put there since.
+//! Checks what is in a room, or in a service account, right before that is deleted. What is in it
+//! goes with it, and the plan did not decide on what somebody has put there since.
 
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
@@ -10,26 +10,26 @@ use crate::listed::few;
 use crate::plan::{Action, Operation};
 
 impl Run<'_> {
-    /// Refuses to delete a room in which there is more than what the plan saw.
+    /// Refuses to delete a place in which there is more than what the plan saw.
     pub(super) async fn check_contents(
         &self,
         operation: &Operation,
         write: &Write,
     ) -> Result<(), Outcome> {
         let key = &operation.key;
-        // Whoever deletes a room by a command of its own means all that is in it.
+        // Whoever deletes a place by a command of its own means all that is in it.
         let is_planned = self.plan.owner().is_some();
-        if !key.is_room() || operation.action() != Action::Delete || !is_planned {
+        if !key.kind.is_place() || operation.action() != Action::Delete || !is_planned {
             return Ok(());
         }
-        let inside = KindName::in_rooms().map(|kind| (kind, Some(key.name.clone())));
+        let inside = key.kind.inside().map(|kind| (kind, Some(key.name.clone())));
         let naming = key.kind.referrers().filter(|(_, by)| *by == By::Name);
         let lists = naming.map(|(kind, _)| (kind, None)).chain(inside).collect();
         let reader = self.client.reader();
         let read = match read_lists(&reader, &write.project, lists).await {
             Ok(read) => read,
             Err(error) => match self.look_up(operation, write).await {
-                // In a room that is gone there is nothing.
+                // In a place that is gone there is nothing.
                 Ok(None) => return Ok(()),
                 Ok(Some(found)) if is_renamed(operation, &found) => {
                     return Err(Outcome::Stale { message: self.staleness(operation, &found) });

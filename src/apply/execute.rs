@@ -270,6 +270,8 @@ pub(in crate::apply) struct Run<'a> {
     pub listeners: Listeners<'a>,
     /// The ids that are known, of projects and objects.
     pub ids: Mutex<BTreeMap<Key, String>>,
+    /// The mail addresses that are known, of objects that others refer to by them.
+    pub emails: Mutex<BTreeMap<Key, String>>,
     /// The revisions that the run's own writes made, if the platform returned them.
     pub revisions: Mutex<BTreeMap<Key, String>>,
     /// The inventories; claimed once before a project's first operation.
@@ -327,6 +329,7 @@ impl<'a> Run<'a> {
             options,
             listeners,
             ids,
+            emails: Mutex::new(plan.emails.clone()),
             revisions,
             stored,
             existed,

@@ -17,6 +17,7 @@ mod packed;
 mod perform;
 mod projects;
 mod record;
+mod rest;
 pub mod run;
 pub mod schedule;
 pub mod served;

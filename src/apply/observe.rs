@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::{self, By, Key, Kind, KindName};
+use crate::manifest::of_accounts::of_accounts;
 use crate::manifest::set::Set;
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
@@ -76,6 +77,10 @@ pub async fn observe(
         Scope::Documents | Scope::Everywhere => resolve_projects(set, None, &projects)?,
         Scope::Project(project) => resolve_projects(set, Some(project), &projects)?,
         Scope::Only(project) => only_project(set, project, &projects)?,
+    };
+    let set = match reader.dialect().has_project_secrets() {
+        true => set,
+        false => of_accounts(set)?,
     };
     if scope == Scope::Everywhere {
         refuse_one_name(&projects)?;
@@ -151,7 +156,10 @@ pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {objects} cannot be read: {what}"))
 }
 
-/// A list of a kind, of the whole project or of one room, with what is in it.
+/// The names of places, by the kind of place, once they are known; nothing where they cannot be known.
+type Places = BTreeMap<KindName, SetOnce<Option<BTreeSet<String>>>>;
+
+/// A list of a kind, of the whole project or of one place, with what is in it.
 pub(super) type Read = (KindName, Option<String>, Vec<Value>);
 
 /// Reads lists of a project, many at once, in their order.
@@ -228,22 +236,29 @@ async fn read_project(
     state: &mut State,
 ) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
-    // What is in a room waits for the list of rooms, which is among the first therefore.
-    let rooms = &SetOnce::<Option<BTreeSet<String>>>::new();
+    // What is in a place waits for the list of places, which is among the first therefore.
+    let lists = wanted.lists();
+    let places: Places = lists
+        .iter()
+        .filter(|(kind, _)| kind.is_place())
+        .map(|(kind, _)| (*kind, SetOnce::new()))
+        .collect();
+    let places = &places;
     // Each list is read into fields as it comes, so that no two answers are held at once.
-    let mut lists = stream::iter(wanted.lists())
+    let mut lists = stream::iter(lists)
         .map(|(kind, room)| async move {
             if let Some(name) = &room
-                && let Some(rooms) = rooms.wait().await
-                && !rooms.contains(name)
+                && let Some(places) = kind.kind().placed_in().and_then(|kind| places.get(&kind))
+                && let Some(places) = places.wait().await
+                && !places.contains(name)
             {
                 return Ok((kind, room, Ok(nothing())));
             }
             let read = read_list(reader, &project.id, kind, room.as_deref()).await?;
-            if kind.is_room() {
-                // Where the rooms cannot be known, each is asked for what is in it.
-                let _ = rooms
-                    .set(read.as_ref().ok().map(|list| names(reader.spelling(kind), &list.items)));
+            if let Some(places) = places.get(&kind) {
+                // Where the places cannot be known, each is asked for what is in it.
+                let known = read.as_ref().ok();
+                let _ = places.set(known.map(|list| names(reader.spelling(kind), &list.items)));
             }
             Ok::<_, Error>((kind, room, read))
         })
@@ -397,7 +412,8 @@ impl Intake<'_> {
             let spelling = self.reader.spelling(kind);
             let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
             let name = seen.name.clone();
-            let key = Key::new(kind, self.project, room.cloned(), name);
+            let room = room.filter(|_| kind.is_in_rooms()).cloned();
+            let key = Key::new(kind, self.project, room, name);
             let mut observed = observed(spelling, seen, &item, None);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
@@ -409,10 +425,11 @@ impl Intake<'_> {
 
     /// Brings an object's fields into the form in which they are compared.
     fn settle(&mut self, key: &Key, observed: &mut Observed) {
-        if let Some(id) = observed.id.as_ref().filter(|_| key.kind.is_referred_to_by_id()) {
-            self.names.insert((key.kind, id.clone()), key.name.clone());
+        if key.kind.is_referred_to_by_id() {
+            let handles = observed.handles();
+            self.names.extend(handles.map(|handle| ((key.kind, handle), key.name.clone())));
         }
-        if key.kind.kind().relations().iter().any(|relation| relation.by == By::Id) {
+        if key.kind.kind().relations().iter().any(|it| matches!(it.by, By::Id | By::Email)) {
             name_ids(key, Arc::make_mut(&mut observed.fields), &self.names);
         }
         if let Some(inventory) = self.state.inventories.get(self.project)
@@ -439,8 +456,9 @@ pub fn observed(
     item: &Value,
     revision: Option<String>,
 ) -> Observed {
-    let listed = || item.get("etag").and_then(Value::as_str).map(str::to_owned);
-    let revision = revision.or_else(listed);
+    // What another revision than the list's is compared with is the list's own.
+    let revision = revision.filter(|_| spelling.compares_revisions());
+    let revision = revision.or_else(|| spelling.revision(item));
     Observed {
         id: seen.id,
         owner: seen.owner,

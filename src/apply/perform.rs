@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key};
+use crate::kinds::{Asked, By, Key};
 use crate::plan::diff::{self, Memory};
 use crate::plan::planner::fingerprint;
 use crate::plan::references::NamesById;
@@ -29,12 +29,14 @@ pub(super) struct Write {
     request: Request,
     /// The fields with ids where the wire wants ids.
     fields: Arc<Tree>,
+    /// The fields that differ from what there is.
+    pub changed: Vec<FieldPath>,
     /// The project's id.
     pub project: String,
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
-fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
+pub(super) fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome {
     Outcome::Failed {
         message: told(reason(error), &write.fields),
         request: Some(format!("{} {}", error.method, error.path)),
@@ -51,7 +53,7 @@ fn is_claimed(operation: &Operation) -> bool {
 }
 
 /// What an operation's object is looked up by, under one of its names.
-fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
+pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
         answered: operation.observed().and_then(Observed::sent_back),
@@ -65,7 +67,7 @@ fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
         && !operation.sequel.follows_rename
-        && write.request.precondition == Precondition::None
+        && (write.request.precondition == Precondition::None || !spelling.compares_revisions())
         && matches!(
             spelling.lookup(&target(&operation.key, operation, write)),
             Some(Lookup::One(..))
@@ -119,10 +121,11 @@ impl Run<'_> {
         if let Some(doubt) = self.doubt(operation) {
             return not_sent(format!("it was not sent, because {doubt}"));
         }
-        if self.options.bound || must_be_seen(self.client.spelling(key.kind), operation, &write) {
+        let spelling = self.client.spelling(key.kind);
+        if self.options.bound || must_be_seen(spelling, operation, &write) {
             match self.read_again(operation, &write).await {
                 Ok(revision) => {
-                    if let Some(revision) = revision {
+                    if let Some(revision) = revision.filter(|_| spelling.compares_revisions()) {
                         write.request.precondition = Precondition::Revision(revision);
                     }
                 }
@@ -138,7 +141,10 @@ impl Run<'_> {
         {
             return not_sent(error.to_string());
         }
-        let outcome = self.send(operation, &write).await;
+        let mut outcome = self.send(operation, &write).await;
+        if outcome == Outcome::Done {
+            outcome = self.send_rest(operation, &write).await;
+        }
         if let Some(journal) = journal
             && let Err(error) = journal.answered(key, operation.action())
         {
@@ -198,7 +204,7 @@ impl Run<'_> {
             if operation.action() == Action::Create {
                 match self.look_up(operation, write).await {
                     Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
-                        self.learn(operation, found.id, &Value::Null);
+                        self.learn_found(operation, found);
                         return Outcome::Done;
                     }
                     Ok(_) => {}
@@ -227,6 +233,17 @@ impl Run<'_> {
         if let Some(id) = id {
             locked(&self.ids).insert(operation.key.clone(), id);
         }
+        if let Some(email) = self.client.spelling(operation.key.kind).email(answer) {
+            locked(&self.emails).insert(operation.key.clone(), email);
+        }
+    }
+
+    /// The same of an object that was looked up.
+    fn learn_found(&self, operation: &Operation, found: Observed) {
+        if let Some(email) = found.email() {
+            locked(&self.emails).insert(operation.key.clone(), email);
+        }
+        self.learn(operation, found.id, &Value::Null);
     }
 
     /// Whether an object that was found after a lost create is the one that was sent: it
@@ -286,7 +303,7 @@ impl Run<'_> {
                     if (attempts > 1 || self.is_as_desired(operation, &found))
                         && self.is_ours(&found, operation, write).await =>
                 {
-                    self.learn(operation, found.id, &Value::Null);
+                    self.learn_found(operation, found);
                     return Outcome::Done;
                 }
                 Ok(None) if looks < self.options.attempts => tokio::time::sleep(wait).await,
@@ -313,7 +330,7 @@ impl Run<'_> {
             let reason = hides(&operation.key);
             *message = format!("{message}; {reason}");
             let key = &operation.key;
-            let list = Incomplete::new(key.kind, &key.project, key.room.as_deref(), reason);
+            let list = Incomplete::new(key.kind, &key.project, key.place(), reason);
             locked(&self.incomplete).push(list);
         }
         outcome
@@ -493,9 +510,10 @@ impl Run<'_> {
         write: &Write,
     ) -> Result<Option<Observed>, Error> {
         let names: NamesById = {
-            let ids = locked(&self.ids);
-            let named = ids.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
-            named.map(|(key, id)| ((key.kind, id.clone()), key.name.clone())).collect()
+            let (ids, emails) = (locked(&self.ids), locked(&self.emails));
+            let named = ids.iter().chain(emails.iter());
+            let named = named.filter(|(key, _)| key.kind.is_referred_to_by_id());
+            named.map(|(key, handle)| ((key.kind, handle.clone()), key.name.clone())).collect()
         };
         // Until it is renamed, the platform knows it by its former name.
         let former = operation.former();
@@ -534,13 +552,22 @@ impl Run<'_> {
             (None, Some(observed)) => Arc::clone(&observed.fields),
             (None, None) => Arc::new(Tree::map([])),
         };
+        let emails = locked(&self.emails);
         for (path, to) in operation.by_id() {
-            let id = ids.get(to).ok_or_else(|| format!("the platform returned no id for {to}"))?;
+            let (handles, what) = match key.kind.refers_to(to.kind) {
+                Some(By::Email) => (&*emails, "mail address"),
+                _ => (&*ids, "id"),
+            };
+            let handle = handles.get(to);
+            let handle =
+                handle.ok_or_else(|| format!("the platform returned no {what} for {to}"))?;
             if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
-                *leaf = Tree::text(id.clone());
+                *leaf = Tree::text(handle.clone());
             }
         }
         let observed = operation.observed();
+        let changed: Vec<FieldPath> =
+            operation.changes.iter().map(|change| change.path.clone()).collect();
         let removed: Vec<FieldPath> = operation
             .changes
             .iter()
@@ -549,7 +576,7 @@ impl Run<'_> {
             .collect();
         let target = Target {
             project: &project,
-            room: key.room.as_deref(),
+            room: key.place(),
             name: &key.name,
             id: operation.id(),
             fields: &fields,
@@ -560,6 +587,7 @@ impl Run<'_> {
                 None => observed.and_then(|observed| observed.owner.as_deref()),
             },
             answered: observed.and_then(Observed::sent_back),
+            changed: &changed,
             removed: &removed,
             asked: operation.sent().map_or(&Asked::NOTHING, |sent| &sent.asked),
         };
@@ -585,9 +613,10 @@ impl Run<'_> {
         // A rename that came before gave the object another revision.
         if let Some(revision) = observed.and_then(|observed| observed.revision.clone())
             && !operation.sequel.follows_rename
+            && spelling.compares_revisions()
         {
             request.precondition = Precondition::Revision(revision);
         }
-        Ok(Some(Write { request, fields, project }))
+        Ok(Some(Write { request, fields, changed, project }))
     }
 }

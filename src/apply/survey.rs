@@ -52,15 +52,15 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
     let kinds = kinds::ALL.iter().map(|kind| kind.name());
     let lists = kinds.filter(|kind| !kind.is_project()).map(|kind| (kind, None)).collect();
     let mut read = observe::read_lists(reader, &project.id, lists).await?;
-    let mut rooms = Vec::new();
-    for (kind, _, items) in read.iter().filter(|(kind, _, _)| kind.is_room()) {
+    let mut inside = Vec::new();
+    for (kind, _, items) in read.iter().filter(|(kind, _, _)| kind.is_place()) {
         for item in items {
-            let room = reader.spelling(*kind).seen(item);
-            let room = room.map_err(|what| observe::unreadable(*kind, &what))?;
-            rooms.extend(KindName::in_rooms().map(|kind| (kind, Some(room.name.clone()))));
+            let place = reader.spelling(*kind).seen(item);
+            let place = place.map_err(|what| observe::unreadable(*kind, &what))?;
+            inside.extend(kind.inside().map(|kind| (kind, Some(place.name.clone()))));
         }
     }
-    read.extend(observe::read_lists(reader, &project.id, rooms).await?);
+    read.extend(observe::read_lists(reader, &project.id, inside).await?);
     let detailed = projects::detailed_project(reader, project).await?;
     read.push((KindName::of_projects(), None, vec![detailed]));
     let mut survey = Survey {
@@ -76,7 +76,8 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
             let spelling = reader.spelling(kind);
             let seen = spelling.seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
             let name = seen.name.clone();
-            let key = Key::new(kind, project.name.clone(), room.clone(), name);
+            let room = room.clone().filter(|_| kind.is_in_rooms());
+            let key = Key::new(kind, project.name.clone(), room, name);
             if survey.objects.contains_key(&key) {
                 survey.shared.push(key);
                 continue;
@@ -227,7 +228,9 @@ fn is_owned(set: &str, observed: &Observed, entry: Option<&Entry>) -> bool {
 fn name_all_ids(objects: &mut BTreeMap<Key, Observed>) {
     let named = objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
     let names: NamesById = named
-        .filter_map(|(key, observed)| Some(((key.kind, observed.id.clone()?), key.name.clone())))
+        .flat_map(|(key, observed)| {
+            observed.handles().map(|handle| ((key.kind, handle), key.name.clone()))
+        })
         .collect();
     for (key, observed) in objects {
         name_ids(key, Arc::make_mut(&mut observed.fields), &names);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::absent::ListOf;
-use crate::kinds::{ALL, By, Key, KindName};
+use crate::kinds::{ALL, By, Key, KindName, ReferredTo};
 use crate::manifest::set::Set;
 use crate::plan::State;
 use crate::plan::planner::{Policy, Prune};
@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     of_project: bool,
     /// The rooms in which what is there matters.
     pub rooms: BTreeSet<String>,
+    /// The service accounts of which what belongs to them matters.
+    accounts: BTreeSet<String>,
     /// Whether what is in every room matters.
     pub all_rooms: bool,
     /// Whether the project itself matters.
@@ -41,6 +43,9 @@ impl Wanted {
         if !rooms.is_empty() {
             kinds.insert(KindName::of_rooms());
         }
+        let account = |key: &&Key| key.room.is_none().then(|| key.place().map(str::to_owned))?;
+        let mut accounts: BTreeSet<String> = keys.iter().filter_map(account).collect();
+        accounts.extend(named(set, project));
         let mut all_rooms = false;
         for kind in ALL.iter().map(|kind| kind.name()) {
             let leaving = leaving(policy, set, (kind, &keys));
@@ -50,7 +55,13 @@ impl Wanted {
             if kind.is_room() {
                 kinds.extend(kind.referrers().map(|(kind, _)| kind));
                 rooms.extend(leaving);
-            } else if kind.is_referred_to_in_rooms() {
+                continue;
+            }
+            if kind.is_place() {
+                kinds.extend(kind.inside());
+                accounts.extend(leaving);
+            }
+            if kind.is_referred_to_in_rooms() {
                 all_rooms = true;
                 kinds.insert(KindName::of_rooms());
             }
@@ -67,6 +78,7 @@ impl Wanted {
             all_rooms,
             project: kinds.contains(&KindName::of_projects()),
             rooms,
+            accounts,
             kinds,
         }
     }
@@ -74,16 +86,39 @@ impl Wanted {
     /// The lists, in an order in which what others refer to by its id, and what they are in,
     /// comes before them.
     pub(super) fn lists(&self) -> Vec<ListOf> {
-        let of_project = |kind: &KindName| !kind.is_in_rooms() && !kind.is_project();
-        let mut lists: Vec<ListOf> =
-            self.kinds.iter().filter(|kind| of_project(kind)).map(|kind| (*kind, None)).collect();
+        let is_placed = |kind: &KindName| kind.kind().placed_in().is_some();
+        let (placed, others): (Vec<_>, Vec<_>) = self.kinds.iter().copied().partition(is_placed);
+        let others = others.into_iter().filter(|kind| !kind.is_project());
+        let mut lists: Vec<ListOf> = others.map(|kind| (kind, None)).collect();
+        for kind in placed.into_iter().filter(|kind| !kind.is_in_rooms()) {
+            lists.extend(self.accounts.iter().map(|account| (kind, Some(account.clone()))));
+        }
         for kind in KindName::in_rooms() {
             lists.extend(self.of_project.then_some((kind, None)));
             lists.extend(self.rooms.iter().map(|room| (kind, Some(room.clone()))));
         }
-        lists.sort_by_key(|(kind, _)| !(kind.is_referred_to_by_id() || kind.is_room()));
+        lists.sort_by_key(|(kind, _)| match () {
+            () if kind.is_place() => 0,
+            () if kind.is_referred_to_by_id() => 1,
+            () => 2,
+        });
         lists
     }
+}
+
+/// The service accounts to which something belongs that the documents of a project refer to.
+fn named(set: &Set, project: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (key, desired) in set.objects.iter().filter(|(key, _)| key.project == project) {
+        for reference in key.kind.kind().references(&desired.fields) {
+            if let ReferredTo::Object { kind, name, .. } = reference.to
+                && let Some(account) = kind.kind().place_in(&name)
+            {
+                found.insert(account.to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// The names of objects of a kind that may be deleted. Before one is, everything that refers to

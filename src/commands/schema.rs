@@ -135,7 +135,7 @@ fn referred_to(kind: &dyn Kind) -> Vec<String> {
     let placed = placed.into_iter().filter_map(|(field, to)| names(field, to));
     let relations = placed.chain(kind.declares().kind().relations().iter().copied());
     let told = relations.map(|relation| match relation.by {
-        By::Name | By::Id => format!("`{}`", relation.to),
+        By::Name | By::Id | By::Email => format!("`{}`", relation.to),
         By::Port => format!("`{}`, by its port", relation.to),
     });
     told.collect()

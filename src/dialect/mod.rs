@@ -31,6 +31,11 @@ pub trait Dialect: Sync {
     /// How it spells a kind; nothing where it does not know it.
     fn of(&self, kind: KindName) -> Option<&'static dyn Spelling>;
 
+    /// Whether a project has secrets of its own; elsewhere they belong to service accounts.
+    fn has_project_secrets(&self) -> bool {
+        true
+    }
+
     /// The request for the caller's own profile.
     fn own_profile(&self) -> Request;
 
@@ -115,7 +120,12 @@ pub trait Spelling: Sync {
     /// The request that lists its objects in a project, or in one room of it.
     fn list(&self, project: &str, room: Option<&str>) -> Option<Listing> {
         let Collection { envelope, paging, .. } = self.collection();
-        room.is_none().then(|| Listing { request: self.all(project), envelope, paging })
+        room.is_none().then(|| Listing {
+            request: self.all(project),
+            envelope,
+            paging,
+            below: None,
+        })
     }
 
     /// The request that lists those of its objects that name a room.
@@ -219,6 +229,32 @@ pub trait Spelling: Sync {
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         let one = self.segment(target)?;
         Some(Request::delete(&self.collection().path(target.project, Some(one))))
+    }
+
+    /// The further requests of a create or an update, in their order, for kinds whose objects are
+    /// written by more than one; `None` if they cannot be made. The target has the object's id.
+    fn after(&self, _target: &Target<'_>, _is_new: bool) -> Option<Vec<Request>> {
+        Some(Vec::new())
+    }
+
+    /// The revision of an object of a list, where the list shows one.
+    fn revision(&self, item: &Value) -> Option<String> {
+        item.get("etag").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// Whether the platform compares revisions with that of the object (`If-Match`).
+    fn compares_revisions(&self) -> bool {
+        true
+    }
+
+    /// The revision in the answer to a write, where it is in the body.
+    fn written_revision(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+
+    /// The mail address in the answer to a create, for kinds that others refer to by it.
+    fn email(&self, _answer: &Value) -> Option<String> {
+        None
     }
 
     /// The platform's id in the answer to a create.

@@ -25,7 +25,8 @@ pub struct Seen {
 pub struct Target<'a> {
     /// The project's id; empty when a project is created.
     pub project: &'a str,
-    /// The room's name, for a service of one room.
+    /// The name of the place: of the room, for a service of one room; of the service account, for a
+    /// secret of one.
     pub room: Option<&'a str>,
     /// The natural key.
     pub name: &'a str,
@@ -38,6 +39,8 @@ pub struct Target<'a> {
     /// What [`super::Spelling::sent_back`] kept of the platform's answer when the object was
     /// observed.
     pub answered: Option<Value>,
+    /// The fields that differ from what there is; none of an object that is created.
+    pub changed: &'a [FieldPath],
     /// The fields that go away.
     pub removed: &'a [FieldPath],
     /// What a command asks for beyond the fields.
@@ -50,12 +53,13 @@ impl<'a> Target<'a> {
     pub fn looked_for(key: &'a Key, project: &'a str, id: Option<&'a str>) -> Self {
         Self {
             project,
-            room: key.room.as_deref(),
+            room: key.place(),
             name: &key.name,
             id,
             fields: &Tree::Null,
             owner: None,
             answered: None,
+            changed: &[],
             removed: &[],
             asked: &Asked::NOTHING,
         }

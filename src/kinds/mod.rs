@@ -71,6 +71,10 @@ macro_rules! every_kind {
             Project in project,
             /// A room of a project.
             Room in room,
+            /// A service account.
+            ServiceAccount in service_account,
+            /// A secret of a service account.
+            AccountSecret in account_secret,
             /// A project secret.
             Secret in secret,
             /// A service, of a room or of every room.
@@ -255,8 +259,20 @@ pub trait Kind: Sync {
         ("", Vec::new())
     }
 
-    /// Whether objects of this kind may be in a room, which their key names then.
-    fn is_in_rooms(&self) -> bool {
+    /// The kind of the places that its objects are in, or may be in: each place has a list of its
+    /// own, and what is in it goes with it.
+    fn placed_in(&self) -> Option<KindName> {
+        None
+    }
+
+    /// The place in the name of an object, for kinds whose names begin with it.
+    fn place_in<'a>(&self, _name: &'a str) -> Option<&'a str> {
+        None
+    }
+
+    /// Whether a reference may name an object that is in no list, such as one of another project, by
+    /// what is on the wire and is no name of this kind.
+    fn may_be_elsewhere(&self, _name: &str) -> bool {
         false
     }
 

@@ -30,6 +30,8 @@ pub enum By {
     Name,
     /// By its name in manifests, and by the platform's id on the wire.
     Id,
+    /// By its name in manifests, and by its mail address on the wire.
+    Email,
     /// By a port that it publishes: whichever object does.
     Port,
 }
@@ -108,7 +110,19 @@ impl KindName {
     /// Whether its objects may be in a room.
     #[must_use]
     pub fn is_in_rooms(self) -> bool {
-        self.kind().is_in_rooms()
+        self.kind().placed_in().is_some_and(Self::is_room)
+    }
+
+    /// Whether its objects are places of others.
+    #[must_use]
+    pub fn is_place(self) -> bool {
+        self.inside().next().is_some()
+    }
+
+    /// The kinds whose objects may be in one of its objects, which has a list of them.
+    pub fn inside(self) -> impl Iterator<Item = Self> {
+        let kinds = ALL.iter().filter(move |kind| kind.placed_in() == Some(self));
+        kinds.map(|kind| kind.name())
     }
 
     /// How its objects may refer to those of a kind; nothing where they do not.
@@ -118,10 +132,11 @@ impl KindName {
         relations.find(|relation| relation.to == to).map(|relation| relation.by)
     }
 
-    /// Whether objects of some kind refer to its objects by their ids.
+    /// Whether objects of some kind refer to its objects by something that only the platform knows:
+    /// their ids or mail addresses.
     #[must_use]
     pub fn is_referred_to_by_id(self) -> bool {
-        self.referrers().any(|(_, by)| by == By::Id)
+        self.referrers().any(|(_, by)| matches!(by, By::Id | By::Email))
     }
 
     /// The kinds whose objects may refer to one of its objects, not just to a port of it.
@@ -142,7 +157,7 @@ impl KindName {
 
     /// The kinds whose objects may be in a room.
     pub fn in_rooms() -> impl Iterator<Item = KindName> {
-        ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_in_rooms())
+        Self::of_rooms().inside()
     }
 
     /// The kind whose objects are the rooms or projects of keys.
@@ -192,6 +207,18 @@ impl Key {
         Some(Self::of(KindName::of_rooms(), &self.project, room))
     }
 
+    /// The name of the place that the object is in, whose list has it: a room, or a service account.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.room.as_deref().or_else(|| self.kind.kind().place_in(&self.name))
+    }
+
+    /// The key of the place that the object is in.
+    #[must_use]
+    pub fn place_key(&self) -> Option<Self> {
+        Some(Self::of(self.kind.kind().placed_in()?, &self.project, self.place()?))
+    }
+
     /// Whether it is a project.
     #[must_use]
     pub fn is_project(&self) -> bool {
@@ -210,8 +237,10 @@ impl Key {
         self.project == other.project
             && match self.kind.kind().holds() {
                 Some(Holds::Project) => !other.is_project(),
-                Some(Holds::Room) => other.room.as_ref() == Some(&self.name),
-                None => false,
+                _ => {
+                    other.kind.kind().placed_in() == Some(self.kind)
+                        && other.place() == Some(&self.name)
+                }
             }
     }
 }
@@ -253,9 +282,14 @@ mod tests {
         assert!(!room.is_referred_to_by_id() && !room.is_referred_to_in_rooms());
         let by_id = ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_referred_to_by_id());
         let by_id: Vec<KindName> = by_id.collect();
-        assert_eq!(by_id.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Secret"]);
-        assert_eq!(names(by_id[0].referrers()), [("Service".to_owned(), By::Id)]);
-        assert!(by_id[0].is_referred_to_in_rooms());
+        let told: Vec<String> = by_id.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["ServiceAccount", "AccountSecret", "Secret"]);
+        for secret in &by_id[1..] {
+            assert_eq!(names(secret.referrers()), [("Service".to_owned(), By::Id)]);
+            assert!(secret.is_referred_to_in_rooms());
+        }
+        let referrers = [("AccountSecret".to_owned(), By::Id), ("Service".to_owned(), By::Email)];
+        assert_eq!(names(by_id[0].referrers()), referrers);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata, SecretText};
 use super::fields::Fields;
+use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{Declared, Fault, Key, Kind, KindName, Misfit, Purpose, kind_tag, typed};
@@ -49,6 +50,11 @@ struct SecretDocument {
     /// images.
     #[serde(rename = "type")]
     secret_type: SecretType,
+    /// The service account that the secret belongs to, by name, where the platform has no project
+    /// secrets (API 0.56).
+    #[serde(default)]
+    #[schemars(extend("x-rule" = "account-name"))]
+    service_account: Option<String>,
     /// For `keys`: names of environment variables with their texts.
     #[serde(default)]
     #[schemars(extend("x-secret" = true))]
@@ -126,6 +132,7 @@ impl SecretDocument {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let account = self.service_account.map(Tree::text);
         if self.secret_type == SecretType::Keys {
             let data = self.data.unwrap_or_default();
             // The name may be a whole pair by mistake, so it is not repeated.
@@ -135,7 +142,9 @@ impl SecretDocument {
             }
             let data =
                 data.into_iter().map(|(name, text)| (name, Tree::from(text))).collect::<Tree>();
-            return Ok(Tree::map([("type", Tree::text("keys")), ("data", data)]));
+            let mut fields = Tree::map([("type", Tree::text("keys")), ("data", data)]);
+            fields.put(&FieldPath::of(&["service_account"]), account);
+            return Ok(fields);
         }
         let (username, password, email) = match self.secret_type {
             SecretType::Gar => {
@@ -146,13 +155,15 @@ impl SecretDocument {
             }
             _ => (self.username, self.password, self.email),
         };
-        Ok(Tree::map([
+        let mut fields = Tree::map([
             ("type", Tree::text("docker")),
             ("server", Tree::text(self.server.unwrap_or_default())),
             ("username", Tree::text(username.unwrap_or_default())),
             ("password", password.map_or(Tree::Null, Tree::from)),
             ("email", Tree::text(email.unwrap_or_else(|| NO_EMAIL.to_owned()))),
-        ]))
+        ]);
+        fields.put(&FieldPath::of(&["service_account"]), account);
+        Ok(fields)
     }
 }
 

@@ -225,6 +225,28 @@ fn items<'a>(fields: &'a Tree, list: &str) -> &'a [Tree] {
     }
 }
 
+/// What a container refers to that belongs to service accounts, and the account that it acts for.
+fn to_accounts(fields: &Tree) -> Vec<Reference> {
+    let to = |path: FieldPath, kind: KindName, purpose| {
+        let name = fields.at(&path)?.as_str()?.to_owned();
+        Some(Reference { path, to: ReferredTo::Object { kind, name, purpose } })
+    };
+    let variables = items(fields, "environment").iter().enumerate();
+    let mut found: Vec<Reference> = variables
+        // A secret of the room says whose it is.
+        .filter(|(_, it)| it.get("secret").is_some_and(|it| it.get("identity").is_none()))
+        .filter_map(|(index, _)| {
+            let path = FieldPath::of(&["container", "environment"]).join(Step::Index(index));
+            to(path.field("secret").field("id"), KindName::AccountSecret, Purpose::Variables)
+        })
+        .collect();
+    let pulled = FieldPath::of(&["container", "pull_secret"]);
+    let account = FieldPath::of(&["container", "run_as", "account"]);
+    found.extend(to(pulled, KindName::AccountSecret, Purpose::Images));
+    found.extend(to(account, KindName::ServiceAccount, Purpose::Whole));
+    found
+}
+
 /// The lists of what is mounted.
 const MOUNTS: [&str; 5] = ["room", "project", "images", "files", "empty_dirs"];
 
@@ -338,7 +360,11 @@ impl Kind for Service {
     }
 
     fn relations(&self) -> &'static [Relation] {
-        &[Relation { to: KindName::Secret, by: By::Id }]
+        &[
+            Relation { to: KindName::Secret, by: By::Id },
+            Relation { to: KindName::AccountSecret, by: By::Id },
+            Relation { to: KindName::ServiceAccount, by: By::Email },
+        ]
     }
 
     fn references(&self, fields: &Tree) -> Vec<Reference> {
@@ -351,10 +377,13 @@ impl Kind for Service {
             Some(Reference { path, to: to(secret, Purpose::Variables)? })
         });
         let path = FieldPath::of(&["container", "pull_secret"]);
+        // The secret of an account has a name of two parts.
+        let of_project = |secret: &&Tree| !secret.as_str().is_some_and(|name| name.contains('/'));
         let pull_secret = fields
             .at(&path)
+            .filter(of_project)
             .and_then(|secret| Some(Reference { to: to(secret, Purpose::Images)?, path }));
-        listed.chain(pull_secret).collect()
+        listed.chain(pull_secret).chain(to_accounts(fields)).collect()
     }
 
     fn published(&self, fields: &Tree) -> Vec<String> {
@@ -387,8 +416,8 @@ impl Kind for Service {
         }
     }
 
-    fn is_in_rooms(&self) -> bool {
-        true
+    fn placed_in(&self) -> Option<KindName> {
+        Some(KindName::Room)
     }
 
     fn is_renamable(&self) -> bool {

@@ -23,6 +23,7 @@ mod literals;
 pub mod located;
 mod measured;
 mod null;
+pub mod of_accounts;
 pub mod overrides;
 pub mod own_files;
 pub mod pack;

@@ -84,6 +84,8 @@ pub struct Plan {
     pub missing: BTreeSet<Key>,
     /// The ids of what is on the platform and referred to by them.
     pub ids: BTreeMap<Key, String>,
+    /// The mail addresses of what is on the platform and referred to by them.
+    pub emails: BTreeMap<Key, String>,
     /// Whether a scope left some of the set out.
     pub partial: bool,
     /// What makes the fingerprints of secrets, by project.

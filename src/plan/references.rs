@@ -36,7 +36,7 @@ pub struct Known<'a> {
     /// The objects by the ports that they publish.
     publishers: BTreeMap<String, Vec<&'a Key>>,
     /// The objects of the platform that are referred to by their ids, by kind, project and id.
-    by_id: BTreeMap<(KindName, &'a str, &'a str), &'a Key>,
+    by_id: BTreeMap<(KindName, &'a str, String), &'a Key>,
 }
 
 impl<'a> Known<'a> {
@@ -60,8 +60,8 @@ impl<'a> Known<'a> {
             }
         }
         let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
-        let by_id = referred.filter_map(|(key, observed)| {
-            Some(((key.kind, key.project.as_str(), observed.id.as_deref()?), key))
+        let by_id = referred.flat_map(|(key, observed)| {
+            observed.handles().map(move |handle| ((key.kind, key.project.as_str(), handle), key))
         });
         Self { desired, state, publishers, by_id: by_id.collect() }
     }
@@ -122,8 +122,9 @@ impl<'a> Known<'a> {
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        match self.by_id.get(&(key.kind, key.project.as_str(), key.name.as_str())) {
+        match self.by_id.get(&(key.kind, key.project.as_str(), key.name.clone())) {
             Some(key) => Resolved::Object((*key).clone()),
+            None if key.kind.kind().may_be_elsewhere(&key.name) => Resolved::Any(Vec::new()),
             None => Resolved::Missing(key),
         }
     }

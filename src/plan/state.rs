@@ -41,6 +41,17 @@ impl Observed {
     pub fn sent_back(&self) -> Option<Value> {
         self.answered.as_ref().map(Recorded::value)
     }
+
+    /// The mail address that others refer to it by, if it has one.
+    #[must_use]
+    pub fn email(&self) -> Option<String> {
+        self.sent_back()?.get("email")?.as_str().map(str::to_owned)
+    }
+
+    /// What stands on the wire for it where others refer to it.
+    pub fn handles(&self) -> impl Iterator<Item = String> {
+        self.id.clone().into_iter().chain(self.email())
+    }
 }
 
 impl fmt::Debug for Observed {
@@ -228,7 +239,7 @@ pub struct Incomplete {
     pub kind: KindName,
     /// The project.
     pub project: String,
-    /// The room, for the services of one room.
+    /// The place, for what is in one room or belongs to one service account.
     pub room: Option<String>,
     /// Why.
     pub reason: String,
@@ -250,7 +261,7 @@ impl Incomplete {
     /// Whether an object that was not found may be in the list.
     #[must_use]
     pub fn may_hold(&self, key: &Key) -> bool {
-        self.kind == key.kind && self.project == key.project && self.room == key.room
+        self.kind == key.kind && self.project == key.project && self.room.as_deref() == key.place()
     }
 
     /// Whether the list may have objects that are in the given one or refer to it, and would be
@@ -258,10 +269,11 @@ impl Incomplete {
     #[must_use]
     pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
         let refers = self.kind.refers_to(key.kind).is_some_and(|by| by != By::Port);
-        let is_in_it = key.is_room() && self.room.as_ref() == Some(&key.name);
+        let may_be_in_it = self.kind.kind().placed_in() == Some(key.kind);
+        let is_in_it = may_be_in_it && self.room.as_ref() == Some(&key.name);
         // If the rooms are not known, their contents are not known either.
         let hides_them = self.kind.is_room() && key.kind.is_referred_to_in_rooms();
-        self.project == key.project && (refers || is_in_it || hides_them)
+        self.project == key.project && (refers && !may_be_in_it || is_in_it || hides_them)
     }
 }
 

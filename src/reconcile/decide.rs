@@ -313,7 +313,11 @@ fn told_unread(not_read: &[Problem]) -> Vec<String> {
 
 /// Refuses what the platform's API does not have: it would be left out of requests. Only what the
 /// plan writes is checked.
-fn refuse_unsaid(
+///
+/// # Errors
+///
+/// Each object of a kind, and each field, that the API does not have, at its place.
+pub fn refuse_unsaid(
     speaker: &impl Speaks,
     desired: &BTreeMap<Key, Desired>,
     (state, policy): (&State, &Policy),

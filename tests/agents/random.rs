@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jsonschema::Validator;
+use meshagent::api::spoken::Spoken;
 use meshagent::kinds::agents::check::check;
 use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::given::Given;
@@ -214,7 +215,7 @@ fn every_option_is_in_a_service_and_in_its_agent() {
 #[tokio::test]
 async fn options_that_were_applied_plan_to_nothing_as_a_service_and_as_an_agent() {
     let world = World::start().await;
-    let surroundings = crate::registry::documents::surroundings(KindName::Agent);
+    let surroundings = crate::registry::documents::surroundings(Spoken::V0_31);
     let (mut services, mut agents) = (surroundings.clone(), surroundings);
     let mut count = 0;
     for family in Family::ALL {

@@ -1,9 +1,11 @@
 //! Managed agents in 0.56, and what becomes of them where the platform speaks 0.31.
 
 use meshagent::api::spoken::Spoken;
+use meshagent::kinds::KindName;
 use serde_json::json;
 
 use super::stand_in::StandIn;
+use crate::cli::Sandbox;
 
 const APPLY: [&str; 6] = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
 const PLAN: [&str; 6] = ["plan", "-f", "set.yaml", "--set", "s", "--exit-code"];
@@ -171,12 +173,12 @@ fn each_field_that_a_managed_agent_cannot_have_is_refused_at_its_place() {
         ("type: process\nchannels: [chat, \"queue:q\"]", "6:18", "`channels[1]` is a channel that"),
         (
             "type: chatbot\nenvironment: [{name: A, token: {identity: i}}]",
-            "6:24",
+            "6:25",
             "has no `environment[0].token`",
         ),
         (
             "type: chatbot\nenvironment: [{name: A-B, value: x}]",
-            "6:15",
+            "6:16",
             "`environment[0].name` must",
         ),
     ] {
@@ -199,14 +201,12 @@ fn each_field_that_a_managed_agent_cannot_have_is_refused_at_its_place() {
 
 #[test]
 fn what_is_exported_declares_the_same_agent() {
-    let platform = StandIn::of(Spoken::V0_56);
-    platform.sandbox.write("set.yaml", AGENT);
-    platform.ends(0, &APPLY);
-    platform.ends(0, &["export", "--dir", "exported"]);
-    platform.ends(0, &["plan", "-f", "exported", "--set", "s", "--exit-code"]);
-    let found = std::process::Command::new("grep")
-        .args(["-r", "kind: ManagedAgent"])
-        .arg(platform.sandbox.path("exported"))
-        .output();
-    assert!(found.expect("grep").status.success());
+    let sandbox = Sandbox::new();
+    sandbox.write("set.yaml", KindName::ManagedAgent.kind().example());
+    let of_set = ["--set", "s", "--dialect", "0.56"];
+    sandbox.embedded(0, &[&["apply", "-f", "set.yaml", "--yes"], &of_set[..]].concat());
+    sandbox.embedded(0, &["export", "--dir", "exported", "--dialect", "0.56"]);
+    let plan = ["plan", "-f", "exported", "--exit-code"];
+    let plan = sandbox.embedded(0, &[&plan, &of_set[..]].concat());
+    assert!(plan.stdout.contains("1 object is as declared"), "{}", plan.stdout);
 }

@@ -39,7 +39,7 @@ async fn read_as(
     let detected = Detected { spoken, only_read: None, note: None };
     let client = Client::new(&url, SecretString::from("ma-example"), retry).expect("a client");
     let request = Request::get(&["accounts", "projects", "p", "rooms"]);
-    let listing = Listing { request, envelope: "rooms", paging };
+    let listing = Listing { request, envelope: "rooms", paging, below: None };
     let read = client.speaking(&detected).reader().list_with_proof(&listing).await;
     server.abort();
     (read, count.load(Ordering::SeqCst))

@@ -1,7 +1,7 @@
 //! The proxy. It is told its faults, counts what it is asked, and does the same for the
 //! same seed and the same requests.
 
-mod pages;
+mod lists;
 mod replies;
 
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::harness::{Server, client};
-use pages::{asked_for, moved, page_of, smaller};
-use replies::{Reply, dropped};
+use lists::{Asked, is_later_page};
+use replies::{Reply, dropped, fetch};
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -37,10 +37,23 @@ pub enum Fault {
     SecretsOmitted,
     /// No page is larger than this, whatever is asked for.
     SmallPages(usize),
-    /// Somebody deletes the first object before the second page is asked for.
+    /// Somebody deletes the first object before the second page is asked for. Where pages are
+    /// asked for by tokens, an object falls between two of them.
     FirstRemoved,
     /// Somebody creates an object before all others before the second page is asked for.
     FirstInserted,
+    /// A list ends after so many objects, and says that it is whole.
+    Cut(usize),
+    /// Some objects are in no list.
+    Filtered,
+    /// A list has its first object again at its end.
+    Doubled,
+    /// Before each later page, there is one with no objects. Only tokens can tell that.
+    EmptyPages,
+    /// The token of a page names that page again, or one that follows the last one.
+    TokenStays,
+    /// The token of the last page names the first one.
+    TokenComesBack,
     /// The answer is this status, and the request does not reach the platform.
     Status(u16),
     /// The answer is 400, and repeats what was sent.
@@ -113,6 +126,11 @@ impl Fault {
     /// The fault happens to paths that end like this.
     pub fn at(self, path: &'static str) -> Mischief {
         self.always().at(path)
+    }
+
+    /// The fault spares the first page of a list.
+    pub fn on_later_pages(self) -> Mischief {
+        self.always().on_later_pages()
     }
 }
 
@@ -355,7 +373,7 @@ impl Proxy {
         }
         let mut random = fastrand::Rng::with_seed(seed);
         let path = target.split('?').next().unwrap_or_default();
-        let is_later_page = target.contains("offset=") && !target.ends_with("offset=0");
+        let is_later_page = is_later_page(target);
         let mut faults = Vec::new();
         for (index, mischief) in self.mischief.iter().enumerate() {
             let happens = mischief.method.is_none_or(|wanted| wanted == method)
@@ -389,18 +407,12 @@ impl Proxy {
     ) -> std::io::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
         let method = parts.method.as_str().to_owned();
-        let mut target =
+        let target =
             parts.uri.path_and_query().map_or("/".to_owned(), |target| target.as_str().to_owned());
         let body = body.collect().await.map_err(|_| dropped())?.to_bytes();
         let (faults, mut random, write) = self.choose(&method, &target);
         self.hold(write, Moment::Before).await;
-        let (mut refusal, mut page) = (None, None);
-        // Whatever else happens to a page, it is no larger than this.
-        for fault in &faults {
-            if let Fault::SmallPages(largest) = fault {
-                target = smaller(&target, *largest);
-            }
-        }
+        let mut refusal = None;
         for fault in &faults {
             match fault {
                 Fault::Status(status) => refusal = Some((*status, None)),
@@ -410,14 +422,6 @@ impl Proxy {
                 }
                 Fault::Delay(time) => tokio::time::sleep(*time).await,
                 Fault::DropBefore => return Err(dropped()),
-                // The order is another one, but one and the same on all pages.
-                Fault::Reordered if target.contains("limit=") => {
-                    let all = |name: &str| if name == "limit" { 1_000_000 } else { 0 };
-                    page = Some(page_of(&target));
-                    target = asked_for(&target, |name, _| all(name));
-                }
-                Fault::FirstRemoved => target = moved(&target, 1),
-                Fault::FirstInserted => target = moved(&target, -1),
                 _ => {}
             }
         }
@@ -433,16 +437,19 @@ impl Proxy {
             let body = json!({ "error": said }).to_string().into_bytes();
             return Ok(Reply { status: 400, headers: Vec::new(), body }.send(false));
         }
-        let mut ask = self.client.request(parts.method, format!("{}{target}", self.upstream()));
-        for (name, value) in &parts.headers {
-            if !matches!(name.as_str(), "host" | "content-length" | "connection") {
-                ask = ask.header(name, value);
-            }
-        }
-        let ask = ask.body(body);
+        let upstream = self.upstream();
+        let ask = |target: &str| {
+            let ask = self.client.request(parts.method.clone(), format!("{upstream}{target}"));
+            let of_connection = ["host", "content-length", "connection"];
+            let headers = parts.headers.iter();
+            headers
+                .filter(|(name, _)| !of_connection.contains(&name.as_str()))
+                .fold(ask, |ask, (name, value)| ask.header(name, value))
+                .body(body.clone())
+        };
         for fault in &faults {
             if let Fault::CommitsLate(time) = fault {
-                let (time, proxy) = (*time, Arc::clone(&self));
+                let (time, proxy, ask) = (*time, Arc::clone(&self), ask(&target));
                 proxy.late.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     tokio::time::sleep(time).await;
@@ -453,20 +460,12 @@ impl Proxy {
                 return Ok(refuse(504, None));
             }
         }
-        let answer = ask.send().await.map_err(|_| dropped())?;
-        let mut reply = Reply {
-            status: answer.status().as_u16(),
-            headers: answer
-                .headers()
-                .iter()
-                .filter(|(name, _)| {
-                    !matches!(name.as_str(), "content-length" | "transfer-encoding" | "connection")
-                })
-                .map(|(name, value)| {
-                    (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-                })
-                .collect(),
-            body: answer.bytes().await.map_err(|_| dropped())?.to_vec(),
+        let is_new = parts.headers.contains_key("consistency");
+        let asked = Asked { target: &target, is_new, faults: &faults, seed: self.seed };
+        let listed = if method == "GET" { asked.answer(&ask).await? } else { None };
+        let mut reply = match listed {
+            Some(listed) => listed,
+            None => fetch(ask(&target)).await?,
         };
         self.hold(write, Moment::After).await;
         let mut is_cut = false;
@@ -493,7 +492,7 @@ impl Proxy {
                     reply.headers.push(("date".to_owned(), date));
                 }
                 Fault::Edited(edit) if method == "GET" => reply.edit(*edit),
-                fault if method == "GET" => reply.change(fault, page, self.seed, &mut random),
+                fault if method == "GET" => reply.change(fault, &mut random),
                 _ => {}
             }
         }

@@ -3,17 +3,38 @@
 use std::time::{Duration, Instant};
 
 use meshagent::api::client::Client;
-use meshagent::api::reader::ListError;
+use meshagent::api::reader::{ListError, Reader};
 use meshagent::api::request::{Listing, Paging, Request};
 use meshagent::api::retry::Retry;
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect::Speaks;
+use meshagent::kinds::KindName;
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::proxy::{Fault, Hostile, Mischief, Running};
 use crate::platform::harness::Server;
+use crate::spoken::{BOTH, speaking};
 
 pub fn client(platform: &Server, proxy: &Running, retry: Retry) -> Client {
     Client::new(&proxy.url, SecretString::from(platform.owner.clone()), retry).unwrap()
+}
+
+/// A reader of rooms in an API, and the list of them in pages of this size.
+fn reader_in(
+    spoken: Spoken,
+    (platform, proxy): (&Server, &Running),
+    retry: Retry,
+    page: usize,
+) -> (Reader, Listing) {
+    let client = speaking(client(platform, proxy, retry), spoken);
+    let listing = client.spelling(KindName::Room).list(&platform.project, None).expect("a list");
+    let paging = match listing.paging {
+        Paging::Offset(_) => Paging::Offset(page),
+        Paging::Token(_) => Paging::Token(page),
+        Paging::Whole => Paging::Whole,
+    };
+    (client.reader(), Listing { paging, ..listing })
 }
 
 fn rooms(platform: &Server, page: usize) -> Listing {
@@ -21,6 +42,7 @@ fn rooms(platform: &Server, page: usize) -> Listing {
         request: Request::get(&["accounts", "projects", &platform.project, "rooms"]),
         envelope: "rooms",
         paging: Paging::Offset(page),
+        below: None,
     }
 }
 
@@ -56,12 +78,15 @@ async fn a_read_recovers_from_whatever_passes() {
         (Fault::Delay(Duration::from_secs(20)), hasty),
     ];
     let platform = &platform;
-    let tried = cases.into_iter().map(|(fault, retry)| async move {
+    let cases = cases.into_iter().flat_map(|case| BOTH.map(|spoken| (spoken, case.clone())));
+    let tried = cases.map(|(spoken, (fault, retry))| async move {
         let proxy = Hostile::in_front_of(platform).with(fault.clone().times(1)).start().await;
-        let listing = Listing { paging: Paging::Whole, ..rooms(platform, 0) };
-        let items = client(platform, &proxy, retry).reader().list(&listing).await;
-        assert_eq!(items.unwrap().len(), 3, "{fault:?}");
-        assert_eq!(proxy.count("GET"), 2, "{fault:?}");
+        let (reader, listing) = reader_in(spoken, (platform, &proxy), retry, 100);
+        // One page is the whole list.
+        let listing = Listing { paging: Paging::Whole, ..listing };
+        let items = reader.list(&listing).await;
+        assert_eq!(items.unwrap().len(), 3, "{spoken} {fault:?}");
+        assert_eq!(proxy.count("GET"), 2, "{spoken} {fault:?}");
     });
     futures_util::future::join_all(tried).await;
 }
@@ -176,47 +201,62 @@ async fn tries_end_with_their_number_and_with_the_time() {
     assert!(began.elapsed() < timeout * 2, "{:?}", began.elapsed());
 }
 
+fn names(items: &[serde_json::Value]) -> Vec<String> {
+    items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_read_whole_or_not_at_all() {
     let platform = &platform_with_rooms(57).await;
-    let names = |items: &[serde_json::Value]| -> Vec<String> {
-        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
-    };
     let expected: Vec<String> = (0..57).map(|index| format!("room-{index:03}")).collect();
-    let pages = || Hostile::in_front_of(platform).with(Fault::SmallPages(20));
-    let changing = [Fault::FirstRemoved, Fault::FirstInserted];
-    // Pages of every size, also where the platform gives less than it was asked for.
-    for page in [1, 2, 7, 19, 20, 56, 57, 58, 500] {
-        let proxy = pages().start().await;
-        let reader = client(platform, &proxy, Retry::default()).reader();
-        let items = reader.list(&rooms(platform, page)).await.unwrap();
-        assert_eq!(names(&items), expected, "{page}");
+    for spoken in BOTH {
+        let read = async |faults: &[Mischief], page: usize| {
+            let faults = faults.iter().cloned();
+            let proxy = faults.fold(Hostile::in_front_of(platform), Hostile::with).start().await;
+            let retry = Retry { retries: 1, ..Retry::default() };
+            let (reader, listing) = reader_in(spoken, (platform, &proxy), retry, page);
+            (reader.list(&listing).await, proxy.count("GET"))
+        };
+        let whole = |list: Result<Vec<serde_json::Value>, ListError>, told: &str| {
+            assert_eq!(names(&list.unwrap()), expected, "{spoken} {told}");
+        };
+        let pages = || Mischief::from(Fault::SmallPages(20));
+        // Pages of every size, also where the platform gives less than it was asked for.
+        for page in [1, 2, 7, 19, 20, 56, 57, 58, 500] {
+            whole(read(&[pages()], page).await.0, &page.to_string());
+        }
+        whole(read(&[Fault::SmallPages(1).into()], 500).await.0, "one by one");
+        whole(read(&[pages(), Fault::EmptyPages.into()], 500).await.0, "with empty pages");
+        // What changes for a while is read again, and what keeps changing is no list.
+        let mut changing = vec![(Fault::FirstInserted, 2)];
+        match spoken {
+            // Each page begins with what is known. Tokens cannot tell what falls between two pages.
+            Spoken::V0_31 => changing.push((Fault::FirstRemoved, 2)),
+            Spoken::V0_56 => changing.extend([(Fault::Doubled, 3), (Fault::TokenComesBack, 4)]),
+        }
+        for (fault, until_it_shows) in changing {
+            let told = format!("{fault:?}");
+            whole(read(&[pages(), fault.clone().on_later_pages().times(2)], 500).await.0, &told);
+            let (list, asked) = read(&[pages(), fault.into()], 500).await;
+            let error = list.unwrap_err();
+            assert!(matches!(error, ListError::Changed { tries: 4, .. }), "{told}: {error}");
+            assert_eq!(asked, 4 * until_it_shows, "{spoken} {told}");
+        }
+        for fault in [Fault::Status(403), Fault::Status(500), Fault::CutBody, Fault::EarlyEnd] {
+            let told = format!("{spoken} {fault:?}");
+            let broken = fault.at("/rooms").on_later_pages();
+            let error = read(&[pages(), broken], 500).await.0.unwrap_err();
+            assert!(matches!(error, ListError::Failed(_)), "{told}: {error}");
+        }
     }
-    let proxy = Hostile::in_front_of(platform).with(Fault::SmallPages(1)).start().await;
-    let reader = client(platform, &proxy, Retry::default()).reader();
-    assert_eq!(names(&reader.list(&rooms(platform, 500)).await.unwrap()), expected);
-    // What changes for a while is read again.
-    for fault in changing.clone() {
-        let proxy = pages().with(fault.clone().times(2)).start().await;
-        let reader = client(platform, &proxy, Retry::default()).reader();
-        let items = reader.list(&rooms(platform, 500)).await.unwrap();
-        assert_eq!(names(&items), expected, "{fault:?}");
-    }
-    // What keeps changing is no list, and neither is one with a page that cannot be read.
-    for fault in changing {
-        let proxy = pages().with(fault.clone()).start().await;
-        let reader = client(platform, &proxy, Retry::default()).reader();
-        let error = reader.list(&rooms(platform, 500)).await.unwrap_err();
-        assert!(matches!(error, ListError::Changed { tries: 4, .. }), "{fault:?}: {error}");
-        assert_eq!(proxy.count("GET"), 8, "{fault:?}");
-    }
-    for fault in [Fault::Status(403), Fault::Status(500), Fault::CutBody, Fault::EarlyEnd] {
-        let proxy = pages().with(fault.clone().at("/rooms").on_later_pages()).start().await;
-        let retry = Retry { retries: 1, ..Retry::default() };
-        let reader = client(platform, &proxy, retry).reader();
-        let error = reader.list(&rooms(platform, 500)).await.unwrap_err();
-        assert!(matches!(error, ListError::Failed(_)), "{fault:?}: {error}");
-    }
+    // A token that leads nowhere else ends the reading at once.
+    let proxy = Hostile::in_front_of(platform).with(Fault::SmallPages(20)).with(Fault::TokenStays);
+    let proxy = proxy.start().await;
+    let of = (platform, &proxy);
+    let (reader, listing) = reader_in(Spoken::V0_56, of, Retry::default(), 100);
+    let error = reader.list(&listing).await.unwrap_err();
+    assert!(error.to_string().contains("the token of a page that was read already"), "{error}");
+    assert_eq!(proxy.count("GET"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

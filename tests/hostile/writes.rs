@@ -17,20 +17,24 @@ use serde_json::{Value, json};
 use super::proxy::{Fault, Hostile};
 use crate::plain::{self, Form};
 use crate::platform::opened;
-use crate::reconciler::{World, describe, destroying, policy, spelling, spoken};
+use crate::reconciler::{World, describe, destroying, policy};
+use crate::spoken::{BOTH, has, of_kinds_in, sayable};
 
 /// How long is waited before an object is looked up whose write had no answer. A half of it is
 /// enough for a write to be done, on a busy machine as well.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// A set with every kind, in two rooms; its objects differ between versions.
-fn documents(version: u8) -> Vec<Value> {
+/// A set with every kind that an API has, in two rooms; its objects differ between versions.
+pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
     let of = |kind: &str, name: &str, rest: Value| {
         let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
         document.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         document
     };
-    let container = json!({"image": format!("image:{version}"), "secrets": ["keys"]});
+    let mut container = json!({"image": format!("image:{version}")});
+    if has(spoken, KindName::Secret) {
+        container["secrets"] = json!(["keys"]);
+    }
     let mut documents = vec![
         of("Project", "other", json!({"settings": {"version": version.to_string()}})),
         of("Room", "lobby", json!({"room_metadata": {"version": version}})),
@@ -51,15 +55,12 @@ fn documents(version: u8) -> Vec<Value> {
     for document in &mut documents[1..] {
         document["project"] = "default".into();
     }
-    documents
-}
-
-fn is_of_new(kind: &KindName) -> bool {
-    spoken(*kind) == Spoken::V0_56
+    let said = of_kinds_in(spoken, documents).into_iter();
+    said.map(|document| sayable(spoken, document)).collect()
 }
 
 /// The objects of the first project; each is there once.
-async fn objects(world: &World) -> BTreeSet<Key> {
+pub async fn objects(world: &World) -> BTreeSet<Key> {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap();
     assert_eq!(seen.shared, []);
     let is_of_set = |key: &Key| key.kind != KindName::Project;
@@ -88,15 +89,16 @@ async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Faul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
-    let covered: BTreeSet<String> = documents(1)
-        .iter()
-        .map(|document| document["kind"].as_str().unwrap().to_owned())
-        // What becomes a service is none of its own there.
-        .chain(["ServiceTemplate", "Agent"].map(str::to_owned))
-        // What 0.31 has not is none there either.
-        .chain(kinds::ALL.iter().map(|kind| kind.name()).filter(is_of_new).map(|it| it.to_string()))
-        .collect();
-    assert_eq!(covered, kinds::ALL.iter().map(|kind| kind.name().to_string()).collect());
+    for spoken in BOTH {
+        let covered: BTreeSet<String> = documents(spoken, 1)
+            .iter()
+            .map(|document| document["kind"].as_str().unwrap().to_owned())
+            // What becomes a service is none of its own there.
+            .chain(["ServiceTemplate", "Agent"].map(str::to_owned))
+            .collect();
+        let all = kinds::ALL.iter().filter(|kind| has(spoken, kind.name()));
+        assert_eq!(covered, all.map(|kind| kind.name().to_string()).collect());
+    }
     let faults = [
         Fault::DropBefore,
         Fault::DropAfter,
@@ -108,8 +110,10 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
         Fault::CommitsLate(WAIT / 2),
         Fault::CommitsLate(WAIT * 3),
     ];
-    let tried = faults.map(|fault| async move {
-        let mut world = World::start().await;
+    let tried = faults.into_iter().flat_map(|fault| BOTH.map(|spoken| (spoken, fault.clone())));
+    let tried = tried.map(|(spoken, fault)| async move {
+        let documents = |version| documents(spoken, version);
+        let mut world = World::speaking(spoken).await;
         let mut proxy = Hostile::in_front_of(&world.server);
         for method in ["POST", "PUT", "DELETE"] {
             proxy = proxy.with(fault.clone().on(method).at_first());
@@ -129,7 +133,8 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
             assert!(again.plan.is_empty(), "{fault:?}: {}", describe(&again.plan));
             let (server, store) = (&world.server, world.server.store().await);
             let stored = format!("{:?}", opened::secrets(&server.folder(), &store).await);
-            assert!(stored.contains(&format!("text {version}")), "{fault:?}: {stored}");
+            let is_stored = stored.contains(&format!("text {version}"));
+            assert_eq!(is_stored, has(spoken, KindName::Secret), "{spoken} {fault:?}: {stored}");
         }
         apply(&world, &documents(2), &destroying("s"), &fault).await;
         proxy.settled().await;
@@ -143,13 +148,19 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
 /// A platform may refuse a second create of what it does not show yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_exists_and_is_not_shown_yet_is_waited_for() {
-    let mut world = World::start().await;
+    for spoken in BOTH {
+        is_waited_for(spoken).await;
+    }
+}
+
+async fn is_waited_for(spoken: Spoken) {
+    let mut world = World::speaking(spoken).await;
     let proxy = Hostile::in_front_of(&world.server)
         .with(Fault::DropAfter.on("POST").at("/rooms").times(1))
         .with(Fault::Status(404).on("GET").at("/rooms/lobby").times(2));
     let proxy = proxy.start().await;
     world.through(&proxy);
-    let documents = &documents(1)[1..2];
+    let documents = &documents(spoken, 1)[1..2];
     apply(&world, documents, &policy("s"), &Fault::DropAfter).await;
     let creates = proxy.writes().iter().filter(|write| write.ends_with("/rooms")).count();
     assert_eq!((creates, proxy.answered(404)), (2, 2));
@@ -157,8 +168,8 @@ async fn what_exists_and_is_not_shown_yet_is_waited_for() {
 }
 
 /// What the first version of an object of a plain kind becomes by hand.
-fn touched(kind: KindName) -> Value {
-    plain::document(kind, "plain", "lobby", Form::Touched)
+fn touched(spoken: Spoken, kind: KindName) -> Value {
+    sayable(spoken, plain::document(kind, "plain", "lobby", Form::Touched))
 }
 
 /// Somebody changes all that the set owns.
@@ -174,7 +185,7 @@ async fn meddle(world: &World) {
             KindName::Service => {
                 fields.set("container", Tree::map([("image", Tree::text("by:hand"))]));
             }
-            kind => fields = plain::declared(kind, &touched(kind)).fields,
+            kind => fields = plain::declared(kind, &touched(world.spoken(), kind)).fields,
         }
         let target = Target {
             fields: &fields,
@@ -182,7 +193,7 @@ async fn meddle(world: &World) {
             answered: observed.sent_back(),
             ..Target::looked_for(key, &world.server.project, observed.id.as_deref())
         };
-        let update = spelling(key.kind).update(&target).unwrap();
+        let update = world.spelling(key.kind).update(&target).unwrap();
         world.client.send(&update).await.unwrap();
     }
 }
@@ -190,8 +201,9 @@ async fn meddle(world: &World) {
 /// A change after the plan was made stops the write, and what waits for it, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changed_since_the_plan_is_not_overwritten() {
-    for bound in [true, false] {
-        let world = World::start().await;
+    for (spoken, bound) in BOTH.into_iter().flat_map(|it| [(it, true), (it, false)]) {
+        let documents = |version| documents(spoken, version);
+        let world = World::speaking(spoken).await;
         world.run(&documents(1), &policy("s")).await;
         let mut wanted = documents(2);
         wanted.push(json!({
@@ -213,12 +225,13 @@ async fn what_changed_since_the_plan_is_not_overwritten() {
                 Outcome::Skipped { .. } => !is_new,
                 _ => false,
             };
-            assert!(is_right, "bound {bound}: {key}: {outcome:?}");
+            assert!(is_right, "{spoken}, bound {bound}: {key}: {outcome:?}");
         }
         let stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. }));
-        assert!(stale >= 3, "bound {bound}: {report:?}");
+        assert!(stale >= 3, "{spoken}, bound {bound}: {report:?}");
         let store = world.server.store().await;
         let kept = format!("{:?}", opened::secrets(&world.server.folder(), &store).await);
-        assert!(kept.contains("by hand"), "{kept}");
+        let is_kept = kept.contains("by hand");
+        assert_eq!(is_kept, has(spoken, KindName::Secret), "{kept}");
     }
 }

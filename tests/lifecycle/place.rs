@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use meshagent::api::client::Client;
 use meshagent::api::retry::Retry;
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect::{self, Spelling};
 use meshagent::kinds::shape::Form;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{KindName, schema};
@@ -19,11 +21,13 @@ use crate::plain;
 use crate::platform::harness::{self, Server};
 use crate::platform::opened;
 use crate::properties::generate::{Plain, Service, Wish};
-use crate::reconciler::spelling;
+use crate::spoken::speaking;
 
 /// A platform.
 pub struct Place {
     pub url: String,
+    /// The API that is spoken.
+    pub spoken: Spoken,
     pub key: String,
     pub project: String,
     pub store: SqlitePool,
@@ -35,7 +39,7 @@ pub struct Place {
 
 enum Runs {
     Here { server: Server },
-    Alone { child: Child, data: PathBuf, _folder: tempfile::TempDir },
+    Alone { child: Child, data: PathBuf, options: Vec<String>, _folder: tempfile::TempDir },
 }
 
 /// What each object of a set is, as far as its document says so.
@@ -112,9 +116,14 @@ fn plain_fact(fields: &Tree, owner: &str) -> String {
     format!("{room} {owner} {}", plain::told(fields))
 }
 
+/// How the list of a plain kind is called, in both APIs.
+fn noun_of(kind: KindName) -> &'static str {
+    dialect::of(Spoken::V0_31, kind).collection().noun
+}
+
 /// The table of a plain kind, which is called as its list is.
 fn table_of(kind: KindName) -> String {
-    spelling(kind).collection().noun.replace('-', "_")
+    noun_of(kind).replace('-', "_")
 }
 
 /// The column by which objects are called in a table of a plain kind: where there are no names,
@@ -247,9 +256,7 @@ impl Before<'_> {
             }
             (_, [room, rest @ ..]) => {
                 let of_kind = Plain::kinds().into_iter().find(|it| it.to_string() == kind);
-                let called = of_kind.map_or(called.to_owned(), |kind| {
-                    name(spelling(kind).collection().noun, called)
-                });
+                let called = of_kind.map_or(called.to_owned(), |kind| name(noun_of(kind), called));
                 let room = name("rooms", room);
                 (format!("{kind}/{called}"), [&[room.as_str()], rest].concat().join(" "))
             }
@@ -259,11 +266,13 @@ impl Before<'_> {
 }
 
 impl Place {
-    /// A platform in this process.
-    pub async fn here() -> Self {
-        let server = Server::start().await;
+    /// A platform in this process, with pages that are no larger than this where they are asked
+    /// for by tokens.
+    pub async fn here(spoken: Spoken, pages: Option<i64>) -> Self {
+        let server = Server::capping(pages).await;
         Self {
             url: server.url.clone(),
+            spoken,
             key: server.owner.clone(),
             project: server.project.clone(),
             store: server.store().await,
@@ -273,26 +282,28 @@ impl Place {
         }
     }
 
-    /// A platform in a process of its own.
-    pub async fn alone() -> Self {
+    /// The same in a process of its own. What asks it finds out which API it speaks.
+    pub async fn alone(spoken: Spoken, pages: Option<i64>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let (child, [url, key, project]) = start(data.clone()).await;
-        let options = SqliteConnectOptions::new().filename(data.join("platform.sqlite"));
-        let store = SqlitePool::connect_with(options).await.unwrap();
-        let kind = Runs::Alone { child, data, _folder: folder };
+        let mut options = vec!["--dialect".to_owned(), spoken.to_string()];
+        options.extend(pages.into_iter().flat_map(|it| ["--page-cap".to_owned(), it.to_string()]));
+        let (child, [url, key, project]) = start(data.clone(), options.clone()).await;
+        let store = SqliteConnectOptions::new().filename(data.join("platform.sqlite"));
+        let store = SqlitePool::connect_with(store).await.unwrap();
+        let kind = Runs::Alone { child, data, options, _folder: folder };
         let client = OnceCell::new();
-        Self { url, key, project, store, http: harness::client(), kind, client }
+        Self { url, spoken, key, project, store, http: harness::client(), kind, client }
     }
 
     /// Kills the platform's process, and starts it again on another port.
     pub async fn kill_and_start(&mut self) {
-        let Runs::Alone { child, data, .. } = &mut self.kind else {
+        let Runs::Alone { child, data, options, .. } = &mut self.kind else {
             panic!("this platform has no process of its own");
         };
         child.kill().unwrap();
         child.wait().unwrap();
-        let (again, [url, ..]) = start(data.clone()).await;
+        let (again, [url, ..]) = start(data.clone(), options.clone()).await;
         *child = again;
         self.url = url;
         self.client = OnceCell::new();
@@ -310,7 +321,12 @@ impl Place {
     /// A client of whatever stands in front of the platform.
     pub fn client_at(&self, url: &str) -> Client {
         let retry = Retry { timeout: std::time::Duration::from_secs(20), ..Retry::default() };
-        Client::new(url, self.key.clone().into(), retry).unwrap()
+        speaking(Client::new(url, self.key.clone().into(), retry).unwrap(), self.spoken)
+    }
+
+    /// How the platform spells a kind.
+    pub fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
+        dialect::of(self.spoken, kind)
     }
 
     /// The rows of a table.
@@ -386,7 +402,7 @@ impl Place {
             // What is called by its id keeps it.
             if name_in(&row) == "name" {
                 let id = row["id"].as_str().unwrap().to_owned();
-                names.insert((spelling(kind).collection().noun, id), name);
+                names.insert((noun_of(kind), id), name);
             }
         }
         names
@@ -438,11 +454,12 @@ impl Drop for Place {
 }
 
 /// Starts the program's server, and reads where it is and for whom.
-async fn start(data: PathBuf) -> (Child, [String; 3]) {
+async fn start(data: PathBuf, options: Vec<String>) -> (Child, [String; 3]) {
     tokio::task::spawn_blocking(move || {
         let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
             .args(["server", "--listen", "127.0.0.1:0", "--print-env", "--data"])
             .arg(data)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -45,8 +45,18 @@ fn one(random: &mut Rng) -> Mischief {
         Fault::SecretsOmitted,
         Fault::WrongType,
         Fault::SmallPages(random.usize(1..4)),
+        Fault::EmptyPages,
     ];
-    match random.u8(0..21) {
+    // What a list does not show is not gone, whatever the list says of itself.
+    let hidden = [
+        Fault::Cut(random.usize(0..4)),
+        Fault::Filtered,
+        Fault::Doubled,
+        Fault::TokenStays,
+        Fault::TokenComesBack,
+    ];
+    let list = ["/rooms", "/services", "/mailboxes", "/routes", "/scheduled-tasks"];
+    match random.u8(0..23) {
         0..=4 => change[random.usize(0..change.len())].clone().into(),
         5 => Fault::FirstRemoved.times(1),
         6 => Fault::FirstInserted.times(1),
@@ -63,6 +73,9 @@ fn one(random: &mut Rng) -> Mischief {
         17 => Fault::CommitsLate(late).on(write).share(0.25),
         18 => Fault::CutBody.on(write).share(0.25),
         19 => Fault::Status(404).on("DELETE").share(0.4),
+        20..=21 => {
+            hidden[random.usize(0..hidden.len())].clone().at(list[random.usize(0..list.len())])
+        }
         _ => Fault::EarlyEnd.on(write).share(0.25),
     }
 }

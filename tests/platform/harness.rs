@@ -94,9 +94,14 @@ impl Ask {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::capping(None).await
+    }
+
+    /// One that gives no larger pages than this, to those who ask for pages by tokens.
+    pub async fn capping(pages: Option<i64>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let platform = Platform::open(&folder.path().join("data")).await.expect("a platform");
-        Self::of(platform, folder).await
+        Self::of(platform.capping_pages(pages), folder).await
     }
 
     /// Serves a platform whose data is in `data`, in a folder that ends with it.

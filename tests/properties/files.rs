@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use meshagent::api::spoken::Spoken;
 use meshagent::kinds::Key;
 use meshagent::manifest::declared_in::Places;
 use meshagent::manifest::set::{Input, Set, read};
@@ -14,10 +15,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
-use super::generate::{Wish, wishes};
+use super::generate::{Wish, said_in, wishes};
 use super::model::Model;
 use super::{config, perform};
 use crate::reconciler::{decide, describe, policy};
+use crate::spoken;
 
 /// The files that there may be.
 const FILES: [&str; 4] = ["a.yaml", "sub/b.yaml", "sub/deep/c.yaml", "subway.yaml"];
@@ -63,6 +65,15 @@ fn turn() -> impl Strategy<Value = Turn> {
 }
 
 impl Turn {
+    /// Leaves only what an API can say.
+    fn keep_to(&mut self, spoken: Spoken) {
+        let documents = std::mem::take(&mut self.documents).into_iter();
+        let said = documents.flat_map(|(wish, file, care)| {
+            said_in(spoken, &[wish]).into_iter().map(move |wish| (wish, file, care))
+        });
+        self.documents = said.collect();
+    }
+
     fn given(&self) -> BTreeSet<usize> {
         self.roots.iter().flat_map(|root| ROOTS[*root].1).copied().collect()
     }
@@ -106,8 +117,10 @@ fn what_was_not_looked_at_is_not_gone() {
     let folder = folder.path().join("set");
     let (pruned, kept) = (Cell::new(0_usize), Cell::new(0_usize));
     let mut runner = TestRunner::new(config(450));
-    let outcome = runner.run(&prop::collection::vec(turn(), 2..6), |turns| {
-        let mut model = Model::new();
+    let drawn = (spoken::any(), prop::collection::vec(turn(), 2..6));
+    let outcome = runner.run(&drawn, |(spoken, mut turns)| {
+        let mut model = Model::new(spoken);
+        turns.iter_mut().for_each(|turn| turn.keep_to(spoken));
         let mut memory = Memory::new();
         for turn in &turns {
             let set = turn.read(&folder);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use meshagent::api::spoken::Spoken;
 use meshagent::kinds::KindName;
 use meshagent::manifest::set::{Input, Set};
 use meshagent::plan::planner::{Adopt, Policy};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::model::Model;
 use crate::plain::{self, Form};
 use crate::reconciler::{decide, policy};
+use crate::spoken::has;
 
 /// One document, by what makes it differ from others.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +165,24 @@ impl Wish {
             Self::Service(Service { from, .. }) => all(from, |name| format!("service-{name}")),
             _ => Vec::new(),
         }
+    }
+
+    /// What of it an API can say; nothing where it lacks the kind.
+    fn said_in(mut self, spoken: Spoken) -> Option<Self> {
+        let kind = match &mut self {
+            Self::Secret { .. } => KindName::Secret,
+            Self::Plain(Plain { kind, .. }) => *kind,
+            Self::Service(Service { secrets, .. }) => {
+                if !has(spoken, KindName::Secret) {
+                    secrets.clear();
+                }
+                KindName::Service
+            }
+            Self::Room { .. } => KindName::Room,
+            Self::Mailbox { .. } => KindName::Mailbox,
+            Self::Route { .. } => KindName::Route,
+        };
+        has(spoken, kind).then_some(self)
     }
 
     /// Whether its document may have annotations.
@@ -326,11 +346,17 @@ pub fn story() -> impl Strategy<Value = Story> {
         })
 }
 
+/// What an API can say of wishes.
+pub fn said_in(spoken: Spoken, wishes: &[Wish]) -> Vec<Wish> {
+    wishes.iter().filter_map(|wish| wish.clone().said_in(spoken)).collect()
+}
+
 impl Story {
-    /// The platform as the story leaves it.
-    pub fn told(&self) -> Model {
-        let mut model = Model::new();
+    /// A platform of this API as the story leaves it.
+    pub fn told(&self, spoken: Spoken) -> Model {
+        let mut model = Model::new(spoken);
         for (is_other, wishes) in &self.applied {
+            let wishes = &said_in(spoken, wishes);
             let moved: Vec<Wish> = wishes.iter().map(|wish| wish.moved(2)).collect();
             let set = read(if *is_other { &moved } else { wishes });
             let policy =
@@ -342,7 +368,7 @@ impl Story {
         let mut seen = std::collections::BTreeSet::new();
         let by_hand: Vec<_> =
             self.by_hand.iter().filter(|wish| seen.insert(wish.key())).cloned().collect();
-        model.make_by_hand(&read(&by_hand));
+        model.make_by_hand(&read(&said_in(spoken, &by_hand)));
         for index in &self.lost {
             model.lose(*index);
         }

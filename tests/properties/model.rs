@@ -6,11 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use super::generate::Plain;
 use crate::plain::{self, Form};
-use crate::reconciler::spelling;
-
+use meshagent::api::spoken::Spoken;
+use meshagent::dialect;
 use meshagent::kinds::path::FieldPath;
 use meshagent::kinds::tree::{Sealed, Tree};
-use meshagent::kinds::{Key, KindName, ReferredTo};
+use meshagent::kinds::{self, Key, Kind, KindName, ReferredTo};
 use meshagent::manifest::set::{Desired, Set};
 use meshagent::plan::fingerprints::Fingerprints;
 use meshagent::plan::references::{Known, NamesById, Resolved, name_ids};
@@ -39,6 +39,7 @@ impl Object {
 
 #[derive(Debug, Clone)]
 pub struct Model {
+    spoken: Spoken,
     pub objects: BTreeMap<Key, Object>,
     inventories: BTreeMap<String, BTreeMap<Key, Entry>>,
     next: u64,
@@ -87,8 +88,9 @@ fn turns(operation: &Operation, route: &Object) -> bool {
 static FINGERPRINTS: LazyLock<Fingerprints> = LazyLock::new(|| Fingerprints::new("model"));
 
 impl Model {
-    pub fn new() -> Self {
-        Self { objects: BTreeMap::new(), inventories: BTreeMap::new(), next: 0 }
+    /// An empty one that speaks an API.
+    pub fn new(spoken: Spoken) -> Self {
+        Self { spoken, objects: BTreeMap::new(), inventories: BTreeMap::new(), next: 0 }
     }
 
     /// What a set reads before it decides.
@@ -110,6 +112,9 @@ impl Model {
         };
         let entries = self.inventories.get(set).cloned().unwrap_or_default();
         let fingerprints = FINGERPRINTS.clone();
+        let of_api = |kind: &'static dyn Kind| {
+            Some((kind.name(), dialect::of(self.spoken, kind.name()).immutable()?))
+        };
         let inventory = Inventory { entries, fingerprints, seals: BTreeMap::new() };
         State {
             projects: BTreeMap::from([(
@@ -118,6 +123,7 @@ impl Model {
             )]),
             objects: self.objects.iter().map(observe).collect(),
             inventories: BTreeMap::from([("p".to_owned(), inventory)]),
+            immutable: kinds::ALL.into_iter().filter_map(of_api).collect(),
             ..State::default()
         }
     }
@@ -144,8 +150,9 @@ impl Model {
     fn add(&mut self, key: &Key, owner: Option<&str>, fields: &Tree) -> Option<String> {
         self.next += 1;
         let kind = key.kind.kind();
-        let answer = serde_json::json!({"id": format!("id-{}", self.next)});
-        let id = spelling(key.kind).created_id(&answer);
+        let id = format!("id-{}", self.next);
+        let answer = serde_json::json!({"id": id, "task_id": id});
+        let id = dialect::of(self.spoken, key.kind).created_id(&answer);
         let owner = owner.filter(|_| kind.carries_owner()).map(str::to_owned);
         let fields = fields.clone();
         let object = Object { number: self.next, id: id.clone(), owner, fields };

@@ -4,10 +4,11 @@
 use meshagent::api::spoken::Spoken;
 use meshagent::kinds::agents::family::{Action, Family};
 use meshagent::kinds::agents::options::{AgentOption, MAPS};
-use meshagent::kinds::{self, Kind, KindName, schema};
+use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
 
-use crate::reconciler::{OTHER_ROBOT, OTHER_SECRET, ROBOT, SECRET, spoken};
+use crate::reconciler::{OTHER_ROBOT, OTHER_SECRET, ROBOT, SECRET};
+use crate::spoken::of_kinds_in;
 
 /// A field of a kind's documents.
 #[derive(Debug, Clone)]
@@ -280,36 +281,33 @@ fn of_managed_agents(choice: &str, path: &str) -> Option<[Value; 2]> {
     })
 }
 
-/// The documents that full documents and examples of a kind refer to.
-pub fn surroundings(kind: KindName) -> Vec<Value> {
+/// The documents that full documents and examples refer to, as far as an API has their kinds.
+pub fn surroundings(spoken: Spoken) -> Vec<Value> {
     let of = |kind: &str, name: &str, rest: Value| {
         let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
         merge(&mut document, rest);
         document
     };
-    let rooms = vec![of("Room", "lobby", json!({})), of("Room", "hall", json!({}))];
-    if spoken(kind) == Spoken::V0_56 {
-        return rooms;
-    }
     let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
     let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
-    let secrets = [
+    let all = vec![
+        of("Room", "lobby", json!({})),
+        of("Room", "hall", json!({})),
         of("Secret", "model-keys", keys()),
         of("Secret", "other-keys", keys()),
         of("Secret", "registry", docker()),
         of("Secret", "other-registry", docker()),
     ];
-    rooms.into_iter().chain(secrets).collect()
+    of_kinds_in(spoken, all)
 }
 
 /// The surroundings of one document, with the document at their end.
-pub fn surrounded(document: &Value) -> Vec<Value> {
+pub fn surrounded(spoken: Spoken, document: &Value) -> Vec<Value> {
     let is_same = |other: &Value| {
         other["kind"] == document["kind"]
             && other["metadata"]["name"] == document["metadata"]["name"]
     };
-    let kind = document["kind"].as_str().and_then(kinds::find).expect("a kind").name();
-    let mut all = surroundings(kind);
+    let mut all = surroundings(spoken);
     all.retain(|other| !is_same(other));
     all.push(document.clone());
     all

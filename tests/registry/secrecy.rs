@@ -1,5 +1,6 @@
 //! Texts of secret fields are shown nowhere: in no plan, no report, no `Debug`, no error.
 
+use meshagent::api::spoken::Spoken;
 use meshagent::kinds;
 use meshagent::output::render_problem;
 use meshagent::plan::document::PlanDocument;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::documents::{Variant, surrounded, variants, with};
 use crate::reconciler::{World, destroying, policy};
+use crate::spoken::{BOTH, all_variants};
 
 /// A word that stands nowhere but in secrets, within what is hard to spell.
 const CANARY: &str = "canary7f3a";
@@ -67,9 +69,9 @@ fn plan_is_clean(what: &str, plan: &Plan) {
 }
 
 /// Creates, changes, moves and destroys; what is shown on the way shows no canary.
-async fn life(what: &str, documents: &[Vec<Value>]) {
+async fn life(spoken: Spoken, what: &str, documents: &[Vec<Value>]) {
     let kind = documents[0].last().and_then(|it| kinds::find(it["kind"].as_str()?));
-    let world = World::for_kind(kind.expect("a kind").name()).await;
+    let world = World::of_kind(spoken, kind.expect("a kind").name()).await;
     for (index, documents) in documents.iter().enumerate() {
         let what = format!("{what}, step {index}");
         let set = world.set_of(documents).unwrap();
@@ -92,14 +94,15 @@ async fn life(what: &str, documents: &[Vec<Value>]) {
 #[tokio::test]
 async fn no_secret_is_shown_on_the_way_from_a_document_to_the_platform() {
     let mut planted = 0;
-    for variant in kinds::ALL.into_iter().flat_map(variants) {
-        let documents = [1, 2].map(|number| surrounded(&infested(&variant, number)));
+    for (spoken, variant) in all_variants() {
+        let documents = [1, 2].map(|number| surrounded(spoken, &infested(&variant, number)));
         planted += usize::from(documents[0].last().unwrap().to_string().contains(CANARY));
         if documents[0] != documents[1] {
             let mut steps = documents.to_vec();
             // And then all of it goes.
-            steps.push(super::documents::surroundings(variant.kind.name()));
-            life(&format!("{} {}", variant.kind.name(), variant.label), &steps).await;
+            steps.push(super::documents::surroundings(spoken));
+            life(spoken, &format!("{spoken} {} {}", variant.kind.name(), variant.label), &steps)
+                .await;
         }
     }
     assert!(planted >= 8, "only {planted} documents have secrets");
@@ -131,7 +134,9 @@ async fn no_obscure_value_of_a_template_is_shown_when_it_comes_changes_or_goes()
         placed(&format!("\u{f6}{CANARY}-2"), with_it),
         placed(&format!("\u{f6}{CANARY}-2"), without),
     ];
-    life("a placed template", &steps).await;
+    for spoken in BOTH {
+        life(spoken, &format!("{spoken}, a placed template"), &steps).await;
+    }
 }
 
 /// Ways to break a document around its secret fields.

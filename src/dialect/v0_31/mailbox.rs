@@ -31,7 +31,8 @@ impl Spelling for Mailbox {
     /// read.
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "rooms", room, "mailboxes"]);
-        let listing = Listing { request, envelope: "mailboxes", paging: Paging::Whole };
+        let listing =
+            Listing { request, envelope: "mailboxes", paging: Paging::Whole, below: None };
         (self.paging == Paging::Whole).then_some(listing)
     }
 

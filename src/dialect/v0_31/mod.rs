@@ -41,7 +41,7 @@ impl Dialect for V0_31 {
 
     fn api_keys(&self, project: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "api-keys"]);
-        Some(Listing { request, envelope: "keys", paging: Paging::Whole })
+        Some(Listing { request, envelope: "keys", paging: Paging::Whole, below: None })
     }
 
     fn make_api_key(&self, project: &str, name: &str, description: &str) -> Option<Request> {
@@ -55,7 +55,7 @@ impl Dialect for V0_31 {
 
     fn sessions(&self, project: &str) -> Listing {
         let request = Request::get(&["accounts", "projects", project, "sessions"]);
-        Listing { request, envelope: "sessions", paging: Paging::Whole }
+        Listing { request, envelope: "sessions", paging: Paging::Whole, below: None }
     }
 
     fn active_sessions(&self, project: &str) -> Listing {
@@ -65,7 +65,12 @@ impl Dialect for V0_31 {
 
     fn events(&self, project: &str, session: &str) -> Listing {
         let path = ["accounts", "projects", project, "sessions", session, "events"];
-        Listing { request: Request::get(&path), envelope: "events", paging: Paging::Whole }
+        Listing {
+            request: Request::get(&path),
+            envelope: "events",
+            paging: Paging::Whole,
+            below: None,
+        }
     }
 
     fn download(&self, project: &str, path: &str) -> Request {

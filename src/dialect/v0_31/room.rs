@@ -34,6 +34,7 @@ impl Spelling for Room {
             request: self.all(project).query("order_by", "room_name"),
             envelope: "rooms",
             paging: Paging::Offset(500),
+            below: None,
         })
     }
 

@@ -25,7 +25,7 @@ impl Spelling for Route {
 
     fn list_naming(&self, project: &str, room: &str) -> Option<Listing> {
         let request = Request::get(&["accounts", "projects", project, "rooms", room, "routes"]);
-        Some(Listing { request, envelope: "routes", paging: Paging::Whole })
+        Some(Listing { request, envelope: "routes", paging: Paging::Whole, below: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

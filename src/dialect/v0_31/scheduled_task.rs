@@ -54,7 +54,12 @@ impl Spelling for ScheduledTask {
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         let request = Request::get(&["accounts", "projects", target.project, "scheduled-tasks"]);
         let request = request.query("task_id", target.name);
-        Some(Lookup::Among(Listing { request, envelope: "tasks", paging: Paging::Offset(50) }))
+        Some(Lookup::Among(Listing {
+            request,
+            envelope: "tasks",
+            paging: Paging::Offset(50),
+            below: None,
+        }))
     }
 
     fn segment<'a>(&self, target: &'a Target<'_>) -> Option<&'a str> {

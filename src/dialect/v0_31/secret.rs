@@ -1,11 +1,14 @@
 //! `Secret` on the wire.
 
+use std::sync::LazyLock;
+
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::dialect::fields::text_of;
-use crate::dialect::{Collection, Seen, Spelling, Target};
+use crate::dialect::{Collection, Seen, Spelling, Target, Unsaid};
 use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
 use crate::kinds::secret::NO_EMAIL;
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::{Sealed, Tree};
@@ -20,6 +23,10 @@ fn is_mask(text: &str) -> bool {
     stars >= text.chars().count().div_ceil(2)
 }
 
+/// The fields of manifests that 0.31 does not have.
+static UNSAID: LazyLock<Unsaid> =
+    LazyLock::new(|| Unsaid::of(shape(), "type\ndata\nserver\nusername\npassword\nemail"));
+
 /// How it is spelled.
 pub const SPELLING: Option<&dyn Spelling> = Some(&Secret);
 
@@ -29,6 +36,14 @@ pub struct Secret;
 impl Spelling for Secret {
     fn collection(&self) -> Collection {
         Collection::plain("secrets")
+    }
+
+    fn unsaid(&self) -> &'static Unsaid {
+        &UNSAID
+    }
+
+    fn instead_of(&self, _field: &FieldPath) -> &'static str {
+        "remove it: the secrets of this platform belong to the project; where a manifest is for both, let an environment override it"
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -9,10 +9,10 @@ use super::wire::ServiceSpec;
 use crate::api::request::{Listing, Paging, Request};
 use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
-use crate::kinds::{KindName, OWNER_ANNOTATION};
+use crate::kinds::{Fault, KindName, OWNER_ANNOTATION};
 
 fn shape() -> &'static Shape {
     KindName::Service.kind().shape()
@@ -58,7 +58,7 @@ impl Spelling for Service {
                 Request::get(&["accounts", "projects", project, "rooms", room, "services"])
             }
         };
-        Some(Listing { request, envelope: "services", paging: Paging::Whole })
+        Some(Listing { request, envelope: "services", paging: Paging::Whole, below: None })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
@@ -74,6 +74,10 @@ impl Spelling for Service {
 
     fn unsaid(&self) -> &'static Unsaid {
         WORDS.unsaid()
+    }
+
+    fn untaken(&self, fields: &Tree) -> Vec<Fault> {
+        of_nobody(fields)
     }
 
     fn sent_back(&self, item: &Value) -> Option<Value> {
@@ -100,6 +104,26 @@ impl Spelling for Service {
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         Some(Request::delete(&path(target, Some(target.id?))))
     }
+}
+
+/// The secrets of which it is not said whose they are: those of service accounts.
+fn of_nobody(fields: &Tree) -> Vec<Fault> {
+    let environment = FieldPath::of(&["container", "environment"]);
+    let Some(Tree::List(variables)) = fields.at(&environment) else { return Vec::new() };
+    let secrets =
+        variables.iter().enumerate().filter_map(|(index, it)| Some((index, it.get("secret")?)));
+    let of_accounts = secrets.filter(|(_, secret)| secret.get("identity").is_none());
+    of_accounts
+        .map(|(index, _)| Fault {
+            path: environment.join(Step::Index(index)).field("secret"),
+            message: "a variable cannot have a secret of a service account on this platform"
+                .to_owned(),
+            hint: Some(
+                "name a project secret in `container.secrets`, or one of the room with `identity`"
+                    .to_owned(),
+            ),
+        })
+        .collect()
 }
 
 /// Reads a service, of which the API has these fields.

@@ -41,6 +41,10 @@ impl Dialect for V0_56 {
         spelling(kind)
     }
 
+    fn has_project_secrets(&self) -> bool {
+        false
+    }
+
     fn own_profile(&self) -> Request {
         V0_31.own_profile()
     }

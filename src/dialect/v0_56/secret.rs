@@ -5,7 +5,5 @@ use crate::dialect::unspoken::Unspoken;
 
 /// How it is spelled.
 pub const SPELLING: Option<&dyn Spelling> = Some(&Unspoken {
-    way_out: Some(
-        "secrets of this API belong to service accounts; this program does not write them yet",
-    ),
+    way_out: Some("say which service account it belongs to: `service_account: NAME`"),
 });

@@ -21,19 +21,21 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Service);
 pub struct Service;
 
 /// The fields of 0.31 that are gone, with what is in them.
-const GONE: [&str; 7] = [
+const GONE: [&str; 6] = [
     "ports.endpoints.meshagent.api.secrets.request_oauth_token",
     "container.environment.token.api.secrets.request_oauth_token",
     "container.environment.secret.identity",
     "container.secrets",
-    "container.pull_secret",
     "container.storage.project",
     "container.api_key",
 ];
 
+/// The fields that 0.31 does not have.
+const NEW: [&str; 3] = ["container.run_as", "container.run_as.account", "container.run_as.scopes"];
+
 /// The fields of manifests that 0.56 has.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    let kept = former::FIELDS.lines().filter(|line| !GONE.contains(line));
+    let kept = former::FIELDS.lines().filter(|line| !GONE.contains(line)).chain(NEW);
     Words::of(KindName::Service.kind().shape(), &kept.collect::<Vec<_>>().join("\n"))
 });
 
@@ -139,11 +141,11 @@ fn instead_of(field: &FieldPath) -> &'static str {
             "mount files of the room with `storage.room`, or texts with `storage.files`; what is in the project's files is not copied"
         }
         () if named("request_oauth_token") => "remove it: a scope grants `secrets` as a whole",
-        () if named("pull_secret") => {
-            "remove it: images are pulled with the pull secrets of a service account"
+        () if named("identity") => {
+            "name a secret of a service account instead: `secret: {id: ACCOUNT/NAME}`"
         }
         () => {
-            "remove it: secrets belong to service accounts, and this program does not refer to those yet"
+            "say in the document of the secret which service account it belongs to (`service_account: NAME`), in the same set; or name the variables one by one in `environment`: `secret: {id: ACCOUNT/NAME}`"
         }
     }
 }
@@ -186,6 +188,14 @@ fn untaken(fields: &Tree) -> Vec<Fault> {
 fn as_of_manifests(item: &Value) -> Value {
     let mut item = item.clone();
     each_scope(&mut item, |scope| rename(scope, "dataset", "database"));
+    if let Some(Value::Object(container)) = item.get_mut("container") {
+        if let Some(id) = container.get("pull_secret").and_then(|it| it.get("id")).cloned() {
+            container.insert("pull_secret".to_owned(), id);
+        }
+        if let Some(Value::Object(run_as)) = container.get_mut("run_as") {
+            rename(run_as, "email", "account");
+        }
+    }
     item
 }
 
@@ -194,6 +204,12 @@ fn spell(mut body: Value) -> Value {
     each_scope(&mut body, |scope| rename(scope, "database", "dataset"));
     if let Some(Value::Object(container)) = body.get_mut("container") {
         container.entry("template").or_insert_with(|| json!("none"));
+        if let Some(id) = container.get("pull_secret").filter(|id| id.is_string()).cloned() {
+            container.insert("pull_secret".to_owned(), json!({ "id": id }));
+        }
+        if let Some(Value::Object(run_as)) = container.get_mut("run_as") {
+            rename(run_as, "account", "email");
+        }
     }
     body
 }

@@ -58,6 +58,9 @@ pub const TEXT_LIMIT: usize = 1024 * 1024;
 /// A name: without control characters, and with something that is not blank.
 const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
+/// The names of service accounts.
+const ACCOUNT_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f/@]*[^\\s\\u0000-\\u001f\\u007f-\\u009f/@][^\\u0000-\\u001f\\u007f-\\u009f/@]*$";
+
 /// The names of rooms that clients can enter: the public SDK knows this pattern, and puts
 /// names into URLs as they are.
 const ROOM_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -73,6 +76,9 @@ pub enum Rule {
     Name,
     /// The same where it is a segment of a path, which cannot be `.` or `..`.
     Segment,
+    /// The name of a service account: a segment without `/` and `@`, which stand beside it in the
+    /// names of secrets and in mail addresses.
+    AccountName,
     /// The name of a new room.
     RoomName,
     /// A mail address.
@@ -102,9 +108,10 @@ pub enum Rule {
 }
 
 /// Every rule with the name that schemas know it by.
-const NAMES: [(&str, Rule); 15] = [
+const NAMES: [(&str, Rule); 16] = [
     ("name", Rule::Name),
     ("segment", Rule::Segment),
+    ("account-name", Rule::AccountName),
     ("room-name", Rule::RoomName),
     ("address", Rule::Address),
     ("domain", Rule::Domain),
@@ -136,6 +143,7 @@ impl Rule {
         match self {
             Self::Name => name(text),
             Self::Segment => segment(text),
+            Self::AccountName => account_name(text),
             Self::RoomName => room_name(text),
             Self::Address => address(text).map(drop),
             Self::Domain => domain(text).map(drop),
@@ -188,6 +196,9 @@ impl Rule {
             }
             Self::Segment => {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": NAME_PATTERN, "not": {"enum": [".", ".."]}})
+            }
+            Self::AccountName => {
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": ACCOUNT_PATTERN, "not": {"enum": [".", ".."]}})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
             Self::Address => {
@@ -255,6 +266,19 @@ pub fn segment(text: &str) -> Result<(), String> {
     match text {
         "." | ".." => Err("must not be `.` or `..`".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// The name of a service account.
+///
+/// # Errors
+///
+/// As [`segment`]; a `/` or an `@`.
+fn account_name(text: &str) -> Result<(), String> {
+    segment(text)?;
+    match text.contains(['/', '@']) {
+        true => Err("must not contain `/` or `@`".to_owned()),
+        false => Ok(()),
     }
 }
 

@@ -139,9 +139,13 @@ pub struct ContainerSpec {
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-set" = true))]
     pub secrets: Option<Vec<String>>,
-    /// The project secret, by name or id, that the image is pulled with.
+    /// The secret that the image is pulled with: a project secret, by name or id, or one of a
+    /// service account, as `ACCOUNT/NAME`.
     #[serde(default)]
     pub pull_secret: Option<String>,
+    /// The service account that the container acts for.
+    #[serde(default)]
+    pub run_as: Option<RunAs>,
     /// What is mounted into the container.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent"))]
@@ -160,7 +164,25 @@ pub struct ContainerSpec {
     pub private: bool,
 }
 
-/// One environment variable: a text, a participant token, or a room secret.
+/// The service account that a container acts for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunAs {
+    /// The account, by name, or by mail address where it is another project's.
+    #[schemars(extend("x-rule" = "name"))]
+    pub account: String,
+    /// What it may do for the container. Values of secrets in `environment` need `secrets:read`.
+    #[serde(default = "proxied")]
+    #[schemars(extend("x-set" = true))]
+    pub scopes: Vec<String>,
+}
+
+/// What a container may do with its account where it does not say so.
+fn proxied() -> Vec<String> {
+    vec!["secrets:proxy".to_owned()]
+}
+
+/// One environment variable: a text, a participant token, or a secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentVariable {
@@ -173,7 +195,7 @@ pub struct EnvironmentVariable {
     /// A participant token that the platform makes at start.
     #[serde(default)]
     pub token: Option<TokenValue>,
-    /// A secret of the room.
+    /// A secret of a service account, or of the room.
     #[serde(default)]
     pub secret: Option<SecretValue>,
 }
@@ -192,13 +214,14 @@ pub struct TokenValue {
     pub role: Option<String>,
 }
 
-/// A secret of the room. Unknown fields are ignored by the platform.
+/// A secret of a service account, or of the room.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SecretValue {
-    /// Whose secret it is.
-    pub identity: String,
-    /// The secret's id in the room.
+    /// Whose secret it is, for a secret of the room.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The secret: `ACCOUNT/NAME` or the id of one of a service account; the id of one of the room.
     pub id: String,
 }
 

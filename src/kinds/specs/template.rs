@@ -145,6 +145,7 @@ impl ServiceTemplateSpec {
                 environment: Some(container.environment.unwrap_or_default()),
                 secrets: None,
                 pull_secret: None,
+                run_as: None,
                 storage: container.storage,
                 api_key: None,
                 on_demand: container.on_demand,

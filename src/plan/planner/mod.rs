@@ -173,6 +173,9 @@ pub fn plan(
         .filter(|(key, _)| key.kind.is_referred_to_by_id() && !planner.renames.displaces(key))
         .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
         .collect();
+    let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
+    plan.emails =
+        referred.filter_map(|(key, observed)| Some((key.clone(), observed.email()?))).collect();
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;
     Ok(plan)
 }

@@ -14,6 +14,30 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// Sends a request to the platform.
+pub async fn fetch(ask: reqwest::RequestBuilder) -> std::io::Result<Reply> {
+    let answer = ask.send().await.map_err(|_| dropped())?;
+    let of_connection = ["content-length", "transfer-encoding", "connection"];
+    let headers =
+        answer.headers().iter().filter(|(name, _)| !of_connection.contains(&name.as_str()));
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    Ok(Reply {
+        status: answer.status().as_u16(),
+        headers: headers.map(|(name, it)| (name.to_string(), text(it.as_bytes()))).collect(),
+        body: answer.bytes().await.map_err(|_| dropped())?.to_vec(),
+    })
+}
+
+/// The field of an answer that holds a list, and the answer; nothing where it is no list, or a page
+/// of one.
+pub fn list_in(reply: &Reply) -> Option<(String, Map<String, Value>)> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(&reply.body) else { return None };
+    let beside = ["continuation_token", "total"];
+    let mut fields = answer.iter().filter(|(name, _)| !beside.contains(&name.as_str()));
+    let (Some((name, Value::Array(_))), None) = (fields.next(), fields.next()) else { return None };
+    Some((name.clone(), answer))
+}
+
 /// What ends a connection.
 pub fn dropped() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::ConnectionReset, "dropped on purpose")
@@ -53,19 +77,9 @@ impl Reply {
     }
 
     /// Changes each object of a list in a way that must mean nothing.
-    pub fn change(
-        &mut self,
-        fault: &Fault,
-        page: Option<(usize, usize)>,
-        seed: u64,
-        random: &mut fastrand::Rng,
-    ) {
-        let Ok(Value::Object(mut envelope)) = serde_json::from_slice(&self.body) else { return };
-        let is_list = envelope.len() == 1;
-        let Some((name, Value::Array(items))) = envelope.iter_mut().next() else { return };
-        if !is_list {
-            return;
-        }
+    pub fn change(&mut self, fault: &Fault, random: &mut fastrand::Rng) {
+        let Some((name, mut answer)) = list_in(self) else { return };
+        let Some(Value::Array(items)) = answer.get_mut(&name) else { return };
         let is_of_secrets = name == "secrets";
         for item in items.iter_mut() {
             match fault {
@@ -83,13 +97,7 @@ impl Reply {
                 _ => {}
             }
         }
-        if matches!(fault, Fault::Reordered) {
-            fastrand::Rng::with_seed(seed).shuffle(items);
-            if let Some((limit, offset)) = page {
-                *items = items.iter().skip(offset).take(limit).cloned().collect();
-            }
-        }
-        self.body = serde_json::to_vec(&envelope).expect("JSON");
+        self.body = serde_json::to_vec(&answer).expect("JSON");
     }
 }
 

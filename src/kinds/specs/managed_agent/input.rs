@@ -1,5 +1,7 @@
 //! The schema of what a tool takes: that of an object, strict all the way down, as models need it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::kinds::path::Step;
@@ -99,7 +101,9 @@ fn of_object(keywords: &Map<String, Value>, wrong: &mut impl FnMut(&[&str], &str
     else {
         return wrong(&[], "needs `properties` and `required`, for it is an object", "");
     };
-    let is_named = |name: &String| required.iter().filter(|it| *it == name).count() == 1;
+    let named: HashSet<&str> = required.iter().filter_map(Value::as_str).collect();
+    let is_named = |name: &String| named.contains(name.as_str());
+    // As many names as properties: so none is named twice.
     if required.len() != properties.len() || !properties.keys().all(is_named) {
         wrong(&["required"], "must name each property once, and nothing else", "");
     }

@@ -19,6 +19,7 @@ fn each_rule_tells_good_texts_from_bad_ones() {
         &["", " ", "a\nb", "\u{0}", &longer],
     );
     sort(Rule::Segment, &["...", "a/b"], &[".", "..", ""]);
+    sort(Rule::AccountName, &["support", "a b", "ä"], &["", ".", "a/b", "a@b", "a\nb"]);
     let (room, rooms) = ("a".repeat(63), "a".repeat(64));
     sort(
         Rule::RoomName,

@@ -1,0 +1,223 @@
+//! Project secrets where the platform has none: each becomes secrets of the service account that its
+//! document names, and the services of the set that use it name those instead.
+//!
+//! | in 0.31 | in 0.56 |
+//! |---|---|
+//! | `Secret` of type `keys` | an `AccountSecret` for each pair, `ACCOUNT/NAME.PAIR` |
+//! | `Secret` of type `docker` | one `AccountSecret`, `ACCOUNT/NAME`, with which images are pulled |
+//! | `container.secrets` | a variable for each pair, and `container.run_as` |
+//! | `container.pull_secret` | the secret of the account |
+//!
+//! What cannot be said so stays as it is: the plan refuses it, with its place and the way out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::set::{Desired, Set};
+use crate::error::{Error, Problem, Result};
+use crate::kinds::account_secret::{DOCKER, called};
+use crate::kinds::document::FormerNames;
+use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
+
+/// The field of a secret that names its account.
+pub const ACCOUNT: &str = "service_account";
+
+/// What a container may do with its account to be given values of secrets.
+const READ: &str = "secrets:read";
+
+/// What became of a project secret.
+struct Became {
+    account: String,
+    /// The names of the pairs, for one of type `keys`.
+    pairs: Option<Vec<String>>,
+}
+
+/// Turns the project secrets of a set into secrets of service accounts.
+///
+/// # Errors
+///
+/// Two documents that declare one secret; a container whose secrets belong to several accounts, or
+/// that acts for another one.
+pub fn of_accounts(mut set: Set) -> Result<Set> {
+    let mut problems = Vec::new();
+    let mut became: BTreeMap<Key, Became> = BTreeMap::new();
+    for key in set.objects.keys().cloned().collect::<Vec<_>>() {
+        let is_meant =
+            |it: &Desired| key.kind == KindName::Secret && it.fields.get(ACCOUNT).is_some();
+        if !set.objects.get(&key).is_some_and(is_meant) {
+            continue;
+        }
+        if let Some(secret) = set.objects.remove(&key) {
+            became.insert(key, turned(&secret, &mut set, &mut problems));
+        }
+    }
+    for desired in set.objects.values_mut().filter(|it| it.key.kind == KindName::Service) {
+        if let Some(fields) = with_accounts(desired, &became, &mut problems) {
+            desired.fields = Arc::new(fields);
+        }
+    }
+    if problems.is_empty() { Ok(set) } else { Err(Error::manifests(problems)) }
+}
+
+/// Puts into the set what a secret becomes.
+fn turned(secret: &Desired, set: &mut Set, problems: &mut Vec<Problem>) -> Became {
+    let text = |field: &str| secret.fields.get(field).and_then(Tree::as_str).unwrap_or_default();
+    let account = text(ACCOUNT).to_owned();
+    if text("type") == DOCKER {
+        let mut fields = Tree::map([
+            ("account", Tree::text(account.clone())),
+            ("type", Tree::text(DOCKER)),
+            ("pulls_images", Tree::Bool(true)),
+        ]);
+        for part in ["server", "username", "password", "email"] {
+            if let Some(value) = secret.fields.get(part) {
+                fields.set(part, value.clone().sealed());
+            }
+        }
+        set.add(one(secret, &account, None, fields), problems);
+        return Became { account, pairs: None };
+    }
+    let pairs = secret.fields.get("data").and_then(Tree::fields);
+    let pairs: Vec<(String, Tree)> = pairs
+        .into_iter()
+        .flat_map(|pairs| pairs.iter().map(|(name, value)| (name.to_string(), value.clone())))
+        .collect();
+    let names = pairs.iter().map(|(name, _)| name.clone()).collect();
+    for (name, value) in pairs {
+        let fields = Tree::map([("account", Tree::text(account.clone())), ("value", value)]);
+        set.add(one(secret, &account, Some(&name), fields), problems);
+    }
+    Became { account, pairs: Some(names) }
+}
+
+/// One secret of an account, which has the value of a pair, or the credentials for a registry.
+fn one(secret: &Desired, account: &str, pair: Option<&str>, fields: Tree) -> Desired {
+    let name = |of: &str| called(account, &name_of(of, pair));
+    let (former, now) = match pair {
+        Some(pair) => (FieldPath::of(&["data", pair]), Some("value")),
+        None => (FieldPath::default(), None),
+    };
+    // A rule or a source of the pair is one of the value; those of other pairs are not of this one.
+    let moved = |path: &str| -> Option<String> {
+        let path = FieldPath::parse(path).ok()?;
+        match (now, path.0.first()) {
+            (None, _) => Some(path.to_string()),
+            (Some(now), Some(Step::Field(first))) if first == "data" => {
+                path.0.starts_with(&former.0).then(|| now.to_owned())
+            }
+            (Some(_), _) => Some(path.to_string()),
+        }
+    };
+    let mut lifecycle = secret.lifecycle.clone();
+    lifecycle.ignore = lifecycle.ignore.iter().filter_map(|rule| moved(rule)).collect();
+    lifecycle.moved_from =
+        FormerNames(lifecycle.moved_from.0.iter().map(|former| name(former)).collect());
+    let sources = secret.sources.iter();
+    Desired {
+        key: Key::of(KindName::AccountSecret, &secret.key.project, &name(&secret.key.name)),
+        fields: Arc::new(fields),
+        lifecycle,
+        origin: secret.origin.clone(),
+        declared_in: secret.declared_in.clone(),
+        sources: sources.filter_map(|(path, from)| Some((moved(path)?, from.clone()))).collect(),
+    }
+}
+
+/// The name of what a secret, or a pair of it, becomes.
+fn name_of(secret: &str, pair: Option<&str>) -> String {
+    match pair {
+        Some(pair) => format!("{secret}.{pair}"),
+        None => secret.to_owned(),
+    }
+}
+
+/// The fields of a service that names what its secrets became; `None` if it names none.
+fn with_accounts(
+    service: &Desired,
+    became: &BTreeMap<Key, Became>,
+    problems: &mut Vec<Problem>,
+) -> Option<Tree> {
+    let secret = |name: &str| {
+        let key = Key::of(KindName::Secret, &service.key.project, name);
+        became.get(&key).map(|it| (name.to_owned(), it))
+    };
+    let mut container = service.fields.get("container")?.clone();
+    let listed = match container.get("secrets") {
+        Some(Tree::List(names)) => names.as_slice().to_vec(),
+        _ => Vec::new(),
+    };
+    let (found, left): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .map(|it| (it.as_str().and_then(secret), it))
+        .partition(|it| it.0.is_some());
+    let used: Vec<(String, &Became)> = found.into_iter().filter_map(|(it, _)| it).collect();
+    let pulled = container.get("pull_secret").and_then(Tree::as_str).and_then(secret);
+    if used.is_empty() && pulled.is_none() {
+        return None;
+    }
+    if let Some((name, became)) = &pulled {
+        container.set("pull_secret", Tree::text(called(&became.account, name)));
+    }
+    if !used.is_empty() {
+        let left: Vec<Tree> = left.into_iter().map(|(_, it)| it).collect();
+        let left = if left.is_empty() { None } else { Some(Tree::List(left.into())) };
+        container.put(&FieldPath::of(&["secrets"]), left);
+        add_variables(&mut container, &used);
+        if let Some(told) = act_for(&mut container, &used) {
+            let path = FieldPath::of(&["container", "secrets"]);
+            let message = format!("{} {told}", service.key);
+            problems.push(service.origin.problem_at(&path, message).hint(
+                "let all of them belong to one service account, or say in `container.run_as` which one may read them",
+            ));
+        }
+    }
+    let mut fields = Tree::clone(&service.fields);
+    fields.set("container", container);
+    Some(fields)
+}
+
+/// Adds a variable for each pair. One that the service sets itself stays.
+fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
+    let mut variables = match container.get("environment") {
+        Some(Tree::List(variables)) => variables.as_slice().to_vec(),
+        _ => Vec::new(),
+    };
+    for (secret, became) in used {
+        for pair in became.pairs.iter().flatten() {
+            let is_it = |it: &Tree| it.get("name").and_then(Tree::as_str) == Some(pair);
+            if variables.iter().any(is_it) {
+                continue;
+            }
+            let id = Tree::text(called(&became.account, &name_of(secret, Some(pair))));
+            let secret = Tree::map([("id", id)]);
+            variables.push(Tree::map([("name", Tree::text(pair.clone())), ("secret", secret)]));
+        }
+    }
+    container.set("environment", Tree::List(variables.into()));
+}
+
+/// Has the container act for the account of its secrets, so that it may read them. Returns what is
+/// wrong, as the rest of a sentence about the service.
+fn act_for(container: &mut Tree, used: &[(String, &Became)]) -> Option<String> {
+    let path = FieldPath::of(&["run_as", "account"]);
+    let given = container.at(&path).and_then(Tree::as_str).map(str::to_owned);
+    let first = &used.first()?.1.account;
+    if given.is_none() && used.iter().any(|(_, it)| it.account != *first) {
+        return Some("has secrets of several service accounts".to_owned());
+    }
+    let account = given.unwrap_or_else(|| first.clone());
+    let scopes = FieldPath::of(&["run_as", "scopes"]);
+    let mut scopes = match container.at(&scopes) {
+        Some(Tree::List(scopes)) => scopes.as_slice().to_vec(),
+        _ => Vec::new(),
+    };
+    if !scopes.iter().any(|scope| scope.as_str() == Some(READ)) {
+        scopes.push(Tree::text(READ));
+    }
+    let run_as =
+        Tree::map([("account", Tree::text(account)), ("scopes", Tree::List(scopes.into()))]);
+    container.set("run_as", run_as);
+    None
+}
