@@ -408,3 +408,101 @@ fn of_check(path: &FieldPath, rule: &Guardrail, actions: &[FailureAction], found
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn broken(more: Value) -> Vec<String> {
+        let mut whole = json!({"allowed_models": []});
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let configuration: Configuration = serde_json::from_value(whole).unwrap();
+        configuration.broken().into_iter().map(|it| it.path.to_string()).collect()
+    }
+
+    fn check(name: &str, more: Value) -> Value {
+        let check =
+            json!({"model": "openai/m", "instructions": "i", "minimum_allow_probability": 0.5});
+        let mut check = json!({"name": name, "check": check});
+        check.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        check
+    }
+
+    #[test]
+    fn what_an_agent_cannot_be_is_found_at_its_place() {
+        let header = |header: Value| json!({"connections": {"c": {"base_url": "https://a.example", "headers": [header]}}});
+        let url = |url: &str| json!({"connections": {"c": {"base_url": url}}});
+        let at = "connections.c.headers[0]";
+        for (more, places) in [
+            (url("https://u@a.example"), vec!["connections.c.base_url".to_owned()]),
+            (url("https://a.example/#x"), vec!["connections.c.base_url".to_owned()]),
+            (url("https://a.example/x@y?z"), vec![]),
+            (header(json!({"name": "Cookie", "value": "x"})), vec![format!("{at}.name")]),
+            (header(json!({"name": "a b", "value": "x"})), vec![format!("{at}.name")]),
+            (header(json!({"name": "A", "value": "x\n"})), vec![format!("{at}.value")]),
+            (header(json!({"name": "A"})), vec![at.to_owned()]),
+            (
+                header(json!({"name": "A", "value": "x", "prefix": "p"})),
+                vec![format!("{at}.prefix")],
+            ),
+            (header(json!({"name": "A", "secret": {"id": " "}})), vec![format!("{at}.secret.id")]),
+            (
+                json!({"toolkits": [{"type": "web_fetch", "size": "auto"}, {"type": "mcp"}]}),
+                vec!["toolkits[0].size".to_owned(), "toolkits[1]".to_owned()],
+            ),
+            (
+                json!({"guardrails": {
+                    "input": [check("a", json!({"on_reject": {"action": "deny"}}))],
+                    "output": {"checks": [check("a", json!({"on_error": {"action": "replace"}}))]},
+                }}),
+                vec![
+                    "guardrails.input[0].on_reject.action".to_owned(),
+                    "guardrails.output.checks[0].on_error".to_owned(),
+                    "guardrails.output.checks[0].name".to_owned(),
+                ],
+            ),
+            (
+                json!({"guardrails": {"input": (0..33).map(|it| check(&it.to_string(), json!({}))).collect::<Vec<_>>()}}),
+                vec!["guardrails".to_owned()],
+            ),
+        ] {
+            assert_eq!(broken(more.clone()), places, "{more}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_tool_is_strict_all_the_way_down() {
+        let tool = |schema: Value| json!({"tools": [{"name": "t", "source": "x", "input_schema": schema}]});
+        let strict = |properties: Value, required: Value| {
+            json!({
+                "type": "object", "properties": properties, "required": required,
+                "additionalProperties": false,
+            })
+        };
+        let at = "tools[0].input_schema";
+        let open = json!({"type": "object", "properties": {}, "required": []});
+        let text = json!({"type": "string"});
+        for (schema, places) in [
+            (strict(json!({"a": text}), json!(["a"])), vec![]),
+            (strict(json!({"a": text}), json!([])), vec![format!("{at}.required")]),
+            (strict(json!({"a": text}), json!(["a", "a"])), vec![format!("{at}.required")]),
+            (
+                strict(json!({"a": open}), json!(["a"])),
+                vec![format!("{at}.properties.a.additionalProperties")],
+            ),
+            (
+                strict(json!({"a": {"$ref": "https://a.example"}}), json!(["a"])),
+                vec![format!("{at}.properties.a.$ref")],
+            ),
+            (
+                strict(json!({"a": {"type": "string", "if": {}}}), json!(["a"])),
+                vec![format!("{at}.properties.a.if")],
+            ),
+            (strict(json!({"a": {"type": "none"}}), json!(["a"])), vec![at.to_owned()]),
+        ] {
+            assert_eq!(broken(tool(schema.clone())), places, "{schema}");
+        }
+    }
+}
