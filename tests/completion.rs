@@ -35,7 +35,7 @@ fn kinds_fields_objects_and_files_are_offered_without_a_platform() {
     let offers = |words: &[&str], wanted: &[&str]| {
         assert_eq!(offered(&sandbox, words, &[]), wanted, "{words:?}");
     };
-    offers(&["explain", "Serv"], &["Service", "ServiceTemplate"]);
+    offers(&["explain", "Serv"], &["ServiceAccount", "Service", "ServiceTemplate"]);
     offers(&["schema", "Mail"], &["Mailbox"]);
     offers(&["explain", "Service.container.im"], &["Service.container.image"]);
     offers(&["explain", "Service.nothing."], &[]);
@@ -151,7 +151,7 @@ fn commands_levels_and_schemas_are_offered_where_they_are_words() {
     offers(&["--log", "w"], &["warn"]);
     offers(&["--log="], &["--log=error", "--log=warn", "--log=info", "--log=debug", "--log=trace"]);
     offers(&["schema", "pl"], &["plan", "plans"]);
-    offers(&["explain", "ser"], &["Service", "ServiceTemplate"]);
+    offers(&["explain", "ser"], &["ServiceAccount", "Service", "ServiceTemplate"]);
     offers(&["ma"], &["mailbox", "mailbot", "man"]);
 }
 

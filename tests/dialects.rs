@@ -6,6 +6,8 @@ mod crossed;
 mod kept;
 mod kinds;
 mod lists;
+mod migrate;
 mod registry;
+mod secrets;
 mod stand_in;
 mod told;

@@ -73,7 +73,12 @@ fn state(documents: &[Value]) -> State {
         objects,
         inventories: BTreeMap::from([(
             "p".to_owned(),
-            meshagent::plan::Inventory { entries, fingerprints, seals: BTreeMap::new() },
+            meshagent::plan::Inventory {
+                entries,
+                fingerprints,
+                seals: BTreeMap::new(),
+                is_of_other_api: false,
+            },
         )]),
         ..State::default()
     }

@@ -21,8 +21,8 @@ pub fn all() -> impl Iterator<Item = KindName> {
 }
 
 fn is_plain(kind: &dyn Kind) -> bool {
-    let of_old = dialect::dialect(Spoken::V0_31).of(kind.name());
-    let is_spoken = of_old.is_some_and(|spelling| spelling.unspoken().is_none());
+    let spelling = dialect::dialect(Spoken::V0_31).of(kind.name());
+    let is_spoken = spelling.is_some_and(|it| it.unspoken().is_none());
     is_spoken && kind.holds().is_none() && kind.placed_in().is_none() && !kind.hides_values()
 }
 
@@ -137,6 +137,7 @@ pub fn target<'a>(project: &'a str, declared: &'a Declared, id: Option<&'a str>)
         fields: &declared.fields,
         owner: None,
         answered: None,
+        place_id: None,
         changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,

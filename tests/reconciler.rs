@@ -13,6 +13,7 @@ use meshagent::dialect::{self, Speaks, Spelling};
 use meshagent::error::{Error, Problem};
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{Key, KindName};
+use meshagent::manifest::of_accounts::of_accounts;
 use meshagent::manifest::overrides::Overrides;
 use meshagent::manifest::secrets::{self, Limits, Reading};
 use meshagent::manifest::set::{Input, Set, read};
@@ -177,13 +178,17 @@ impl World {
         values: FileValues,
         over: Option<Arc<Overrides>>,
     ) -> Result<Set, Vec<Problem>> {
-        read(&Input {
+        let set = read(&Input {
             paths: paths.to_vec(),
             values,
             fallback_project: Some("default".to_owned()),
             over,
             ..Input::default()
-        })
+        })?;
+        match self.client.dialect().has_project_secrets() {
+            true => Ok(set),
+            false => of_accounts(set).map_err(|error| error.problems),
+        }
     }
 
     /// Reads the platform and decides.

@@ -7,6 +7,7 @@ mod secrecy;
 
 use std::collections::BTreeSet;
 
+use meshagent::api::request::Body;
 use meshagent::api::spoken::Spoken;
 use meshagent::dialect::{self, Target};
 use meshagent::kinds::{self, By, Kind, KindName, ReferredTo, Relation, schema};
@@ -170,16 +171,31 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             fields: &declared.fields,
             owner: None,
             answered: None,
+            place_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };
-        let request = dialect::of(spoken, kind.name()).create(&target).expect("a create");
-        let meshagent::api::request::Body::Json(body) = request.body else {
-            panic!("{}: the body is not JSON", kind.name())
-        };
+        let spelling = dialect::of(spoken, kind.name());
+        let request = spelling.create(&target).expect("a create");
+        let after = Target { id: Some("id"), ..target.clone() };
+        let after = spelling.after(&after, true).expect("further requests");
         let (mut said, mut sent) = (Vec::new(), Vec::new());
-        scalars(&body, &mut sent);
+        let mut body = Value::Null;
+        for request in [request.clone()].into_iter().chain(after) {
+            match request.body {
+                Body::Json(json) => {
+                    scalars(&json, &mut sent);
+                    sent.extend(json["value_base64"].as_str().into_iter().flat_map(decoded));
+                    body = json;
+                }
+                // That it is sent says it.
+                Body::Empty => sent.push(true.into()),
+                Body::Bytes(_) => panic!("{}: the body is not JSON", kind.name()),
+            }
+        }
+        // The account is in the path.
+        sent.extend(variant.document["account"].as_str().map(Value::from));
         // A task is created below its room there.
         sent.extend(
             variant.document["room"]
@@ -205,6 +221,19 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             sent.swap_remove(position);
         }
     }
+}
+
+/// The texts in a value that is sent as bytes.
+fn decoded(text: &str) -> Vec<Value> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    let text = String::from_utf8(bytes).expect("a text");
+    let Ok(json) = serde_json::from_str::<Value>(&text) else { return vec![text.into()] };
+    let mut found = Vec::new();
+    scalars(&json, &mut found);
+    let servers = json["auths"].as_object().into_iter().flatten();
+    found.extend(servers.map(|(server, _)| Value::from(server.as_str())));
+    found
 }
 
 #[tokio::test]

@@ -444,6 +444,7 @@ async fn what_somebody_renamed_by_hand_gets_its_name_back() {
             fields: operation.fields().unwrap(),
             owner: Some("s"),
             answered: None,
+            place_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,

@@ -62,6 +62,8 @@ pub(super) struct Absent<'a> {
     pub project_id: &'a str,
     /// The lists that nothing proves to be complete.
     pub unproven: BTreeSet<ListOf>,
+    /// The ids of the places that were seen.
+    pub places: BTreeMap<Key, String>,
 }
 
 /// An object that is looked for, and its id if the set knows it.
@@ -178,9 +180,16 @@ impl Absent<'_> {
             && key.place_key().is_none_or(|place| state.objects.contains_key(&place))
     }
 
+    /// What an object is looked up by.
+    fn target<'a>(&'a self, key: &'a Key, id: Option<&'a str>) -> Target<'a> {
+        let place = key.place_key().and_then(|place| self.places.get(&place));
+        let place_id = place.map(String::as_str);
+        Target { place_id, ..Target::looked_for(key, self.project_id, id) }
+    }
+
     /// Whether the platform can return an object alone, by its key or id.
     fn is_given_alone(&self, (key, id): Sought<'_>) -> bool {
-        match self.reader.spelling(key.kind).lookup(&Target::looked_for(key, self.project_id, id)) {
+        match self.reader.spelling(key.kind).lookup(&self.target(key, id)) {
             Some(Lookup::One(..)) => true,
             Some(Lookup::Among(listing)) => {
                 let whole = self.reader.spelling(key.kind).list(self.project_id, key.place());
@@ -222,7 +231,7 @@ impl Absent<'_> {
         if let [(key, id)] = *sought
             && self.is_given_alone((key, id))
         {
-            let target = Target::looked_for(key, self.project_id, id);
+            let target = self.target(key, id);
             let item = look_up::item(self.reader, key, &target).await?;
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }

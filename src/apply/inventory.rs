@@ -23,7 +23,7 @@ use crate::kinds::Key;
 use crate::kinds::fingerprint::Memory;
 use crate::manifest::declared_in::DeclaredIn;
 use crate::plan::fingerprints::Fingerprints;
-use crate::plan::{Entry, Inventory};
+use crate::plan::{Entry, Facts, Inventory};
 
 /// The version of the file's form.
 const VERSION: u32 = 2;
@@ -172,6 +172,20 @@ pub async fn load_if_allowed(
     project: &str,
     project_id: &str,
 ) -> Result<Result<Stored, ApiError>> {
+    load_of(reader, set, (project, project_id), false).await
+}
+
+/// The same. An inventory that was written in 0.31 may be `migrated` to a later API.
+///
+/// # Errors
+///
+/// As [`load`].
+pub async fn load_of(
+    reader: &Reader,
+    set: &str,
+    (project, project_id): (&str, &str),
+    migrated: bool,
+) -> Result<Result<Stored, ApiError>> {
     let request = reader.dialect().download(project_id, &path(set));
     let answer = match reader.get(&request).await {
         Ok(answer) => answer,
@@ -193,14 +207,25 @@ pub async fn load_if_allowed(
     let spoken = reader.spoken().to_string();
     let written = file.api.unwrap_or_else(|| Spoken::V0_31.to_string());
     // What it says of objects means nothing to the other API: ids and names are others there.
-    if written != spoken && !file.objects.is_empty() {
+    let is_of_other_api = written != spoken && !file.objects.is_empty();
+    let is_older = written == Spoken::V0_31.to_string();
+    if is_of_other_api && !(migrated && is_older) {
+        let hint = match is_older {
+            true => format!(
+                "nothing was changed; if this platform was upgraded, `meshagent set migrate --set {set}` takes the set over, with its manifests"
+            ),
+            false => {
+                "nothing was changed; apply it with a program and a platform of the same release"
+                    .to_owned()
+            }
+        };
         return Err(Error::new(
             Class::Refused,
             format!(
                 "the set `{set}` in project `{project}` was applied in the API of {written}, and the platform speaks that of {spoken} now"
             ),
         )
-        .hint("nothing was changed; apply it with a program and a platform of the same release"));
+        .hint(hint));
     }
     let key = file.fingerprint_key;
     let fingerprints = match (file.salt, &key) {
@@ -210,9 +235,14 @@ pub async fn load_if_allowed(
     };
     let fingerprints = fingerprints.remembering(&MADE);
     let packed = Packed { files: file.files, objects: file.objects };
-    let entries = packed.entries(project).map_err(broken)?;
+    let mut entries = packed.entries(project).map_err(broken)?;
+    if is_of_other_api {
+        // Which object has which id there is not known, and neither which revision.
+        let forget = |it: &mut Facts| (it.id, it.revision) = (None, None);
+        entries = entries.into_iter().map(|(key, entry)| (key, entry.but(forget))).collect();
+    }
     Ok(Ok(Stored {
-        inventory: Inventory { entries, fingerprints, seals: file.seals },
+        inventory: Inventory { entries, fingerprints, seals: file.seals, is_of_other_api },
         projects: file.projects.into_iter().collect(),
         precondition: answer.etag.map_or(Precondition::None, Precondition::Revision),
         exists: true,

@@ -24,6 +24,7 @@ pub mod served;
 pub mod sets;
 mod storage;
 pub mod survey;
+mod taken_over;
 mod telling;
 pub mod transfer;
 mod wanted;

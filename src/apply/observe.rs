@@ -18,6 +18,7 @@ use super::owners;
 use super::projects::{
     Project, Resolved, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
 };
+use super::taken_over;
 use super::wanted::Wanted;
 use crate::api::failure::ApiError;
 use crate::api::reader::{List, ListError, Reader};
@@ -89,7 +90,11 @@ pub async fn observe(
     let of_api =
         |kind: &'static dyn Kind| Some((kind.name(), reader.spelling(kind.name()).immutable()?));
     let immutable = kinds::ALL.into_iter().filter_map(of_api).collect();
-    let state = State { immutable, ..State::default() };
+    let unspoken = match policy.migrates {
+        true => taken_over::unspoken(reader.spoken()),
+        false => BTreeSet::new(),
+    };
+    let state = State { immutable, unspoken, ..State::default() };
     let mut observation = Observation { set, state, stored: BTreeMap::new() };
     let mut unproven = Vec::new();
     let mut is_looked_for = false;
@@ -98,7 +103,7 @@ pub async fn observe(
             let stored = match &project {
                 Some(project) => {
                     let (set, id) = (&policy.set, &project.id);
-                    match inventory::load_if_allowed(reader, set, &name, id).await? {
+                    match inventory::load_of(reader, set, (&name, id), policy.migrates).await? {
                         Err(_) if policy.is_only_shown => {
                             observation.state.unread.insert(name.clone());
                             Stored::empty()?
@@ -145,7 +150,12 @@ pub async fn observe(
     // Some names are one on the whole platform, so what a project lacks another one may have.
     for (project, project_id, unproven) in unproven {
         let (project_id, set) = (&project_id, &observation.set);
-        let absent = Absent { reader, set, policy, project: &project, project_id, unproven };
+        let of_project =
+            |(key, _): &(&Key, &Observed)| key.project == project && key.kind.is_place();
+        let places = observation.state.objects.iter().filter(of_project);
+        let places = places.filter_map(|(key, it)| Some((key.clone(), it.id.clone()?))).collect();
+        let absent =
+            Absent { reader, set, policy, project: &project, project_id, unproven, places };
         absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
@@ -292,6 +302,9 @@ async fn read_project(
         intake.take(KindName::of_projects(), None, vec![detailed])?;
     }
     let displaced = intake.displaced;
+    if policy.migrates {
+        taken_over::find_tasks(state, &policy.set, name);
+    }
     settle_ambiguous(set, name, state, displaced)?;
     if !state.unread.contains(name) {
         owners::find(reader, policy, set, (name, &project.id), state).await;

@@ -577,6 +577,7 @@ impl Run<'_> {
         let target = Target {
             project: &project,
             room: key.place(),
+            place_id: None,
             name: &key.name,
             id: operation.id(),
             fields: &fields,

@@ -1,4 +1,5 @@
-//! `set`: lists the sets of a project, and moves objects between them.
+//! `set`: lists the sets of a project, moves objects between them, and takes sets over from before
+//! an upgrade.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
+use super::apply::migrate::{MigrateArgs, migrate};
 use super::apply::progress::reporter;
 use super::apply::report::summary;
 use super::apply::{ApplyFormat, objects};
@@ -39,6 +41,8 @@ pub enum SetCommand {
     Move(MoveArgs),
     /// Give a set another name
     Rename(RenameArgs),
+    /// Take a set over that was applied before the platform was upgraded
+    Migrate(Box<MigrateArgs>),
 }
 
 /// Arguments of `set move`.
@@ -109,6 +113,7 @@ pub async fn run(command: SetCommand) -> Result<ExitCode> {
             let platform = args.platform.clone();
             platform.with(async |connection| move_objects(connection, &args).await).await
         }
+        SetCommand::Migrate(args) => migrate(*args).await,
         SetCommand::Rename(args) => {
             refuse_unapproved(&args.platform, &args.perform)?;
             let platform = args.platform.clone();

@@ -28,6 +28,8 @@ pub struct Target<'a> {
     /// The name of the place: of the room, for a service of one room; of the service account, for a
     /// secret of one.
     pub room: Option<&'a str>,
+    /// The platform's id of the place, where an object is asked for alone and that is known.
+    pub place_id: Option<&'a str>,
     /// The natural key.
     pub name: &'a str,
     /// The platform's id, once the object exists and its kind has one.
@@ -54,6 +56,7 @@ impl<'a> Target<'a> {
         Self {
             project,
             room: key.place(),
+            place_id: None,
             name: &key.name,
             id,
             fields: &Tree::Null,

@@ -5,17 +5,18 @@
 //! |---|---|
 //! | `Secret` of type `keys` | an `AccountSecret` for each pair, `ACCOUNT/NAME.PAIR` |
 //! | `Secret` of type `docker` | one `AccountSecret`, `ACCOUNT/NAME`, with which images are pulled |
-//! | `container.secrets` | a variable for each pair, and `container.run_as` |
+//! | `container.secrets` | a variable for each pair |
 //! | `container.pull_secret` | the secret of the account |
 //!
+//! A container with secrets of one account acts for it (`container.run_as`) unless it says otherwise.
 //! What cannot be said so stays as it is: the plan refuses it, with its place and the way out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::set::{Desired, Set};
 use crate::error::{Error, Problem, Result};
-use crate::kinds::account_secret::{DOCKER, called};
+use crate::kinds::account_secret::{DOCKER, called, parts_of};
 use crate::kinds::document::FormerNames;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
@@ -133,7 +134,8 @@ fn name_of(secret: &str, pair: Option<&str>) -> String {
     }
 }
 
-/// The fields of a service that names what its secrets became; `None` if it names none.
+/// The fields of a service that names what its secrets became, and acts for the account that may
+/// read them; `None` if they are as they were.
 fn with_accounts(
     service: &Desired,
     became: &BTreeMap<Key, Became>,
@@ -154,24 +156,25 @@ fn with_accounts(
         .partition(|it| it.0.is_some());
     let used: Vec<(String, &Became)> = found.into_iter().filter_map(|(it, _)| it).collect();
     let pulled = container.get("pull_secret").and_then(Tree::as_str).and_then(secret);
-    if used.is_empty() && pulled.is_none() {
-        return None;
-    }
     if let Some((name, became)) = &pulled {
         container.set("pull_secret", Tree::text(called(&became.account, name)));
     }
-    if !used.is_empty() {
+    let is_used = !used.is_empty();
+    if is_used {
         let left: Vec<Tree> = left.into_iter().map(|(_, it)| it).collect();
         let left = if left.is_empty() { None } else { Some(Tree::List(left.into())) };
         container.put(&FieldPath::of(&["secrets"]), left);
         add_variables(&mut container, &used);
-        if let Some(told) = act_for(&mut container, &used) {
-            let path = FieldPath::of(&["container", "secrets"]);
-            let message = format!("{} {told}", service.key);
-            problems.push(service.origin.problem_at(&path, message).hint(
-                "let all of them belong to one service account, or say in `container.run_as` which one may read them",
-            ));
-        }
+    }
+    if act_for(&mut container, is_used).is_err() {
+        let path = FieldPath::of(&["container"]);
+        let message = format!("{} has secrets of several service accounts", service.key);
+        problems.push(service.origin.problem_at(&path, message).hint(
+            "let all of them belong to one, or say in `container.run_as` which one may read them",
+        ));
+    }
+    if service.fields.get("container") == Some(&container) {
+        return None;
     }
     let mut fields = Tree::clone(&service.fields);
     fields.set("container", container);
@@ -198,26 +201,43 @@ fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
     container.set("environment", Tree::List(variables.into()));
 }
 
-/// Has the container act for the account of its secrets, so that it may read them. Returns what is
-/// wrong, as the rest of a sentence about the service.
-fn act_for(container: &mut Tree, used: &[(String, &Became)]) -> Option<String> {
-    let path = FieldPath::of(&["run_as", "account"]);
-    let given = container.at(&path).and_then(Tree::as_str).map(str::to_owned);
-    let first = &used.first()?.1.account;
-    if given.is_none() && used.iter().any(|(_, it)| it.account != *first) {
-        return Some("has secrets of several service accounts".to_owned());
-    }
-    let account = given.unwrap_or_else(|| first.clone());
-    let scopes = FieldPath::of(&["run_as", "scopes"]);
-    let mut scopes = match container.at(&scopes) {
-        Some(Tree::List(scopes)) => scopes.as_slice().to_vec(),
-        _ => Vec::new(),
+/// The containers' secrets belong to several service accounts.
+struct Several;
+
+/// Has a container that does not say for whom it acts do so for the account of its secrets, and read
+/// them. One that says so may read them if it is given what project secrets became.
+fn act_for(container: &mut Tree, is_given: bool) -> std::result::Result<(), Several> {
+    let id = FieldPath::of(&["secret", "id"]);
+    let variables = match container.get("environment") {
+        Some(Tree::List(variables)) => variables.as_slice(),
+        _ => &[],
     };
-    if !scopes.iter().any(|scope| scope.as_str() == Some(READ)) {
-        scopes.push(Tree::text(READ));
+    let names = variables.iter().filter_map(|variable| variable.at(&id)?.as_str());
+    let accounts: BTreeSet<String> =
+        names.filter_map(|name| Some(parts_of(name)?.0.to_owned())).collect();
+    let read = || Tree::text(READ);
+    if let Some(run_as) = container.get("run_as") {
+        let mut scopes = match run_as.get("scopes") {
+            Some(Tree::List(scopes)) => scopes.as_slice().to_vec(),
+            _ => Vec::new(),
+        };
+        if is_given && !scopes.iter().any(|scope| scope.as_str() == Some(READ)) {
+            let mut run_as = run_as.clone();
+            scopes.push(read());
+            run_as.set("scopes", Tree::List(scopes.into()));
+            container.set("run_as", run_as);
+        }
+        return Ok(());
     }
-    let run_as =
-        Tree::map([("account", Tree::text(account)), ("scopes", Tree::List(scopes.into()))]);
-    container.set("run_as", run_as);
-    None
+    let mut accounts = accounts.into_iter();
+    match (accounts.next(), accounts.next()) {
+        (None, _) => Ok(()),
+        (Some(_), Some(_)) => Err(Several),
+        (Some(account), None) => {
+            let scopes = Tree::List(vec![read()].into());
+            let run_as = Tree::map([("account", Tree::text(account)), ("scopes", scopes)]);
+            container.set("run_as", run_as);
+            Ok(())
+        }
+    }
 }

@@ -167,7 +167,12 @@ impl Inventory {
     /// What owns nothing yet.
     #[must_use]
     pub fn new(fingerprints: Fingerprints) -> Self {
-        Self { entries: BTreeMap::new(), fingerprints, seals: BTreeMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+            fingerprints,
+            seals: BTreeMap::new(),
+            is_of_other_api: false,
+        }
     }
 
     /// What makes the fingerprints of an object.

@@ -305,6 +305,8 @@ pub enum Why {
     Unmarked,
     /// What the set knows of its lifecycle changes.
     Lifecycle,
+    /// The set was applied in another API.
+    Migrated,
     /// Its document has another name for it.
     Renamed,
     /// It was renamed on the platform, not by this set.
@@ -350,6 +352,7 @@ impl Why {
             Self::MayDiffer => "it is not known whether its fields differ",
             Self::Unmarked => "it does not name its set",
             Self::Lifecycle => "its lifecycle changes",
+            Self::Migrated => "it was applied in the API that the platform spoke before",
             Self::Renamed => "it had another name",
             Self::RenamedByHand => "it was renamed on the platform, not by this set",
             Self::NameWanted => "another object gets its name",

@@ -172,6 +172,8 @@ pub struct Inventory {
     pub fingerprints: Fingerprints,
     /// The seals, by name, each of which shows that many secrets are unchanged.
     pub seals: BTreeMap<String, String>,
+    /// Whether it was written in another API than the platform speaks now, and is being taken over.
+    pub is_of_other_api: bool,
 }
 
 /// A project as the platform knows it.
@@ -202,6 +204,9 @@ pub struct State {
     /// The fields that the platform's API cannot change in place, by kind, where they are others
     /// than the kind says.
     pub immutable: BTreeMap<KindName, &'static [&'static str]>,
+    /// The kinds that the platform's API lacks, in a project of which a set is taken over that was
+    /// applied in another one.
+    pub unspoken: BTreeSet<KindName>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

@@ -35,7 +35,14 @@ fn a_set_that_was_applied_in_one_api_is_left_alone_in_the_other() {
                 "the set `s` in project `one` was applied in the API of {first}, and the platform speaks that of {then} now"
             );
             assert!(run.stderr.contains(&told), "{command:?}: {}", run.stderr);
-            let way_out = "hint: nothing was changed; apply it with a program and a platform of the same release";
+            let way_out = match first {
+                Spoken::V0_31 => {
+                    "hint: nothing was changed; if this platform was upgraded, `meshagent set migrate --set s` takes the set over, with its manifests"
+                }
+                Spoken::V0_56 => {
+                    "hint: nothing was changed; apply it with a program and a platform of the same release"
+                }
+            };
             assert!(run.stderr.contains(way_out), "{command:?}: {}", run.stderr);
             assert_eq!(platform.take_writes(), Vec::<String>::new(), "{command:?}");
             assert_eq!(platform.file(INVENTORY).as_ref(), Some(&before), "{command:?}");

@@ -136,8 +136,6 @@ fn a_change_writes_back_what_others_have_set() {
     service["enabled"] = false.into();
     service["files"] = json!([{"path": "/x", "text": "y"}]);
     service["container"]["template"] = "agent".into();
-    service["container"]["run_as"] = json!({"email": "a@b.example", "scopes": ["secrets:read"]});
-    service["container"]["pull_secret"] = json!({"id": "p"});
     service["container"]["storage"] = json!({"volumes": [{"name": "v", "path": "/v"}]});
     service["container"]["environment"][0]["token"]["api"]["sqlite"] = json!({});
     let mut task = platform.list("scheduled-tasks").remove(0);
@@ -164,8 +162,6 @@ fn a_change_writes_back_what_others_have_set() {
         "/enabled",
         "/files",
         "/container/template",
-        "/container/run_as",
-        "/container/pull_secret",
         "/container/storage/volumes",
         "/container/environment/0/token/api/sqlite",
     ] {
@@ -217,8 +213,8 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
         )
     };
     let cases = [
-        (service("  secrets: [k]\n"), "6:3", "has no field `container.secrets`", "secrets belong to service accounts"),
-        (service("  pull_secret: k\n"), "6:3", "has no field `container.pull_secret`", "pull secrets of a service account"),
+        (service("  secrets: [k]\n"), "6:3", "has no field `container.secrets`", "which service account it belongs to"),
+        (service("  pull_secret: k\n"), "6:3", "a project has no secrets on this platform", "which service account it belongs to"),
         (service("  api_key: {role: admin, name: k}\n"), "6:3", "has no field `container.api_key`", "give the container a token"),
         (
             service("  storage:\n    project: [{path: /p}]\n"),
@@ -230,7 +226,13 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
             service("  environment:\n    - {name: A, secret: {identity: i, id: x}}\n"),
             "7:26",
             "has no field `container.environment[0].secret.identity`",
-            "secrets belong to service accounts",
+            "`secret: {id: ACCOUNT/NAME}`",
+        ),
+        (
+            service("  environment:\n    - {name: A, secret: {id: x}}\n"),
+            "7:17",
+            "a secret needs a service account that may read it",
+            "`run_as: {account: NAME, scopes: [secrets:read]}`",
         ),
         (
             service("  environment:\n    - {name: A, token: {identity: i, role: boss}}\n"),
@@ -252,7 +254,7 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
             "version: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\ndata: {A: b}\n".to_owned(),
             "1:1",
             "has no Secret",
-            "secrets of this API belong to service accounts",
+            "`service_account: NAME`",
         ),
     ];
     let platform = StandIn::of(Spoken::V0_56);

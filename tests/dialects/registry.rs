@@ -38,6 +38,13 @@ fn answer(kind: KindName, fields: &Tree, mut body: Value) -> Value {
             let name = &configuration["metadata"]["name"];
             json!({"id": "id", "name": name, "configuration": configuration})
         }
+        KindName::AccountSecret => {
+            body["id"] = "id".into();
+            body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});
+            body["pulls_images"] = fields.sent("pulls_images");
+            body["current_version_id"] = "v".into();
+            body
+        }
         _ => {
             body["id"] = "id".into();
             body

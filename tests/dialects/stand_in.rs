@@ -113,6 +113,11 @@ impl StandIn {
         *items.iter_mut().find(|it| is_called(it, &called)).expect("such an object") = item;
     }
 
+    /// Takes all objects out of a list.
+    pub fn clear(&self, list: &str) {
+        self.kept().lists.remove(list);
+    }
+
     /// Leaves all objects out of a list that are there all the same.
     pub fn hide(&self, list: &'static str) {
         self.kept().hidden = Some(list);

@@ -115,7 +115,8 @@ impl Model {
         let of_api = |kind: &'static dyn Kind| {
             Some((kind.name(), dialect::of(self.spoken, kind.name()).immutable()?))
         };
-        let inventory = Inventory { entries, fingerprints, seals: BTreeMap::new() };
+        let inventory =
+            Inventory { entries, fingerprints, seals: BTreeMap::new(), is_of_other_api: false };
         State {
             projects: BTreeMap::from([(
                 "p".to_owned(),

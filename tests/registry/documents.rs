@@ -8,7 +8,7 @@ use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
 
 use crate::reconciler::{OTHER_ROBOT, OTHER_SECRET, ROBOT, SECRET};
-use crate::spoken::of_kinds_in;
+use crate::spoken::has;
 
 /// A field of a kind's documents.
 #[derive(Debug, Clone)]
@@ -153,6 +153,16 @@ fn choices(kind: KindName) -> Vec<Choice> {
         }
         KindName::Agent => agents(),
         KindName::ManagedAgent => managed_agents(),
+        KindName::AccountSecret => {
+            let parts = ["server", "username", "password", "email"];
+            let docker =
+                json!({"metadata": {"name": "full"}, "account": "support", "type": "docker"});
+            let opaque = json!({"metadata": {"name": "full"}, "account": "support", "type": "key"});
+            vec![
+                Choice { label: "value", fixed: opaque, without: paths(&parts) },
+                Choice { label: "docker", fixed: docker, without: paths(&["value"]) },
+            ]
+        }
         KindName::Secret => {
             let of = |name: &str| json!({"metadata": {"name": "full"}, "type": name});
             vec![
@@ -187,6 +197,7 @@ fn choices(kind: KindName) -> Vec<Choice> {
 pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
     let own: &[&str] = match kind {
         KindName::Secret => &["metadata.description", "type"],
+        KindName::AccountSecret => &["metadata.description", "type", "account"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
@@ -213,6 +224,10 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         (kind, "room") if kind.refers_to(KindName::Room).is_some() => {
             [json!("lobby"), json!("hall")]
         }
+        (KindName::Secret, "service_account") | (_, "container.run_as.account") => {
+            [json!("support"), json!("other")]
+        }
+        (_, "container.environment.secret.id") => [json!("support/token"), json!("support/other")],
         (KindName::Route, "port") | (_, "ports.num") => [json!(5002), json!(5003)],
         (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
         (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
@@ -290,15 +305,24 @@ pub fn surroundings(spoken: Spoken) -> Vec<Value> {
     };
     let docker = || json!({"type": "docker", "server": "ghcr.io", "username": "ada", "password": "let-me-in"});
     let keys = || json!({"type": "keys", "data": {"TOKEN": "open-sesame"}});
-    let all = vec![
-        of("Room", "lobby", json!({})),
-        of("Room", "hall", json!({})),
+    let rooms = [of("Room", "lobby", json!({})), of("Room", "hall", json!({}))];
+    let mut secrets = [
         of("Secret", "model-keys", keys()),
         of("Secret", "other-keys", keys()),
         of("Secret", "registry", docker()),
         of("Secret", "other-registry", docker()),
     ];
-    of_kinds_in(spoken, all)
+    if has(spoken, KindName::Secret) {
+        return rooms.into_iter().chain(secrets).collect();
+    }
+    // There they belong to an account.
+    secrets.iter_mut().for_each(|secret| secret["service_account"] = json!("support"));
+    let value = |name: &str| {
+        of("AccountSecret", name, json!({"account": "support", "value": "open-sesame"}))
+    };
+    let accounts = ["support", "other"].map(|name| of("ServiceAccount", name, json!({})));
+    let values = ["token", "other"].map(value);
+    rooms.into_iter().chain(secrets).chain(accounts).chain(values).collect()
 }
 
 /// The surroundings of one document, with the document at their end.
@@ -341,9 +365,11 @@ impl Grower<'_> {
     fn is_needed(&self, path: &str) -> bool {
         match self.kind {
             KindName::Service | KindName::ServiceTemplate => {
-                path == self.choice.label || path == "container.image"
+                // Without the first, a secret belongs to an account, which one API has only.
+                let needed = ["container.environment.secret.identity", "container.image"];
+                path == self.choice.label || needed.contains(&path)
             }
-            KindName::Secret => path != "email",
+            KindName::Secret | KindName::AccountSecret => path != "email",
             KindName::ManagedAgent => {
                 let of_secrets = [
                     "run_as",

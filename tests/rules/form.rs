@@ -218,6 +218,7 @@ async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
         fields: &declared.fields,
         owner: None,
         answered: None,
+        place_id: None,
         changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,

@@ -1,6 +1,7 @@
-//! `apply`, and with `destroy` and `rollback` below: plan, show, ask, perform, report.
+//! `apply`, and with `destroy`, `rollback` and `set migrate` below: plan, show, ask, perform, report.
 
 pub mod destroy;
+pub mod migrate;
 pub(super) mod progress;
 pub mod report;
 pub mod rollback;

@@ -143,6 +143,7 @@ fn into_template(service: ServiceSpec) -> Result<ServiceTemplateSpec> {
             command: container.command,
             working_dir: container.working_dir,
             environment: container.environment,
+            run_as: container.run_as,
             storage: container.storage,
             on_demand: container.on_demand,
             writable_root_fs: container.writable_root_fs,

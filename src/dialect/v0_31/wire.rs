@@ -3,10 +3,20 @@
 //! of 0.31, whatever fields manifests get later. Code that reads or writes a document of the wire
 //! takes its type from here, and code that reads a manifest takes it from `kinds`.
 
-use crate::kinds::specs;
+use super::service;
+use crate::api::spoken::Spoken;
+use crate::dialect::inexpressible;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Fault, specs};
 
 /// A service, as the platform takes it and answers with it.
 pub type ServiceSpec = specs::service::ServiceSpec;
 
 /// A template of services, as the platform renders it.
 pub type ServiceTemplateSpec = specs::template::ServiceTemplateSpec;
+
+/// What of the fields of a service this API does not have.
+#[must_use]
+pub fn beyond(fields: &Tree) -> Vec<Fault> {
+    inexpressible(&service::Service, Spoken::V0_31, fields)
+}

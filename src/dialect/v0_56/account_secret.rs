@@ -122,11 +122,16 @@ impl Spelling for AccountSecret {
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let (metadata, owner) = annotated(item);
-        let account = item.get("account").ok_or("the answer has no `account`")?;
+        // One that is asked for by its id says only the id of its account.
+        let by_id = || text_of(item, "owner_service_account_id");
+        let (account, account_name) = match item.get("account") {
+            Some(account) => (text_of(account, "id")?, text_of(account, "name")?),
+            None => (by_id()?, by_id()?),
+        };
         let secret_type = text_of(item, "type")?;
         let mut fields = KindName::AccountSecret.kind().shape().read(&json!({
             "metadata": metadata,
-            "account": text_of(account, "id")?,
+            "account": account,
             "type": secret_type,
             "http_only": item.get("http_only"),
             "pulls_images": item.get("pulls_images"),
@@ -138,12 +143,16 @@ impl Spelling for AccountSecret {
                 fields.set(part, Tree::Secret(Sealed::Masked));
             }
         }
-        let name = called(&text_of(account, "name")?, &text_of(item, "name")?);
+        let name = called(&account_name, &text_of(item, "name")?);
         Ok(Seen { name, id: Some(text_of(item, "id")?), owner, fields })
     }
 
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
-        self.list(target.project, target.room).map(Lookup::Among)
+        let Some((account, id)) = target.place_id.zip(target.id) else {
+            return self.list(target.project, target.room).map(Lookup::Among);
+        };
+        let path = ["accounts", "projects", target.project, "service-accounts", account];
+        Some(Lookup::One(Request::get(&[&path[..], &["secrets", id]].concat()), None))
     }
 
     fn sent_back(&self, item: &Value) -> Option<Value> {
@@ -181,7 +190,8 @@ impl Spelling for AccountSecret {
     fn update(&self, target: &Target<'_>) -> Option<Request> {
         let writes = Writes::of(target);
         match () {
-            () if writes.itself => {
+            // Where nothing is said to differ, the secret is written as a whole, without its value.
+            () if writes.itself || !writes.value && !writes.attachment => {
                 let path = path(target, &["secrets", target.id?])?;
                 Some(Request::patch(&path, self.body(target)))
             }

@@ -109,8 +109,10 @@ impl Spelling for ScheduledTask {
             _ => default,
         };
         if is_sent("metadata") {
-            // One that has no name is known by its id, and keeps none.
-            if target.answered.is_none() && !target.name.is_empty() {
+            // One that has no name is known by its id, and keeps none; one that was known by another
+            // id before gets that as its name.
+            let is_known_by_id = target.answered.is_some() && target.id == Some(target.name);
+            if !is_known_by_id && !target.name.is_empty() {
                 put(&mut spec, "metadata", "name", target.name.into());
             }
             put(&mut spec, "metadata", "annotations", annotations(target));

@@ -171,7 +171,32 @@ fn untaken(fields: &Tree) -> Vec<Fault> {
             });
         }
     }
+    let pulled = FieldPath::of(&["container", "pull_secret"]);
+    if fields.at(&pulled).and_then(Tree::as_str).is_some_and(|name| !name.contains('/')) {
+        faults.push(Fault {
+            path: pulled,
+            message: "a project has no secrets on this platform".to_owned(),
+            hint: Some(
+                "say in the document of the secret which service account it belongs to (`service_account: NAME`), in the same set; or name one of an account: `ACCOUNT/NAME`"
+                    .to_owned(),
+            ),
+        });
+    }
+    let acts_for = fields.at(&FieldPath::of(&["container", "run_as"]));
     for (index, variable) in items(&["container", "environment"]).iter().enumerate() {
+        let is_of_account = |it: &Tree| it.get("identity").is_none();
+        if variable.get("secret").is_some_and(is_of_account)
+            && acts_for.is_none_or(|it| *it == Tree::Null)
+        {
+            faults.push(Fault {
+                path: place(&["container", "environment"], index, &["secret"]),
+                message: "a secret needs a service account that may read it".to_owned(),
+                hint: Some(
+                    "say for whom the container acts: `run_as: {account: NAME, scopes: [secrets:read]}`"
+                        .to_owned(),
+                ),
+            });
+        }
         let role = variable.at(&FieldPath::of(&["token", "role"])).and_then(Tree::scalar);
         if role.is_some_and(|role| !ROLES.contains(&role.as_str())) {
             faults.push(Fault {

@@ -22,6 +22,11 @@ pub(super) fn by_name(project: &str, name: &str) -> Option<Request> {
     Rule::AccountName.check(name).ok().map(|()| Request::get(&path))
 }
 
+/// A text of an answer, unless it is empty.
+fn said<'a>(item: &'a Value, field: &str) -> Option<&'a Value> {
+    item.get(field).filter(|text| **text != json!(""))
+}
+
 impl Spelling for ServiceAccount {
     fn collection(&self) -> Collection {
         let envelope = "service_accounts";
@@ -36,8 +41,8 @@ impl Spelling for ServiceAccount {
         let (metadata, owner) = annotated(item);
         let fields = KindName::ServiceAccount.kind().shape().read(&json!({
             "metadata": metadata,
-            "description": item.get("description").filter(|text| **text != json!("")),
-            "display_name": item.get("display_name"),
+            "description": said(item, "description"),
+            "display_name": said(item, "display_name"),
         }));
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
     }
@@ -58,12 +63,14 @@ impl Spelling for ServiceAccount {
         answer.get("email")?.as_str().map(str::to_owned)
     }
 
-    /// The name and the description are replaced by each update, so both are always said.
+    /// The name and the description are replaced by each update, so both are always said. A name that
+    /// people see goes away only where it is said to be empty.
     fn body(&self, target: &Target<'_>) -> Value {
+        let text = |field: &str| target.fields.get(field).map_or_else(|| "".into(), Tree::reveal);
         json!({
             "name": target.name,
-            "description": target.fields.get("description").map_or_else(|| "".into(), Tree::reveal),
-            "display_name": target.fields.sent("display_name"),
+            "description": text("description"),
+            "display_name": text("display_name"),
             "annotations": annotations(target),
         })
     }

@@ -144,7 +144,7 @@ pub struct ContainerSpec {
     #[serde(default)]
     pub pull_secret: Option<String>,
     /// The service account that the container acts for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<RunAs>,
     /// What is mounted into the container.
     #[serde(default)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Version;
 use super::service::{
     AgentSpec, Annotations, ContainerMountSpec, ContainerSpec, EnvironmentVariable,
-    ExternalServiceSpec, PortSpec, ServiceKind, ServiceMetadata, ServiceSpec, yes,
+    ExternalServiceSpec, PortSpec, RunAs, ServiceKind, ServiceMetadata, ServiceSpec, yes,
 };
 
 /// The literal `ServiceTemplate`.
@@ -103,6 +103,9 @@ pub struct ContainerTemplateSpec {
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-key" = "name"))]
     pub environment: Option<Vec<EnvironmentVariable>>,
+    /// The service account that the container acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<RunAs>,
     /// What is mounted into the container.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent"))]
@@ -145,7 +148,7 @@ impl ServiceTemplateSpec {
                 environment: Some(container.environment.unwrap_or_default()),
                 secrets: None,
                 pull_secret: None,
-                run_as: None,
+                run_as: container.run_as,
                 storage: container.storage,
                 api_key: None,
                 on_demand: container.on_demand,

@@ -33,6 +33,11 @@ pub struct Policy {
     pub scope: Scope,
     /// The options that select the platform, each after a space, for command lines in hints.
     pub flags: String,
+    /// Whether a set is taken over that was applied in another API, before the platform was upgraded.
+    /// Nothing is pruned then.
+    pub migrates: bool,
+    /// Whether what that API lacks is let go of, although nobody can read or delete it any more.
+    pub lets_go: bool,
     /// Whether the plan is for reading only, and is made without the secrets that are missing here.
     pub may_miss: bool,
 }
@@ -52,6 +57,8 @@ impl Policy {
             is_only_shown: false,
             scope: Scope::default(),
             flags: String::new(),
+            migrates: false,
+            lets_go: false,
             may_miss: false,
         }
     }

@@ -80,6 +80,10 @@ impl Planner<'_> {
 
     fn decide_leaver(&mut self, key: &Key, entry: &Entry) {
         let observed = self.state.objects.get(key);
+        if self.is_migrated(key) {
+            self.leave_behind(key, entry);
+            return;
+        }
         if self.keeps_leaver(key) {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
@@ -131,6 +135,27 @@ impl Planner<'_> {
             fingerprint: Some(fingerprint),
             ..Operation::new(key.clone(), effect, leaves.reason)
         });
+    }
+
+    /// What becomes of an object of a set that is taken over from another API, and that no document
+    /// declares: it stays the set's, unless the platform has no such objects any more.
+    fn leave_behind(&mut self, key: &Key, entry: &Entry) {
+        if !self.state.unspoken.contains(&key.kind) {
+            self.plan.kept.insert(key.clone(), entry.clone());
+            return;
+        }
+        // What became of secrets is created from their sources; nothing takes the place of others.
+        if !key.kind.kind().hides_values() && !self.policy.lets_go {
+            self.guards.push(
+                Problem::new(format!(
+                    "{key} can neither be read nor deleted through this API, and may go on working"
+                ))
+                .hint("delete it by other means where that is possible, and say --let-go to have the set forget it"),
+            );
+        }
+        let told = "this API can neither read nor delete it";
+        let effect = Effect::Release { of: None, by_id: Vec::new() };
+        self.push(Operation::new(key.clone(), effect, Reason::new(Why::Migrated, told)));
     }
 
     /// Whether the inventory entry of an object stays as it is: the object is out of scope, or too

@@ -242,6 +242,11 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Whether the set is taken over in the project of an object, from another API.
+    fn is_migrated(&self, key: &Key) -> bool {
+        self.state.inventories.get(&key.project).is_some_and(|it| it.is_of_other_api)
+    }
+
     fn is_selected(&self, key: &Key) -> bool {
         self.selected.as_ref().is_none_or(|selected| selected.contains(key))
     }

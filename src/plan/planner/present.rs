@@ -131,6 +131,10 @@ impl<'a> Planner<'a> {
         let cause = found.is_by_hand.then_some(Cause::Drift);
         changes.extend(former.as_ref().map(|former| name_change(key, former, cause)));
         changes.extend(self.owner_change(key, observed));
+        // It has another id than in the former API, and no name yet.
+        if let Some(called) = observed.called.as_ref().filter(|_| self.is_migrated(key)) {
+            changes.push(name_change(key, &key.with_name(called.clone()), None));
+        }
         let is_uncertain = changes.iter().all(FieldChange::is_uncertain);
         let sends = !changes.is_empty();
         if self.refuse_unread(desired, known_as, (observed, &changes)) {
@@ -163,7 +167,8 @@ impl<'a> Planner<'a> {
         if key.kind.kind().hides_values() && entry.revision.is_none() {
             entry = entry.but(|it| it.revision = observed.revision.clone());
         }
-        if !adopts && difference.changes.is_empty() {
+        let migrates = self.is_migrated(key);
+        if !adopts && difference.changes.is_empty() && !migrates {
             if !self.plan.left_drifted.contains(key) {
                 self.plan.unchanged += 1;
                 self.plan.as_declared.insert(key.clone());
@@ -176,7 +181,10 @@ impl<'a> Planner<'a> {
             self.replace(found, difference, &frozen);
             return;
         }
-        let reason = why(found, &difference);
+        let reason = match difference.changes.is_empty() && migrates {
+            true => Why::Migrated.into(),
+            false => why(found, &difference),
+        };
         let Difference { fields, changes, sends, .. } = difference;
         let sent = |fields: Arc<Tree>| Sent::new(fields.clone(), self.known.by_id(key, &fields));
         let of = Observed::clone(observed);
@@ -186,6 +194,7 @@ impl<'a> Planner<'a> {
             }
             None if *adopts => Effect::Adopt { of: of.into(), sent: sent(fields) },
             None if sends => Effect::Update { of: of.into(), sent: sent(fields) },
+            None if migrates => Effect::Record { of: Some(of.into()), fields: None },
             None => Effect::Record { of: Some(of.into()), fields: Some(fields) },
         };
         self.push(Operation {

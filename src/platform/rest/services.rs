@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Route;
 use super::templates::{self, TemplateBody};
-use crate::dialect::wire::ServiceSpec;
+use crate::dialect::wire::{self, ServiceSpec};
 use crate::kinds::{Fault, service};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
@@ -110,6 +110,11 @@ impl Wanted {
             exchange::decode(body)?
         };
         service::check(&spec).map_err(refusal)?;
+        // Manifests may say more than this API.
+        let beyond = wire::beyond(&service::fields_of(&spec));
+        if !beyond.is_empty() {
+            return Err(refusal(beyond));
+        }
         Ok(Self { spec, from_template })
     }
 

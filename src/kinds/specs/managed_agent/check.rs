@@ -494,7 +494,7 @@ mod tests {
             ),
             (
                 strict(json!({"a": {"$ref": "https://a.example"}}), json!(["a"])),
-                vec![format!("{at}.properties.a.$ref")],
+                vec![format!("{at}.properties.a[\"$ref\"]")],
             ),
             (
                 strict(json!({"a": {"type": "string", "if": {}}}), json!(["a"])),

@@ -1,0 +1,57 @@
+//! What a set has in a platform that spoke another API when the set was applied, and was upgraded
+//! since: which of its objects is which now.
+
+use std::collections::BTreeSet;
+
+use crate::api::spoken::Spoken;
+use crate::dialect;
+use crate::kinds::recorded::Recorded;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
+use crate::plan::State;
+
+/// The kinds that an API lacks.
+pub(super) fn unspoken(spoken: Spoken) -> BTreeSet<KindName> {
+    let kinds = crate::kinds::ALL.iter().map(|kind| kind.name());
+    kinds.filter(|kind| dialect::of(spoken, *kind).unspoken().is_some()).collect()
+}
+
+/// Finds the tasks of a set again that have other ids now: those in the same room and queue, with
+/// the same schedule and the set's mark. Each gets its key back; where several are like it, none is
+/// taken.
+pub(super) fn find_tasks(state: &mut State, set: &str, project: &str) {
+    let Some(inventory) = state.inventories.get(project).filter(|it| it.is_of_other_api) else {
+        return;
+    };
+    let entries = inventory.entries.iter().filter(|(key, _)| key.kind == KindName::ScheduledTask);
+    let entries: Vec<(Key, Tree)> = entries
+        .filter(|(key, _)| !state.objects.contains_key(*key))
+        .filter_map(|(key, entry)| {
+            let applied = entry.applied.as_ref().map(Recorded::value)?;
+            Some((key.clone(), Tree::from(&applied)))
+        })
+        .collect();
+    let is_alike = |one: &Tree, other: &Tree| {
+        ["room", "queue", "schedule"].iter().all(|field| one.get(field) == other.get(field))
+    };
+    for (key, applied) in &entries {
+        let known = &state.inventories[project].entries;
+        let mut alike = state.objects.iter().filter(|(other, observed)| {
+            other.kind == key.kind
+                && other.project == *project
+                && observed.owner.as_deref() == Some(set)
+                && !known.contains_key(*other)
+                && is_alike(applied, &observed.fields)
+        });
+        let (Some((found, _)), None) = (alike.next(), alike.next()) else { continue };
+        let found = found.clone();
+        let is_others = |other: &(Key, Tree)| other.0 != *key && is_alike(&other.1, applied);
+        if entries.iter().any(is_others) {
+            continue;
+        }
+        if let Some(mut observed) = state.objects.remove(&found) {
+            observed.called = Some(found.name.clone());
+            state.objects.insert(key.clone(), observed);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! `set migrate`: a set that was applied in 0.31 is taken over on a platform that was upgraded since,
+//! here the embedded one, which speaks both.
+
+use meshagent::api::spoken::Spoken;
+use serde_json::{Value, json};
+
+use super::stand_in::StandIn;
+use crate::cli::{Run, Sandbox};
+use crate::platform::harness::Server;
+
+const REST: &str = "---
+version: v1
+kind: Room
+metadata: {name: lobby}
+---
+version: v1
+kind: Service
+metadata: {name: bot}
+room: lobby
+container: {image: busybox, secrets: [keys]}
+---
+version: v1
+kind: Mailbox
+metadata: {name: a@mail.localhost}
+room: lobby
+---
+version: v1
+kind: Route
+metadata: {name: a.meshagent.app}
+room: lobby
+port: 8000
+---
+version: v1
+kind: ScheduledTask
+metadata: {name: daily}
+room: lobby
+queue: q
+schedule: \"0 7 * * *\"
+";
+
+const SECRET: &str = "version: v1\nkind: Secret\nmetadata: {name: keys}\ntype: keys\ndata: {TOKEN: {from: {env: TOKEN}}}\n";
+
+const WEBHOOK: &str = "---\nversion: v1\nkind: Webhook\nmetadata: {name: w}\nurl: https://a.example\nevents: [room.started]\n";
+
+const ACCOUNT: &str = "---\nversion: v1\nkind: ServiceAccount\nmetadata: {name: support}\n";
+
+struct Upgraded {
+    server: Server,
+    sandbox: Sandbox,
+}
+
+impl Upgraded {
+    /// A platform on which the set was applied in 0.31.
+    async fn start(before: &str) -> Self {
+        let it = Self { server: Server::start().await, sandbox: Sandbox::new() };
+        it.sandbox.write("set.yaml", before);
+        it.ends(0, "0.31", &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+        it
+    }
+
+    #[track_caller]
+    fn ends(&self, code: i32, dialect: &str, arguments: &[&str]) -> Run {
+        let mut command = self.sandbox.command(&[arguments, &["--dialect", dialect]].concat());
+        command
+            .env("MESHAGENT_API_URL", &self.server.url)
+            .env("MESHAGENT_API_KEY", &self.server.owner)
+            .env("MESHAGENT_PROJECT_ID", "default")
+            .env("TOKEN", "the-value-of-it");
+        let run = Run::of(command.output().expect("a run"));
+        assert_eq!(run.code, code, "{arguments:?}: {}{}", run.stdout, run.stderr);
+        run
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let ask = self.server.own("GET", path).header("consistency", "fast");
+        ask.send().await.expect(200).json()
+    }
+}
+
+const MIGRATE: [&str; 6] = ["set", "migrate", "-f", "set.yaml", "--set", "s"];
+const PLAN: [&str; 6] = ["plan", "-f", "set.yaml", "--set", "s", "--exit-code"];
+
+fn with(more: &[&str]) -> Vec<&'static str> {
+    let more: Vec<&'static str> = more.iter().map(|it| &*it.to_string().leak()).collect();
+    [&MIGRATE[..], &more].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_is_taken_over_with_all_that_can_be() {
+    let it = Upgraded::start(&(SECRET.to_owned() + REST + WEBHOOK)).await;
+    let room = it.get("/rooms/lobby").await["id"].clone();
+    let after = SECRET.to_owned() + "service_account: support\n" + REST + ACCOUNT;
+    it.sandbox.write("set.yaml", &after);
+    let refused = it.ends(6, "0.56", &PLAN);
+    let way_out = "`meshagent set migrate --set s` takes the set over";
+    assert!(refused.stderr.contains(way_out), "{}", refused.stderr);
+
+    // What cannot be read any more is not forgotten in silence.
+    let refused = it.ends(6, "0.56", &with(&["--yes"]));
+    assert!(
+        refused.stderr.contains("Webhook/w can neither be read nor deleted through this API"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("--let-go"), "{}", refused.stderr);
+    let shown = it.ends(0, "0.56", &with(&["--let-go", "--dry-run"])).stdout;
+    for told in [
+        "Room/lobby  it was applied in the API that the platform spoke before",
+        "Mailbox/a@mail.localhost  it was applied",
+        "Route/a.meshagent.app  it was applied",
+        "ScheduledTask/daily  it was applied",
+        "create ServiceAccount/support",
+        "create AccountSecret/support/keys.TOKEN",
+        "update Service/bot@lobby",
+        "release Secret/keys  this API can neither read nor delete it",
+        "release Webhook/w  this API can neither read nor delete it",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert!(!shown.contains("delete ") && !shown.contains("the-value-of-it"), "{shown}");
+    it.ends(6, "0.56", &PLAN);
+
+    it.ends(0, "0.56", &with(&["--let-go", "--yes"]));
+    it.ends(0, "0.56", &PLAN);
+    assert_eq!(it.get("/rooms/lobby").await["id"], room);
+    let tasks = it.get("/scheduled-tasks?page_size=100").await;
+    assert_eq!(tasks["tasks"].as_array().map(Vec::len), Some(1), "{tasks}");
+    let service = it.get("/rooms/lobby/services").await["services"][0].clone();
+    let variable = &service["container"]["environment"][0];
+    assert_eq!(variable["name"], "TOKEN", "{service}");
+    assert!(variable["secret"]["id"].is_string(), "{service}");
+    // Those who speak the former API leave it alone from now on.
+    let refused = it.ends(6, "0.31", &PLAN);
+    assert!(refused.stderr.contains("was applied in the API of 0.56"), "{}", refused.stderr);
+    // It is the set's in all ways.
+    it.ends(0, "0.56", &["destroy", "--set", "s", "--yes"]);
+    assert_eq!(it.get("/rooms?page_size=100").await["rooms"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pruned_and_a_second_migration_has_nothing_to_do() {
+    let it =
+        Upgraded::start(REST.replace(", secrets: [keys]", "").trim_start_matches("---\n")).await;
+    it.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
+    let shown = it.ends(0, "0.56", &with(&["--yes"])).stdout;
+    assert!(!shown.contains("delete"), "{shown}");
+    let again = it.ends(0, "0.56", &with(&["--yes"])).stdout;
+    assert!(again.contains("Nothing to change"), "{again}");
+    // What was left is the set's all the same.
+    let plan = it.ends(3, "0.56", &PLAN).stdout;
+    for gone in ["Service/bot@lobby", "Mailbox/a@mail.localhost", "ScheduledTask/daily"] {
+        assert!(plan.contains(&format!("- delete {gone}")), "{plan}");
+    }
+}
+
+#[test]
+fn a_task_that_has_another_id_since_is_found_and_gets_its_name() {
+    let platform = StandIn::of(Spoken::V0_31);
+    let set = "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: ScheduledTask\nmetadata: {name: daily}\nroom: lobby\nqueue: q\nschedule: \"0 7 * * *\"\n";
+    platform.sandbox.write("set.yaml", set);
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    platform.becomes(Spoken::V0_56);
+    platform.clear("scheduled-tasks");
+    let spec = json!({
+        "version": "v1", "kind": "ScheduledTask", "schedule": "0 7 * * *",
+        "metadata": {"annotations": {"meshagent.set": "s"}},
+        "active": true, "once": false, "queue": {"name": "q", "payload": {}},
+    });
+    platform.put("scheduled-tasks", [json!({"id": "another", "room_name": "lobby", "spec": spec})]);
+    platform.take_asked();
+    let shown = platform.ends(0, &with(&["--yes"])).stdout;
+    assert!(shown.contains("metadata.name: \"another\" → \"daily\""), "{shown}");
+    assert_eq!(platform.take_writes(), ["PUT scheduled-tasks/another"]);
+    let tasks = platform.list("scheduled-tasks");
+    assert_eq!((tasks.len(), &tasks[0]["spec"]["metadata"]["name"]), (1, &"daily".into()));
+    platform.ends(0, &PLAN);
+}
+
+#[test]
+fn there_is_no_way_back_to_the_former_api() {
+    let platform = StandIn::of(Spoken::V0_56);
+    platform.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    platform.becomes(Spoken::V0_31);
+    platform.take_asked();
+    let refused = platform.ends(6, &with(&["--yes"]));
+    assert!(refused.stderr.contains("was applied in the API of 0.56"), "{}", refused.stderr);
+    assert_eq!(platform.take_writes(), Vec::<String>::new());
+}

@@ -1,0 +1,306 @@
+//! Secrets of service accounts, on the embedded platform: what becomes of project secrets, values in
+//! versions, and writes that stop half-way.
+
+use std::time::Duration;
+
+use meshagent::api::spoken::Spoken;
+use meshagent::apply::execute::{Options, Outcome};
+use meshagent::plan::planner::{Policy, Prune};
+use serde_json::{Value, json};
+
+use crate::hostile::proxy::{Fault, Hostile};
+use crate::reconciler::{World, describe, destroying, policy};
+
+fn account(name: &str) -> Value {
+    json!({"version": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+}
+
+fn room() -> Value {
+    json!({"version": "v1", "kind": "Room", "metadata": {"name": "lobby"}})
+}
+
+fn keys(value: &str) -> Value {
+    json!({
+        "version": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "type": "keys",
+        "service_account": "support", "data": {"TOKEN": value, "LEVEL": "info"},
+    })
+}
+
+fn registry() -> Value {
+    json!({
+        "version": "v1", "kind": "Secret", "metadata": {"name": "registry"}, "type": "docker",
+        "service_account": "support", "server": "ghcr.io", "username": "ada", "password": "let-me-in",
+    })
+}
+
+fn native(value: &str) -> Value {
+    json!({
+        "version": "v1", "kind": "AccountSecret", "metadata": {"name": "native"},
+        "account": "support", "value": value,
+    })
+}
+
+fn service(container: Value) -> Value {
+    let mut all = json!({"image": "busybox"});
+    crate::registry::documents::merge(&mut all, container);
+    json!({
+        "version": "v1", "kind": "Service", "metadata": {"name": "bot"}, "room": "lobby",
+        "container": all,
+    })
+}
+
+/// What the platform has below the account `support`.
+async fn secrets(world: &World) -> Vec<Value> {
+    let account = get(world, "/service-accounts/by-name/support").await;
+    let path = format!("/service-accounts/{}/secrets", account["id"].as_str().expect("an id"));
+    let list = get(world, &format!("{path}?page_size=100")).await;
+    list["secrets"].as_array().expect("a list").clone()
+}
+
+/// Asks as a client of 0.56 does.
+async fn get(world: &World, path: &str) -> Value {
+    let reply = world.server.own("GET", path).header("consistency", "fast").send().await;
+    reply.expect(200).json()
+}
+
+/// The value of a secret, as text.
+async fn value(world: &World, name: &str) -> String {
+    use base64::Engine as _;
+    let secret = secrets(world).await.into_iter().find(|it| it["name"] == name).expect(name);
+    let (owner, id) = (&secret["owner_service_account_id"], &secret["id"]);
+    let (owner, id) = (owner.as_str().expect("an owner"), id.as_str().expect("an id"));
+    let path = format!("/service-accounts/{owner}/secrets/{id}?include_value=true");
+    let value = get(world, &path).await["value_base64"].as_str().expect("a value").to_owned();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value).expect("base64");
+    String::from_utf8(bytes).expect("a text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn project_secrets_become_secrets_of_an_account_and_services_name_those() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let container = json!({
+        "secrets": ["keys"], "pull_secret": "registry",
+        "environment": [
+            {"name": "LEVEL", "value": "own"},
+            {"name": "NATIVE", "secret": {"id": "support/native"}},
+        ],
+    });
+    let documents = |token: &str| {
+        vec![
+            account("support"),
+            room(),
+            keys(token),
+            registry(),
+            native("n"),
+            service(container.clone()),
+        ]
+    };
+    world.run(&documents("first"), &policy("s")).await;
+    let again = world.plan(&documents("first"), &policy("s")).await;
+    assert!(again.plan.is_empty(), "{}", describe(&again.plan));
+
+    let account = get(&world, "/service-accounts/by-name/support").await;
+    let all = secrets(&world).await;
+    let id = |name: &str| all.iter().find(|it| it["name"] == name).expect(name)["id"].clone();
+    let services = get(&world, "/rooms/lobby/services").await;
+    let container = &services["services"][0]["container"];
+    assert_eq!(
+        container["environment"],
+        json!([
+            {"name": "LEVEL", "value": "own"},
+            {"name": "NATIVE", "secret": {"id": id("native")}},
+            {"name": "TOKEN", "secret": {"id": id("keys.TOKEN")}},
+        ])
+    );
+    assert_eq!(container["pull_secret"], json!({"id": id("registry")}));
+    assert_eq!(container["run_as"], json!({"email": account["email"], "scopes": ["secrets:read"]}));
+    assert_eq!(value(&world, "keys.TOKEN").await, "first");
+    let registry: Value = serde_json::from_str(&value(&world, "registry").await).expect("JSON");
+    assert_eq!(registry["auths"]["ghcr.io"]["username"], "ada");
+    assert_eq!(registry["auths"]["ghcr.io"]["auth"], "YWRhOmxldC1tZS1pbg==");
+    let pulled =
+        format!("/service-accounts/{}/pull-secrets", account["id"].as_str().expect("an id"));
+    assert_eq!(get(&world, &pulled).await["secrets"][0]["id"], id("registry"));
+
+    // One value changes: one version more of one secret, and the service keeps its id.
+    let changed = world.run(&documents("second"), &policy("s")).await;
+    assert_eq!(changed.plan.operations.len(), 1, "{}", describe(&changed.plan));
+    assert_eq!(value(&world, "keys.TOKEN").await, "second");
+    let still = secrets(&world).await;
+    assert_eq!(
+        still.iter().map(|it| &it["id"]).collect::<Vec<_>>(),
+        all.iter().map(|it| &it["id"]).collect::<Vec<_>>()
+    );
+
+    world.run(&documents("second"), &destroying("s")).await;
+    let list = get(&world, "/service-accounts?page_size=100").await;
+    let names = list["service_accounts"].as_array().expect("a list").iter();
+    assert!(names.into_iter().all(|it| it["name"] != "support"), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_somebody_else_wrote_is_drift() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let documents = [account("support"), native("ours")];
+    world.run(&documents, &policy("s")).await;
+    let secret = secrets(&world).await.remove(0);
+    let (owner, id) = (&secret["owner_service_account_id"], &secret["id"]);
+    let path = format!(
+        "/service-accounts/{}/secrets/{}/versions",
+        owner.as_str().expect("an owner"),
+        id.as_str().expect("an id")
+    );
+    let version = json!({"value_base64": "dGhlaXJz", "set_current": true});
+    let reply = world.server.own("POST", &path).header("consistency", "fast").json(&version);
+    reply.send().await.expect(201);
+    assert_eq!(value(&world, "native").await, "theirs");
+    let plan = world.plan(&documents, &policy("s")).await;
+    let told = describe(&plan.plan);
+    assert!(told.contains("value: (secret, changed)  drifted"), "{told}");
+    world.apply(&plan).await;
+    assert_eq!(value(&world, "native").await, "ours");
+    assert!(world.plan(&documents, &policy("s")).await.plan.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_whose_value_was_not_written_is_finished_by_the_next_apply() {
+    for fault in [Fault::Status(403), Fault::DropBefore, Fault::DropAfter, Fault::Status(500)] {
+        let mut world = World::speaking(Spoken::V0_56).await;
+        let documents = [account("support"), native("whole")];
+        let url = world.server.url.clone();
+        let mischief = fault.clone().on("POST").at("/versions").times(1000);
+        let proxy = Hostile::before(&url, crate::platform::harness::client()).with(mischief);
+        let proxy = proxy.start().await;
+        let direct = world.client.clone();
+        world.through(&proxy);
+        let plan = world.plan(&documents, &policy("s")).await;
+        let options = Options { first_wait: Duration::from_millis(1), ..Options::standard(4) };
+        let report = world.perform_with(&plan, &options).await.expect("a report");
+        let told = format!("{fault:?}: {report:?}");
+        let Some(Outcome::Failed { message, refused: false, .. }) = report.outcomes.get(1) else {
+            panic!("{told}")
+        };
+        assert!(message.starts_with("it was created, but not all of it was written: "), "{told}");
+        assert!(!message.contains("whole"), "{told}");
+        world.client = direct;
+        let rest = world.plan(&documents, &policy("s")).await;
+        assert_eq!(rest.plan.operations.len(), 1, "{}", describe(&rest.plan));
+        world.apply(&rest).await;
+        assert_eq!((secrets(&world).await.len(), &*value(&world, "native").await), (1, "whole"));
+        assert!(world.plan(&documents, &policy("s")).await.plan.is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_a_list_does_not_show_are_neither_forgotten_nor_made_twice() {
+    for fault in [Fault::Filtered, Fault::Cut(1), Fault::Status(403), Fault::Status(404)] {
+        let mut world = World::speaking(Spoken::V0_56).await;
+        let mut more = native("b");
+        more["metadata"]["name"] = "more".into();
+        let documents = [account("support"), native("a"), more];
+        world.run(&documents, &policy("s")).await;
+        let before = secrets(&world).await;
+        let url = world.server.url.clone();
+        let mischief = fault.clone().on("GET").at("/secrets").times(1000);
+        let proxy = Hostile::before(&url, crate::platform::harness::client()).with(mischief);
+        let proxy = proxy.start().await;
+        let direct = world.client.clone();
+        world.through(&proxy);
+        // Whatever is planned now, one document is gone, and neither secret may be.
+        for documents in [&documents[..], &documents[..2]] {
+            let set = world.set_of(documents).expect("a set");
+            let keep = Policy { prune: Prune::None, ..policy("s") };
+            if let Ok(decided) = world.decide(set, &keep).await {
+                let _ = world.perform(&decided, 4).await;
+            }
+            let ids = |all: &[Value]| all.iter().map(|it| it["id"].clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&secrets(&world).await), ids(&before), "{fault:?}");
+        }
+        world.client = direct;
+        assert!(world.plan(&documents, &policy("s")).await.plan.is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_not_deleted_with_what_others_keep_in_it() {
+    let world = World::speaking(Spoken::V0_56).await;
+    world.run(&[account("support"), native("a")], &policy("s")).await;
+    let mut theirs = native("b");
+    theirs["metadata"]["name"] = "theirs".into();
+    let other = world.set_of(&[theirs]).expect("a set");
+    let other = world.decide(other, &policy("other")).await.expect("a plan");
+    world.apply(&other).await;
+    let set = world.set_of(&[]).expect("a set");
+    let refused = world.decide(set, &destroying("s")).await.err().expect("a refusal");
+    let told = format!("{refused} {:?}", refused.problems);
+    assert!(told.contains("AccountSecret/support/theirs"), "{told}");
+    assert_eq!(secrets(&world).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let refused = async |documents: &[Value]| {
+        let set = match world.set_of(documents) {
+            Ok(set) => set,
+            Err(problems) => return format!("{problems:?}"),
+        };
+        let error = world.decide(set, &policy("s")).await.err();
+        let error = error.unwrap_or_else(|| panic!("{documents:?} is not refused"));
+        format!("{error} {:?}", error.problems)
+    };
+    let mut without = keys("a");
+    without.as_object_mut().expect("a map").shift_remove("service_account");
+    let told = refused(&[account("support"), room(), without]).await;
+    assert!(
+        told.contains("say which service account it belongs to: `service_account: NAME`"),
+        "{told}"
+    );
+    let mut others = keys("a");
+    others["metadata"]["name"] = "more".into();
+    others["service_account"] = "other".into();
+    let both = service(json!({"secrets": ["keys", "more"], "environment": []}));
+    let told =
+        refused(&[account("support"), account("other"), room(), keys("a"), others.clone(), both])
+            .await;
+    assert!(told.contains("has secrets of several service accounts"), "{told}");
+    // Whoever says who reads them has said it.
+    let said = json!({
+        "secrets": ["keys", "more"], "environment": [],
+        "run_as": {"account": "support", "scopes": ["secrets:proxy"]},
+    });
+    let set = [account("support"), account("other"), room(), keys("a"), others, service(said)];
+    let planned = world.plan(&set, &policy("s")).await;
+    let told = describe(&planned.plan);
+    assert!(
+        told.contains("container.run_as.scopes: [\"secrets:proxy\", \"secrets:read\"]"),
+        "{told}"
+    );
+    // The account is nowhere.
+    let told = refused(&[native("a")]).await;
+    assert!(
+        told.contains("serviceaccount `support` is neither in the set nor in the project"),
+        "{told}"
+    );
+    // Two documents of one secret.
+    let mut twin = native("a");
+    twin["metadata"]["name"] = "keys.TOKEN".into();
+    let told = refused(&[account("support"), keys("a"), twin]).await;
+    assert!(told.contains("AccountSecret/support/keys.TOKEN"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_their_secrets_are_refused_by_name_in_0_31() {
+    let world = World::start().await;
+    let acts = service(json!({"run_as": {"account": "a@b.c", "scopes": ["secrets:read"]}}));
+    for (documents, told) in [
+        (vec![account("support")], "ServiceAccount"),
+        (vec![keys("a")], "service_account"),
+        (vec![room(), acts], "container.run_as"),
+    ] {
+        let set = world.set_of(&documents).expect("a set");
+        let error = world.decide(set, &policy("s")).await.err().expect(told);
+        let said = format!("{error} {:?}", error.problems);
+        assert!(said.contains(told), "{said}");
+    }
+}
