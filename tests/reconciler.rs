@@ -21,7 +21,7 @@ use meshagent::manifest::values::FileValues;
 use meshagent::plan::planner::{self, Policy, Refusal};
 use meshagent::plan::{Action, Effect, Met, Observed, Operation, Plan, Sent, State};
 use meshagent::reconcile::decide::refuse_unsaid;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::hostile::proxy::Running;
 use crate::platform::harness::Server;
@@ -32,6 +32,8 @@ pub struct World {
     pub server: Server,
     pub client: Client,
     folder: tempfile::TempDir,
+    /// What documents say in the place of what only the platform knows, and that.
+    known: Vec<(&'static str, String)>,
 }
 
 /// What was decided, and on what.
@@ -95,7 +97,34 @@ impl World {
     pub async fn capping(spoken: Spoken, pages: Option<i64>) -> Self {
         let server = Server::capping(pages).await;
         let client = speaking(Self::on(&server), spoken);
-        Self { server, client, folder: tempfile::tempdir().unwrap() }
+        Self { server, client, folder: tempfile::tempdir().unwrap(), known: Vec::new() }
+    }
+
+    /// One in an API, with the accounts that full documents of a kind act for, and the secrets that
+    /// they name.
+    pub async fn of_kind(spoken: Spoken, kind: KindName) -> Self {
+        let mut world = Self::speaking(spoken).await;
+        if (spoken, kind) == (Spoken::V0_56, KindName::ManagedAgent) {
+            world.accounts().await;
+        }
+        world
+    }
+
+    async fn accounts(&mut self) {
+        for address in [ROBOT, OTHER_ROBOT] {
+            let name = address.split('@').next().unwrap();
+            let body = json!({"name": name, "description": ""});
+            let made = self.server.send("POST", "/service-accounts", body).await.expect(201).json();
+            self.known.push((address, made["email"].as_str().unwrap().to_owned()));
+            if address == ROBOT {
+                let path = format!("/service-accounts/{}/secrets", made["id"].as_str().unwrap());
+                for secret in [SECRET, OTHER_SECRET] {
+                    let body = json!({"name": secret, "type": "opaque", "http_only": false});
+                    let made = self.server.send("POST", &path, body).await.expect(201).json();
+                    self.known.push((secret, made["id"].as_str().unwrap().to_owned()));
+                }
+            }
+        }
     }
 
     /// A client of a platform, as its owner.
@@ -130,7 +159,10 @@ impl World {
 
     /// Reads the set of these documents.
     pub fn set_of(&self, documents: &[Value]) -> Result<Set, Vec<Problem>> {
-        let texts: Vec<String> = documents.iter().map(text_of).collect();
+        let known = |text: String| {
+            self.known.iter().fold(text, |text, (name, known)| text.replace(name, known))
+        };
+        let texts: Vec<String> = documents.iter().map(text_of).map(known).collect();
         self.set(&[self.write("set/all.yaml", &texts.join("---\n"))], FileValues::default())
     }
 
@@ -256,6 +288,14 @@ pub fn effect((action, replaces): (Action, bool), fields: &Tree, met: Option<&Ob
         Action::Release => Effect::Release { of: seen(), by_id: Vec::new() },
     }
 }
+
+/// Addresses of service accounts, as documents of tests name them.
+pub const ROBOT: &str = "robot@accounts.example";
+pub const OTHER_ROBOT: &str = "other-one@accounts.example";
+
+/// The ids of secrets of the first account, as documents of tests name them.
+pub const SECRET: &str = "id-of-one-secret";
+pub const OTHER_SECRET: &str = "id-of-other-secret";
 
 /// How 0.31 spells a kind, for tests that send its requests themselves.
 pub fn spelling(kind: KindName) -> &'static dyn Spelling {

@@ -14,10 +14,12 @@ use super::agents::command::AgentCommand;
 use super::agents::document;
 use super::agents::family::{Action, Family};
 use super::agents::given::Given;
+use super::agents::managed;
 use super::agents::options::{AgentOption, Beside};
 use super::agents::said::{Defaults, Said, words};
 use super::agents::service::{IMAGE, TOKEN, deployed, service};
 use super::document::Lifecycle;
+use super::managed_agent;
 use super::path::{FieldPath, Step};
 use super::service::{MOST_ROOMS, Service, in_rooms, placements};
 use super::shape::Shape;
@@ -41,6 +43,8 @@ struct AgentDocument {
     metadata: ServiceMetadata,
     #[serde(rename = "type")]
     family: String,
+    #[serde(default)]
+    managed: bool,
     #[serde(default)]
     image: Option<String>,
     #[serde(default)]
@@ -75,6 +79,10 @@ impl JsonSchema for AgentDocument {
             "type": {"description": "What sort of agent it is.", "type": "string", "enum": families},
         });
         let others = json!({
+            "managed": {
+                "description": "Whether the platform runs the agent itself, without a container: it becomes a `ManagedAgent`, which only a platform of 0.56 has.",
+                "type": "boolean", "default": false,
+            },
             "image": {
                 "description": "The image. It must have the command line of release 0.31.4.",
                 "type": ["string", "null"], "default": IMAGE, "x-rule": "image",
@@ -120,7 +128,7 @@ fn described(schema: Schema, about: &str) -> Value {
 }
 
 /// The fields of a document that only place the service, or name it.
-const OWN_FIELDS: [&str; 2] = ["room", "rooms"];
+const OWN_FIELDS: [&str; 3] = ["room", "rooms", "managed"];
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| super::own_fields::<AgentDocument>(&OWN_FIELDS));
 
@@ -133,7 +141,7 @@ impl Kind for Agent {
     }
 
     fn summary(&self) -> &'static str {
-        "an agent, described by its options; it becomes a service that runs them"
+        "an agent, described by its options; it becomes a service that runs them, or a managed agent"
     }
 
     fn document_schema(&self, generator: &mut SchemaGenerator) -> Schema {
@@ -156,15 +164,25 @@ impl Kind for Agent {
         KindName::Service
     }
 
+    fn declares_in(&self, document: &Value) -> KindName {
+        match document.get("managed") {
+            Some(Value::Bool(true)) => KindName::ManagedAgent,
+            _ => self.declares(),
+        }
+    }
+
     fn beside(&self, written: &Value) -> Vec<(FieldPath, Beside, String)> {
         document::beside(written)
     }
 
     fn written_at(&self, path: &FieldPath) -> Option<FieldPath> {
         let [Step::Field(above), Step::Field(name), below @ ..] = path.0.as_slice() else {
-            return None;
+            return managed::written_at(path);
         };
-        let is_own = above == "container" && ["image", "secrets", "environment"].contains(&&**name);
+        if above != "container" {
+            return managed::written_at(path);
+        }
+        let is_own = ["image", "secrets", "environment"].contains(&&**name);
         let mut path = FieldPath([&[Step::Field(name.clone())], below].concat());
         // The token is in front of what the document says.
         if let ("environment", [_, Step::Index(index), ..]) = (name.as_str(), path.0.as_mut_slice())
@@ -194,6 +212,9 @@ impl Kind for Agent {
         let options = family.options(Action::Spec);
         let mut said = document::said(family, fields);
         let files = bring(&mut said, &options, &mut faults);
+        if document.managed {
+            return document.managed(family, (fields, &said), faults);
+        }
         let name = document.metadata.name.as_str();
         said.entry("agent-name").or_insert_with(|| name.into());
         let given = Given::of_said(&said, &options);
@@ -220,6 +241,37 @@ impl Kind for Agent {
 }
 
 impl AgentDocument {
+    /// The managed agent that it declares.
+    fn managed(
+        self,
+        family: Family,
+        (fields, said): (&Map<String, Value>, &Said),
+        mut faults: Vec<Fault>,
+    ) -> Result<Vec<Declared>, Vec<Fault>> {
+        faults.extend(managed::faults(family, fields, said));
+        let options = family.options(Action::Spec);
+        let usual = options.iter().find(|option| option.name == "model");
+        let usual = usual.and_then(|option| option.default).unwrap_or_default();
+        let model = said.get("model").and_then(Value::as_str).unwrap_or(usual);
+        let whole = managed::fields(fields, said, model);
+        let told = |fault: Fault| {
+            let path = managed::written_at(&fault.path).unwrap_or_else(|| fault.path.clone());
+            Fault { path, ..fault }
+        };
+        match managed_agent::declared(&whole) {
+            Ok(fields) if faults.is_empty() => Ok(vec![Declared {
+                project: self.project,
+                room: None,
+                name: KindName::ManagedAgent.kind().natural_name(&self.metadata.name),
+                fields,
+                lifecycle: self.lifecycle.unwrap_or_else(Lifecycle::standard),
+            }]),
+            // What is refused already has no other faults that matter.
+            Err(more) if faults.is_empty() => Err(more.into_iter().map(told).collect()),
+            _ => Err(faults),
+        }
+    }
+
     /// Adds to a service what the document says beside the options.
     fn complete(&self, service: &mut Value, files: Vec<Value>) {
         let mut metadata = serde_json::to_value(&self.metadata).unwrap_or_default();

@@ -87,6 +87,8 @@ macro_rules! every_kind {
             ServiceTemplate in service_template,
             /// An agent, which becomes a service.
             Agent in agent,
+            /// An agent that the platform runs itself.
+            ManagedAgent in managed_agent,
             /// A mailbox.
             Mailbox in mailbox,
             /// A route from a domain to a port.
@@ -156,6 +158,11 @@ pub trait Kind: Sync {
     /// The kind of the objects that its documents declare.
     fn declares(&self) -> KindName {
         self.name()
+    }
+
+    /// The kind of the objects that one document declares, where that depends on it.
+    fn declares_in(&self, _document: &Value) -> KindName {
+        self.declares()
     }
 
     /// What a document names that stands beside the manifest: where it is named, what it is, and

@@ -296,15 +296,26 @@ impl Shape {
             (Some(Value::Bool(default)), Tree::Bool(value)) => default == value,
             (Some(Value::String(default)), Tree::Text(value)) => default == value,
             (Some(Value::Number(default)), Tree::Number(value)) => same_number(default, value),
-            (Some(Value::Array(default)), Tree::List(value)) => {
-                let both = default.iter().zip(value);
-                default.len() == value.len()
-                    && both.into_iter().all(|(it, at)| Tree::from(it) == *at)
+            (Some(Value::Array(default)), Tree::List(value)) => self.is_list(default, value),
+            // A struct whose own fields have defaults: all of them at their defaults. What it has
+            // itself where it is absent may be something else.
+            (Some(default @ Value::Object(_)), Tree::Map(fields)) => {
+                let bare = Self { default: None, empty_is_absent: false, ..self.clone() };
+                fields.is_empty() || bare.read(default) == *tree
             }
-            // A struct whose own fields have defaults: all of them at their defaults.
-            (Some(Value::Object(_)), Tree::Map(fields)) => fields.is_empty(),
             _ => false,
         }
+    }
+
+    /// Whether a list is that of scalars, in any order where that carries no meaning.
+    fn is_list(&self, default: &[Value], items: &[Tree]) -> bool {
+        let is_set = matches!(self.form, Form::List { identity: Identity::Value, .. });
+        let is = |index: usize, item: &Tree| match is_set {
+            true => default.iter().any(|it| Tree::from(it) == *item),
+            false => Tree::from(&default[index]) == *item,
+        };
+        default.len() == items.len()
+            && items.iter().enumerate().all(|(index, item)| is(index, item))
     }
 
     /// The fields of what was read through this shape that break their rules.

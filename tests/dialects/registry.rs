@@ -40,6 +40,11 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
             body
         }
         KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
+        KindName::ManagedAgent => {
+            let configuration = &body["configuration"];
+            let name = &configuration["metadata"]["name"];
+            json!({"id": "id", "name": name, "configuration": configuration})
+        }
         KindName::AccountSecret => {
             body["id"] = "id".into();
             body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});

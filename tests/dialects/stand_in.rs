@@ -262,8 +262,10 @@ fn parted<'a>(kept: &Kept, path: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
     let is_noun = |part: &&str| {
         let both = ["services", "mailboxes", "routes", "scheduled-tasks", "sessions"];
         let old = ["secrets", "webhooks", "api-keys"];
-        let of_new = kept.spoken == Spoken::V0_56 && *part == "service-accounts";
-        both.contains(part) || of_new || (kept.spoken == Spoken::V0_31 && old.contains(part))
+        match kept.spoken {
+            Spoken::V0_31 => both.contains(part) || old.contains(part),
+            Spoken::V0_56 => both.contains(part) || ["agents", "service-accounts"].contains(part),
+        }
     };
     let end = match parts.as_slice() {
         ["rooms", _, noun, ..] if is_noun(noun) => 3,
@@ -369,6 +371,9 @@ fn written(kept: &mut Kept, asked: &Asked) -> Option<Value> {
             if let Some(domain) = item.pointer("/spec/domain").cloned() {
                 item["domain"] = domain;
             }
+            if let Some(name) = item.pointer("/configuration/metadata/name").cloned() {
+                item["name"] = name;
+            }
             if let Some(room) = room.filter(|_| is_task) {
                 item["room_name"] = room.into();
             }
@@ -380,7 +385,7 @@ fn written(kept: &mut Kept, asked: &Asked) -> Option<Value> {
             let fields = asked.body.as_object()?;
             // A room keeps what is not said; all else is replaced, but for what it is called.
             if list != "rooms" {
-                let called = ["id", "address", "domain", "room_name"];
+                let called = ["id", "name", "address", "domain", "room_name"];
                 item.as_object_mut()?.retain(|name, _| called.contains(&name.as_str()));
             }
             fields.iter().for_each(|(name, value)| item[name] = value.clone());

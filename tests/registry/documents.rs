@@ -7,6 +7,7 @@ use meshagent::kinds::agents::options::{AgentOption, MAPS};
 use meshagent::kinds::{Kind, KindName, schema};
 use serde_json::{Map, Value, json};
 
+use crate::reconciler::{OTHER_ROBOT, OTHER_SECRET, ROBOT, SECRET};
 use crate::spoken::has;
 
 /// A field of a kind's documents.
@@ -81,6 +82,41 @@ fn agents() -> Vec<Choice> {
     all
 }
 
+/// Managed agents with each toolkit that has fields, and one whose texts are secrets.
+fn managed_agents() -> Vec<Choice> {
+    let of_toolkits = [
+        ("web_search", &["allowed_domains", "blocked_domains"][..]),
+        (
+            "image_generation",
+            &[
+                "background",
+                "input_image_mask_url",
+                "model",
+                "moderation",
+                "output_compression",
+                "output_format",
+                "partial_images",
+                "quality",
+                "size",
+            ],
+        ),
+        ("mcp", &["servers"]),
+    ];
+    let secrets = ["environment.secret", "connections.KEY.headers.secret"];
+    let texts = ["environment.value", "connections.KEY.headers.value"];
+    let choice = |label: &'static str, toolkit: &str, without: &[&str]| {
+        let others = of_toolkits.iter().filter(|(name, _)| *name != toolkit);
+        let others = others.flat_map(|(_, fields)| *fields).map(|it| format!("toolkits.{it}"));
+        let without = others.chain(paths(without)).collect();
+        Choice { label, fixed: json!({"metadata": {"name": "full"}}), without }
+    };
+    let prefixed = [&secrets[..], &["connections.KEY.headers.prefix"]].concat();
+    let mut all: Vec<Choice> =
+        of_toolkits.iter().map(|(name, _)| choice(name, name, &prefixed)).collect();
+    all.push(choice("secrets", "web_search", &texts));
+    all
+}
+
 /// The full documents of a kind.
 pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
     let schema = schema::inlined(kind);
@@ -148,6 +184,7 @@ fn choices(kind: KindName) -> Vec<Choice> {
             ]
         }
         KindName::Agent => agents(),
+        KindName::ManagedAgent => managed_agents(),
         KindName::AccountSecret => {
             let parts = ["server", "username", "password", "email"];
             let docker =
@@ -196,7 +233,16 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
-        KindName::Agent => &["room", "rooms", "type", "image"],
+        KindName::Agent => &["room", "rooms", "managed", "type", "image"],
+        // There is one language, and one sort of checks.
+        KindName::ManagedAgent => &[
+            "metadata.description",
+            "tools.type",
+            "guardrails.input.check.type",
+            "guardrails.output.checks.check.type",
+            "guardrails.tools.input.check.type",
+            "guardrails.tools.output.check.type",
+        ],
         _ => &["metadata.description"],
     };
     own.contains(&path)
@@ -245,7 +291,46 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         (KindName::Agent, "secrets") => {
             [json!(["model-keys"]), json!(["other-keys", "model-keys"])]
         }
+        (KindName::ManagedAgent, path) => return of_managed_agents(choice, path),
         // An API scope is the same type in two places and has no key of its own.
+        _ => return None,
+    })
+}
+
+/// The same for managed agents, whose fields depend on each other.
+fn of_managed_agents(choice: &str, path: &str) -> Option<[Value; 2]> {
+    let schema = |name: &str| {
+        json!({
+            "type": "object", "properties": {name: {"type": "string"}}, "required": [name],
+            "additionalProperties": false,
+        })
+    };
+    Some(match path {
+        "allowed_models.provider" => [json!("openai"), json!("openai")],
+        "run_as.email" if choice == "secrets" => [json!(ROBOT), json!(ROBOT)],
+        "run_as.email" => [json!(ROBOT), json!(OTHER_ROBOT)],
+        "run_as.scopes" => {
+            [json!(["secrets:read", "llm_proxy"]), json!(["secrets:read", "secrets:proxy"])]
+        }
+        "toolkits.type" => {
+            let name = if choice == "secrets" { "web_search" } else { choice };
+            [json!(name), json!(name)]
+        }
+        "tools.name" | "tools.entrypoint" | "environment.name" => [json!("one"), json!("two")],
+        "tools.input_schema" => [schema("text"), schema("other")],
+        "connections.KEY.headers.name" => [json!("X-One"), json!("X-Two")],
+        path if path.ends_with(".secret.id") => [json!(SECRET), json!(OTHER_SECRET)],
+        path if path.ends_with(".check.model") => [json!("openai/one"), json!("openai/two")],
+        path if path.ends_with(".minimum_allow_probability") => [json!(0.5), json!(0.75)],
+        path if path.ends_with(".max_retries") => [json!(1), json!(3)],
+        path if path.ends_with(".on_reject.action") => {
+            let first = if path.starts_with("guardrails.tools") { "deny" } else { "block" };
+            [json!(first), json!("block")]
+        }
+        path if path.ends_with(".on_error.action") => [json!("pass"), json!("block")],
+        path if path.starts_with("guardrails.") && path.ends_with(".name") => {
+            [json!(format!("{path}-one")), json!(format!("{path}-two"))]
+        }
         _ => return None,
     })
 }
@@ -328,6 +413,18 @@ impl Grower<'_> {
                 let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
                 let targets = ["paths.targetPort", "paths.targetContent"];
                 parts.iter().chain(&targets).any(|part| *part == path)
+            KindName::ManagedAgent => {
+                let of_secrets = [
+                    "run_as",
+                    "run_as.scopes",
+                    "environment.secret",
+                    "connections.KEY.headers.secret",
+                ];
+                let of_texts = ["environment.value", "connections.KEY.headers.value"];
+                match self.choice.label {
+                    "secrets" => of_secrets.contains(&path),
+                    _ => of_texts.contains(&path) || path == "toolkits.servers",
+                }
             }
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");

@@ -34,6 +34,10 @@ fn told(variant: &Variant, field: &Field) -> Vec<String> {
             "threading" | "agent_name" | "port" | "path" | "channels" => names.clear(),
             _ => names = ["container", "command"].map(str::to_owned).to_vec(),
         },
+        // Without a message, it is as if nothing were said.
+        (KindName::ManagedAgent, _, path) if path.ends_with("on_reject.message") => {
+            drop(names.pop());
+        }
         // Another item of the list: the old one goes, the new one comes.
         _ if field.identity => drop(names.pop()),
         // What comes of a template is told as a service.
@@ -213,7 +217,7 @@ async fn walk_kind(spoken: Spoken, kind: &'static dyn Kind) {
     println!("{} in {spoken}: each field whose number is {first} modulo {share}", kind.name());
     let mut walked = BTreeSet::new();
     for variant in variants_in(spoken, kind) {
-        let world = World::speaking(spoken).await;
+        let world = World::of_kind(spoken, kind.name()).await;
         walk(&world, &variant, &mut walked, |number| number % share == first).await;
     }
 }
@@ -250,6 +254,7 @@ walks! {
     each_field_of_a_service_is_one_change: Service,
     each_field_of_a_service_template_is_one_change: ServiceTemplate,
     each_field_of_an_agent_is_one_change: Agent,
+    each_field_of_a_managed_agent_is_one_change: ManagedAgent,
     each_field_of_a_mailbox_is_one_change: Mailbox,
     each_field_of_a_route_is_one_change: Route,
     each_field_of_a_scheduled_task_is_one_change: ScheduledTask,
@@ -264,7 +269,7 @@ async fn an_object_becomes_any_other_form_of_its_kind_in_one_change() {
         if variants.len() < 2 {
             continue;
         }
-        let world = World::speaking(spoken).await;
+        let world = World::of_kind(spoken, kind.name()).await;
         world.run(&surrounded(spoken, &variants[0].document), &policy("s")).await;
         for (from, to) in (0..variants.len()).flat_map(|one| {
             let last = variants.len() - 1;

@@ -70,7 +70,8 @@ fn plan_is_clean(what: &str, plan: &Plan) {
 
 /// Creates, changes, moves and destroys; what is shown on the way shows no canary.
 async fn life(spoken: Spoken, what: &str, documents: &[Vec<Value>]) {
-    let world = World::speaking(spoken).await;
+    let kind = documents[0].last().and_then(|it| kinds::find(it["kind"].as_str()?));
+    let world = World::of_kind(spoken, kind.expect("a kind").name()).await;
     for (index, documents) in documents.iter().enumerate() {
         let what = format!("{what}, step {index}");
         let set = world.set_of(documents).unwrap();

@@ -2,7 +2,7 @@
 
 from conftest import exercised
 
-AGENTS = "the platform has no managed agents"
+AGENTS = "the platform runs no managed agents"
 BILLING = "money is the hosted service's"
 DISCOVERY = "it asks servers elsewhere what they offer"
 EVENTS = "the platform keeps no such records"
@@ -14,16 +14,13 @@ REPOSITORIES = "the platform keeps no images"
 SIGN_IN = "it takes a browser, and both APIs spell it alike"
 
 LEFT_OUT = {
-    "connect_agent": AGENTS,
     "connect_llm": LLM,
-    "create_agent": AGENTS,
     "create_feed": FEEDS,
     "create_feed_subscription": FEEDS,
     "create_llm_logger": LLM,
     "create_oauth_client": OAUTH,
     "create_repository": REPOSITORIES,
     "create_repository_token": REPOSITORIES,
-    "delete_agent": AGENTS,
     "delete_feed": FEEDS,
     "delete_feed_subscription": FEEDS,
     "delete_llm_logger": LLM,
@@ -33,7 +30,6 @@ LEFT_OUT = {
     "discover_mcp_service_template": DISCOVERY,
     "discover_mcp_spec": DISCOVERY,
     "exchange_oauth_token": SIGN_IN,
-    "get_agent": AGENTS,
     "get_balance": BILLING,
     "get_checkout_url": BILLING,
     "get_credits_checkout_url": BILLING,
@@ -52,8 +48,6 @@ LEFT_OUT = {
     "get_sysadmin_user_profile": OPERATORS,
     "get_usage": BILLING,
     "list_active_agent_sessions": AGENTS,
-    "list_agents": AGENTS,
-    "list_agents_page": AGENTS,
     "list_feed_subscriptions": FEEDS,
     "list_feeds": FEEDS,
     "list_feeds_page": FEEDS,
@@ -73,7 +67,6 @@ LEFT_OUT = {
     "publish_feed_message": FEEDS,
     "search_sysadmin_users": OPERATORS,
     "set_auto_recharge": BILLING,
-    "update_agent": AGENTS,
     "update_feed": FEEDS,
     "update_feed_subscription": FEEDS,
     "update_llm_logger": LLM,

@@ -8,6 +8,7 @@
 //! | `document` | the fields of documents that options stand in |
 //! | `family` | the families of agents, and which options their commands have |
 //! | `given` | the options that were given |
+//! | `managed` | the agent without a container that one becomes where that is asked for |
 //! | `multi` | several agents in one service |
 //! | `options` | the options, in groups |
 //! | `said` | what options say, however they are spelled |
@@ -23,6 +24,7 @@ pub mod command;
 pub mod document;
 pub mod family;
 pub mod given;
+pub mod managed;
 pub mod multi;
 pub mod options;
 pub mod said;

@@ -24,20 +24,21 @@ impl Shape {
                     .collect();
                 (!unknown.is_empty()).then_some(Value::Object(unknown))
             }
-            (
-                Form::List { items: shape, identity: Identity::Field(field) },
-                Value::Array(items),
-            ) => {
+            (Form::List { items: shape, .. }, Value::Array(items)) => {
+                let identity = self.identity();
                 let unknown: Vec<_> = items.iter().map(|item| shape.unknown(item)).collect();
-                unknown.iter().any(Option::is_some).then(|| {
+                let is_found = !identity.is_empty() && unknown.iter().any(Option::is_some);
+                is_found.then(|| {
                     let pairs = items.iter().zip(unknown);
                     let with_identity = pairs.map(|(item, unknown)| {
                         let mut unknown = match unknown {
                             Some(Value::Object(unknown)) => unknown,
                             _ => Map::new(),
                         };
-                        if let Some(identity) = item.get(field) {
-                            unknown.insert(field.clone(), identity.clone());
+                        for field in &identity {
+                            if let Some(identity) = item.get(field) {
+                                unknown.insert((*field).to_owned(), identity.clone());
+                            }
                         }
                         Value::Object(unknown)
                     });
@@ -45,6 +46,17 @@ impl Shape {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// The fields that tell the items of a list apart; none where nothing does.
+    fn identity(&self) -> Vec<&str> {
+        match &self.form {
+            Form::List { identity: Identity::Field(field), .. } => vec![field],
+            Form::List { identity: Identity::Position, .. } => {
+                self.unique.iter().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -72,15 +84,13 @@ impl Shape {
                     }
                 }
             }
-            (
-                Form::List { items: shape, identity: Identity::Field(field) },
-                Value::Array(items),
-                Value::Array(answered),
-            ) => {
-                for item in items {
-                    if let Some(same) =
-                        answered.iter().find(|candidate| candidate.get(field) == item.get(field))
-                    {
+            (Form::List { items: shape, .. }, Value::Array(items), Value::Array(answered)) => {
+                let identity = self.identity();
+                for item in items.iter_mut().filter(|_| !identity.is_empty()) {
+                    let is_same = |candidate: &&Value| {
+                        identity.iter().all(|field| candidate.get(field) == item.get(field))
+                    };
+                    if let Some(same) = answered.iter().find(is_same) {
                         shape.keep_unknown(item, same);
                     }
                 }

@@ -11,6 +11,7 @@
 //! [`keywords`].
 
 pub mod keywords;
+pub mod managed_agent;
 pub mod mounts;
 pub mod route;
 pub mod rules;

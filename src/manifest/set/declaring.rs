@@ -75,8 +75,8 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
             }
             continue;
         }
-        let declared = match declared {
-            Some(DeclaredAlone(declared)) => declared,
+        let (kind, declared) = match declared {
+            Some(DeclaredAlone(kind, declared)) => (kind, declared),
             None => {
                 let mut value = document.root().to_json();
                 let read = beside::read(&document, &mut value, &set.reach, &mut set.beside);
@@ -84,13 +84,13 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                     problems.extend(found);
                     continue;
                 }
-                document.kind.declare(&value)
+                (document.kind.declares_in(&value), document.kind.declare(&value))
             }
         };
         match declared {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,
-                kind: document.kind.declares(),
+                kind,
                 origin: Origin {
                     document: Arc::clone(&document),
                     derived_from: None,

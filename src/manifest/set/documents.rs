@@ -11,7 +11,7 @@ use super::super::document::{self, Document, Trees};
 use super::super::source::Source;
 use super::super::split::{self, Part};
 use crate::error::Problem;
-use crate::kinds::{Declared, Fault};
+use crate::kinds::{Declared, Fault, KindName};
 
 /// A document, with what it declares where that is known before the others are read.
 pub(super) type Read = (Arc<Document>, Option<DeclaredAlone>);
@@ -79,8 +79,8 @@ pub(super) const BYTES_WORTH_THREADS: usize = 128 * 1024;
 /// times as much. Those of a larger set are read again where a place in them is wanted.
 pub(super) const HELD_BYTES: usize = 1024 * 1024;
 
-/// What a document declares by itself, known before the others are read.
-pub(super) struct DeclaredAlone(pub(super) Result<Vec<Declared>, Vec<Fault>>);
+/// What a document declares by itself, known before the others are read, and of which kind it is.
+pub(super) struct DeclaredAlone(pub(super) KindName, pub(super) Result<Vec<Declared>, Vec<Fault>>);
 
 impl DeclaredAlone {
     /// `None` where templates have a say.
@@ -88,6 +88,6 @@ impl DeclaredAlone {
         let is_alone = document.template.is_none()
             && value.get("template").is_none()
             && document.kind.beside(value).is_empty();
-        is_alone.then(|| Self(document.kind.declare(value)))
+        is_alone.then(|| Self(document.kind.declares_in(value), document.kind.declare(value)))
     }
 }

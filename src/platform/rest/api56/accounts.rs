@@ -310,7 +310,8 @@ async fn put(
     Ok(Answer::json(&account.whole()?).tagged(account.rev))
 }
 
-/// Its keys, secrets and roles end with it. An account whose secrets a service names stays.
+/// Its keys, secrets and roles end with it. An account for which something acts, or
+/// whose secrets something names, stays.
 async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -339,22 +340,25 @@ async fn delete(
 }
 
 async fn require_unused(write: &mut Write, account: &Account) -> Result<()> {
-    let service: Option<(String,)> = select(
-        "SELECT services.name FROM services WHERE project_id = $1 \
+    let found: Option<(String, String)> = select(
+        "SELECT 'service', services.name FROM services WHERE project_id = $1 \
          AND (id IN (SELECT service_id FROM service_held_secrets \
          JOIN held_secrets ON held_secrets.id = secret_id WHERE service_account_id = $2) \
-         OR json_extract(whole, '$.container.run_as.email') = $3) ORDER BY seq LIMIT 1",
+         OR json_extract(whole, '$.container.run_as.email') = $3) \
+         UNION ALL SELECT 'agent', agents.name FROM agents WHERE project_id = $1 \
+         AND (id IN (SELECT agent_id FROM agent_held_secrets \
+         JOIN held_secrets ON held_secrets.id = secret_id WHERE service_account_id = $2) \
+         OR json_extract(configuration, '$.run_as.email') = $3) LIMIT 1",
     )
     .bind(&account.project_id)
     .bind(&account.id)
     .bind(&account.email)
     .find(write.reads())
     .await?;
-    match service {
+    match found {
         None => Ok(()),
-        Some((service,)) => {
-            let message =
-                format!("the service {service:?} acts for the account, or names its secrets");
+        Some((what, name)) => {
+            let message = format!("the {what} {name:?} acts for the account, or names its secrets");
             Err(Refusal::Conflict(message))
         }
     }

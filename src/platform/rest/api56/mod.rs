@@ -13,12 +13,14 @@
 //! | a service that is not enabled | 0.31 does not tell; it runs in no room |
 //! | a task with a container | 0.31 shows an empty queue, and cannot change it |
 //! | a task that runs more often than every 15 minutes | 0.56 does not list it: its clients could read no list with it |
+//! | a managed agent | 0.31 has none, and does not see it |
 //! | a task without a room that exists | 0.56 shows it with an empty `room_id` |
 //! | secrets, webhooks, grants of rooms and settings of 0.31 | 0.56 has others, and does not see these |
 //!
 //! Lives here: what 0.56 has and 0.31 has not. What both spell alike stays in `rest`, beside what
 //! 0.56 has no more. Lists are in pages, which `page` makes.
 
+mod held;
 mod page;
 mod route_spec;
 mod service_spec;
@@ -59,4 +61,5 @@ resources! {
     volumes,
     domains,
     tokens,
+    agents,
 }

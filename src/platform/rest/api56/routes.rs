@@ -171,7 +171,7 @@ fn drafted(spec: RouteSpec) -> Result<Draft> {
     let RouteSpec { metadata, domain, backend, paths, .. } = spec;
     check_annotations(Some(&metadata.annotations))?;
     let Some(BackendRoom { name: room }) = backend.room else {
-        let message = "this platform has no managed agents: name a room";
+        let message = "this platform runs no managed agents: name a room";
         return Err(Refusal::field("spec.backend.agent", message));
     };
     let port = paths.iter().find_map(|path| path.target_port.as_ref());

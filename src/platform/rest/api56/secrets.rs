@@ -460,7 +460,7 @@ async fn patch(
     Ok(Answer::json(&secret.whole()?).tagged(secret.rev))
 }
 
-/// A secret that a service names stays.
+/// A secret that a service or an agent names stays.
 async fn delete(
     State(app): State<App>,
     Asker { principal, place }: Asker,
@@ -469,16 +469,19 @@ async fn delete(
     let mut write = app.store().write().await?;
     let owner = Owner::of(write.reads(), &principal, &place).await?;
     let secret = owner.secret(write.reads(), &place).await?;
-    let service: Option<(String,)> = select(
-        "SELECT services.name FROM service_held_secrets \
+    let referrer: Option<(String, String)> = select(
+        "SELECT 'service', services.name FROM service_held_secrets \
          JOIN services ON services.id = service_held_secrets.service_id \
-         WHERE service_held_secrets.secret_id = $1 ORDER BY services.seq LIMIT 1",
+         WHERE service_held_secrets.secret_id = $1 \
+         UNION ALL SELECT 'agent', agents.name FROM agent_held_secrets \
+         JOIN agents ON agents.id = agent_held_secrets.agent_id \
+         WHERE agent_held_secrets.secret_id = $1 LIMIT 1",
     )
     .bind(&secret.id)
     .find(write.reads())
     .await?;
-    if let Some((service,)) = service {
-        let message = format!("the service {service:?} refers to the secret");
+    if let Some((what, name)) = referrer {
+        let message = format!("the {what} {name:?} refers to the secret");
         return Err(Refusal::Conflict(message));
     }
     let mut change = condition.admits(write, secret.rev)?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::services::{Place, PlaceOfOne, name_taken, refusal, scope};
 use super::super::templates::{self, TemplateBody};
-use super::proxies;
+use super::held;
 use super::service_spec::{Service, of_old};
 use super::{Refusal, Result, Route};
 use crate::kinds::service;
@@ -158,50 +158,12 @@ impl Wanted {
         Answer::json(&whole)
     }
 
-    /// The secrets that it names. Each must be within reach: one of the account for which the
-    /// container acts, one of a user's that this account was granted, or the caller's own. A secret
-    /// of somebody else is told apart from none by nobody.
+    /// The secrets that it names. Each must be within reach.
     async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
-        let account = match &self.service.run_as {
-            None => None,
-            Some(email) => {
-                let found: Option<(String,)> =
-                    select("SELECT id FROM service_accounts WHERE project_id = $1 AND email = $2")
-                        .bind(&caller.project)
-                        .bind(email)
-                        .find(write.reads())
-                        .await?;
-                let missing = || {
-                    let message = format!("service account {email:?} does not exist");
-                    Refusal::field("container.run_as.email", message)
-                };
-                Some(found.ok_or_else(missing)?.0)
-            }
-        };
-        let mut ids = BTreeSet::new();
-        for (field, id) in &self.service.secrets {
-            let owners: Option<(Option<String>, Option<String>)> = select(
-                "SELECT user_id, service_account_id FROM held_secrets \
-                 WHERE id = $1 AND project_id = $2",
-            )
-            .bind(id)
-            .bind(&caller.project)
-            .find(write.reads())
-            .await?;
-            match (owners, &account) {
-                (Some((Some(user), _)), _) if caller.principal.user() == Some(&*user) => {}
-                (Some((Some(_), _)), Some(account))
-                    if proxies::is_granted(write, id, account).await? => {}
-                (Some((None, owner)), account) if account.is_none() || owner == *account => {}
-                (Some((None, _)), _) => {
-                    let message = format!("secret {id:?} is not one of the account in `run_as`");
-                    return Err(Refusal::field(field, message));
-                }
-                _ => return Err(Refusal::field(field, format!("secret {id:?} does not exist"))),
-            }
-            ids.insert(id.clone());
-        }
-        Ok(ids)
+        let run_as = self.service.run_as.as_deref();
+        let account =
+            held::account(write, &caller.project, ("container.run_as.email", run_as)).await?;
+        held::named(write, (caller, account.as_deref()), &self.service.secrets).await
     }
 }
 

@@ -1,0 +1,340 @@
+//! Managed agents: a configuration each, which is kept as it was written. None of them runs here, so
+//! nobody connects to one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::super::{check_annotations, services::refusal};
+use super::held;
+use super::page::{self, Tokens};
+use super::{Refusal, Result, Route};
+use crate::kinds::managed_agent::check;
+use crate::kinds::specs::managed_agent::Configuration;
+use crate::kinds::{KindName, specs::Version};
+use crate::platform::App;
+use crate::platform::auth::{Access, Caller};
+use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::objects::stored;
+use crate::platform::store::{Reads, Write, insert, of_row, select};
+
+pub(super) fn routes() -> Vec<Route> {
+    const ALL: &str = "/accounts/projects/{project}/agents";
+    const ONE: &str = "/accounts/projects/{project}/agents/{agent}";
+    const CONNECT: &str = "/accounts/projects/{project}/agents/{agent}/connect";
+    vec![
+        Route::post(ALL, Access::Write, create),
+        Route::get(ALL, Access::Read, list),
+        Route::get(ONE, Access::Read, get),
+        Route::put(ONE, Access::Write, put),
+        Route::delete(ONE, Access::Write, delete),
+        Route::post(CONNECT, Access::Read, connect),
+    ]
+}
+
+/// An agent as it is stored.
+struct Agent {
+    id: String,
+    name: String,
+    configuration: String,
+    seq: i64,
+    rev: i64,
+}
+
+of_row!(Agent { id, name, configuration, seq, rev });
+
+impl Agent {
+    fn whole(&self) -> Result<Value> {
+        let mut configuration = stored(&self.configuration)?;
+        configuration["id"] = json!(self.id);
+        Ok(json!({ "id": self.id, "name": self.name, "configuration": configuration }))
+    }
+
+    /// The agent with a name, whose case makes no difference.
+    async fn named(reads: impl Reads, project: &str, name: &str) -> Result<Option<Self>> {
+        let plain = KindName::ManagedAgent.kind().natural_name(name);
+        select("SELECT * FROM agents WHERE project_id = $1 AND name = $2")
+            .bind(project)
+            .bind(plain)
+            .find(reads)
+            .await
+    }
+
+    async fn by_id(reads: impl Reads, project: &str, id: &str) -> Result<Self> {
+        select("SELECT * FROM agents WHERE project_id = $1 AND id = $2")
+            .bind(project)
+            .bind(id)
+            .find(reads)
+            .await?
+            .ok_or_else(|| Refusal::missing("agent", id))
+    }
+}
+
+/// What stands in the metadata of an agent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// Names fields below `configuration`.
+fn within(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Invalid { field, message } => {
+            let field = field.map_or("configuration".to_owned(), |field| match field.as_str() {
+                "" => "configuration".to_owned(),
+                field => format!("configuration.{field}"),
+            });
+            Refusal::Invalid { field: Some(field), message }
+        }
+        refusal => refusal,
+    }
+}
+
+/// An agent as it was requested.
+struct Wanted {
+    name: String,
+    id: Option<String>,
+    document: Map<String, Value>,
+    configuration: Configuration,
+}
+
+impl Wanted {
+    /// Reads a configuration and checks it. 400 names the wrong field.
+    fn read(document: Map<String, Value>) -> Result<Self> {
+        Self::checked(document).map_err(within)
+    }
+
+    fn checked(mut document: Map<String, Value>) -> Result<Self> {
+        if let Some(name) =
+            document.get("name").cloned().filter(|_| !document.contains_key("metadata"))
+        {
+            document.shift_remove("name");
+            document.insert("metadata".to_owned(), json!({ "name": name }));
+        }
+        let mut rest = document.clone();
+        let mut take = |field: &str| rest.shift_remove(field).unwrap_or_default();
+        let at = |field: &'static str| move |refusal| below(field, refusal);
+        let (version, kind, id) = (take("version"), take("kind"), take("id"));
+        if !version.is_null() {
+            exchange::decode::<Version>(version).map_err(at("version"))?;
+        }
+        if !kind.is_null() && kind != "ManagedAgent" {
+            return Err(Refusal::field("kind", "must be ManagedAgent"));
+        }
+        let id = exchange::decode(id).map_err(at("id"))?;
+        let metadata: Metadata = exchange::decode(take("metadata")).map_err(at("metadata"))?;
+        check_annotations(Some(&metadata.annotations)).map_err(at("metadata"))?;
+        let mut configuration: Configuration = exchange::decode(Value::Object(rest))?;
+        let name = KindName::ManagedAgent.kind().natural_name(&metadata.name);
+        if let Some(run_as) = &mut configuration.run_as {
+            run_as.email = run_as.email.trim().to_lowercase();
+            if let Some(written) = document.get_mut("run_as") {
+                written["email"] = json!(run_as.email);
+            }
+        }
+        check(&name, &configuration, &Value::Object(document.clone())).map_err(refusal)?;
+        document.shift_remove("id");
+        document.insert("version".to_owned(), json!("v1"));
+        document.insert("kind".to_owned(), json!("ManagedAgent"));
+        document.insert(
+            "metadata".to_owned(),
+            json!({ "name": name, "annotations": metadata.annotations }),
+        );
+        Ok(Self { name, id, document, configuration })
+    }
+
+    /// The secrets that it names, each of which must exist.
+    async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
+        let run_as = self.configuration.run_as.as_ref().map(|run_as| run_as.email.as_str());
+        let field = "configuration.run_as.email";
+        let account = held::account(write, &caller.project, (field, run_as)).await?;
+        let named = self.configuration.secrets().into_iter();
+        let named = named.map(|(path, id)| (format!("configuration.{path}"), id.to_owned()));
+        held::named(write, (caller, account.as_deref()), &named.collect::<Vec<_>>()).await
+    }
+
+    fn taken(&self) -> String {
+        format!("an agent with the name {:?} already exists", self.name)
+    }
+}
+
+/// Names fields below a field.
+fn below(above: &str, refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Invalid { field, message } => {
+            let field = field.map_or(above.to_owned(), |field| format!("{above}.{field}"));
+            Refusal::Invalid { field: Some(field), message }
+        }
+        refusal => refusal,
+    }
+}
+
+async fn refer(write: &mut Write, agent: &str, secrets: &BTreeSet<String>) -> Result<()> {
+    for secret in secrets {
+        insert("INSERT INTO agent_held_secrets (agent_id, secret_id) VALUES ($1, $2)")
+            .bind(agent)
+            .bind(secret)
+            .run(write, || format!("the agent refers to the secret {secret:?}"))
+            .await?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct NewAgent {
+    configuration: Map<String, Value>,
+    #[serde(default)]
+    if_not_exists: bool,
+}
+
+/// An agent that is there already is the answer, if the request says so.
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Body(new): Body<NewAgent>,
+) -> Result<Answer> {
+    let wanted = Wanted::read(new.configuration)?;
+    if wanted.id.is_some() {
+        return Err(Refusal::field("configuration.id", "is chosen by the platform"));
+    }
+    let mut write = app.store().write().await?;
+    if let Some(there) = Agent::named(write.reads(), &caller.project, &wanted.name).await? {
+        return match new.if_not_exists {
+            true => Ok(Answer::json(&there.whole()?).tagged(there.rev)),
+            false => Err(Refusal::Conflict(wanted.taken())),
+        };
+    }
+    let secrets = wanted.secrets(&mut write, &caller).await?;
+    let revision = write.revision().await?;
+    let agent = Agent {
+        id: Uuid::new_v4().to_string(),
+        name: wanted.name.clone(),
+        configuration: serde_json::to_string(&wanted.document)?,
+        seq: revision,
+        rev: revision,
+    };
+    insert(
+        "INSERT INTO agents (id, project_id, name, configuration, seq, rev) \
+         VALUES ($1, $2, $3, $4, $5, $5)",
+    )
+    .bind(&agent.id)
+    .bind(&caller.project)
+    .bind(&agent.name)
+    .bind(&agent.configuration)
+    .bind(revision)
+    .run(&mut write, || wanted.taken())
+    .await?;
+    refer(&mut write, &agent.id, &secrets).await?;
+    write.commit().await?;
+    Ok(Answer::json(&agent.whole()?).created().tagged(revision))
+}
+
+/// Whoever reads the project sees all of its agents, so both views are the same.
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(tokens): Asked<Tokens>,
+) -> Result<Answer> {
+    const LIST: &str = "agents";
+    let size = tokens.size(&app)?;
+    let rows = sqlx::query_as(
+        "SELECT * FROM agents WHERE project_id = $1 AND ($2 IS NULL OR seq > $2) \
+         AND ($3 IS NULL OR instr(name, lower($3)) > 0) ORDER BY seq LIMIT $4",
+    )
+    .bind(&caller.project)
+    .bind(tokens.after_seq(LIST)?)
+    .bind(&tokens.filter)
+    .bind(size + 1)
+    .fetch(app.store().reads());
+    let item = |agent: &Agent| {
+        let mut item = agent.whole()?;
+        item["etag"] = json!(exchange::tag(agent.rev));
+        Ok(item)
+    };
+    page::of(&app, (LIST, size), rows, |agent: &Agent| agent.seq.to_string(), item).await
+}
+
+async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Answer> {
+    let found = Agent::named(app.store().reads(), &caller.project, &name).await?;
+    let agent = found.ok_or_else(|| Refusal::missing("agent", &name))?;
+    Ok(Answer::json(&agent.whole()?).tagged(agent.rev))
+}
+
+#[derive(Deserialize)]
+struct AgentChange {
+    configuration: Map<String, Value>,
+}
+
+/// Replaces the configuration as a whole, and the name with it.
+async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+    condition: Condition,
+    Body(body): Body<AgentChange>,
+) -> Result<Answer> {
+    let wanted = Wanted::read(body.configuration)?;
+    if wanted.id.as_ref().is_some_and(|own| *own != id) {
+        return Err(Refusal::field("configuration.id", "is not the id in the path"));
+    }
+    let mut write = app.store().write().await?;
+    let mut agent = Agent::by_id(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, agent.rev)?;
+    let secrets = wanted.secrets(&mut change, &caller).await?;
+    agent.name.clone_from(&wanted.name);
+    agent.configuration = serde_json::to_string(&wanted.document)?;
+    agent.rev = change.revision().await?;
+    sqlx::query("UPDATE agents SET name = $1, configuration = $2, rev = $3 WHERE id = $4")
+        .bind(&agent.name)
+        .bind(&agent.configuration)
+        .bind(agent.rev)
+        .bind(&agent.id)
+        .execute(change.on())
+        .await
+        .map_err(|error| Refusal::taken(error, || wanted.taken()))?;
+    sqlx::query("DELETE FROM agent_held_secrets WHERE agent_id = $1")
+        .bind(&agent.id)
+        .execute(change.on())
+        .await?;
+    refer(&mut change, &agent.id, &secrets).await?;
+    change.commit().await?;
+    Ok(Answer::json(&agent.whole()?).tagged(agent.rev))
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+    condition: Condition,
+) -> Result<Answer> {
+    let mut write = app.store().write().await?;
+    let agent = Agent::by_id(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, agent.rev)?;
+    sqlx::query("DELETE FROM agents WHERE id = $1").bind(&agent.id).execute(change.on()).await?;
+    change.commit().await?;
+    Ok(Answer::nothing())
+}
+
+/// A token for an agent that does not run would be good for nothing.
+async fn connect(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Answer> {
+    let found = Agent::named(app.store().reads(), &caller.project, &name).await?;
+    let agent = found.ok_or_else(|| Refusal::missing("agent", &name))?;
+    Err(Refusal::Conflict(format!(
+        "the agent {:?} does not run: this platform keeps managed agents and does not run them",
+        agent.name
+    )))
+}
