@@ -413,6 +413,7 @@ impl Grower<'_> {
                 let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
                 let targets = ["paths.targetPort", "paths.targetContent"];
                 parts.iter().chain(&targets).any(|part| *part == path)
+            }
             KindName::ManagedAgent => {
                 let of_secrets = [
                     "run_as",
