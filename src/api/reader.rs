@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::client::{Answer, Client};
 use super::failure::{ApiError, Failure, unusable};
 use super::other_api;
-use super::request::{Below, Listing, Paging, Request};
+use super::request::{Below, Listing, Marked, Paging, Request};
 use super::spoken::Spoken;
 use crate::error::{Class, Error};
 
@@ -167,13 +167,13 @@ impl Reader {
         };
         let request = found((below.list)(&object))?;
         let mut list = self.list_itself(&Listing { request, below: None, ..*listing }).await?;
-        if let Some((request, envelope, field)) = below.marked {
-            let request = found(request(&object))?;
+        if let Some(Marked { list: marked, envelope, told_in }) = below.marked {
+            let request = found(marked(&object))?;
             let marked = Listing { request, envelope, paging: Paging::Whole, below: None };
             let marked = self.list_itself(&marked).await?.items;
             let ids: HashSet<&str> = marked.iter().filter_map(id).collect();
             for item in &mut list.items {
-                item[field] = id(item).is_some_and(|id| ids.contains(id)).into();
+                item[told_in] = id(item).is_some_and(|id| ids.contains(id)).into();
             }
         }
         list.items.iter_mut().for_each(|item| item[below.told_in] = object.clone());

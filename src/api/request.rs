@@ -195,9 +195,19 @@ pub struct Below {
     pub list: fn(&Value) -> Option<Request>,
     /// The field that each item of the list gets, with the object in it.
     pub told_in: &'static str,
-    /// A list of some of the items: its request, the field of the answer that holds it, and the
-    /// field that says of each item whether it is there.
-    pub marked: Option<(fn(&Value) -> Option<Request>, &'static str, &'static str)>,
+    /// A list of some of the items.
+    pub marked: Option<Marked>,
+}
+
+/// A list of some of the items of another one.
+#[derive(Debug, Clone, Copy)]
+pub struct Marked {
+    /// The request for it, made of the object that both are below.
+    pub list: fn(&Value) -> Option<Request>,
+    /// The field of the answer that holds it.
+    pub envelope: &'static str,
+    /// The field that says of each item of the other list whether it is in this one.
+    pub told_in: &'static str,
 }
 
 /// How a list is divided into pages.

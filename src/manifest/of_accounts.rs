@@ -169,7 +169,7 @@ fn with_accounts(
     let is_used = !used.is_empty();
     if is_used {
         let left: Vec<Tree> = left.into_iter().map(|(_, it)| it).collect();
-        let left = if left.is_empty() { None } else { Some(Tree::List(left.into())) };
+        let left = if left.is_empty() { None } else { Some(Tree::List(left)) };
         container.put(&FieldPath::of(&["secrets"]), left);
         add_variables(&mut container, &used);
     }
@@ -205,7 +205,7 @@ fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
             variables.push(Tree::map([("name", Tree::text(pair.clone())), ("secret", secret)]));
         }
     }
-    container.set("environment", Tree::List(variables.into()));
+    container.set("environment", Tree::List(variables));
 }
 
 /// The containers' secrets belong to several service accounts.
@@ -231,7 +231,7 @@ fn act_for(container: &mut Tree, is_given: bool) -> std::result::Result<(), Seve
         if is_given && !scopes.iter().any(|scope| scope.as_str() == Some(READ)) {
             let mut run_as = run_as.clone();
             scopes.push(read());
-            run_as.set("scopes", Tree::List(scopes.into()));
+            run_as.set("scopes", Tree::List(scopes));
             container.set("run_as", run_as);
         }
         return Ok(());
@@ -241,7 +241,7 @@ fn act_for(container: &mut Tree, is_given: bool) -> std::result::Result<(), Seve
         (None, _) => Ok(()),
         (Some(_), Some(_)) => Err(Several),
         (Some(account), None) => {
-            let scopes = Tree::List(vec![read()].into());
+            let scopes = Tree::List(vec![read()]);
             let run_as = Tree::map([("account", Tree::text(account)), ("scopes", scopes)]);
             container.set("run_as", run_as);
             Ok(())

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::{PAGE, service_account};
-use crate::api::request::{Below, Listing, Request};
+use crate::api::request::{Below, Listing, Marked, Request};
 use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
@@ -25,7 +25,11 @@ pub struct AccountSecret;
 static OF_ACCOUNT: Below = Below {
     list: |account| below(account, "secrets"),
     told_in: "account",
-    marked: Some((|account| below(account, "pull-secrets"), "secrets", "pulls_images")),
+    marked: Some(Marked {
+        list: |account| below(account, "pull-secrets"),
+        envelope: "secrets",
+        told_in: "pulls_images",
+    }),
 };
 
 fn below(account: &Value, noun: &str) -> Option<Request> {

@@ -166,16 +166,12 @@ pub fn plan(
         .iter()
         .map(|(project, inventory)| (project.clone(), inventory.fingerprints.clone()))
         .collect();
-    plan.ids = state
-        .objects
-        .iter()
-        // What is deleted in the end is known only by its id.
-        .filter(|(key, _)| key.kind.is_referred_to_by_id() && !planner.renames.displaces(key))
-        .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
-        .collect();
     let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
-    plan.emails =
-        referred.filter_map(|(key, observed)| Some((key.clone(), observed.email()?))).collect();
+    // What is deleted in the end is known only by its id.
+    for (key, observed) in referred.filter(|(key, _)| !planner.renames.displaces(key)) {
+        plan.ids.extend(observed.id.clone().map(|id| (key.clone(), id)));
+        plan.emails.extend(observed.email().map(|email| (key.clone(), email)));
+    }
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;
     Ok(plan)
 }

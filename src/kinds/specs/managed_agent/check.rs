@@ -396,7 +396,7 @@ fn of_check(path: &FieldPath, rule: &Guardrail, actions: &[FailureAction], found
     {
         let Failure { action, message } = failure;
         let path = path.field(name);
-        if !actions.contains(action) && !(is_error && always.contains(action)) {
+        if !(actions.contains(action) || is_error && always.contains(action)) {
             let more = if is_error { always.as_slice() } else { &[] };
             let may: Vec<&str> = actions.iter().chain(more).map(|it| it.word()).collect();
             let hint = format!("use one of {}", may.join(", "));
