@@ -5,6 +5,7 @@ mod agents;
 mod crossed;
 mod kept;
 mod kinds;
+mod later;
 mod lists;
 mod migrate;
 mod registry;

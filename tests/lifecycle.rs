@@ -45,7 +45,7 @@ use story::{death, draw, mischief};
 const LIFECYCLES: u64 = 32;
 
 /// How many are told at once; most of the time they wait.
-const WORKERS: usize = 6;
+const WORKERS: usize = 12;
 
 /// The files that documents stand in.
 const FILES: [&str; 3] = ["a.yaml", "b.yaml", "deep/c.yaml"];
@@ -142,6 +142,8 @@ struct Life<'a> {
     told: String,
     /// Which turn it is, so that files change from one to the next.
     turn: usize,
+    /// The state before the last run.
+    newest: Option<u64>,
 }
 
 /// How a run ended.
@@ -172,7 +174,8 @@ async fn live(seed: u64, counts: &Counts) {
         _ => Place::here(spoken, pages).await,
     };
     let sandbox = Sandbox::new();
-    let mut life = Life { seed, random, place, sandbox, counts, told: String::new(), turn: 0 };
+    let told = String::new();
+    let mut life = Life { seed, random, place, sandbox, counts, told, turn: 0, newest: None };
     life.make_others().await;
     let mut former = Vec::new();
     let mut states: BTreeMap<u64, Reached> = BTreeMap::new();
@@ -195,10 +198,10 @@ async fn live(seed: u64, counts: &Counts) {
             ..Policy::standard("s")
         };
         let wanted = Wanted { wishes, policy };
-        let newest = life.newest_state().await;
         if life.step(&wanted).await {
             former = wanted.wishes;
             // A run that changed nothing, or that could not read the list, is no state.
+            let newest = life.newest;
             let reached = life.newest_state().await.filter(|number| newest < Some(*number));
             if let Some(number) = reached {
                 let facts = life.place.facts(Stage::Done).await;
@@ -444,6 +447,7 @@ impl Life<'_> {
             let is_calm = attempt >= TRIES.0;
             let mischief = if is_calm { Vec::new() } else { mischief(&mut self.random) };
             let death = if is_calm { None } else { death(self.place.is_alone(), &mut self.random) };
+            self.newest = self.newest_state().await;
             let (ended, writes) = self.attempt(wanted, &mischief, death).await;
             self.tell(&format!("{mischief:?} {death:?}: {ended:?} after {writes:?}"));
             let stage = match ended {

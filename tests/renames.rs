@@ -154,17 +154,15 @@ impl Story {
         (world, before)
     }
 
-    /// Tells it to its end, and again for each place at which a run can be cut off.
+    /// Tells it to its end, and again for each place at which a run can be cut off. A run that is
+    /// killed before a write leaves what one leaves that is killed after the write before that.
     async fn tell(&self) {
         let (world, before) = self.begin().await;
         world.run(&self.after, &policy("s")).await;
         self.check(&world, &before, "at once").await;
         let mut cuts = 0;
-        let ends: [fn(usize) -> End; 3] = [
-            |number| End::Killed(number, Moment::Before),
-            |number| End::Killed(number, Moment::After),
-            End::Stopped,
-        ];
+        let ends: [fn(usize) -> End; 2] =
+            [|number| End::Killed(number, Moment::After), End::Stopped];
         for end in ends {
             for number in 1.. {
                 let (mut world, before) = self.begin().await;
@@ -383,31 +381,28 @@ async fn documents_that_are_taken_back_after_a_cut_take_the_names_back() {
         (hooks(), ring(webhook)),
         (hooks(), chain(webhook)),
     ];
-    let ends: [fn(usize) -> End; 2] =
-        [|number| End::Killed(number, Moment::Before), |number| End::Killed(number, Moment::After)];
     for (documents, after) in cases {
         let story = Story { before: documents.clone(), after, becomes: Vec::new() };
         let back = Story { before: Vec::new(), after: documents, becomes: Vec::new() };
         let mut cuts = 0;
-        for end in ends {
-            for number in 1.. {
-                let (mut world, before) = story.begin().await;
-                if !story.interrupt(&mut world, end(number)).await {
-                    break;
-                }
-                let end = format!("{:?}: {:?}", end(number), story.after);
-                // All was done and written down: who takes that back renames once more.
-                if world.plan(&story.after, &policy("s")).await.plan.is_empty() {
-                    break;
-                }
-                world.run(&back.after, &policy("s")).await;
-                back.check(&world, &before, &end).await;
-                let after = ids(&world).await;
-                assert_eq!(after, before, "{end}");
-                cuts += 1;
+        for number in 1.. {
+            let (mut world, before) = story.begin().await;
+            let end = End::Killed(number, Moment::After);
+            if !story.interrupt(&mut world, end).await {
+                break;
             }
+            let end = format!("{end:?}: {:?}", story.after);
+            // All was done and written down: who takes that back renames once more.
+            if world.plan(&story.after, &policy("s")).await.plan.is_empty() {
+                break;
+            }
+            world.run(&back.after, &policy("s")).await;
+            back.check(&world, &before, &end).await;
+            let after = ids(&world).await;
+            assert_eq!(after, before, "{end}");
+            cuts += 1;
         }
-        assert!(cuts > 6, "it was cut off just {cuts} times");
+        assert!(cuts > 3, "it was cut off just {cuts} times");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Answer, Client};
@@ -21,6 +22,9 @@ const MAX_ITEMS: usize = 1_000_000;
 /// The most pages without an object that are read one after the other. A page may be empty where
 /// its objects are not for the caller.
 const MAX_EMPTY: usize = 1_000;
+
+/// How many objects are asked for at once where each is asked for by itself.
+const NAMED_AT_ONCE: usize = 8;
 
 /// How many times as long as one request a list may take, with all its pages and retries.
 const MAX_TIME: u32 = 10;
@@ -178,6 +182,9 @@ impl Reader {
 
     async fn list_itself(&self, listing: &Listing) -> std::result::Result<List, ListError> {
         let (request, envelope) = (&listing.request, listing.envelope);
+        if let Paging::Named(names) = listing.paging {
+            return Ok(List { items: self.named(listing, names).await?, is_proven: true });
+        }
         // What comes whole may still name a next page in 0.56.
         let is_whole = listing.paging == Paging::Whole && self.spoken() == Spoken::V0_31;
         if is_whole {
@@ -194,12 +201,12 @@ impl Reader {
                 match listing.paging {
                     Paging::Offset(page) => self.pages(listing, page).await,
                     Paging::Token(page) => self.walk(listing, Some(page)).await,
-                    Paging::Whole => self.walk(listing, None).await,
+                    Paging::Whole | Paging::Named(_) => self.walk(listing, None).await,
                 }
             };
             last = timeout_at(ends, pages).await.map_err(|_| {
                 let what = format!("did not reach its last page within {lasts:?}");
-                unusable(request, what)
+                endless(request, what)
             })??;
             if let Pages::Whole(items, is_proven) = last {
                 return Ok(List { items, is_proven });
@@ -212,6 +219,34 @@ impl Reader {
             }
             _ => ListError::Changed { path: request.path.clone(), tries: LIST_TRIES },
         })
+    }
+
+    /// The objects that are there, of those with these names.
+    async fn named(
+        &self,
+        listing: &Listing,
+        names: &[&str],
+    ) -> std::result::Result<Vec<Value>, ListError> {
+        let request = |name: &&str| ((*name).to_owned(), listing.request.clone().below(name));
+        let requests: Vec<(String, Request)> = names.iter().map(request).collect();
+        let objects = stream::iter(requests)
+            .map(|(name, request)| async move {
+                match self.get_json(&request).await {
+                    Ok(object @ Value::Object(_)) => {
+                        Ok(Some(json!({ "name": name, listing.envelope: object })))
+                    }
+                    Ok(_) => {
+                        let what = "was answered with something that is no object";
+                        Err(ListError::from(unusable(&request, what.to_owned())))
+                    }
+                    Err(error) if error.status == Some(404) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            })
+            .buffered(NAMED_AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok(objects.into_iter().flatten().collect())
     }
 
     /// All pages of a list.
@@ -239,7 +274,7 @@ impl Reader {
             let known = all.len();
             if known > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             for item in items {
                 // An object that moved to a later page is met twice.
@@ -281,12 +316,12 @@ impl Reader {
             let (items, answer) = self.answer(&request, listing.envelope).await?;
             if all.len().saturating_add(items.len()) > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             empty = if items.is_empty() { empty + 1 } else { 0 };
             if empty > MAX_EMPTY {
                 let what = format!("was answered with more than {MAX_EMPTY} empty pages in a row");
-                return Err(unusable(&request, what).into());
+                return Err(endless(&request, what).into());
             }
             for item in items {
                 // An object that is met twice moved, and another may not have been met.
@@ -306,11 +341,11 @@ impl Reader {
             };
             let Some(token) = token.as_str() else {
                 let what = "was answered with a token that is no text";
-                return Err(unusable(&request, what.to_owned()).into());
+                return Err(endless(&request, what.to_owned()).into());
             };
             if !tokens.insert(token.to_owned()) {
                 let what = "was answered with the token of a page that was read already";
-                return Err(unusable(&request, what.to_owned()).into());
+                return Err(endless(&request, what.to_owned()).into());
             }
             next = Some(token.to_owned());
         }
@@ -410,6 +445,13 @@ fn is_same(one: &Value, other: &Value) -> bool {
         (None, None) => one == other,
         (one, other) => one == other,
     }
+}
+
+/// An answer with which a list would have no end.
+fn endless(request: &Request, what: String) -> ApiError {
+    let hint = "run the same command again; if that changes nothing, the platform cannot list \
+                these objects";
+    ApiError { hint: Some(hint.to_owned()), ..unusable(request, what) }
 }
 
 fn refuse_write(request: &Request) -> std::result::Result<(), ApiError> {

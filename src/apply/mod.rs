@@ -22,6 +22,7 @@ pub mod run;
 pub mod schedule;
 pub mod served;
 pub mod sets;
+mod settling;
 mod storage;
 pub mod survey;
 mod taken_over;

@@ -1,14 +1,12 @@
-//! One operation: read again what it was decided on, write, and find out what happened when
-//! the answer was lost.
+//! One operation: read again what it was decided on, and write. What happened when the answer was
+//! lost is found out in `settling`.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::absent::hides;
 use super::execute::{Outcome, Run, locked};
 use super::look_up::look_up;
-use super::owners;
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
@@ -84,7 +82,7 @@ pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
 }
 
 /// Somebody else deleted an object since it was read.
-fn gone(operation: &Operation) -> Outcome {
+pub(super) fn gone(operation: &Operation) -> Outcome {
     let message = format!("{} existed when it was read, but no longer exists", operation.key);
     Outcome::Stale { message }
 }
@@ -161,9 +159,7 @@ impl Run<'_> {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
-                    if let Some(revision) = answer.etag.clone() {
-                        locked(&self.revisions).insert(operation.key.clone(), revision);
-                    }
+                    let etag = answer.etag.clone();
                     let created = operation.action() == Action::Create;
                     let (id, answer) = match answer.json() {
                         Ok(answer) if created => {
@@ -174,6 +170,7 @@ impl Run<'_> {
                         Err(_) if created => (self.find(operation, write).await, Value::Null),
                         Err(_) => (None, Value::Null),
                     };
+                    self.learn_revision(operation, etag, &answer);
                     self.learn(operation, id, &answer);
                     return Outcome::Done;
                 }
@@ -199,9 +196,13 @@ impl Run<'_> {
                 _ if !error.is_ambiguous() => return failed(&error, write, attempts),
                 _ => {}
             }
+            let is_create = operation.action() == Action::Create;
+            if is_create && self.client.spelling(operation.key.kind).makes_doubles() {
+                return self.settle_unknown(operation, write, &error, attempts).await;
+            }
             tokio::time::sleep(wait).await;
             wait *= 2;
-            if operation.action() == Action::Create {
+            if is_create {
                 match self.look_up(operation, write).await {
                     Ok(Some(found)) if self.is_ours(&found, operation, write).await => {
                         self.learn_found(operation, found);
@@ -228,7 +229,7 @@ impl Run<'_> {
         }
     }
 
-    fn learn(&self, operation: &Operation, id: Option<String>, answer: &Value) {
+    pub(super) fn learn(&self, operation: &Operation, id: Option<String>, answer: &Value) {
         self.listeners.progress.answered(operation, id.as_deref(), answer);
         if let Some(id) = id {
             locked(&self.ids).insert(operation.key.clone(), id);
@@ -239,101 +240,11 @@ impl Run<'_> {
     }
 
     /// The same of an object that was looked up.
-    fn learn_found(&self, operation: &Operation, found: Observed) {
+    pub(super) fn learn_found(&self, operation: &Operation, found: Observed) {
         if let Some(email) = found.email() {
             locked(&self.emails).insert(operation.key.clone(), email);
         }
         self.learn(operation, found.id, &Value::Null);
-    }
-
-    /// Whether an object that was found after a lost create is the one that was sent: it
-    /// names the set, or where it cannot, is as it was sent and no other set's.
-    async fn is_ours(&self, found: &Observed, operation: &Operation, write: &Write) -> bool {
-        let key = &operation.key;
-        let Some(set) = self.plan.owner() else {
-            return self.differences(operation, found).is_empty();
-        };
-        if key.kind.kind().carries_owner() {
-            return found.owner.as_deref() == Some(set);
-        }
-        let project = (key.project.as_str(), write.project.as_str());
-        self.differences(operation, found).is_empty()
-            && owners::is_free(&self.client.reader(), set, project, (key, found)).await
-    }
-
-    /// The platform says that there is nothing to delete. The object is gone if a look-up confirms
-    /// it. After a lost answer it was our own write, which may not show yet.
-    async fn settle_gone(
-        &self,
-        operation: &Operation,
-        write: &Write,
-        error: &ApiError,
-        attempts: u32,
-    ) -> Outcome {
-        let mut wait = self.options.first_wait;
-        for looks in 1..=self.options.attempts.max(1) {
-            match self.look_up(operation, write).await {
-                Ok(None) => return Outcome::Done,
-                Ok(Some(_)) if attempts == 1 => break,
-                Ok(Some(_)) => {}
-                Err(lookup) => tracing::debug!(%lookup, "failed to look an object up"),
-            }
-            if looks < self.options.attempts {
-                tokio::time::sleep(wait).await;
-                wait *= 2;
-            }
-        }
-        failed(error, write, attempts)
-    }
-
-    /// The platform says that the object exists already. It may be our own, and what was
-    /// written a moment ago may not be shown yet.
-    async fn settle_existing(
-        &self,
-        operation: &Operation,
-        write: &Write,
-        error: &ApiError,
-        attempts: u32,
-    ) -> Outcome {
-        let mut wait = self.options.first_wait;
-        for looks in 1.. {
-            match self.look_up(operation, write).await {
-                // What another run sent may have had other secrets.
-                Ok(Some(found))
-                    if (attempts > 1 || self.is_as_desired(operation, &found))
-                        && self.is_ours(&found, operation, write).await =>
-                {
-                    self.learn_found(operation, found);
-                    return Outcome::Done;
-                }
-                Ok(None) if looks < self.options.attempts => tokio::time::sleep(wait).await,
-                _ => break,
-            }
-            wait *= 2;
-        }
-        failed(error, write, attempts)
-    }
-
-    /// The platform says that an object exists that its list did not show. If it exists in the
-    /// place where it was to be created, and not elsewhere, the list was not complete, and nothing
-    /// more is concluded from what it did not show.
-    async fn settle_hidden(
-        &self,
-        operation: &Operation,
-        write: &Write,
-        error: &ApiError,
-    ) -> Outcome {
-        let mut outcome = failed(error, write, 1);
-        if let (Ok(Some(_)), Outcome::Failed { message, .. }) =
-            (self.look_up(operation, write).await, &mut outcome)
-        {
-            let reason = hides(&operation.key);
-            *message = format!("{message}; {reason}");
-            let key = &operation.key;
-            let list = Incomplete::new(key.kind, &key.project, key.place(), reason);
-            locked(&self.incomplete).push(list);
-        }
-        outcome
     }
 
     /// Why an operation depends on a list that turned out to be incomplete, if it does.
@@ -347,44 +258,7 @@ impl Run<'_> {
         locked(&self.incomplete).iter().find(hangs_on).map(|list| list.reason.clone())
     }
 
-    /// The revision has changed. If the object already is what was to be sent, our own write did
-    /// that, or somebody else did the same. Otherwise the plan is stale.
-    async fn settle_changed(
-        &self,
-        operation: &Operation,
-        write: &Write,
-        error: &ApiError,
-        attempts: u32,
-    ) -> Outcome {
-        match self.look_up(operation, write).await {
-            Ok(None) if operation.action() == Action::Delete => Outcome::Done,
-            Ok(Some(found))
-                if operation.action() != Action::Delete
-                    && self.is_as_desired(operation, &found) =>
-            {
-                Outcome::Done
-            }
-            // It was our own write whose answer was lost, or somebody else's.
-            Ok(Some(found)) if attempts > 1 && self.is_hidden(operation, &found) => {
-                Outcome::Failed {
-                    message: format!(
-                        "the answer to the write was lost, and the platform does not show what {} contains now",
-                        operation.key
-                    ),
-                    request: Some(format!("{} {}", error.method, error.path)),
-                    refused: false,
-                    code: error.status,
-                    request_id: error.request_id.clone(),
-                    attempts,
-                }
-            }
-            Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
-            Ok(None) => gone(operation),
-            Err(_) => failed(error, write, attempts),
-        }
-    }
-
-    fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
+    pub(super) fn is_as_desired(&self, operation: &Operation, found: &Observed) -> bool {
         let owner = self.plan.owner().filter(|_| operation.action() != Action::Release);
         let names_us = self.plan.owner().is_none()
             || !operation.key.kind.kind().carries_owner()
@@ -397,7 +271,7 @@ impl Run<'_> {
 
     /// Whether the operation changes fields that the platform does not show, so that nobody can
     /// tell whose write was the last.
-    fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
+    pub(super) fn is_hidden(&self, operation: &Operation, found: &Observed) -> bool {
         let changed = operation.changes.iter();
         match operation.action() {
             Action::Create => diff::has_masked(Some(&found.fields)),
@@ -413,7 +287,7 @@ impl Run<'_> {
 
     /// The fields in which an object differs from what the operation sends. What the
     /// platform hides is taken to be as it was sent.
-    fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
+    pub(super) fn differences(&self, operation: &Operation, found: &Observed) -> Vec<FieldPath> {
         let fingerprinter = Fingerprinter::new("");
         let sent = operation.fields().map(|fields| &**fields);
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));

@@ -40,6 +40,8 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
         of("Room", "lobby", json!({"room_metadata": {"version": version}})),
         of("Secret", "keys", json!({"type": "keys", "data": {"TEXT": format!("text {version}")}})),
         of("Service", "everywhere", json!({"container": container})),
+        of("SettingsDocument", "openai", json!({"settings": {"version": version.to_string()}})),
+        of("RoomRoles", "room-roles", json!({"roles": {"viewer": {"site_user": version == 1}}})),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
     ];
     // Each kind with fields that become others, that come, and that go.
@@ -67,13 +69,18 @@ pub async fn objects(world: &World) -> BTreeSet<Key> {
     seen.objects.into_keys().filter(is_of_set).collect()
 }
 
-async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Fault) {
+/// Whether all was done.
+async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Fault) -> bool {
     let decided = world.plan(documents, policy).await;
     let options = Options { first_wait: WAIT, ..Options::standard(4) };
     let report = world.perform_with(&decided, &options).await.unwrap();
     for (operation, outcome) in decided.plan.operations.iter().zip(&report.outcomes) {
         // Nobody can tell whether it was our own write that changed what is not shown.
         let is_told = match outcome {
+            Outcome::Failed { message, refused: false, .. } if operation.is_new() => {
+                world.spelling(operation.key.kind).makes_doubles()
+                    && message.contains("so it was not sent again")
+            }
             Outcome::Failed { message, refused: false, .. } => {
                 operation.key.to_string() == "Secret/keys"
                     && operation.action() == Action::Update
@@ -85,6 +92,7 @@ async fn apply(world: &World, documents: &[Value], policy: &Policy, fault: &Faul
         assert!(is_told, "{fault:?}: {:?} {}: {outcome:?}", operation.action(), operation.key);
     }
     assert!(report.inventory_error.is_none(), "{fault:?}: {report:?}");
+    report.is_complete()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,11 +132,15 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
         let expected: BTreeSet<Key> =
             expected.filter(|key| key.kind != KindName::Project).collect();
         for version in [1, 2] {
-            apply(&world, &documents(version), &policy("s"), &fault).await;
+            let is_done = apply(&world, &documents(version), &policy("s"), &fault).await;
             proxy.settled().await;
-            assert_eq!(objects(&world).await, expected, "{fault:?}");
-            // A secret whose write may have been another's is written once more.
+            let made = objects(&world).await;
+            assert!(made.is_subset(&expected), "{spoken} {fault:?}: {made:?}");
+            assert!(!is_done || made == expected, "{spoken} {fault:?}: {made:?}");
+            // A secret whose write may have been another's is written once more, and what may have
+            // been made is made if it was not.
             apply(&world, &documents(version), &policy("s"), &fault).await;
+            assert_eq!(objects(&world).await, expected, "{spoken} {fault:?}");
             let again = world.plan(&documents(version), &policy("s")).await;
             assert!(again.plan.is_empty(), "{fault:?}: {}", describe(&again.plan));
             let (server, store) = (&world.server, world.server.store().await);
@@ -228,7 +240,8 @@ async fn what_changed_since_the_plan_is_not_overwritten() {
             assert!(is_right, "{spoken}, bound {bound}: {key}: {outcome:?}");
         }
         let stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. }));
-        assert!(stale >= 3, "{spoken}, bound {bound}: {report:?}");
+        let least = 2 + usize::from(has(spoken, KindName::Secret));
+        assert!(stale >= least, "{spoken}, bound {bound}: {report:?}");
         let store = world.server.store().await;
         let kept = format!("{:?}", opened::secrets(&world.server.folder(), &store).await);
         let is_kept = kept.contains("by hand");

@@ -155,6 +155,11 @@ impl Spelling for AccountSecret {
         Some(Lookup::One(Request::get(&[&path[..], &["secrets", id]].concat()), None))
     }
 
+    /// Its name is not unique.
+    fn makes_doubles(&self) -> bool {
+        true
+    }
+
     fn sent_back(&self, item: &Value) -> Option<Value> {
         Some(json!({ "account": item.pointer("/account/id")? }))
     }

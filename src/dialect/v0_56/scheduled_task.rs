@@ -145,6 +145,11 @@ impl Spelling for ScheduledTask {
         Some(Request::post(&path, self.new_body(target)))
     }
 
+    /// The name in its metadata is not unique.
+    fn makes_doubles(&self) -> bool {
+        true
+    }
+
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("task_id")?.as_str().map(str::to_owned)
     }

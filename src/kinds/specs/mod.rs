@@ -12,6 +12,8 @@
 
 pub mod keywords;
 pub mod managed_agent;
+pub mod mounts;
+pub mod route;
 pub mod rules;
 pub mod schedule;
 pub mod scope;

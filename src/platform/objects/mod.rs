@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `deliveries` | webhooks as something is delivered to them |
 //! | `grants` | what a user may do in a room |
-//! | `held` | for which service account something acts, and the secrets that it names |
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `people` | users, and their membership in projects |
 //! | `projects` | projects about to be created |
@@ -21,7 +20,6 @@
 
 pub mod deliveries;
 pub mod grants;
-pub mod held;
 pub mod keys;
 pub mod people;
 pub mod projects;

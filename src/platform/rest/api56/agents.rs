@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::super::{check_annotations, services::refusal};
 use super::page::{self, Tokens};
-use super::{Refusal, Result, Route};
+use super::{Refusal, Result, Route, held};
 use crate::kinds::managed_agent::check;
 use crate::kinds::specs::managed_agent::Configuration;
 use crate::kinds::{KindName, specs::Version};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
-use crate::platform::objects::{held, stored};
+use crate::platform::objects::stored;
 use crate::platform::store::{Reads, Write, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -147,14 +147,14 @@ impl Wanted {
         Ok(Self { name, id, document, configuration })
     }
 
-    /// The secrets that it names, each of which must exist.
-    async fn secrets(&self, write: &mut Write, project: &str) -> Result<BTreeSet<String>> {
+    /// The secrets that it names, each of which must be within reach.
+    async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
         let run_as = self.configuration.run_as.as_ref().map(|run_as| run_as.email.as_str());
         let field = "configuration.run_as.email";
-        let account = held::account(write, project, (field, run_as)).await?;
+        let account = held::account(write, &caller.project, (field, run_as)).await?;
         let named = self.configuration.secrets().into_iter();
         let named = named.map(|(path, id)| (format!("configuration.{path}"), id.to_owned()));
-        held::named(write, (project, account.as_deref()), &named.collect::<Vec<_>>()).await
+        held::named(write, (caller, account), &named.collect::<Vec<_>>()).await
     }
 
     fn taken(&self) -> String {
@@ -208,7 +208,7 @@ async fn create(
             false => Err(Refusal::Conflict(wanted.taken())),
         };
     }
-    let secrets = wanted.secrets(&mut write, &caller.project).await?;
+    let secrets = wanted.secrets(&mut write, &caller).await?;
     let revision = write.revision().await?;
     let agent = Agent {
         id: Uuid::new_v4().to_string(),
@@ -288,7 +288,7 @@ async fn put(
     let mut write = app.store().write().await?;
     let mut agent = Agent::by_id(write.reads(), &caller.project, &id).await?;
     let mut change = condition.admits(write, agent.rev)?;
-    let secrets = wanted.secrets(&mut change, &caller.project).await?;
+    let secrets = wanted.secrets(&mut change, &caller).await?;
     agent.name.clone_from(&wanted.name);
     agent.configuration = serde_json::to_string(&wanted.document)?;
     agent.rev = change.revision().await?;

@@ -20,6 +20,7 @@
 //! Lives here: what 0.56 has and 0.31 has not. What both spell alike stays in `rest`, beside what
 //! 0.56 has no more. Lists are in pages, which `page` makes.
 
+mod held;
 mod page;
 mod route_spec;
 mod service_spec;
@@ -42,7 +43,9 @@ macro_rules! resources {
 resources! {
     whoami,
     projects,
+    profiles,
     rooms,
+    sessions,
     mailboxes,
     routes,
     services,
@@ -50,8 +53,13 @@ resources! {
     accounts,
     secrets,
     versions,
+    proxies,
     settings,
     iam,
+    groups,
+    access,
+    volumes,
+    domains,
     tokens,
     agents,
 }

@@ -8,13 +8,14 @@ use uuid::Uuid;
 
 use super::super::services::{Place, PlaceOfOne, name_taken, refusal, scope};
 use super::super::templates::{self, TemplateBody};
+use super::held;
 use super::service_spec::{Service, of_old};
 use super::{Refusal, Result, Route};
 use crate::kinds::service;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Principal};
 use crate::platform::exchange::{self, Answer, Body, Condition};
-use crate::platform::objects::{held, stored};
+use crate::platform::objects::stored;
 use crate::platform::store::{Reads, Write, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -157,11 +158,11 @@ impl Wanted {
         Answer::json(&whole)
     }
 
-    /// The secrets that it names, each of which must exist.
-    async fn secrets(&self, write: &mut Write, project: &str) -> Result<BTreeSet<String>> {
-        let run_as = self.service.run_as.as_deref();
-        let account = held::account(write, project, ("container.run_as.email", run_as)).await?;
-        held::named(write, (project, account.as_deref()), &self.service.secrets).await
+    /// The secrets that it names, each of which must be within reach.
+    async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
+        let run_as = ("container.run_as.email", self.service.run_as.as_deref());
+        let account = held::account(write, &caller.project, run_as).await?;
+        held::named(write, (caller, account), &self.service.secrets).await
     }
 }
 
@@ -191,7 +192,7 @@ async fn create(
     let name = &wanted.service.old.metadata.name;
     let mut write = app.store().write().await?;
     let scope = scope(write.reads(), &caller, place.room.as_deref()).await?;
-    let secrets = wanted.secrets(&mut write, &caller.project).await?;
+    let secrets = wanted.secrets(&mut write, &caller).await?;
     let revision = write.revision().await?;
     insert(
         "INSERT INTO services (id, project_id, room_id, scope, name, document, whole, is_beyond, \
@@ -291,7 +292,7 @@ async fn put(
     let current = find(write.reads(), (&caller, &scope), ("id", &place.service)).await?;
     current.require_sayable()?;
     let mut change = condition.admits(write, current.rev)?;
-    let secrets = wanted.secrets(&mut change, &caller.project).await?;
+    let secrets = wanted.secrets(&mut change, &caller).await?;
     let revision = change.revision().await?;
     sqlx::query(
         "UPDATE services SET name = $1, document = $2, whole = $3, is_beyond = $4, enabled = $5, \
