@@ -33,11 +33,6 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
         KindName::ScheduledTask => {
             json!({"id": "id", "room_name": fields.sent("room"), "spec": body["spec"]})
         }
-        KindName::ManagedAgent => {
-            let configuration = &body["configuration"];
-            let name = &configuration["metadata"]["name"];
-            json!({"id": "id", "name": name, "configuration": configuration})
-        }
         // A new room is enabled.
         KindName::Room => {
             body["id"] = "id".into();
@@ -45,6 +40,11 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
             body
         }
         KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
+        KindName::ManagedAgent => {
+            let configuration = &body["configuration"];
+            let name = &configuration["metadata"]["name"];
+            json!({"id": "id", "name": name, "configuration": configuration})
+        }
         KindName::AccountSecret => {
             body["id"] = "id".into();
             body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});

@@ -262,8 +262,10 @@ fn parted<'a>(kept: &Kept, path: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
     let is_noun = |part: &&str| {
         let both = ["services", "mailboxes", "routes", "scheduled-tasks", "sessions"];
         let old = ["secrets", "webhooks", "api-keys"];
-        let of_new = kept.spoken == Spoken::V0_56 && ["service-accounts", "agents"].contains(part);
-        both.contains(part) || of_new || (kept.spoken == Spoken::V0_31 && old.contains(part))
+        match kept.spoken {
+            Spoken::V0_31 => both.contains(part) || old.contains(part),
+            Spoken::V0_56 => both.contains(part) || ["agents", "service-accounts"].contains(part),
+        }
     };
     let end = match parts.as_slice() {
         ["rooms", _, noun, ..] if is_noun(noun) => 3,

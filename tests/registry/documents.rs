@@ -409,6 +409,11 @@ impl Grower<'_> {
                 path == self.choice.label || needed.contains(&path)
             }
             KindName::Secret | KindName::AccountSecret => path != "email",
+            KindName::Route => {
+                let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
+                let targets = ["paths.targetPort", "paths.targetContent"];
+                parts.iter().chain(&targets).any(|part| *part == path)
+            }
             KindName::ManagedAgent => {
                 let of_secrets = [
                     "run_as",
@@ -421,11 +426,6 @@ impl Grower<'_> {
                     "secrets" => of_secrets.contains(&path),
                     _ => of_texts.contains(&path) || path == "toolkits.servers",
                 }
-            }
-            KindName::Route => {
-                let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
-                let targets = ["paths.targetPort", "paths.targetContent"];
-                parts.iter().chain(&targets).any(|part| *part == path)
             }
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");

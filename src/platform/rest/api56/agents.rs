@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::{check_annotations, services::refusal};
+use super::held;
 use super::page::{self, Tokens};
-use super::{Refusal, Result, Route, held};
+use super::{Refusal, Result, Route};
 use crate::kinds::managed_agent::check;
 use crate::kinds::specs::managed_agent::Configuration;
 use crate::kinds::{KindName, specs::Version};
@@ -110,7 +111,8 @@ impl Wanted {
     }
 
     fn checked(mut document: Map<String, Value>) -> Result<Self> {
-        if let Some(name) = document.get("name").cloned().filter(|_| !document.contains_key("metadata"))
+        if let Some(name) =
+            document.get("name").cloned().filter(|_| !document.contains_key("metadata"))
         {
             document.shift_remove("name");
             document.insert("metadata".to_owned(), json!({ "name": name }));
@@ -147,14 +149,14 @@ impl Wanted {
         Ok(Self { name, id, document, configuration })
     }
 
-    /// The secrets that it names, each of which must be within reach.
+    /// The secrets that it names, each of which must exist.
     async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
         let run_as = self.configuration.run_as.as_ref().map(|run_as| run_as.email.as_str());
         let field = "configuration.run_as.email";
         let account = held::account(write, &caller.project, (field, run_as)).await?;
         let named = self.configuration.secrets().into_iter();
         let named = named.map(|(path, id)| (format!("configuration.{path}"), id.to_owned()));
-        held::named(write, (caller, account), &named.collect::<Vec<_>>()).await
+        held::named(write, (caller, account.as_deref()), &named.collect::<Vec<_>>()).await
     }
 
     fn taken(&self) -> String {

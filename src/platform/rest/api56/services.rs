@@ -158,11 +158,12 @@ impl Wanted {
         Answer::json(&whole)
     }
 
-    /// The secrets that it names, each of which must be within reach.
+    /// The secrets that it names. Each must be within reach.
     async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
-        let run_as = ("container.run_as.email", self.service.run_as.as_deref());
-        let account = held::account(write, &caller.project, run_as).await?;
-        held::named(write, (caller, account), &self.service.secrets).await
+        let run_as = self.service.run_as.as_deref();
+        let account =
+            held::account(write, &caller.project, ("container.run_as.email", run_as)).await?;
+        held::named(write, (caller, account.as_deref()), &self.service.secrets).await
     }
 }
 
