@@ -43,6 +43,11 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
         of("SettingsDocument", "openai", json!({"settings": {"version": version.to_string()}})),
         of("RoomRoles", "room-roles", json!({"roles": {"viewer": {"site_user": version == 1}}})),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
+        of(
+            "ManagedAgent",
+            "planner",
+            json!({"allowed_models": [], "instructions": format!("text {version}")}),
+        ),
     ];
     // Each kind with fields that become others, that come, and that go.
     let versions = [

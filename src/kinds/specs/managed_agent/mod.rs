@@ -37,7 +37,7 @@ pub struct Configuration {
     pub instructions: Option<String>,
     /// The service account that it acts for.
     #[serde(default)]
-    pub run_as: Option<RunAs>,
+    pub run_as: Option<AgentRunAs>,
     /// Whether it needs a delegation for the use of models.
     #[serde(default)]
     pub llm_delegation: LlmDelegation,
@@ -100,18 +100,18 @@ pub struct AllowedModel {
 /// The service account that an agent acts for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RunAs {
+pub struct AgentRunAs {
     /// Its address.
     #[schemars(extend("x-rule" = "address"))]
     pub email: String,
     /// What it may do with the account. To read secrets into its environment, it needs
     /// `secrets:read`.
-    #[serde(default = "RunAs::usual_scopes")]
+    #[serde(default = "AgentRunAs::usual_scopes")]
     #[schemars(extend("x-set" = true))]
     pub scopes: Vec<String>,
 }
 
-impl RunAs {
+impl AgentRunAs {
     /// What an agent may do where nothing else is said.
     #[must_use]
     pub fn usual_scopes() -> Vec<String> {
