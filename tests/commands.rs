@@ -1,6 +1,7 @@
 //! The commands against the reference's: the same arguments, against a platform that
 //! records what it is asked, must make the same requests, end with the same exit code and
-//! leave the same files. What differs is named in `docs/coming-from-python.md`.
+//! leave the same files. What differs is named in `docs/coming-from-python.md`. This is so for both
+//! APIs, each with its cases and with the reference that speaks it.
 
 #[path = "commands/cases.rs"]
 mod cases;
@@ -14,6 +15,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use meshagent::api::spoken::Spoken;
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
@@ -33,14 +35,15 @@ struct Done {
     files: BTreeMap<String, Value>,
 }
 
-/// The files below the home folder that the case did not bring, or that were changed.
-fn files(case: &Case, home: &Path) -> BTreeMap<String, Value> {
+/// The files below the home folder that the case did not bring, or that were changed. Each run has
+/// its own base URL; in files it is the same one for all.
+fn files(case: &Case, home: &Path, url: &str) -> BTreeMap<String, Value> {
     walkdir::WalkDir::new(home)
         .into_iter()
         .map(|entry| entry.unwrap().into_path())
         .filter(|path| path.is_file())
         .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap().replace(url, "base");
             (path.strip_prefix(home).unwrap().to_str().unwrap().to_owned(), text)
         })
         .filter(|(name, text)| case.files.get(name) != Some(text))
@@ -83,16 +86,16 @@ fn environment(case: &Case, home: &Path, url: &str) -> BTreeMap<String, String> 
     environment
 }
 
-/// The words, with the recorder's address where they ask for it.
-fn words(case: &Case, url: &str) -> Vec<String> {
-    case.words.iter().map(|word| word.replace("{url}", url)).collect()
+/// Words, with the recorder's address where they ask for it.
+fn words(words: &[String], url: &str) -> Vec<String> {
+    words.iter().map(|word| word.replace("{url}", url)).collect()
 }
 
 fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     let sandbox = prepare(case);
     let run = platform.run(index, case);
     let mut child = Command::new(env!("CARGO_BIN_EXE_meshagent"))
-        .args(words(case, &run.url))
+        .args(words(&case.words, &run.url))
         .current_dir(sandbox.path(""))
         .env_clear()
         .envs(environment(case, &sandbox.path(""), &run.url))
@@ -104,8 +107,8 @@ fn ours(index: usize, case: &Case, platform: &Platform) -> (Done, Run) {
     // Whoever does not read its input may be gone by then.
     let _ = child.stdin.take().unwrap().write_all(case.input.as_bytes());
     let ended = Run::of(child.wait_with_output().unwrap());
-    let done =
-        Done { code: ended.code, requests: run.asked(), files: files(case, &sandbox.path("")) };
+    let files = files(case, &sandbox.path(""), &run.url);
+    let done = Done { code: ended.code, requests: run.asked(), files };
     (done, ended)
 }
 
@@ -117,8 +120,9 @@ fn references(python: &Path, cases: &[Case], platform: &Platform) -> Vec<(Done, 
         .iter()
         .zip(&prepared)
         .map(|(case, (sandbox, run))| {
+            let there = case.there.as_deref().map(cases::split);
             json!({
-                "argv": words(case, &run.url),
+                "argv": words(there.as_ref().unwrap_or(&case.words), &run.url),
                 "environment": environment(case, &sandbox.path(""), &run.url),
                 "folder": sandbox.path(""),
                 "input": case.input,
@@ -143,7 +147,8 @@ fn references(python: &Path, cases: &[Case], platform: &Platform) -> Vec<(Done, 
         .zip(cases)
         .map(|((end, (sandbox, run)), case)| {
             let code = i32::try_from(end["code"].as_i64().unwrap()).unwrap();
-            let done = Done { code, requests: run.asked(), files: files(case, &sandbox.path("")) };
+            let files = files(case, &sandbox.path(""), &run.url);
+            let done = Done { code, requests: run.asked(), files };
             (
                 done,
                 format!("{}{}", end["stdout"].as_str().unwrap(), end["stderr"].as_str().unwrap()),
@@ -195,22 +200,39 @@ pub fn told_differences() -> BTreeSet<String> {
 
 #[test]
 fn every_case_does_what_the_reference_does_but_for_the_told_differences() {
+    let python = needs::python("the comparison of the commands with the reference");
+    let differing = compared_with(python.as_deref(), Spoken::V0_31);
+    if python.is_some() {
+        insta::assert_snapshot!("differences_from_the_reference", differing);
+    }
+}
+
+#[test]
+fn every_case_does_what_the_reference_of_0_56_does_but_for_the_told_differences() {
+    let python = needs::python_of_new("the comparison of the commands with the reference of 0.56");
+    let differing = compared_with(python.as_deref(), Spoken::V0_56);
+    if python.is_some() {
+        insta::assert_snapshot!("differences_from_the_reference_of_0_56", differing);
+    }
+}
+
+/// Runs the cases of an API here and by the reference, and returns what differs as it is told to.
+fn compared_with(python: Option<&Path>, spoken: Spoken) -> String {
     let told = told_differences();
-    let cases = cases::all();
+    let cases = cases::all(spoken);
     let used: BTreeSet<String> = cases.iter().flat_map(|case| case.differs.clone()).collect();
     let untold: Vec<_> = used.difference(&told).collect();
     assert!(untold.is_empty(), "the page does not tell of {untold:?}");
-    let platform = Platform::start();
-    let Some(python) = needs::python("the comparison of the commands with the reference") else {
-        return;
-    };
-    let theirs = references(&python, &cases, &platform);
+    let platform = Platform::start(spoken);
+    let Some(python) = python else { return String::new() };
+    let theirs = references(python, &cases, &platform);
     let mut wrong = String::new();
     let mut differing = String::new();
     for (index, (case, (theirs, said))) in cases.iter().zip(theirs).enumerate() {
         let (ours, run) = ours(index, case, &platform);
         let lines = differences(&theirs, &ours);
-        let name = format!("$ meshagent {}", case.line);
+        let there = case.there.as_ref().map(|line| format!("\nthere: $ meshagent {line}"));
+        let name = format!("$ meshagent {}{}", case.line, there.unwrap_or_default());
         match (lines.is_empty(), case.differs.is_empty()) {
             (true, true) => {}
             (false, false) => {
@@ -229,13 +251,13 @@ fn every_case_does_what_the_reference_does_but_for_the_told_differences() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    insta::assert_snapshot!("differences_from_the_reference", differing);
+    differing
 }
 
 #[test]
 fn every_command_of_the_comparison_has_three_cases() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for case in cases::all() {
+    for case in cases::all(Spoken::V0_31) {
         *counts.entry(case.command()).or_default() += 1;
     }
     let few: Vec<String> = tree::compared()
@@ -245,12 +267,31 @@ fn every_command_of_the_comparison_has_three_cases() {
     assert!(few.is_empty(), "{few:?}");
 }
 
+/// What 0.56 has no more, and what takes its place there.
+const GONE: [&str; 3] = ["webhook create", "webhook list", "webhook delete"];
+
+#[test]
+fn every_command_that_0_56_has_too_has_a_case_of_it() {
+    let there: BTreeSet<String> = cases::all(Spoken::V0_56).iter().map(Case::command).collect();
+    let missing: Vec<String> = tree::compared()
+        .into_iter()
+        .filter(|command| !there.contains(command) && !GONE.contains(&command.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// What the reference cannot tell: every case ends without a panic, says what failed in
 /// one line, and keeps data and talk apart.
 #[test]
 fn every_case_ends_in_order() {
-    let platform = Platform::start();
-    for (index, case) in cases::all().into_iter().enumerate() {
+    for spoken in [Spoken::V0_31, Spoken::V0_56] {
+        ends_in_order(spoken);
+    }
+}
+
+fn ends_in_order(spoken: Spoken) {
+    let platform = Platform::start(spoken);
+    for (index, case) in cases::all(spoken).into_iter().enumerate() {
         let (_, run) = ours(index, &case, &platform);
         let line = &case.line;
         assert!(matches!(run.code, 0..=2), "{line}: {}\n{}", run.code, run.stderr);
@@ -283,7 +324,7 @@ fn against(platform: &Platform, index: usize, arguments: &[&str]) -> (Command, S
 
 #[test]
 fn names_are_completed_while_somebody_types() {
-    let platform = Platform::start();
+    let platform = Platform::start(Spoken::V0_31);
     let cases: [(&[&str], &str); 4] = [
         (&["mailbox", "list", "--room", "d"], "demo"),
         (&["rooms", "delete", "--name", ""], "demo"),

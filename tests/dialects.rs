@@ -4,6 +4,7 @@
 mod crossed;
 mod kept;
 mod kinds;
+mod later;
 mod lists;
 mod migrate;
 mod registry;

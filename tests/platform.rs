@@ -16,6 +16,7 @@ mod operations;
 mod people;
 pub(crate) mod process;
 mod promises;
+mod reach;
 mod revocation;
 mod rooms;
 mod runtime;

@@ -12,7 +12,7 @@ use meshagent::manifest::set::{Input, read};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::registry::documents::{Variant, variants, with};
+use crate::registry::documents::{Variant, is_in, variants, with};
 
 /// All of them.
 pub const BOTH: [Spoken; 2] = [Spoken::V0_31, Spoken::V0_56];
@@ -113,7 +113,8 @@ pub fn variants_in(spoken: Spoken, kind: &'static dyn Kind) -> Vec<Variant> {
         fastrand::shuffle(&mut all);
         all.truncate(AGENTS);
     }
-    all.into_iter().map(|variant| variant_in(spoken, variant)).collect()
+    let all = all.into_iter().filter(|variant| is_in(spoken, variant));
+    all.map(|variant| variant_in(spoken, variant)).collect()
 }
 
 /// The full documents of all kinds in all APIs.

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::{Answer, Client};
@@ -21,6 +22,9 @@ const MAX_ITEMS: usize = 1_000_000;
 /// The most pages without an object that are read one after the other. A page may be empty where
 /// its objects are not for the caller.
 const MAX_EMPTY: usize = 1_000;
+
+/// How many objects are asked for at once where each is asked for by itself.
+const NAMED_AT_ONCE: usize = 8;
 
 /// How many times as long as one request a list may take, with all its pages and retries.
 const MAX_TIME: u32 = 10;
@@ -178,6 +182,9 @@ impl Reader {
 
     async fn list_itself(&self, listing: &Listing) -> std::result::Result<List, ListError> {
         let (request, envelope) = (&listing.request, listing.envelope);
+        if let Paging::Named(names) = listing.paging {
+            return Ok(List { items: self.named(listing, names).await?, is_proven: true });
+        }
         // What comes whole may still name a next page in 0.56.
         let is_whole = listing.paging == Paging::Whole && self.spoken() == Spoken::V0_31;
         if is_whole {
@@ -194,7 +201,7 @@ impl Reader {
                 match listing.paging {
                     Paging::Offset(page) => self.pages(listing, page).await,
                     Paging::Token(page) => self.walk(listing, Some(page)).await,
-                    Paging::Whole => self.walk(listing, None).await,
+                    Paging::Whole | Paging::Named(_) => self.walk(listing, None).await,
                 }
             };
             last = timeout_at(ends, pages).await.map_err(|_| {
@@ -212,6 +219,34 @@ impl Reader {
             }
             _ => ListError::Changed { path: request.path.clone(), tries: LIST_TRIES },
         })
+    }
+
+    /// The objects that are there, of those with these names.
+    async fn named(
+        &self,
+        listing: &Listing,
+        names: &[&str],
+    ) -> std::result::Result<Vec<Value>, ListError> {
+        let request = |name: &&str| ((*name).to_owned(), listing.request.clone().below(name));
+        let requests: Vec<(String, Request)> = names.iter().map(request).collect();
+        let objects = stream::iter(requests)
+            .map(|(name, request)| async move {
+                match self.get_json(&request).await {
+                    Ok(object @ Value::Object(_)) => {
+                        Ok(Some(json!({ "name": name, listing.envelope: object })))
+                    }
+                    Ok(_) => {
+                        let what = "was answered with something that is no object";
+                        Err(ListError::from(unusable(&request, what.to_owned())))
+                    }
+                    Err(error) if error.status == Some(404) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            })
+            .buffered(NAMED_AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok(objects.into_iter().flatten().collect())
     }
 
     /// All pages of a list.

@@ -158,6 +158,14 @@ impl Request {
         Self::new(Method::Delete, segments)
     }
 
+    /// The same one segment further down.
+    #[must_use]
+    pub fn below(mut self, segment: &str) -> Self {
+        self.path += "/";
+        self.path += &utf8_percent_encode(segment, SEGMENT).to_string();
+        self
+    }
+
     /// The same, with a query parameter.
     #[must_use]
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -201,6 +209,10 @@ pub enum Paging {
     Offset(usize),
     /// Each page names the token of the next one; a page has at most so many objects.
     Token(usize),
+    /// There is no list: each object is asked for by one of these names, below the path, and what
+    /// is answered with 404 is not there. An object of it has its `name`, and the answer in the
+    /// field that would hold the objects.
+    Named(&'static [&'static str]),
 }
 
 #[cfg(test)]

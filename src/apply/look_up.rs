@@ -121,6 +121,7 @@ pub(super) async fn item(
                 Some(field) => body.get_mut(field).map(Value::take).unwrap_or_default(),
                 None => body,
             };
+            let item = spelling.listed(target, item);
             let list = spelling.list(target.project, target.room).map(|listing| listing.envelope);
             if let Some(sign) =
                 list.and_then(|list| other_api::sign_of_item(reader.spoken(), &item, list))

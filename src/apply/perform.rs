@@ -159,9 +159,7 @@ impl Run<'_> {
             attempts += 1;
             let error = match self.client.send(&write.request).await {
                 Ok(answer) => {
-                    if let Some(revision) = answer.etag.clone() {
-                        locked(&self.revisions).insert(operation.key.clone(), revision);
-                    }
+                    let etag = answer.etag.clone();
                     let created = operation.action() == Action::Create;
                     let (id, answer) = match answer.json() {
                         Ok(answer) if created => {
@@ -172,6 +170,7 @@ impl Run<'_> {
                         Err(_) if created => (self.find(operation, write).await, Value::Null),
                         Err(_) => (None, Value::Null),
                     };
+                    self.learn_revision(operation, etag, &answer);
                     self.learn(operation, id, &answer);
                     return Outcome::Done;
                 }

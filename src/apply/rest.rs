@@ -1,12 +1,36 @@
 //! The further requests of a write, for kinds whose objects are written by more than one. What is
 //! missing where one fails is seen by the next run, which writes it.
 
+use serde_json::Value;
+
 use super::execute::{Outcome, Run, locked};
 use super::perform::{Write, failed, target};
 use crate::dialect::{Speaks, Target};
 use crate::plan::{Action, Operation};
 
 impl Run<'_> {
+    /// Takes note of the revision that a write made. Where revisions are those of a value, a write
+    /// of anything else leaves the one that was seen.
+    pub(super) fn learn_revision(
+        &self,
+        operation: &Operation,
+        etag: Option<String>,
+        answer: &Value,
+    ) {
+        let spelling = self.client.spelling(operation.key.kind);
+        let mut revisions = locked(&self.revisions);
+        let revision = match spelling.compares_revisions() {
+            true => etag,
+            false => spelling.written_revision(answer).or_else(|| {
+                let seen = operation.observed().and_then(|observed| observed.revision.clone());
+                seen.filter(|_| !revisions.contains_key(&operation.key))
+            }),
+        };
+        if let Some(revision) = revision {
+            revisions.insert(operation.key.clone(), revision);
+        }
+    }
+
     /// Sends what is left of a write once its first request is done.
     pub(super) async fn send_rest(&self, operation: &Operation, write: &Write) -> Outcome {
         let key = &operation.key;
@@ -29,10 +53,8 @@ impl Run<'_> {
         for request in requests {
             match self.client.send(&request).await {
                 Ok(answer) => {
-                    let answer = answer.json().unwrap_or_default();
-                    if let Some(revision) = spelling.written_revision(&answer) {
-                        locked(&self.revisions).insert(key.clone(), revision);
-                    }
+                    let (etag, answer) = (answer.etag.clone(), answer.json().unwrap_or_default());
+                    self.learn_revision(operation, etag, &answer);
                 }
                 Err(error) => return half_done(operation, failed(&error, write, 1)),
             }

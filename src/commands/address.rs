@@ -58,7 +58,11 @@ pub enum AddressCommand<T: Address> {
     #[command(about = format!("Change a {}; fields that are not given stay as they are", T::NOUN))]
     Update(UpdateArgs<T>),
     /// Shows one.
-    #[command(about = format!("Show one {}", T::NOUN), mut_arg("id", named::<T>))]
+    #[command(
+        about = format!("Show one {}", T::NOUN),
+        visible_alias = "get",
+        mut_arg("id", named::<T>)
+    )]
     Show(OneArgs),
     /// Lists those of a project or a room.
     #[command(
@@ -212,7 +216,7 @@ async fn list<T: Address>(args: AddressListArgs) -> Result<ExitCode> {
             let is_of_room = of_room.is_some();
             let listing = of_room.or_else(|| spelling.list(project, None));
             let listing = listing.ok_or_else(|| no_list(T::KIND, room.as_deref()))?;
-            let mut items = reader.items(&listing.request, listing.envelope).await?;
+            let mut items = reader.list(&listing).await?;
             let field =
                 |item: &Value, name: &str| Some(spelling.seen(item).ok()?.fields.sent(name));
             if let Some(room) = room.as_deref().filter(|_| !is_of_room) {

@@ -1,20 +1,22 @@
-//! `api-key`: the keys of a project, and which of them signs.
+//! `api-key`: the keys of a project or of a service account in it, and which of them signs. Which of
+//! both has keys depends on the API that the platform speaks.
 
 use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::of_account::{Account, AccountArgs, Wrong, wrong_holder};
 use super::option_values::warn_of_secret;
 use super::shortcut::{DryRunArgs, foresee_form};
-use super::show::{AllArgs, Listed};
+use super::show::{ListArgs, Listed};
 use super::toggle::toggle;
 use crate::api::key::ApiKey;
 use crate::bounded;
 use crate::conceal;
 use crate::connection::Connection;
-use crate::dialect::Speaks;
-use crate::error::{Class, Context, Error, Result};
+use crate::dialect::{Dialect, Holder, Speaks};
+use crate::error::{Context, Error, Result};
 use crate::kinds::specs::rules;
 use crate::output;
 use crate::settings::activated::Activated;
@@ -28,13 +30,24 @@ const SIGNS: &str = "the key signs the project's tokens from now on";
 #[derive(Debug, clap::Subcommand)]
 pub enum ApiKeyCommand {
     /// List the API keys of a project
-    List(AllArgs),
+    List(KeysArgs),
     /// Create an API key and print it: it is shown only this once
     Create(CreateArgs),
     /// Make this key the active key, which signs the project's tokens
     Activate(ActivateArgs),
     /// Delete an API key
     Delete(DeleteArgs),
+}
+
+/// Arguments of `api-key list`.
+#[derive(Debug, clap::Args)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    show: ListArgs,
+    #[command(flatten)]
+    platform: PlatformArgs,
 }
 
 /// Arguments of `api-key create`.
@@ -49,6 +62,8 @@ pub struct CreateArgs {
     /// What it is for
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
+    #[command(flatten)]
+    account: AccountArgs,
     #[command(flatten)]
     activate: Activate,
     #[command(flatten)]
@@ -95,6 +110,8 @@ pub struct DeleteArgs {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
     dry: DryRunArgs,
     #[command(flatten)]
     platform: PlatformArgs,
@@ -113,13 +130,13 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
         ApiKeyCommand::Delete(args) => {
             args.platform
                 .with(async |connection| {
-                    let project = connection.project_id().await?;
+                    let account = args.account.find(connection).await?;
+                    let of = holder(connection, account.as_ref()).await?;
                     if args.dry.dry_run {
-                        return preview_delete(connection, &args.id).await;
+                        return preview_delete(connection, of, &args.id).await;
                     }
-                    let client = &connection.client;
-                    let request = client.dialect().delete_api_key(project, &args.id);
-                    client.send(&of_project(request, connection)?).await?;
+                    let request = spelled(connection, of, |it, of| it.delete_api_key(of, &args.id));
+                    connection.client.send(&request?).await?;
                     Ok(ExitCode::SUCCESS)
                 })
                 .await
@@ -127,22 +144,29 @@ pub async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
     }
 }
 
-/// What is asked of the keys of a project, where projects have keys.
-fn of_project<T>(request: Option<T>, connection: &Connection) -> Result<T> {
-    request.ok_or_else(|| {
-        let spoken = connection.client.spoken();
-        Error::new(
-            Class::Refused,
-            format!("the platform's API, that of {spoken}, has no API keys of projects"),
-        )
-        .hint("keys belong to service accounts there; this program does not make any yet")
-    })
+/// Whom the keys belong to that a command is about.
+async fn holder<'a>(
+    connection: &'a Connection,
+    account: Option<&'a Account>,
+) -> Result<Holder<'a>> {
+    let account = account.map(|account| account.id.as_str());
+    Ok(Holder { project: connection.project_id().await?, account })
 }
 
-async fn keys(connection: &Connection) -> Result<Vec<Value>> {
+/// What is asked of the keys of a holder, where such a one has keys.
+fn spelled<T>(
+    connection: &Connection,
+    of: Holder<'_>,
+    request: impl FnOnce(&dyn Dialect, Holder<'_>) -> Option<T>,
+) -> Result<T> {
+    let client = &connection.client;
+    let wrong = || wrong_holder(client.spoken(), Wrong::OfProject("API keys", "keys"));
+    request(client.dialect(), of).ok_or_else(wrong)
+}
+
+async fn keys(connection: &Connection, of: Holder<'_>) -> Result<Vec<Value>> {
+    let listing = spelled(connection, of, |it, of| it.api_keys(of))?;
     let reader = connection.client.reader();
-    let listing = reader.dialect().api_keys(connection.project_id().await?);
-    let listing = of_project(listing, connection)?;
     Ok(reader.items(&listing.request, listing.envelope).await?)
 }
 
@@ -161,8 +185,8 @@ fn preview_create(name: &str, description: &str) -> ExitCode {
 }
 
 /// Shows what `delete` would do.
-async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
-    let keys = keys(connection).await?;
+async fn preview_delete(connection: &Connection, of: Holder<'_>, id: &str) -> Result<ExitCode> {
+    let keys = keys(connection, of).await?;
     if !keys.iter().any(|key| key.get("id").and_then(Value::as_str) == Some(id)) {
         return Err(Error::failed(format!("ApiKey/{id} does not exist")));
     }
@@ -173,10 +197,12 @@ async fn preview_delete(connection: &Connection, id: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(args: AllArgs) -> Result<ExitCode> {
+async fn list(args: KeysArgs) -> Result<ExitCode> {
     args.platform
         .with(async |connection| {
-            let mut keys = keys(connection).await?;
+            let account = args.account.find(connection).await?;
+            let of = holder(connection, account.as_ref()).await?;
+            let mut keys = keys(connection, of).await?;
             for key in &mut keys {
                 if let Value::Object(fields) = key {
                     fields.shift_remove("created_by");
@@ -200,21 +226,22 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
     }
     args.platform
         .with(async |connection| {
-            let project = connection.project_id().await?;
-            of_project(connection.client.dialect().api_keys(project), connection)?;
+            let account = args.account.find(connection).await?;
+            let of = holder(connection, account.as_ref()).await?;
+            spelled(connection, of, |it, of| it.api_keys(of))?;
             if args.dry.dry_run {
                 let broken = rules::name(&args.name).err().map(|it| format!("`name` {it}"));
                 foresee_form(connection, "the API key", broken.into_iter().collect()).await?;
                 return Ok(preview_create(&args.name, &args.description));
             }
-            let key = make(connection, project, &args.name, &args.description).await?;
+            let key = make(connection, of, &args.name, &args.description).await?;
             // What cannot be asked for again is printed before anything else can fail.
             if !args.silent.is_on() {
                 output::set_only_copy();
                 output::credential(&format!("{}\n", key.expose_secret()));
             }
             if args.activate.is_on() {
-                keep(connection, project, &key)?;
+                keep(connection, of.project, &key)?;
             } else {
                 output::note("keep the key: it is not shown again");
             }
@@ -223,19 +250,19 @@ async fn create(args: CreateArgs) -> Result<ExitCode> {
         .await
 }
 
-/// Creates a key of a project.
+/// Creates a key of a holder.
 ///
 /// # Errors
 ///
 /// What the platform refuses.
 pub(super) async fn make(
     connection: &Connection,
-    project: &str,
+    of: Holder<'_>,
     name: &str,
     description: &str,
 ) -> Result<SecretString> {
-    let request = connection.client.dialect().make_api_key(project, name, description);
-    let answer = connection.client.send_json(&of_project(request, connection)?).await?;
+    let request = spelled(connection, of, |it, of| it.make_api_key(of, name, description))?;
+    let answer = connection.client.send_json(&request).await?;
     let key = answer.get("value").and_then(Value::as_str);
     key.map(SecretString::from)
         .ok_or_else(|| Error::failed("the platform's answer contains no key"))

@@ -16,9 +16,10 @@ use super::explain;
 use super::schema;
 use super::set::{FileArgs, ReadArgs, files_of_environment};
 use super::shortcut::listed;
+use crate::api::request::Paging;
 use crate::apply::{history, sets};
 use crate::connection::Connection;
-use crate::dialect::Speaks;
+use crate::dialect::{Collection, Speaks};
 use crate::error::{Context, Result};
 use crate::kinds::KindName;
 use crate::manifest::set;
@@ -310,12 +311,13 @@ async fn list(connection: &Connection, names: Names) -> Result<Vec<Named>> {
         Names::Projects => (listed(connection, KindName::Project, None).await?, "/id", "/name"),
         Names::Rooms => {
             let spelling = reader.spelling(KindName::Room);
-            let request = spelling
-                .all(connection.project_id().await?)
-                .query("limit", "500")
-                .query("offset", "0")
-                .query("order_by", "room_name");
-            let rooms = reader.items(&request, spelling.collection().envelope).await?;
+            let Collection { envelope, paging, .. } = spelling.collection();
+            let mut request = spelling.all(connection.project_id().await?);
+            if let Paging::Offset(_) = paging {
+                let page = [("limit", "500"), ("offset", "0"), ("order_by", "room_name")];
+                request = page.iter().fold(request, |it, (name, value)| it.query(name, *value));
+            }
+            let rooms = reader.items(&request, envelope).await?;
             (rooms, "/name", "/metadata/displayName")
         }
         Names::Services => {

@@ -35,6 +35,7 @@ pub mod init;
 pub mod mailbox;
 pub mod manual;
 pub mod multi;
+pub mod of_account;
 pub mod option_values;
 mod own_inputs;
 pub mod plan;
@@ -51,6 +52,7 @@ pub mod schema;
 pub mod secret;
 pub mod server;
 pub mod service;
+pub mod service_account;
 pub mod session;
 pub mod set;
 pub mod sets;
@@ -151,6 +153,9 @@ enum Command {
     /// Create, list and activate the API keys of a project
     #[command(subcommand)]
     ApiKey(Lenient<api_key::ApiKeyCommand>),
+    /// Create, list and change the service accounts of a project, and their API keys
+    #[command(subcommand)]
+    ServiceAccount(Lenient<service_account::AccountCommand>),
     /// See what ran in the rooms of a project
     #[command(subcommand)]
     Session(Lenient<session::SessionCommand>),
@@ -369,6 +374,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Auth(Group(command)) => wait(auth::run(command)),
         Command::Project(Group(command)) => wait(project::run(command)),
         Command::ApiKey(Group(command)) => wait(api_key::run(command)),
+        Command::ServiceAccount(Group(command)) => wait(service_account::run(command)),
         Command::Session(Group(command)) => wait(session::run(command)),
         Command::Rooms(Group(command)) => wait(rooms::run(command)),
         Command::Room(Group(command)) => wait(room::run(command)),

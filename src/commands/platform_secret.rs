@@ -1,17 +1,27 @@
 //! `secret list`, `secret delete`, and the commands that create and change secrets on a platform.
+//! Where secrets belong to service accounts, one has one value, so each pair becomes one.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::of_account::{Account, AccountArgs, Wrong, wrong_holder};
 use super::option_values::warn_of_secret;
-use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, delete, listed};
+use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, listed, look_up};
 use super::show::{AllArgs, Listed};
+use crate::connection::Connection;
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
-use crate::kinds::KindName;
+use crate::kinds::account_secret::called;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
+use crate::manifest::of_accounts;
 use crate::output;
+use crate::plan::Observed;
 use crate::settings::PlatformArgs;
+use crate::visible;
 
 /// The commands for secrets of one type.
 #[derive(Debug, clap::Subcommand)]
@@ -31,6 +41,8 @@ pub struct CreateArgs<T: clap::Args> {
     #[command(flatten)]
     content: T,
     #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
     declare: DeclareArgs,
     #[command(flatten)]
     platform: PlatformArgs,
@@ -48,9 +60,30 @@ pub struct UpdateArgs<T: clap::Args> {
     #[command(flatten)]
     content: T,
     #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
     declare: DeclareArgs,
     #[command(flatten)]
     platform: PlatformArgs,
+}
+
+/// Arguments of `secret list`.
+#[derive(Debug, clap::Args)]
+pub struct SecretListArgs {
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    all: AllArgs,
+}
+
+/// Arguments of `secret delete`.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("id", |id| id.value_name("SECRET_ID").help("The secret's id")))]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    account: AccountArgs,
+    #[command(flatten)]
+    delete: DeleteArgs,
 }
 
 /// The content of a secret of one type.
@@ -203,10 +236,12 @@ impl Content for GarContent {
 ///
 /// What the platform refuses; invalid options.
 pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
-    let (id, name, content, declare, platform) = match command {
-        WriteCommand::Create(args) => (None, args.name, args.content, args.declare, args.platform),
-        WriteCommand::Update(args) => {
-            (Some(args.secret_id), args.name, args.content, args.declare, args.platform)
+    let (id, name, content, of, declare, platform) = match command {
+        WriteCommand::Create(it) => {
+            (None, it.name, it.content, it.account, it.declare, it.platform)
+        }
+        WriteCommand::Update(it) => {
+            (Some(it.secret_id), it.name, it.content, it.account, it.declare, it.platform)
         }
     };
     let mut document = content.document()?;
@@ -227,10 +262,15 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         .into_iter()
         .next()
         .map(|declared| declared.fields)
-        .unwrap_or_else(|| crate::kinds::tree::Tree::map([]));
+        .unwrap_or_else(|| Tree::map([]));
     platform
         .with(async |connection| {
             let project = connection.project_id().await?;
+            if let Some(account) = of.find(connection).await? {
+                let written = Written { account, name, fields, id };
+                return written.write(connection, &declare).await;
+            }
+            require_of_project(connection)?;
             let shortcut = match &id {
                 None => Shortcut::create_of(KindName::Secret, project, &name, fields),
                 Some(id) => Shortcut::replace(KindName::Secret, project, &name, fields).of_id(id),
@@ -244,37 +284,128 @@ pub async fn write<T: Content>(command: WriteCommand<T>) -> Result<ExitCode> {
         .await
 }
 
+/// Refuses what is about secrets of projects, where projects have none.
+fn require_of_project(connection: &Connection) -> Result<()> {
+    let client = &connection.client;
+    match client.spelling(KindName::Secret).unspoken() {
+        None => Ok(()),
+        Some(_) => Err(wrong_holder(client.spoken(), Wrong::OfProject("secrets", "they"))),
+    }
+}
+
+/// A secret that is written to a service account.
+struct Written {
+    account: Account,
+    name: String,
+    /// The fields that it would have in a project.
+    fields: Tree,
+    /// The id of the secret that gets a new value.
+    id: Option<String>,
+}
+
+impl Written {
+    /// Writes each of the secrets that it becomes there, and prints their ids.
+    async fn write(&self, connection: &Connection, declare: &DeclareArgs) -> Result<ExitCode> {
+        let project = connection.project_id().await?;
+        let Account { id: account_id, name: account } = &self.account;
+        let parts = of_accounts::parts(account, &self.fields);
+        if self.id.is_some() && parts.len() != 1 {
+            let told = "a secret of a service account has one value, and several are given";
+            return Err(Error::usage(told).hint("give one pair for each secret"));
+        }
+        let of = Key::of(KindName::ServiceAccount, project, account);
+        for (pair, fields) in parts {
+            // Under an id, the name is what the secret is called itself.
+            let name = match &self.id {
+                Some(_) => self.name.clone(),
+                None => of_accounts::name_of(&self.name, pair.as_deref()),
+            };
+            let name = called(account, &name);
+            let kind = KindName::AccountSecret;
+            let shortcut = match &self.id {
+                None => Shortcut::create_of(kind, project, &name, fields),
+                Some(id) => {
+                    let (found, observed) = of_id(connection, &self.account, id).await?;
+                    if found != name {
+                        let (found, id) = (visible::line(&found), visible::line(id));
+                        let told =
+                            format!("the secret {id} is called `{found}`, and keeps its name");
+                        return Err(Error::usage(told).hint(
+                            "give that name, without the account, or create another secret",
+                        ));
+                    }
+                    Shortcut::replace(kind, project, &name, fields).of_id(id).of(observed)
+                }
+            };
+            let ids = BTreeMap::from([(of.clone(), account_id.clone())]);
+            if let Some(written) = shortcut.referring_to(ids).run(connection, declare).await? {
+                output::value(&self.id.clone().or(written.id).unwrap_or_default());
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// Lists the secrets with the names in them, never with their values.
 ///
 /// # Errors
 /// Errors of the platform.
-pub async fn list(args: AllArgs) -> Result<ExitCode> {
-    args.platform
+pub async fn list(SecretListArgs { account, all }: SecretListArgs) -> Result<ExitCode> {
+    all.platform
         .with(async |connection| {
-            let secrets = listed(connection, KindName::Secret, None).await?;
+            let account = account.find(connection).await?;
+            let secrets = match &account {
+                None => {
+                    require_of_project(connection)?;
+                    listed(connection, KindName::Secret, None).await?
+                }
+                Some(account) => of_account(connection, account).await?,
+            };
             let row = |secret: &Value| {
                 let field = |name: &str| secret.get(name).cloned().unwrap_or_default();
-                let data = secret.get("data").and_then(Value::as_object);
-                let names: Vec<&String> = match secret.get("type").and_then(Value::as_str) {
-                    Some("keys") => data.into_iter().flat_map(|data| data.keys()).collect(),
-                    _ => Vec::new(),
-                };
-                json!({
+                let mut row = json!({
                     "id": field("id"),
                     "type": field("type"),
                     "name": field("name"),
-                    "data_keys": names,
-                })
+                });
+                if account.is_none() {
+                    let data = secret.get("data").and_then(Value::as_object);
+                    let names: Vec<&String> = match secret.get("type").and_then(Value::as_str) {
+                        Some("keys") => data.into_iter().flat_map(|data| data.keys()).collect(),
+                        _ => Vec::new(),
+                    };
+                    row["data_keys"] = json!(names);
+                }
+                row
             };
+            let columns = ["id", "type", "name", "data_keys"];
             let listed = Listed {
                 envelope: Some("secrets"),
-                columns: &["id", "type", "name", "data_keys"],
+                columns: if account.is_none() { &columns } else { &columns[..3] },
                 name: "id",
                 none: "there are no secrets",
             };
-            args.show.print(listed, secrets.iter().map(row).collect())
+            all.show.print(listed, secrets.iter().map(row).collect())
         })
         .await
+}
+
+/// The secrets of a service account, without their values.
+async fn of_account(connection: &Connection, account: &Account) -> Result<Vec<Value>> {
+    let project = connection.project_id().await?;
+    let reader = connection.client.reader();
+    let listing = reader.spelling(KindName::AccountSecret).list(project, Some(&account.name));
+    let told = || Error::failed("no URL path leads to the secrets of this account");
+    Ok(reader.list(&listing.ok_or_else(told)?).await?)
+}
+
+/// The secret of a service account with an id, and its name.
+async fn of_id(connection: &Connection, account: &Account, id: &str) -> Result<(String, Observed)> {
+    let project = connection.project_id().await?;
+    let key = Key::of(KindName::AccountSecret, project, &called(&account.name, ""));
+    let found = look_up(connection, &key, Some(id)).await?;
+    let missing = || Error::failed(format!("the account has no secret {}", visible::line(id)));
+    found.ok_or_else(missing)
 }
 
 /// Deletes a secret.
@@ -282,6 +413,25 @@ pub async fn list(args: AllArgs) -> Result<ExitCode> {
 /// # Errors
 ///
 /// What the platform refuses.
-pub async fn remove(args: DeleteArgs) -> Result<ExitCode> {
-    delete(&args, |project| Shortcut::delete(KindName::Secret, project, "").of_id(&args.id)).await
+pub async fn remove(args: RemoveArgs) -> Result<ExitCode> {
+    let RemoveArgs { account, delete: DeleteArgs { id, write, platform } } = args;
+    platform
+        .with(async |connection| {
+            let project = connection.project_id().await?;
+            let shortcut = match account.find(connection).await? {
+                None => {
+                    require_of_project(connection)?;
+                    Shortcut::delete(KindName::Secret, project, "").of_id(&id)
+                }
+                Some(account) => {
+                    let (name, observed) = of_id(connection, &account, &id).await?;
+                    Shortcut::delete(KindName::AccountSecret, project, &name).of(observed)
+                }
+            };
+            if shortcut.run(connection, &write).await?.is_some() {
+                output::note(&format!("deleted Secret/{}", visible::line(&id)));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
 }

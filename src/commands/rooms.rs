@@ -8,8 +8,9 @@ use super::option_values::{annotations, annotations_change, named_room};
 use super::shortcut::{DeclareArgs, Shortcut, WriteArgs, find};
 use super::show::{JsonListArgs, Listed, Page, ShowArgs};
 use super::toggle::toggle;
+use crate::api::request::{Listing, Paging};
 use crate::connection::Connection;
-use crate::dialect::Speaks;
+use crate::dialect::{Collection, Speaks};
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::output;
@@ -252,22 +253,22 @@ async fn list(args: ListArgs) -> Result<ExitCode> {
             let most = i128::from(MOST);
             let page = Page { limit: args.limit.into(), offset: args.offset.into(), most };
             let project = connection.project_id().await?;
-            let request = |page: Page| {
-                page.of(spelling.all(project)).query("order_by", args.order_by.as_str())
-            };
-            let envelope = spelling.collection().envelope;
-            let items = reader.items(&request(page), envelope).await?;
+            let Collection { envelope, paging, .. } = spelling.collection();
+            let mut request = spelling.all(project);
+            if let Paging::Offset(_) = paging {
+                request = request.query("order_by", args.order_by.as_str());
+            }
             let listed = Listed {
                 envelope: None,
                 columns: &["id", "name", "metadata", "annotations"],
                 name: "name",
                 none: "there are no rooms",
             };
-            let code = args.show.print(listed, items.iter().map(shown).collect())?;
-            if let Some(next) = page.next(items.len()) {
-                page.tell_more(next, reader.items(&request(next), envelope).await);
-            }
-            Ok(code)
+            let print = |items: Vec<Value>| {
+                args.show.print(listed, items.iter().map(shown).collect())
+            };
+            let listing = Listing { request, envelope, paging, below: None };
+            page.show(&reader, &listing, |_| true, print).await
         })
         .await
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::option_values::{annotations_change, annotations_or_none, named_room, text_change};
 use super::shortcut::{DeclareArgs, DeleteArgs, Shortcut, Writing, delete};
 use super::show::{ListArgs, Listed, Page};
+use crate::api::request::{Listing, Paging};
 use crate::bounded;
-use crate::dialect::Speaks;
+use crate::dialect::{Collection, Speaks};
 use crate::error::{Class, Error, Result};
 use crate::kinds::KindName;
 use crate::kinds::path::FieldPath;
@@ -219,19 +220,19 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
             let page =
                 Page { limit: args.limit.into(), offset: args.offset.into(), most: i128::MAX };
             let project = connection.project_id().await?;
-            let request = |page: Page| {
-                let mut request = page.of(spelling.all(project));
-                if let Some(room) = &args.room {
-                    request = request.query("room_name", room.as_str());
-                }
-                if let Some(id) = &args.id {
-                    request = request.query("task_id", id.as_str());
-                }
-                if args.active || args.inactive {
-                    request = request.query("active", args.active.to_string());
-                }
-                request
-            };
+            let Collection { envelope, paging, .. } = spelling.collection();
+            let mut request = spelling.all(project);
+            if let Some(id) = &args.id {
+                request = request.query("task_id", id.as_str());
+            }
+            if args.active || args.inactive {
+                request = request.query("active", args.active.to_string());
+            }
+            // Where the list of one room has pages of another sort, they are no fewer to read.
+            let is_chosen_there = matches!(paging, Paging::Offset(_));
+            if let Some(room) = args.room.as_ref().filter(|_| is_chosen_there) {
+                request = request.query("room_name", room.as_str());
+            }
             let listed = Listed {
                 envelope: Some("scheduled_tasks"),
                 columns: &[
@@ -246,13 +247,14 @@ async fn list(args: TaskListArgs) -> Result<ExitCode> {
                 name: "id",
                 none: "there are no scheduled tasks",
             };
-            let items = reader.items(&request(page), "tasks").await?;
-            let next = page.next(items.len());
-            let code = args.show.print(listed, items)?;
-            if let Some(next) = next {
-                page.tell_more(next, reader.items(&request(next), "tasks").await);
-            }
-            Ok(code)
+            let is_meant = |task: &Value| match &args.room {
+                Some(room) if !is_chosen_there => {
+                    task.get("room_name").and_then(Value::as_str) == Some(room)
+                }
+                _ => true,
+            };
+            let listing = Listing { request, envelope, paging, below: None };
+            page.show(&reader, &listing, is_meant, |items| args.show.print(listed, items)).await
         })
         .await
 }

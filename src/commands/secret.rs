@@ -8,10 +8,9 @@ use std::process::ExitCode;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::platform_secret::{
-    self, AcrContent, DockerContent, GarContent, KeysContent, WriteCommand,
+    self, AcrContent, DockerContent, GarContent, KeysContent, RemoveArgs, SecretListArgs,
+    WriteCommand,
 };
-use super::shortcut::DeleteArgs;
-use super::show::AllArgs;
 use super::wait;
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result};
@@ -24,10 +23,9 @@ use crate::whole_file::Draft;
 #[derive(Debug, clap::Subcommand)]
 pub enum SecretCommand {
     /// List the project's secrets, without their values
-    List(AllArgs),
+    List(SecretListArgs),
     /// Delete a secret of the project
-    #[command(mut_arg("id", |id| id.value_name("SECRET_ID").help("The secret's id")))]
-    Delete(DeleteArgs),
+    Delete(RemoveArgs),
     /// Create or replace key-value pairs that become environment variables
     #[command(subcommand, visible_alias = "keys")]
     Key(WriteCommand<KeysContent>),

@@ -16,7 +16,7 @@ pub enum SessionCommand {
     /// List the recent sessions
     List(AllArgs),
     /// List the events of a session
-    #[command(mut_arg("quiet", quietly("types of the events")))]
+    #[command(visible_alias = "get", mut_arg("quiet", quietly("types of the events")))]
     Show(SessionShowArgs),
 }
 

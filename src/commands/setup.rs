@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use super::auth::{self, SignInArgs};
 use super::signals::Signals;
 use super::{api_key, project};
+use crate::dialect::{Holder, Speaks};
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::settings::PlatformArgs;
@@ -47,8 +48,13 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
             };
             project::activate(connection, &id).await?;
             output::heading("3. Get a key that signs the project's tokens");
+            let of = Holder { project: &id, account: None };
             if Activated::read()?.has_key(&id) {
                 output::note("there is one");
+            } else if connection.client.dialect().api_keys(of).is_none() {
+                output::note(
+                    "keys belong to service accounts here: use `meshagent api-key create NAME --service-account ACCOUNT --activate` to create one",
+                );
             } else {
                 let name = project::ask("A name for a new API key (empty for none): ")?;
                 if name.is_empty() {
@@ -56,7 +62,7 @@ pub async fn run(args: SignInArgs) -> Result<ExitCode> {
                         "no key was created: use `meshagent api-key create --activate` to create one",
                     );
                 } else {
-                    let key = api_key::make(connection, &id, &name, "").await?;
+                    let key = api_key::make(connection, of, &name, "").await?;
                     api_key::keep(connection, &id, &key)?;
                 }
             }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::api::reader::ListError;
-use crate::api::request::Request;
+use crate::api::reader::Reader;
+use crate::api::request::{Listing, Paging, Request};
 use crate::error::Result;
 use crate::output;
 use crate::settings::PlatformArgs;
@@ -81,30 +81,66 @@ pub struct Page {
 }
 
 impl Page {
+    /// Prints the page of those objects of a list that are meant, and says whether there is more.
+    ///
+    /// Where lists are walked by tokens, no page begins at a number, so the list is read to its end
+    /// and the page is cut out of it.
+    ///
+    /// # Errors
+    ///
+    /// What the platform refuses; what `print` returns.
+    pub async fn show(
+        self,
+        reader: &Reader,
+        listing: &Listing,
+        is_meant: impl Fn(&Value) -> bool,
+        print: impl FnOnce(Vec<Value>) -> Result<ExitCode>,
+    ) -> Result<ExitCode> {
+        if !matches!(listing.paging, Paging::Offset(_)) {
+            let mut items = reader.list(listing).await?;
+            items.retain(is_meant);
+            let number = |number: i128| usize::try_from(number.max(0)).unwrap_or(usize::MAX);
+            items.drain(..number(self.offset).min(items.len()));
+            let is_more = items.len() > number(self.limit);
+            items.truncate(number(self.limit));
+            let code = print(items)?;
+            if is_more {
+                self.tell_more("are");
+            }
+            return Ok(code);
+        }
+        let items = reader.items(&self.of(&listing.request), listing.envelope).await?;
+        let next = self.next(items.len());
+        let code = print(items)?;
+        if let Some(next) = next {
+            match reader.items(&next.of(&listing.request), listing.envelope).await {
+                Ok(items) if items.is_empty() => {}
+                Ok(_) => self.tell_more("are"),
+                Err(_) => self.tell_more("may be"),
+            }
+        }
+        Ok(code)
+    }
+
     /// A request for the page.
-    #[must_use]
-    pub fn of(self, request: Request) -> Request {
-        request.query("limit", self.limit.to_string()).query("offset", self.offset.to_string())
+    fn of(self, request: &Request) -> Request {
+        let request = request.clone().query("limit", self.limit.to_string());
+        request.query("offset", self.offset.to_string())
     }
 
     /// The object after a full page: only the platform knows whether there is one.
-    #[must_use]
-    pub fn next(self, shown: usize) -> Option<Self> {
+    fn next(self, shown: usize) -> Option<Self> {
         let is_full = self.limit > 0 && i128::try_from(shown).is_ok_and(|it| it >= self.limit);
         is_full.then(|| Self { limit: 1, offset: self.offset.saturating_add(self.limit), ..self })
     }
 
-    /// Says how to show more, if there is something after the page, or if that is unknown.
-    pub fn tell_more(self, next: Self, found: std::result::Result<Vec<Value>, ListError>) {
-        let are = match found {
-            Ok(items) if items.is_empty() => return,
-            Ok(_) => "are",
-            Err(_) => "may be",
-        };
+    /// Says how to show more.
+    fn tell_more(self, are: &str) {
         let at_once = if self.limit < self.most { ", and --limit more at once" } else { "" };
+        let next = self.offset.saturating_add(self.limit);
         output::note(&format!(
-            "note: there {are} more than these {}: --offset {} shows the next ones{at_once}",
-            self.limit, next.offset
+            "note: there {are} more than these {}: --offset {next} shows the next ones{at_once}",
+            self.limit
         ));
     }
 }

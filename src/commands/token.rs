@@ -17,6 +17,7 @@ use crate::manifest::yaml;
 use crate::output;
 use crate::settings::activated::Activated;
 use crate::settings::{PlatformArgs, ProjectArgs, variable};
+use crate::visible;
 
 /// Commands of `token`.
 #[derive(Debug, clap::Subcommand)]
@@ -103,8 +104,20 @@ pub fn read(path: &std::path::Path) -> Result<TokenSpec> {
     let [document] = documents.as_slice() else {
         return Err(wrong(format!("it has {} documents, not one", documents.len())));
     };
-    serde_path_to_error::deserialize(document.to_json())
-        .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner())))
+    let document = document.to_json();
+    let scopes: Vec<String> =
+        document["api"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    let spec: TokenSpec = serde_path_to_error::deserialize(document)
+        .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner())))?;
+    let known = serde_json::to_value(&spec.api).unwrap_or_default();
+    for scope in scopes.iter().filter(|scope| known.get(scope.as_str()).is_none()) {
+        output::warning(&format!(
+            "{}: api.{}: the token does not grant this, which this program does not know",
+            path.display(),
+            visible::line(scope)
+        ));
+    }
+    Ok(spec)
 }
 
 /// Runs a command of `token`.

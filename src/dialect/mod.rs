@@ -39,14 +39,18 @@ pub trait Dialect: Sync {
     /// The request for the caller's own profile.
     fn own_profile(&self) -> Request;
 
-    /// The request that lists the API keys of a project; nothing where keys are no project's.
-    fn api_keys(&self, project: &str) -> Option<Listing>;
+    /// The request for a service account by its name; nothing where there are none, or where no path
+    /// can hold the name.
+    fn service_account(&self, project: &str, name: &str) -> Option<Request>;
 
-    /// The request that makes an API key of a project; nothing where keys are no project's.
-    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Option<Request>;
+    /// The request that lists API keys; nothing where keys do not belong to such a holder.
+    fn api_keys(&self, of: Holder<'_>) -> Option<Listing>;
 
-    /// The request that deletes an API key of a project; nothing where keys are no project's.
-    fn delete_api_key(&self, project: &str, id: &str) -> Option<Request>;
+    /// The request that makes an API key; nothing where keys do not belong to such a holder.
+    fn make_api_key(&self, of: Holder<'_>, name: &str, description: &str) -> Option<Request>;
+
+    /// The request that deletes an API key; nothing where keys do not belong to such a holder.
+    fn delete_api_key(&self, of: Holder<'_>, id: &str) -> Option<Request>;
 
     /// The request that lists the sessions of a project.
     fn sessions(&self, project: &str) -> Listing;
@@ -78,6 +82,15 @@ pub trait Dialect: Sync {
     ///
     /// The answer is not a template.
     fn rendered(&self, answer: Value) -> serde_json::Result<ServiceTemplateSpec>;
+}
+
+/// Whom API keys belong to.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The project, by its id.
+    pub project: &'a str,
+    /// The service account in it, by its id; nothing where it is the project itself.
+    pub account: Option<&'a str>,
 }
 
 /// Where a project's objects of one kind are listed.
@@ -159,6 +172,11 @@ pub trait Spelling: Sync {
     /// whole list, for kinds whose objects the platform does not give one by one.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// One object as its list has it, made of the answer for it alone.
+    fn listed(&self, _target: &Target<'_>, answer: Value) -> Value {
+        answer
     }
 
     /// Whether the list can be in the order of this field.

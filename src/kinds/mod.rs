@@ -69,6 +69,10 @@ macro_rules! every_kind {
         $make! {
             /// A project.
             Project in project,
+            /// A part of a project's settings.
+            SettingsDocument in settings_document,
+            /// What the roles of rooms may do.
+            RoomRoles in room_roles,
             /// A room of a project.
             Room in room,
             /// A service account.

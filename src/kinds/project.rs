@@ -44,7 +44,7 @@ pub struct Project;
 
 /// Settings as a tree: a map with `from`, and nothing else but `allow_empty`, is where a
 /// secret is read from.
-fn settings(value: &Value) -> Tree {
+pub(super) fn settings(value: &Value) -> Tree {
     match value {
         Value::Object(fields) => match source(fields) {
             Some(source) => Tree::Secret(Sealed::Source(Box::new(source))),

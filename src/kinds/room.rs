@@ -33,6 +33,10 @@ struct RoomDocument {
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent"))]
     room_metadata: Option<serde_json::Map<String, Value>>,
+    /// Whether the room can be entered. Left as it is on the platform if it is not said.
+    #[serde(default)]
+    #[schemars(extend("x-partial" = true))]
+    enabled: Option<bool>,
     /// How the reconciler treats it.
     #[serde(default)]
     lifecycle: Option<Lifecycle>,

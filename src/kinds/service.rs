@@ -22,6 +22,7 @@ use super::{
     By, Declared, Fault, Kind, KindName, Purpose, Reference, ReferredTo, Relation, kind_tag, typed,
 };
 use crate::kinds::specs::Version;
+use crate::kinds::specs::mounts::USUAL_CONFIGS;
 use crate::kinds::specs::service::{
     AgentSpec, ContainerSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata,
     ServiceSpec,
@@ -47,6 +48,10 @@ pub struct ServiceDocument {
     #[serde(default, skip_serializing)]
     #[allow(dead_code, reason = "accepted and not used")]
     id: Option<String>,
+    /// Whether the service is started. Left as it is on the platform if it is not said.
+    #[serde(default)]
+    #[schemars(extend("x-partial" = true))]
+    enabled: Option<bool>,
     /// The agents that the service brings into a room.
     #[serde(default)]
     #[schemars(extend("x-empty" = "absent", "x-key" = "name", "x-repeats" = true))]
@@ -248,7 +253,8 @@ fn to_accounts(fields: &Tree) -> Vec<Reference> {
 }
 
 /// The lists of what is mounted.
-const MOUNTS: [&str; 5] = ["room", "project", "images", "files", "empty_dirs"];
+const MOUNTS: [&str; 7] =
+    ["room", "project", "images", "files", "empty_dirs", "volumes", "configs"];
 
 /// Mounts at a place where another one is, which may be in another list, or spell its path in
 /// another way.
@@ -259,7 +265,9 @@ fn mounted_twice(fields: &Tree) -> Vec<Broken> {
         let list = FieldPath::of(&["container", "storage", list]);
         let Some(Tree::List(items)) = fields.at(&list) else { continue };
         for (index, item) in items.iter().enumerate() {
-            let Some(path) = item.get("path").and_then(Tree::as_str) else { continue };
+            // Only configurations have a place by default.
+            let path = item.get("path").map_or(Some(USUAL_CONFIGS), Tree::as_str);
+            let Some(path) = path else { continue };
             let mount = list.join(Step::Index(index));
             match first.entry(cleaned(path)) {
                 Entry::Vacant(free) => drop(free.insert(mount)),

@@ -31,7 +31,8 @@ pub struct Shape {
     pub secret: bool,
     /// An empty answer may be a value that the platform hides.
     pub withheld: bool,
-    /// Keys that neither the manifest nor the set's last apply named are left alone.
+    /// What neither the manifest nor the set's last apply named is left alone: keys of a map, or
+    /// else the field itself.
     pub partial: bool,
     /// A text of digits is the number: the platform takes both and answers with the number.
     pub number: bool,
@@ -157,6 +158,7 @@ impl Shape {
                 shape.form = inner.form;
                 shape.empty_is_absent |= inner.empty_is_absent;
                 shape.secret |= inner.secret;
+                shape.number |= inner.number;
                 shape.rule = shape.rule.or(inner.rule);
                 shape.unique.extend(inner.unique);
             }
@@ -295,7 +297,9 @@ impl Shape {
             (Some(Value::String(default)), Tree::Text(value)) => default == value,
             (Some(Value::Number(default)), Tree::Number(value)) => same_number(default, value),
             (Some(Value::Array(default)), Tree::List(value)) => {
-                default.is_empty() && value.is_empty()
+                let both = default.iter().zip(value);
+                default.len() == value.len()
+                    && both.into_iter().all(|(it, at)| Tree::from(it) == *at)
             }
             // A struct whose own fields have defaults: all of them at their defaults.
             (Some(Value::Object(_)), Tree::Map(fields)) => fields.is_empty(),

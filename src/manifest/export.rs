@@ -76,12 +76,15 @@ fn annotation(name: &str) -> FieldPath {
     FieldPath::of(&["metadata", "annotations", name])
 }
 
+/// Whether documents of a kind can say where each of its secrets is read from.
+const fn keeps_secrets(kind: KindName) -> bool {
+    matches!(kind, KindName::Secret | KindName::Project | KindName::SettingsDocument)
+}
+
 /// The objects with a secret that a manifest can only hold as plain text, and what it is.
 #[must_use]
 pub fn with_secrets(objects: &[Object]) -> Vec<(&Key, &'static str)> {
-    let others = objects
-        .iter()
-        .filter(|object| !matches!(object.key.kind, KindName::Secret | KindName::Project));
+    let others = objects.iter().filter(|object| !keeps_secrets(object.key.kind));
     let held = others.filter_map(|Object { key, fields, .. }| {
         if key.kind != KindName::Service {
             return fields
@@ -119,6 +122,14 @@ fn has_obscure_values(fields: &Tree) -> bool {
 pub fn export(mut objects: Vec<Object>, layout: Layout, agents: Agents) -> Export {
     objects.sort_by(|one, other| one.key.cmp(&other.key));
     let mut export = Export::default();
+    objects.retain(|Object { key, fields, .. }| {
+        // A part of it would be another document.
+        let is_lost = key.kind == KindName::SettingsDocument && has_number(fields);
+        if is_lost {
+            export.notes.push(format!("{key} is left out: {NUMBER}"));
+        }
+        !is_lost
+    });
     let sealed: Vec<_> = objects
         .into_iter()
         .map(|object| {
@@ -187,6 +198,7 @@ fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
     let mut fields = object.fields.clone();
     match key.kind {
         KindName::Project => unwritable_settings(key, &mut fields, notes),
+        KindName::SettingsDocument => {}
         KindName::Secret => {
             let is_docker = fields.get("type").and_then(Tree::as_str) != Some("keys");
             if is_docker && fields.get("password").is_none() {
@@ -240,6 +252,19 @@ fn refer(
     });
 }
 
+/// Why a setting is not written.
+const NUMBER: &str = "it holds a number, but only texts can be read from elsewhere";
+
+/// Whether a number is among the secrets of fields.
+fn has_number(fields: &Tree) -> bool {
+    let mut has_number = false;
+    fields.clone().rewrite_leaves(&mut |_, leaf| {
+        has_number |= matches!(leaf, Tree::Secret(Sealed::Number(_)));
+        None
+    });
+    has_number
+}
+
 /// A setting that is not text cannot be read from a source, and no setting may be shown. Settings
 /// that a document does not name are left alone on the platform.
 fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
@@ -249,14 +274,9 @@ fn unwritable_settings(key: &Key, fields: &mut Tree, notes: &mut Vec<String>) {
         fields.put(&FieldPath::of(&["settings"]), None);
         return;
     };
-    for (name, mut value) in *settings {
-        let mut has_number = false;
-        value.rewrite_leaves(&mut |_, leaf| {
-            has_number |= matches!(leaf, Tree::Secret(Sealed::Number(_)));
-            None
-        });
-        if has_number {
-            notes.push(format!("{key}: its setting `{name}` is left out, because it holds a number, but only texts can be read from elsewhere"));
+    for (name, value) in *settings {
+        if has_number(&value) {
+            notes.push(format!("{key}: its setting `{name}` is left out, because {NUMBER}"));
             fields.put(&FieldPath::of(&["settings", &name]), None);
         }
     }
@@ -271,6 +291,9 @@ fn variable(key: &Key, path: &FieldPath) -> String {
     let shown = path.to_string();
     let (prefix, name, field) = match key.kind {
         KindName::Project => ("SETTING", "", shown.trim_start_matches("settings")),
+        KindName::SettingsDocument => {
+            ("SETTING", key.name.as_str(), shown.trim_start_matches("settings"))
+        }
         _ => ("SECRET", key.name.as_str(), shown.trim_start_matches("data.")),
     };
     let mut words = vec![prefix.to_owned()];

@@ -62,35 +62,41 @@ pub fn of_accounts(mut set: Set) -> Result<Set> {
     if problems.is_empty() { Ok(set) } else { Err(Error::manifests(problems)) }
 }
 
-/// Puts into the set what a secret becomes.
-fn turned(secret: &Desired, set: &mut Set, problems: &mut Vec<Problem>) -> Became {
-    let text = |field: &str| secret.fields.get(field).and_then(Tree::as_str).unwrap_or_default();
-    let account = text(ACCOUNT).to_owned();
-    if text("type") == DOCKER {
+/// The secrets of an account that a project secret becomes: the name of the pair, for one of type
+/// `keys`, and the fields.
+#[must_use]
+pub fn parts(account: &str, secret: &Tree) -> Vec<(Option<String>, Tree)> {
+    let account = || Tree::text(account.to_owned());
+    if secret.get("type").and_then(Tree::as_str) == Some(DOCKER) {
         let mut fields = Tree::map([
-            ("account", Tree::text(account.clone())),
+            ("account", account()),
             ("type", Tree::text(DOCKER)),
             ("pulls_images", Tree::Bool(true)),
         ]);
         for part in ["server", "username", "password", "email"] {
-            if let Some(value) = secret.fields.get(part) {
+            if let Some(value) = secret.get(part) {
                 fields.set(part, value.clone().sealed());
             }
         }
-        set.add(one(secret, &account, None, fields), problems);
-        return Became { account, pairs: None };
+        return vec![(None, fields)];
     }
-    let pairs = secret.fields.get("data").and_then(Tree::fields);
-    let pairs: Vec<(String, Tree)> = pairs
-        .into_iter()
-        .flat_map(|pairs| pairs.iter().map(|(name, value)| (name.to_string(), value.clone())))
-        .collect();
-    let names = pairs.iter().map(|(name, _)| name.clone()).collect();
-    for (name, value) in pairs {
-        let fields = Tree::map([("account", Tree::text(account.clone())), ("value", value)]);
-        set.add(one(secret, &account, Some(&name), fields), problems);
+    let pairs = secret.get("data").and_then(Tree::fields);
+    let pairs = pairs.into_iter().flat_map(|pairs| pairs.iter());
+    let fields = |value: &Tree| Tree::map([("account", account()), ("value", value.clone())]);
+    pairs.map(|(name, value)| (Some(name.to_string()), fields(value))).collect()
+}
+
+/// Puts into the set what a secret becomes.
+fn turned(secret: &Desired, set: &mut Set, problems: &mut Vec<Problem>) -> Became {
+    let text = |field: &str| secret.fields.get(field).and_then(Tree::as_str).unwrap_or_default();
+    let account = text(ACCOUNT).to_owned();
+    let is_of_pairs = text("type") != DOCKER;
+    let mut pairs = Vec::new();
+    for (pair, fields) in parts(&account, &secret.fields) {
+        set.add(one(secret, &account, pair.as_deref(), fields), problems);
+        pairs.extend(pair);
     }
-    Became { account, pairs: Some(names) }
+    Became { account, pairs: is_of_pairs.then_some(pairs) }
 }
 
 /// One secret of an account, which has the value of a pair, or the credentials for a registry.
@@ -127,7 +133,8 @@ fn one(secret: &Desired, account: &str, pair: Option<&str>, fields: Tree) -> Des
 }
 
 /// The name of what a secret, or a pair of it, becomes.
-fn name_of(secret: &str, pair: Option<&str>) -> String {
+#[must_use]
+pub fn name_of(secret: &str, pair: Option<&str>) -> String {
     match pair {
         Some(pair) => format!("{secret}.{pair}"),
         None => secret.to_owned(),

@@ -286,11 +286,12 @@ impl<'a> Walk<'a> {
             let step = Step::Field(name.to_string());
             let below = path.join(step.clone());
             let (old, new) = (old_fields.get(name), new_fields.get(name));
-            let is_partial = shape.is_some_and(|shape| shape.partial);
+            let of_field = shape.and_then(|shape| shape.child(&step));
+            let is_partial = [shape, of_field].into_iter().flatten().any(|shape| shape.partial);
             if is_partial && new.is_none() && self.recorded_at(&below).is_none() {
                 continue;
             }
-            self.compare(&below, shape.and_then(|shape| shape.child(&step)), old, new);
+            self.compare(&below, of_field, old, new);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The cases of the comparison, as they stand in `cases.yaml`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use meshagent::api::spoken::Spoken;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -34,6 +36,9 @@ pub struct Case {
     /// Its words.
     #[serde(skip)]
     pub words: Vec<String>,
+    /// How the reference spells it, where it spells it otherwise.
+    #[serde(default)]
+    pub there: Option<String>,
     /// Variables that differ from the usual ones; null takes one away.
     #[serde(default)]
     pub environment: BTreeMap<String, Option<String>>,
@@ -57,6 +62,7 @@ impl Case {
         Self {
             line: words.join(" "),
             words: words.iter().map(|word| (*word).to_owned()).collect(),
+            there: None,
             environment: BTreeMap::new(),
             files: BTreeMap::new(),
             input: String::new(),
@@ -86,9 +92,15 @@ impl Case {
     }
 }
 
-/// Every case.
-pub fn all() -> Vec<Case> {
-    let mut cases: Vec<Case> = serde_yaml::from_str(include_str!("cases.yaml")).unwrap();
+/// Every case of an API.
+pub fn all(spoken: Spoken) -> Vec<Case> {
+    let name = match spoken {
+        Spoken::V0_31 => "cases.yaml",
+        Spoken::V0_56 => "cases_v0_56.yaml",
+    };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands").join(name);
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut cases: Vec<Case> = serde_yaml::from_str(&text).unwrap();
     for case in &mut cases {
         case.words = split(&case.line);
     }
@@ -96,7 +108,7 @@ pub fn all() -> Vec<Case> {
 }
 
 /// The words of a line, with quotes as in a shell.
-fn split(line: &str) -> Vec<String> {
+pub fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

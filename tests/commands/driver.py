@@ -46,8 +46,9 @@ def preload():
 def key(run):
     """What is read while the command line is imported."""
     read = [run["environment"].get(name) for name in READ_WHILE_IMPORTED[:2]]
-    file = pathlib.Path(run["environment"]["HOME"]) / ".meshagent" / "project.json"
-    return (*read, file.read_text() if file.exists() else None)
+    folder = pathlib.Path(run["environment"]["HOME"]) / ".meshagent"
+    files = [folder / name for name in ("project.json", "settings.json")]
+    return (*read, *(file.read_text() if file.exists() else None for file in files))
 
 
 def become(home, old):

@@ -1,4 +1,10 @@
-//! A platform that records what it is asked, and answers what a case needs to go on.
+//! A platform that records what it is asked, and answers what a case needs to go on. What only one
+//! of the two APIs has is in a file of its own.
+
+#[path = "platform/of_new.rs"]
+mod of_new;
+#[path = "platform/of_old.rs"]
+mod of_old;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,6 +16,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
+use meshagent::api::spoken::Spoken;
 use meshagent::room::message::{Assembler, Message, SLICE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,6 +58,14 @@ struct Recording {
 
 type Recordings = Arc<Mutex<HashMap<usize, Recording>>>;
 
+/// What the requests of a platform share.
+#[derive(Clone)]
+struct Shared {
+    recordings: Recordings,
+    address: std::net::SocketAddr,
+    spoken: Spoken,
+}
+
 /// The platform, which serves until the end of the test.
 pub struct Platform {
     address: std::net::SocketAddr,
@@ -72,7 +87,8 @@ impl Recorded {
 }
 
 impl Platform {
-    pub fn start() -> Self {
+    /// Starts one that speaks this API.
+    pub fn start(spoken: Spoken) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -81,7 +97,8 @@ impl Platform {
         let recordings = Recordings::default();
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().fallback(answer).with_state((recordings.clone(), address));
+        let shared = Shared { recordings: recordings.clone(), address, spoken };
+        let app = Router::new().fallback(answer).with_state(shared);
         runtime.spawn(async move { axum::serve(listener, app).await });
         Self { address, recordings, _runtime: runtime }
     }
@@ -107,7 +124,7 @@ fn segment(text: &str) -> String {
 }
 
 async fn answer(
-    State((recordings, address)): State<(Recordings, std::net::SocketAddr)>,
+    State(Shared { recordings, address, spoken }): State<Shared>,
     mut request: Request,
 ) -> Response {
     let key = request.headers().get("Sec-WebSocket-Key").cloned();
@@ -129,10 +146,15 @@ async fn answer(
         true => None,
         false => Some(serde_json::from_str(&text).unwrap_or_else(|_| "not JSON".into())),
     };
-    // Which API is spoken is asked without the credential, before all that is compared; the
-    // reference does not ask.
+    // Which API is spoken is asked without the credential, before all that is compared. The
+    // reference of 0.31 does not ask, and that of 0.56 asks for its own release.
     if method == Method::GET && path == "/config" && !headers.contains_key(header::AUTHORIZATION) {
-        return axum::Json(json!({"api_version": "0.31.4"})).into_response();
+        let domains = json!({"pages": "meshagent.app", "mail": "mail.meshagent.com"});
+        let told = match spoken {
+            Spoken::V0_31 => json!({"api_version": "0.31.4"}),
+            Spoken::V0_56 => json!({"api_version": "0.56.0", "domains": domains}),
+        };
+        return axum::Json(told).into_response();
     }
     let rooms = recordings.clone();
     let mut recordings = recordings.lock().unwrap();
@@ -140,7 +162,7 @@ async fn answer(
         return StatusCode::NOT_FOUND.into_response();
     };
     let recording = recordings.get_mut(&index).unwrap();
-    let (answered, asked) = usual(&method, &path, body.as_ref());
+    let (answered, asked) = usual(spoken, &method, &path, body.as_ref());
     let asked_for = path
         .strip_prefix("/accounts/projects/11111111-1111-4111-8111-111111111111")
         .unwrap_or(&path);
@@ -217,71 +239,27 @@ where
     }
 }
 
+/// A project's path.
+const PROJECTS: [&str; 3] =
+    ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", "p/1"];
+
 /// What the platform usually answers.
-fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+fn usual(spoken: Spoken, method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let field = |name: &str| body.and_then(|body| body.get(name)).cloned().unwrap_or_default();
-    let room = json!({"id": "room-1", "name": "demo", "metadata": {}, "annotations": {"a": "b"}});
-    let mailbox = json!({
-        "address": "a@mail.meshagent.com", "room": "demo", "room_id": "room-1", "queue": "old",
-        "public": false, "annotations": {"a": "b"},
-    });
-    let route = json!({
-        "domain": "a.meshagent.app", "room_name": "demo", "port": "80", "annotations": {"a": "b"},
-    });
-    let task = json!({
-        "id": "t1", "project_id": "11111111-1111-4111-8111-111111111111", "room_id": "room-1", "room_name": "demo",
-        "queue_name": "q", "payload": {"a": 1}, "schedule": "0 * * * *", "active": true,
-        "once": false, "annotations": {}, "last_status": null,
-    });
-    let webhook = json!({
-        "id": "w1", "name": "w", "description": "", "url": "http://x/y",
-        "events": ["room.started"], "action": null,
-    });
-    let session = json!({
-        "id": "s1", "room_id": "room-1", "room_name": "demo",
-        "created_at": "2026-01-01T00:00:00Z", "is_active": false, "participants": {"user": 1},
-    });
-    let secret =
-        json!({"id": "sec-1", "name": "k", "type": "keys", "data": {"A": "s3cr3t-canary"}});
-    let projects = json!([{"id": "11111111-1111-4111-8111-111111111111", "name": "one"}, {"id": "22222222-2222-4222-8222-222222222222", "name": "two"}]);
-    let created = |object: Value| -> Value {
-        let mut object = object;
-        if let (Value::Object(object), Some(Value::Object(body))) = (&mut object, body) {
-            for (name, value) in body {
-                if object.contains_key(name) && !value.is_null() {
-                    object.insert(name.clone(), value.clone());
-                }
-            }
-        }
-        object
-    };
-    let service = || {
-        let mut service = match body {
-            Some(body) if body.get("metadata").is_some() => body.clone(),
-            _ => json!({
-                "version": "v1", "kind": "Service", "metadata": {"name": "svc"},
-                "container": {"image": "x"},
-            }),
-        };
-        service["id"] = "svc-1".into();
-        service
-    };
-    let rest = match segments.as_slice() {
-        [
-            "accounts",
-            "projects",
-            "11111111-1111-4111-8111-111111111111" | "22222222-2222-4222-8222-222222222222" | "p/1",
-            rest @ ..,
-        ] => rest,
-        ["accounts", "projects"] => {
-            return match *method {
-                Method::GET => (200, json!({ "projects": projects })),
-                _ => (
-                    200,
-                    json!({"id": "22222222-2222-4222-8222-222222222222", "name": field("name"), "owner_user_id": "u"}),
-                ),
+    let projects = json!([{"id": PROJECTS[0], "name": "one"}, {"id": PROJECTS[1], "name": "two"}]);
+    let nothing = || (404, json!({"error": "there is nothing here"}));
+    let answer = match segments.as_slice() {
+        ["accounts", "projects", project, rest @ ..] if PROJECTS.contains(project) => {
+            let of = match spoken {
+                Spoken::V0_31 => of_old::answer,
+                Spoken::V0_56 => of_new::answer,
             };
+            return of(method, project, rest, body).map_or_else(nothing, |answer| (200, answer));
+        }
+        ["accounts", "projects"] if *method == Method::GET => json!({ "projects": projects }),
+        ["accounts", "projects"] => {
+            let name = body.and_then(|body| body.get("name")).cloned().unwrap_or_default();
+            json!({"id": PROJECTS[1], "name": name, "owner_user_id": "u"})
         }
         ["templates", "render"] => {
             return match rendered(body) {
@@ -289,75 +267,48 @@ fn usual(method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
                 Err(error) => (400, json!({"error": error})),
             };
         }
-        ["hook"] => return (200, json!({})),
-        ["s.yaml"] => {
-            let service = json!({
-                "version": "v1", "kind": "Service", "metadata": {"name": "fetched"},
-                "container": {"image": "x"},
-            });
-            return (200, service);
-        }
-        ["t.yaml"] => {
-            let template = json!({
-                "version": "v1", "kind": "ServiceTemplate", "metadata": {"name": "fetched"},
-                "variables": [{"name": "x"}], "container": {"image": "x"},
-            });
-            return (200, template);
-        }
-        [".well-known", "oauth-authorization-server"] => {
-            let told = json!({
-                "authorization_endpoint": "https://x.y/a", "token_endpoint": "https://x.y/t",
-                "registration_endpoint": "https://x.y/r",
-                "code_challenge_methods_supported": ["S256"],
-            });
-            return (200, told);
-        }
-        _ => return (404, json!({"error": "there is nothing here"})),
-    };
-    let get = *method == Method::GET;
-    let post = *method == Method::POST;
-    let answer = match rest {
-        ["rooms"] if get => json!({"rooms": [room]}),
-        ["rooms"] if post => created(room),
-        ["rooms", "demo"] if get => room,
-        ["rooms", "room-1"] if !get => json!({}),
-        ["rooms", _, "mailboxes"] | ["mailboxes"] if get => json!({"mailboxes": [mailbox]}),
-        ["mailboxes", _] if get => json!({ "mailbox": mailbox }),
-        ["rooms", _, "routes"] | ["routes"] if get => json!({"routes": [route]}),
-        ["routes", _] if get => json!({ "route": route }),
-        ["scheduled-tasks"] if get => json!({"tasks": [task]}),
-        ["scheduled-tasks"] if post => json!({"task_id": "t-new"}),
-        ["webhooks"] if get => json!({"webhooks": [webhook]}),
-        ["webhooks"] if post => created(webhook),
-        ["api-keys"] if get => {
-            json!({"keys": [{"id": "k1", "name": "n", "description": "", "created_by": "u"}]})
-        }
-        ["api-keys"] if post => {
-            json!({"id": "k2", "name": field("name"), "description": "", "value": super::cases::KEY})
-        }
-        ["sessions"] if get => json!({"sessions": [session]}),
-        ["sessions", _, "events"] if get => {
-            json!({"events": [{"type": "room.started", "data": {"room_name": "demo"}}]})
-        }
-        ["secrets"] if get => json!({"secrets": [secret]}),
-        ["secrets"] if post => json!({"id": "sec-2"}),
-        ["services"] | ["rooms", _, "services"] if get => json!({"services": []}),
-        ["services"] | ["rooms", _, "services"] if post => service(),
-        ["services", _] | ["rooms", _, "services", _] if *method != Method::DELETE => service(),
-        ["mailboxes" | "routes"] if post => json!({}),
-        [
-            "mailboxes" | "routes" | "scheduled-tasks" | "webhooks" | "api-keys" | "secrets"
-            | "services",
-            _,
-        ]
-        | ["rooms", _, "services", _]
-            if !get =>
-        {
-            json!({})
-        }
-        _ => return (404, json!({"error": "there is nothing here"})),
+        ["hook"] => json!({}),
+        ["s.yaml"] => json!({
+            "version": "v1", "kind": "Service", "metadata": {"name": "fetched"},
+            "container": {"image": "x"},
+        }),
+        ["t.yaml"] => json!({
+            "version": "v1", "kind": "ServiceTemplate", "metadata": {"name": "fetched"},
+            "variables": [{"name": "x"}], "container": {"image": "x"},
+        }),
+        [".well-known", "oauth-authorization-server"] => json!({
+            "authorization_endpoint": "https://x.y/a", "token_endpoint": "https://x.y/t",
+            "registration_endpoint": "https://x.y/r",
+            "code_challenge_methods_supported": ["S256"],
+        }),
+        _ => return nothing(),
     };
     (200, answer)
+}
+
+/// An object with the fields of a body, as far as it has them.
+fn created(mut object: Value, body: Option<&Value>) -> Value {
+    if let (Value::Object(object), Some(Value::Object(body))) = (&mut object, body) {
+        for (name, value) in body {
+            if object.contains_key(name) && !value.is_null() {
+                object.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    object
+}
+
+/// A service of a body, as the platform answers with it.
+fn service(body: Option<&Value>, id: &str) -> Value {
+    let mut service = match body {
+        Some(body) if body.get("metadata").is_some() => body.clone(),
+        _ => json!({
+            "version": "v1", "kind": "Service", "metadata": {"name": "svc"},
+            "container": {"image": "x"},
+        }),
+    };
+    service["id"] = id.into();
+    service
 }
 
 /// What the platform makes of a template.

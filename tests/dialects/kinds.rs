@@ -136,13 +136,13 @@ fn a_change_writes_back_what_others_have_set() {
     service["enabled"] = false.into();
     service["files"] = json!([{"path": "/x", "text": "y"}]);
     service["container"]["template"] = "agent".into();
-    service["container"]["storage"] = json!({"volumes": [{"name": "v", "path": "/v"}]});
+    service["container"]["storage"] = json!({"later": [{"name": "v", "path": "/v"}]});
     service["container"]["environment"][0]["token"]["api"]["sqlite"] = json!({});
     let mut task = platform.list("scheduled-tasks").remove(0);
     task["spec"]["queue"]["storage_write_path"] = "/out".into();
     let mut route = platform.list("routes").remove(0);
     route["spec"]["metadata"]["name"] = "of-somebody".into();
-    route["spec"]["paths"][0]["stripPrefix"] = true.into();
+    route["spec"]["paths"][0]["later"] = true.into();
     platform.replace("rooms/lobby/services", service.clone());
     platform.replace("scheduled-tasks", task);
     platform.replace("routes", route);
@@ -162,7 +162,7 @@ fn a_change_writes_back_what_others_have_set() {
         "/enabled",
         "/files",
         "/container/template",
-        "/container/storage/volumes",
+        "/container/storage/later",
         "/container/environment/0/token/api/sqlite",
     ] {
         assert_eq!(after.pointer(kept), service.pointer(kept), "{kept}");
@@ -173,7 +173,7 @@ fn a_change_writes_back_what_others_have_set() {
     assert_eq!(sent["PUT scheduled-tasks/id-1"]["spec"]["queue"]["storage_write_path"], "/out");
     let spec = &sent["PUT routes/a.meshagent.app"]["spec"];
     assert_eq!(
-        (&spec["metadata"]["name"], &spec["paths"][0]["stripPrefix"]),
+        (&spec["metadata"]["name"], &spec["paths"][0]["later"]),
         (&"of-somebody".into(), &true.into())
     );
     platform.ends(0, &PLAN);

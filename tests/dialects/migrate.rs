@@ -117,7 +117,7 @@ async fn a_set_is_taken_over_with_all_that_can_be() {
     ] {
         assert!(shown.contains(told), "{told}: {shown}");
     }
-    assert!(!shown.contains("delete ") && !shown.contains("the-value-of-it"), "{shown}");
+    assert!(!shown.contains("- delete ") && !shown.contains("the-value-of-it"), "{shown}");
     it.ends(6, "0.56", &PLAN);
 
     it.ends(0, "0.56", &with(&["--let-go", "--yes"]));
@@ -147,7 +147,8 @@ async fn nothing_is_pruned_and_a_second_migration_has_nothing_to_do() {
     let again = it.ends(0, "0.56", &with(&["--yes"])).stdout;
     assert!(again.contains("Nothing to change"), "{again}");
     // What was left is the set's all the same.
-    let plan = it.ends(3, "0.56", &PLAN).stdout;
+    let all = [&PLAN[..], &["--allow-deletes", "9"]].concat();
+    let plan = it.ends(3, "0.56", &all).stdout;
     for gone in ["Service/bot@lobby", "Mailbox/a@mail.localhost", "ScheduledTask/daily"] {
         assert!(plan.contains(&format!("- delete {gone}")), "{plan}");
     }

@@ -27,12 +27,19 @@ fn body(request: Option<Request>) -> Value {
 }
 
 /// What a platform answers with, once it has stored a body.
-fn answer(kind: KindName, fields: &Tree, mut body: Value) -> Value {
+fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Value {
     match kind {
         KindName::Route => json!({"domain": body["spec"]["domain"], "spec": body["spec"]}),
         KindName::ScheduledTask => {
             json!({"id": "id", "room_name": fields.sent("room"), "spec": body["spec"]})
         }
+        // A new room is enabled.
+        KindName::Room => {
+            body["id"] = "id".into();
+            body.as_object_mut().expect("a room").entry("enabled").or_insert(true.into());
+            body
+        }
+        KindName::SettingsDocument | KindName::RoomRoles => json!({"name": name, "settings": body}),
         KindName::AccountSecret => {
             body["id"] = "id".into();
             body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});
@@ -65,7 +72,13 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let key = Key::of(kind, "p", &declared.name);
             let target =
                 Target { fields: &fields, owner: Some("s"), ..Target::looked_for(&key, "p", None) };
-            let stored = answer(kind, &fields, body(spelling.create(&target)));
+            let stored = answer((kind, &declared.name), &fields, body(spelling.create(&target)));
+            let mut stored = stored;
+            let target = Target { id: Some("id"), ..target };
+            for request in spelling.after(&target, true).expect("the rest") {
+                merge(&mut stored, body(Some(request)));
+            }
+            let target = Target { id: None, ..target };
             let told = |stored: &Value| format!("{kind} {}: {stored}", variant.label);
             let seen = spelling.seen(&stored).unwrap_or_else(|why| panic!("{why}: {stored}"));
             assert_eq!(seen.fields.redacted(), fields.redacted(), "{}", told(&stored));
@@ -81,7 +94,7 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let mut whole =
                 if kind.is_room() || kind == KindName::Mailbox { stored } else { json!({}) };
             merge(&mut whole, body(Some(update)));
-            let again = answer(kind, &fields, whole);
+            let again = answer((kind, &declared.name), &fields, whole);
             let seen = spelling.seen(&again).unwrap_or_else(|why| panic!("{why}: {again}"));
             assert_eq!(seen.fields.redacted(), fields.redacted(), "{}", told(&again));
         }

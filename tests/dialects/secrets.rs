@@ -259,6 +259,7 @@ async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place(
     let mut others = keys("a");
     others["metadata"]["name"] = "more".into();
     others["service_account"] = "other".into();
+    others["data"] = json!({"OTHER": "b"});
     let both = service(json!({"secrets": ["keys", "more"], "environment": []}));
     let told =
         refused(&[account("support"), account("other"), room(), keys("a"), others.clone(), both])

@@ -45,6 +45,8 @@ struct Kept {
     cap: usize,
     /// The list that shows nothing of what is in it.
     hidden: Option<&'static str>,
+    /// The path below the project that is refused.
+    denied: Option<&'static str>,
     asked: Vec<Asked>,
 }
 
@@ -71,7 +73,8 @@ impl StandIn {
         let address = listener.local_addr().expect("an address");
         let config = described(spoken);
         let (lists, files, asked) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let kept = Kept { spoken, config, lists, files, cap: 100, hidden: None, asked };
+        let (cap, hidden, denied) = (100, None, None);
+        let kept = Kept { spoken, config, lists, files, cap, hidden, denied, asked };
         let kept = Arc::new(Mutex::new(kept));
         let app = Router::new().fallback(answer).with_state(kept.clone());
         runtime.spawn(async move { axum::serve(listener, app).await });
@@ -121,6 +124,16 @@ impl StandIn {
     /// Leaves all objects out of a list that are there all the same.
     pub fn hide(&self, list: &'static str) {
         self.kept().hidden = Some(list);
+    }
+
+    /// Takes a list away.
+    pub fn remove(&self, list: &str) {
+        self.kept().lists.remove(list);
+    }
+
+    /// Refuses whatever is asked of a path.
+    pub fn deny(&self, path: &'static str) {
+        self.kept().denied = Some(path);
     }
 
     /// The objects of a list.
@@ -205,6 +218,9 @@ async fn answer(
             .map(|value| value.to_str().expect("a text").to_owned()),
     };
     kept.asked.push(asked.clone());
+    if kept.denied == Some(asked.path.as_str()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let answered = match asked.path.as_str() {
         "/config" => kept.config.clone(),
         "/accounts/whoami" => (kept.spoken == Spoken::V0_56)
@@ -246,7 +262,8 @@ fn parted<'a>(kept: &Kept, path: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
     let is_noun = |part: &&str| {
         let both = ["services", "mailboxes", "routes", "scheduled-tasks", "sessions"];
         let old = ["secrets", "webhooks", "api-keys"];
-        both.contains(part) || (kept.spoken == Spoken::V0_31 && old.contains(part))
+        let of_new = kept.spoken == Spoken::V0_56 && *part == "service-accounts";
+        both.contains(part) || of_new || (kept.spoken == Spoken::V0_31 && old.contains(part))
     };
     let end = match parts.as_slice() {
         ["rooms", _, noun, ..] if is_noun(noun) => 3,
@@ -263,11 +280,23 @@ fn is_called(item: &Value, name: &str) -> bool {
     fields.iter().any(|field| item.pointer(field).and_then(Value::as_str) == Some(name))
 }
 
+/// Whether a path is that of a document of settings.
+fn is_settings(kept: &Kept, path: &str) -> bool {
+    kept.spoken == Spoken::V0_56 && path.starts_with("settings/")
+}
+
 fn read(kept: &Kept, asked: &Asked) -> Option<Value> {
+    if is_settings(kept, &asked.path) {
+        return kept.lists.get(&asked.path)?.first().cloned();
+    }
     let (list, rest) = parted(kept, &asked.path)?;
     let items = kept.lists.get(list).map(Vec::as_slice).unwrap_or_default();
     let noun = list.rsplit('/').next().expect("a noun");
-    let envelope = if noun == "scheduled-tasks" { "tasks" } else { noun };
+    let envelope = match noun {
+        "scheduled-tasks" => "tasks",
+        "service-accounts" => "service_accounts",
+        noun => noun,
+    };
     let one = match rest.as_slice() {
         [] if kept.hidden == Some(list) => return Some(page(kept, &[], envelope, asked)),
         [] => return Some(page(kept, items, envelope, asked)),
@@ -313,6 +342,13 @@ fn page(kept: &Kept, items: &[Value], envelope: &str, asked: &Asked) -> Value {
 }
 
 fn written(kept: &mut Kept, asked: &Asked) -> Option<Value> {
+    if is_settings(kept, &asked.path) {
+        match asked.method {
+            Method::PUT => drop(kept.lists.insert(asked.path.clone(), vec![asked.body.clone()])),
+            _ => drop(kept.lists.remove(&asked.path)?),
+        }
+        return Some(json!({}));
+    }
     let (list, rest) = parted(kept, &asked.path)?;
     let is_task = list.ends_with("scheduled-tasks");
     let room = list.strip_prefix("rooms/").and_then(|it| it.split('/').next());

@@ -32,7 +32,7 @@ fn reader_in(
     let paging = match listing.paging {
         Paging::Offset(_) => Paging::Offset(page),
         Paging::Token(_) => Paging::Token(page),
-        Paging::Whole => Paging::Whole,
+        whole => whole,
     };
     (client.reader(), Listing { paging, ..listing })
 }

@@ -40,6 +40,8 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
         of("Room", "lobby", json!({"room_metadata": {"version": version}})),
         of("Secret", "keys", json!({"type": "keys", "data": {"TEXT": format!("text {version}")}})),
         of("Service", "everywhere", json!({"container": container})),
+        of("SettingsDocument", "openai", json!({"settings": {"version": version.to_string()}})),
+        of("RoomRoles", "room-roles", json!({"roles": {"viewer": {"site_user": version == 1}}})),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
     ];
     // Each kind with fields that become others, that come, and that go.

@@ -496,7 +496,7 @@ async fn the_soft_limit_of_open_files_is_raised() {
 /// Files that may not grow are a full disk.
 #[tokio::test]
 async fn a_limit_of_file_sizes_ends_nothing() {
-    let server = Watched::start("ulimit -f 1500;");
+    let server = Watched::start("ulimit -f 2500;");
     let reached = &server.process.reached;
     let mut kept = Vec::new();
     let mut refused = Vec::new();

@@ -97,13 +97,45 @@ pub fn variants(kind: &'static dyn Kind) -> Vec<Variant> {
         .collect()
 }
 
+/// Routes to a port, and those that say paths.
+fn routes() -> Vec<Choice> {
+    let of = |label, without: &[&str]| Choice {
+        label,
+        fixed: json!({"metadata": {"name": "full.meshagent.app"}}),
+        without: paths(without),
+    };
+    let of_port = ["paths.targetPort", "paths.stripPrefix", "paths.unavailable"];
+    let to_files = [&["room", "port", "backend.agent"], &of_port[..]].concat();
+    let to_agent = ["room", "port", "backend.room", "paths.targetContent.iap"];
+    vec![
+        of("to a port", &["backend", "paths"]),
+        of("to services", &["room", "port", "backend.agent", "paths.targetContent"]),
+        of("to files", &to_files),
+        of(TO_AN_AGENT, &[&to_agent[..], &of_port].concat()),
+    ]
+}
+
+/// A route that no platform here takes: there are no managed agents.
+const TO_AN_AGENT: &str = "to an agent";
+
+/// Whether an API has anything of a full document, and the platform takes it.
+pub fn is_in(spoken: Spoken, variant: &Variant) -> bool {
+    match (variant.kind.name(), variant.label) {
+        (KindName::Route, "to a port") => true,
+        (KindName::Route, label) => spoken == Spoken::V0_56 && label != TO_AN_AGENT,
+        _ => true,
+    }
+}
+
 /// The ways in which a kind's fields can stand together, with the object's key.
 fn choices(kind: KindName) -> Vec<Choice> {
     let one = |fixed: Value| vec![Choice { label: "", fixed, without: Vec::new() }];
     let named = |name: &str| json!({"metadata": {"name": name}});
     match kind {
         KindName::Mailbox => one(named("full@mail.meshagent.com")),
-        KindName::Route => one(named("full.meshagent.app")),
+        KindName::Route => routes(),
+        KindName::SettingsDocument => one(named("openai")),
+        KindName::RoomRoles => one(named("room-roles")),
         KindName::Service => vec![
             Choice { label: "container", fixed: named("full"), without: paths(&["external"]) },
             Choice { label: "external", fixed: named("full"), without: paths(&["container"]) },
@@ -182,7 +214,14 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
             [json!("support"), json!("other")]
         }
         (_, "container.environment.secret.id") => [json!("support/token"), json!("support/other")],
-        (KindName::Route, "port") | (_, "ports.num") => [json!(5002), json!(5003)],
+        (KindName::Route, "port" | "paths.targetPort") | (_, "ports.num") => {
+            [json!(5002), json!(5003)]
+        }
+        (KindName::Route, "backend.room.name") => [json!("lobby"), json!("hall")],
+        (KindName::Route, "paths.path") => [json!("/one"), json!("/two")],
+        (KindName::Route, "paths.targetContent.cors.allowedMethods") => {
+            [json!(["PUT"]), json!(["POST", "PUT"])]
+        }
         (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
         (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
         (KindName::Webhook, "events") => {
@@ -285,6 +324,11 @@ impl Grower<'_> {
                 path == self.choice.label || needed.contains(&path)
             }
             KindName::Secret | KindName::AccountSecret => path != "email",
+            KindName::Route => {
+                let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
+                let targets = ["paths.targetPort", "paths.targetContent"];
+                parts.iter().chain(&targets).any(|part| *part == path)
+            }
             KindName::Agent => {
                 let needs_queue = self.choice.label.ends_with("worker");
                 path == "email_address" || path == "queue" && needs_queue

@@ -1,9 +1,6 @@
 """Every method of the SDK's client is exercised, or is named here with a reason."""
 
-import inspect
-
-from conftest import called
-from meshagent.api.client import Meshagent
+from conftest import exercised
 
 OAUTH = "OAuth clients belong to the hosted accounts"
 SHARES = "shares are links of the hosted service"
@@ -36,14 +33,4 @@ LEFT_OUT = {
 
 
 def test_every_method_is_exercised_or_left_out(request):
-    methods = {
-        name
-        for name, method in inspect.getmembers(Meshagent, inspect.iscoroutinefunction)
-        if not name.startswith("_") and name != "close"
-    }
-    assert LEFT_OUT.keys() <= methods
-    whole = not request.config.option.keyword and request.session.testsfailed == 0
-    if whole and len({item.path for item in request.session.items}) > 1:
-        assert methods - LEFT_OUT.keys() - called == set()
-        assert LEFT_OUT.keys() & called == set()
-    print(f"{len(methods - LEFT_OUT.keys())} of {len(methods)} methods")
+    exercised(LEFT_OUT, request)

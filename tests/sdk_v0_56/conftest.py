@@ -1,119 +1,48 @@
 """A running platform, and clients of the public SDK 0.56 that point at it."""
 
-import asyncio
-import contextlib
-import inspect
 import json
 import os
 import pathlib
-import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.error
 import urllib.request
-import uuid
 
 import pytest
-from meshagent.api.client import Meshagent
 
-STARTUP_SECONDS = 60
-
-# The names of all client methods that any test called.
-called = set()
-
-
-class RecordingClient(Meshagent):
-    """The SDK's client; it remembers which of its methods were called."""
-
-    def __getattribute__(self, name):
-        if not name.startswith("_") and callable(getattr(type(self), name, None)):
-            called.add(name)
-        return super().__getattribute__(name)
-
-
-class Platform:
-    """One `meshagent server` on a free port of this machine."""
-
-    def __init__(self, data, *options):
-        self.data = data
-        self.process = subprocess.Popen(
-            [
-                os.environ["MESHAGENT_BIN"],
-                "server",
-                "--listen",
-                "127.0.0.1:0",
-                "--data",
-                str(data),
-                "--print-env",
-                *options,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        # A server that never gets ready ends the reading instead of the test run.
-        watchdog = threading.Timer(STARTUP_SECONDS, self.process.kill)
-        watchdog.start()
-        self.environment = {}
-        for line in self.process.stdout:
-            words = shlex.split(line)
-            assert words[0] == "export", line
-            name, _, value = words[1].partition("=")
-            self.environment[name] = value
-            if {
-                "MESHAGENT_API_URL",
-                "MESHAGENT_API_KEY",
-                "MESHAGENT_PROJECT_ID",
-            } <= self.environment.keys():
-                break
-        else:
-            raise RuntimeError(f"the server ended with {self.process.wait()}")
-        watchdog.cancel()
-
-    @property
-    def url(self):
-        return self.environment["MESHAGENT_API_URL"]
-
-    @property
-    def key(self):
-        return self.environment["MESHAGENT_API_KEY"]
-
-    def client(self, token=None):
-        return RecordingClient(base_url=self.url, token=token or self.key)
-
-    @contextlib.asynccontextmanager
-    async def project(self):
-        """A client of the owner, and the id of a project of its own."""
-        async with self.client() as client:
-            created = await client.create_project(f"project {uuid.uuid4()}")
-            yield client, created.id
-
-    @contextlib.asynccontextmanager
-    async def room(self):
-        """A client of the owner, a new project and a room in it."""
-        async with self.project() as (client, project):
-            yield client, project, await client.create_room(
-                project_id=project, name="demo"
-            )
-
-    def stop(self):
-        self.process.terminate()
-        code = self.process.wait(timeout=60)
-        self.process.stdout.close()
-        return code
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "sdk_common"))
+from running import (  # noqa: E402, F401
+    Platform,
+    exercised,
+    pytest_collection_modifyitems,
+    pytest_pyfunc_call,
+    running,
+)
 
 
 @pytest.fixture(scope="session")
 def platform():
-    with tempfile.TemporaryDirectory() as folder:
-        running = Platform(pathlib.Path(folder) / "data")
-        try:
-            yield running
-        finally:
-            code = running.stop()
-        assert code == 0, f"the server ends with {code} on SIGTERM"
+    with running() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def small_pages():
+    """A platform whose pages have two objects at most, whatever is asked for."""
+    with running("--page-cap", "2") as platform:
+        yield platform
+
+
+async def walk(page, name):
+    """All objects of a list, and how many pages it has."""
+    found, pages, token = [], 0, None
+    while True:
+        got = await page(continuation_token=token)
+        found += getattr(got, name)
+        pages, token = pages + 1, got.continuation_token
+        if token is None:
+            return found, pages
 
 
 def old(platform, method, path, body=None, headers={}):
@@ -221,37 +150,3 @@ def reference():
 @pytest.fixture
 def command_line(reference, platform, tmp_path):
     return lambda project: CommandLine(reference, platform, project, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def small_pages():
-    """A platform whose pages have two objects at most, whatever is asked for."""
-    with tempfile.TemporaryDirectory() as folder:
-        running = Platform(pathlib.Path(folder) / "data", "--page-cap", "2")
-        try:
-            yield running
-        finally:
-            running.stop()
-
-
-def pytest_pyfunc_call(pyfuncitem):
-    """Runs tests that are coroutines, each in a loop of its own."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=300))
-    return True
-
-
-def pytest_collection_modifyitems(items):
-    """What was called is looked at after all calls."""
-    items.sort(key=lambda item: item.path.name == "test_coverage.py")
-
-
-if "MESHAGENT_BIN" not in os.environ:
-    sys.exit("MESHAGENT_BIN must name the program under test")
-# The machine's own settings must not reach a client.
-for name in list(os.environ):
-    if name.startswith("MESHAGENT_") and name != "MESHAGENT_BIN":
-        del os.environ[name]

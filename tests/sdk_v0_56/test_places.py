@@ -1,13 +1,15 @@
 """Projects, rooms, mailboxes and routes through the public SDK and command line."""
 
 import pytest
-from conftest import Platform, old
+from conftest import Platform, old, walk
 from meshagent.api.client import (
     ConflictError,
     RoomDisabledError,
     ValidationErrorResponse,
 )
+from meshagent.api.room_server_client import RoomClient
 from meshagent.api.specs.service import RouteSpec
+from meshagent.api.websocket_protocol import WebSocketClientProtocol
 
 
 def route(domain, room, paths, **metadata):
@@ -19,17 +21,6 @@ def route(domain, room, paths, **metadata):
             "paths": paths,
         }
     )
-
-
-async def walk(page, name):
-    """All objects of a list, and how many pages it has."""
-    found, pages, token = [], 0, None
-    while True:
-        got = await page(continuation_token=token)
-        found += getattr(got, name)
-        pages, token = pages + 1, got.continuation_token
-        if token is None:
-            return found, pages
 
 
 async def test_the_configuration_and_the_caller(platform):
@@ -262,3 +253,38 @@ async def test_what_both_apis_spell_alike_is_served(platform):
         [member] = (await client.get_users_in_project(project))["users"]
         assert member["user"]["id"] == me.id and "admin" in member["direct_roles"]
         assert (await client.get_project_info(project)).id == project
+
+
+async def test_a_session_is_told_while_it_lasts_and_afterwards(platform):
+    async with platform.room() as (client, project, room):
+        entering = await client.connect_room(project_id=project, room="demo")
+
+        def protocol():
+            return WebSocketClientProtocol(url=entering.room_url, token=entering.jwt)
+
+        async with RoomClient(protocol_factory=protocol, reconnect_timeout=0):
+            [session] = await client.list_active_sessions(project)
+            assert (session.room_id, session.is_active) == (room.id, True)
+            recent = await client.list_recent_room_sessions(project, "demo")
+            assert [one.id for one in recent] == [session.id]
+        for told in (client.list_session_events, client.list_session_spans):
+            assert isinstance(await told(project, session.id), list)
+        assert isinstance(await client.list_session_metrics(project, session.id), list)
+        while (await client.list_recent_room_sessions(project, "demo"))[0].is_active:
+            await client.kill_session(project, session.id)
+        await client.terminate(project, session.id)
+        await client.kill_session(project, session.id)
+        counts = await client.get_session_participant_counts(project, session.id)
+        assert counts == (await client.get_session(project, session.id))["participants"]
+        await client.create_room(project_id=project, name="other")
+        assert await client.list_recent_room_sessions(project, "other") == []
+
+
+async def test_a_profile_keeps_what_a_change_does_not_name(platform):
+    async with platform.client() as client:
+        await client.update_user_profile("me", "Ada", "Lovelace")
+        await client.update_user_profile("me", first_name="Augusta")
+        profile = await client.get_user_profile("me")
+        assert (profile["first_name"], profile["last_name"]) == ("Augusta", "Lovelace")
+        with pytest.raises(ValidationErrorResponse):
+            await client.update_user_profile("me", metadata={"a": "b"})

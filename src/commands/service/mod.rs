@@ -47,6 +47,7 @@ pub enum ServiceCommand {
     /// Run a command on this machine as a service of a room
     Run(run::RunArgs),
     /// Show one service
+    #[command(visible_alias = "get")]
     Show(OneArgs),
     /// List the services of a room, or those that run in every room of the project
     List(ServiceListArgs),
@@ -125,7 +126,7 @@ pub struct RenderArgs {
 /// Arguments of `service show`.
 #[derive(Debug, clap::Args)]
 pub struct OneArgs {
-    /// The service's id
+    /// The service's id; its name, too, where the platform speaks 0.56
     #[arg(value_name = "SERVICE_ID")]
     id: String,
     /// The room that it runs in [env: MESHAGENT_ROOM]
@@ -191,10 +192,17 @@ pub async fn execute(command: ServiceCommand) -> Result<ExitCode> {
                 .with(async |connection| {
                     let reader = connection.client.reader();
                     let project = connection.project_id().await?;
-                    let key = Key::new(KindName::Service, project, room.clone(), "");
-                    let target = Target::looked_for(&key, project, Some(&args.id));
-                    let lookup = reader.spelling(KindName::Service).lookup(&target);
-                    let Some(Lookup::One(request, _)) = lookup else {
+                    let spelling = reader.spelling(KindName::Service);
+                    let key = Key::new(KindName::Service, project, room.clone(), &*args.id);
+                    // What is no id may be a name, where services are read by their names.
+                    let named = match project::is_id(&args.id) {
+                        true => None,
+                        false => spelling.lookup(&Target::looked_for(&key, project, None)),
+                    };
+                    let named = named.filter(|lookup| matches!(lookup, Lookup::One(..)));
+                    let by_its_id =
+                        || spelling.lookup(&Target::looked_for(&key, project, Some(&args.id)));
+                    let Some(Lookup::One(request, _)) = named.or_else(by_its_id) else {
                         return Err(Error::failed("a service cannot be read by its id"));
                     };
                     let service = reader.get_json(&request).await;

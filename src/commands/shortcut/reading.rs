@@ -107,7 +107,7 @@ pub async fn listed(
     let reader = connection.client.reader();
     let listing = reader.spelling(kind).list(project, room);
     let listing = listing.ok_or_else(|| no_list(kind, room))?;
-    let items = reader.items(&listing.request, listing.envelope).await;
+    let items = reader.list(&listing).await;
     items.map_err(|error| match (room, &error) {
         (Some(room), ListError::Failed(ApiError { status: Some(404), .. })) => {
             Error::from(error).hint(format!(

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Dialect, Spelling};
+use super::{Dialect, Holder, Spelling};
 use crate::api::request::{Body, Listing, Method, Paging, Request};
 use crate::kinds::KindName;
 use crate::kinds::specs::template::ServiceTemplateSpec;
@@ -27,6 +27,13 @@ macro_rules! spellings {
 crate::kinds::every_kind!(spellings);
 pub mod wire;
 
+/// The path of a project's keys, and below it of one. There are no service accounts that have some.
+fn keys<'a>(of: Holder<'a>, one: Option<&'a str>) -> Option<Vec<&'a str>> {
+    let mut path = vec!["accounts", "projects", of.project, "api-keys"];
+    path.extend(one);
+    of.account.is_none().then_some(path)
+}
+
 /// The dialect.
 pub struct V0_31;
 
@@ -39,18 +46,23 @@ impl Dialect for V0_31 {
         Request::get(&["accounts", "profiles", "me"])
     }
 
-    fn api_keys(&self, project: &str) -> Option<Listing> {
-        let request = Request::get(&["accounts", "projects", project, "api-keys"]);
+    /// There are none.
+    fn service_account(&self, _project: &str, _name: &str) -> Option<Request> {
+        None
+    }
+
+    fn api_keys(&self, of: Holder<'_>) -> Option<Listing> {
+        let request = Request::get(&keys(of, None)?);
         Some(Listing { request, envelope: "keys", paging: Paging::Whole, below: None })
     }
 
-    fn make_api_key(&self, project: &str, name: &str, description: &str) -> Option<Request> {
+    fn make_api_key(&self, of: Holder<'_>, name: &str, description: &str) -> Option<Request> {
         let body = json!({"name": name, "description": description});
-        Some(Request::post(&["accounts", "projects", project, "api-keys"], body))
+        Some(Request::post(&keys(of, None)?, body))
     }
 
-    fn delete_api_key(&self, project: &str, id: &str) -> Option<Request> {
-        Some(Request::delete(&["accounts", "projects", project, "api-keys", id]))
+    fn delete_api_key(&self, of: Holder<'_>, id: &str) -> Option<Request> {
+        Some(Request::delete(&keys(of, Some(id))?))
     }
 
     fn sessions(&self, project: &str) -> Listing {

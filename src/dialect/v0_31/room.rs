@@ -1,10 +1,12 @@
 //! `Room` on the wire.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::api::request::{Listing, Paging, Request};
 use crate::dialect::fields::{annotated, annotations, text_of};
-use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid};
 use crate::kinds::KindName;
 use crate::kinds::shape::Shape;
 use crate::kinds::specs::rules::Rule;
@@ -23,6 +25,10 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Room);
 
 /// The spelling.
 pub struct Room;
+
+/// The fields of manifests that 0.31 lacks.
+static UNSAID: LazyLock<Unsaid> =
+    LazyLock::new(|| Unsaid::of(shape(), "metadata\nmetadata.annotations\nroom_metadata"));
 
 impl Spelling for Room {
     fn collection(&self) -> Collection {
@@ -43,6 +49,10 @@ impl Spelling for Room {
         let fields =
             shape().read(&json!({ "metadata": metadata, "room_metadata": item.get("metadata") }));
         Ok(Seen { name: text_of(item, "name")?, id: Some(text_of(item, "id")?), owner, fields })
+    }
+
+    fn unsaid(&self) -> &'static Unsaid {
+        &UNSAID
     }
 
     /// The platform answers with one room by its name only, where a path can hold the name.

@@ -1,11 +1,14 @@
 //! `Route` on the wire.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::api::request::{Listing, Paging, Request};
 use crate::dialect::fields::{annotated, annotations, own_spelling, spelled, text_of};
-use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid};
 use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
 use crate::kinds::shape::Shape;
 
 fn shape() -> &'static Shape {
@@ -17,6 +20,10 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&Route);
 
 /// The spelling.
 pub struct Route;
+
+/// The fields of manifests that 0.31 lacks.
+static UNSAID: LazyLock<Unsaid> =
+    LazyLock::new(|| Unsaid::of(shape(), "metadata\nmetadata.annotations\nroom\nport"));
 
 impl Spelling for Route {
     fn collection(&self) -> Collection {
@@ -43,6 +50,14 @@ impl Spelling for Route {
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         let path = ["accounts", "projects", target.project, "routes", self.segment(target)?];
         Some(Lookup::One(Request::get(&path), Some("route")))
+    }
+
+    fn unsaid(&self) -> &'static Unsaid {
+        &UNSAID
+    }
+
+    fn instead_of(&self, _field: &FieldPath) -> &'static str {
+        "say `room` and `port`, or use a platform with a later release"
     }
 
     fn sent_back(&self, item: &Value) -> Option<Value> {

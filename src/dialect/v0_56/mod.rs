@@ -6,10 +6,10 @@
 //!
 //! Must not live here: what a kind means, and anything that decides what is to be done.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::v0_31::V0_31;
-use super::{Dialect, Spelling};
+use super::{Dialect, Holder, Spelling};
 use crate::api::request::{Listing, Paging, Request};
 use crate::kinds::KindName;
 use crate::kinds::specs::template::ServiceTemplateSpec;
@@ -33,6 +33,14 @@ crate::kinds::every_kind!(spellings);
 /// The largest page that a client of this API asks for.
 const PAGE: Paging = Paging::Token(100);
 
+/// The path of an account's keys, and below it of one. Projects have none.
+fn keys<'a>(of: Holder<'a>, one: Option<&'a str>) -> Option<Vec<&'a str>> {
+    let mut path = vec!["accounts", "projects", of.project, "service-accounts", of.account?];
+    path.push("api-keys");
+    path.extend(one);
+    Some(path)
+}
+
 /// The dialect.
 pub struct V0_56;
 
@@ -49,17 +57,22 @@ impl Dialect for V0_56 {
         V0_31.own_profile()
     }
 
-    /// They belong to service accounts.
-    fn api_keys(&self, _project: &str) -> Option<Listing> {
-        None
+    fn service_account(&self, project: &str, name: &str) -> Option<Request> {
+        service_account::by_name(project, name)
     }
 
-    fn make_api_key(&self, _project: &str, _name: &str, _description: &str) -> Option<Request> {
-        None
+    fn api_keys(&self, of: Holder<'_>) -> Option<Listing> {
+        let request = Request::get(&keys(of, None)?);
+        Some(Listing { request, envelope: "keys", paging: Paging::Whole, below: None })
     }
 
-    fn delete_api_key(&self, _project: &str, _id: &str) -> Option<Request> {
-        None
+    fn make_api_key(&self, of: Holder<'_>, name: &str, description: &str) -> Option<Request> {
+        let body = json!({ "name": name, "description": description });
+        Some(Request::post(&keys(of, None)?, body))
+    }
+
+    fn delete_api_key(&self, of: Holder<'_>, id: &str) -> Option<Request> {
+        Some(Request::delete(&keys(of, Some(id))?))
     }
 
     /// The newest ones. The list says neither how many there are nor where more of them begin.

@@ -8,6 +8,7 @@ use crate::api::request::Request;
 use crate::dialect::v0_31::project::Project as Former;
 use crate::dialect::{Collection, Seen, Spelling, Target, Unsaid};
 use crate::kinds::KindName;
+use crate::kinds::path::FieldPath;
 use crate::kinds::tree::Tree;
 
 /// How it is spelled.
@@ -36,6 +37,10 @@ impl Spelling for Project {
 
     fn unsaid(&self) -> &'static Unsaid {
         &UNSAID
+    }
+
+    fn instead_of(&self, _field: &FieldPath) -> &'static str {
+        "write a document of kind `SettingsDocument` for each part of them, such as `openai`"
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use super::room::said_enabled;
 use crate::api::request::{Listing, Request};
 use crate::dialect::v0_31::service::{self as former, Service as Former};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
@@ -31,7 +32,19 @@ const GONE: [&str; 6] = [
 ];
 
 /// The fields that 0.31 does not have.
-const NEW: [&str; 3] = ["container.run_as", "container.run_as.account", "container.run_as.scopes"];
+const NEW: [&str; 11] = [
+    "enabled",
+    "container.run_as",
+    "container.run_as.account",
+    "container.run_as.scopes",
+    "container.storage.volumes",
+    "container.storage.volumes.name",
+    "container.storage.volumes.path",
+    "container.storage.volumes.subpath",
+    "container.storage.volumes.read_only",
+    "container.storage.configs",
+    "container.storage.configs.path",
+];
 
 /// The fields of manifests that 0.56 has.
 static WORDS: LazyLock<Words> = LazyLock::new(|| {
@@ -90,13 +103,24 @@ impl Spelling for Service {
         // What an older platform left there is refused.
         without(&mut item, "/container", &["secrets", "api_key"]);
         without(&mut item, "/container/storage", &["project"]);
-        WORDS.said().unknown(&item)
+        let unknown = WORDS.said().unknown(&item);
+        // An update replaces it, also if nobody says it.
+        match item.get("enabled") {
+            Some(Value::Bool(false)) => {
+                let mut kept = unknown.unwrap_or_else(|| json!({}));
+                kept["enabled"] = false.into();
+                Some(kept)
+            }
+            _ => unknown,
+        }
     }
 
     fn body(&self, target: &Target<'_>) -> Value {
         former::of_template(target).unwrap_or_else(|| {
             let mut body = former::whole(target);
             WORDS.spell(&mut body, target.answered.as_ref());
+            let answered = target.answered.as_ref().and_then(|it| it.get("enabled")?.as_bool());
+            body["enabled"] = said_enabled(target).or(answered).unwrap_or(true).into();
             spell(body)
         })
     }

@@ -110,10 +110,10 @@ mod tests {
         assert_eq!(shape.unknown(&body), None);
         // A mount of a sort that is not known stays, too, where there are no others.
         let mut body_without = json!({"image": "x", "storage": null, "api_key": null});
-        let mounted = json!({"storage": {"room": null, "volumes": [1]}, "api_key": {"x": 1}});
+        let mounted = json!({"storage": {"room": null, "later": [1]}, "api_key": {"x": 1}});
         for answered in [mounted.clone(), shape.unknown(&mounted).unwrap()] {
             shape.keep_unknown(&mut body_without, &answered);
-            let storage = json!({"volumes": [1]});
+            let storage = json!({"later": [1]});
             assert_eq!(body_without, json!({"image": "x", "storage": storage, "api_key": null}));
         }
         for answered in [answered, unknown] {

@@ -19,8 +19,8 @@ pub const UNIQUE: &str = "x-unique";
 /// With `true`: its text is never shown.
 pub const SECRET: &str = "x-secret";
 
-/// On a map, with `true`: keys that neither the manifest nor the set's last apply named are
-/// left alone.
+/// With `true`: what neither the manifest nor the set's last apply named is left alone. On a map,
+/// these are keys in it; on anything else, it is the field itself.
 pub const PARTIAL: &str = "x-partial";
 
 /// On a number or text, with `true`: a text of digits is the number.

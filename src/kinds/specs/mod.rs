@@ -11,6 +11,8 @@
 //! [`keywords`].
 
 pub mod keywords;
+pub mod mounts;
+pub mod route;
 pub mod rules;
 pub mod schedule;
 pub mod scope;

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mounts::ContainerMountSpec;
 use super::rules::{LINE_LIMIT, PORT_PATTERN};
 use super::{Version, scope::ApiScope};
 
@@ -35,6 +36,9 @@ pub struct ServiceSpec {
     /// The platform's id of the record; absent when it is created.
     #[serde(default)]
     pub id: Option<String>,
+    /// Whether it is started; not sent where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Name, description, annotations.
     pub metadata: ServiceMetadata,
     /// The agents that the service brings into a room.
@@ -248,101 +252,6 @@ pub struct ServiceApiKeySpec {
 
 fn auto_provision() -> Option<bool> {
     Some(true)
-}
-
-/// What is mounted into a container, by where it comes from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ContainerMountSpec {
-    /// Files of the room; writable unless said otherwise.
-    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
-    pub room: Option<Vec<RoomMount>>,
-    /// Files of the project; read-only unless said otherwise.
-    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
-    pub project: Option<Vec<ProjectMount>>,
-    /// Content of other images; read-only unless said otherwise.
-    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
-    pub images: Option<Vec<ImageMount>>,
-    /// Files with the text given here; read-only unless said otherwise.
-    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
-    pub files: Option<Vec<FileMount>>,
-    /// Empty folders; writable unless said otherwise.
-    #[schemars(extend("x-empty" = "absent", "x-key" = "path"))]
-    pub empty_dirs: Option<Vec<EmptyDirMount>>,
-}
-
-/// Files of the room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RoomMount {
-    /// Where in the container: an absolute path.
-    #[schemars(extend("x-rule" = "absolute-path"))]
-    pub path: String,
-    /// The part of the room's files to mount; all of them when absent.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// Whether writing is refused.
-    #[serde(default)]
-    pub read_only: bool,
-}
-
-/// Files of the project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProjectMount {
-    /// Where in the container: an absolute path.
-    #[schemars(extend("x-rule" = "absolute-path"))]
-    pub path: String,
-    /// The part of the project's files to mount; all of them when absent.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// Whether writing is refused.
-    #[serde(default = "yes")]
-    pub read_only: bool,
-}
-
-/// Content of another image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ImageMount {
-    /// The image.
-    #[schemars(extend("x-rule" = "image"))]
-    pub image: String,
-    /// Where in the container: an absolute path.
-    #[schemars(extend("x-rule" = "absolute-path"))]
-    pub path: String,
-    /// The part of the image to mount; all of it when absent.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// Whether writing is refused.
-    #[serde(default = "yes")]
-    pub read_only: bool,
-}
-
-/// A file with the text given here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileMount {
-    /// Where in the container: an absolute path.
-    #[schemars(extend("x-rule" = "absolute-path"))]
-    pub path: String,
-    /// The file's text.
-    pub text: String,
-    /// Whether writing is refused.
-    #[serde(default = "yes")]
-    pub read_only: bool,
-}
-
-/// An empty folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EmptyDirMount {
-    /// Where in the container: an absolute path.
-    #[schemars(extend("x-rule" = "absolute-path"))]
-    pub path: String,
-    /// Whether writing is refused.
-    #[serde(default)]
-    pub read_only: bool,
 }
 
 /// Where a service that runs elsewhere is reached.

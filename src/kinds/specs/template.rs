@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Version;
+use super::mounts::ContainerMountSpec;
 use super::service::{
-    AgentSpec, Annotations, ContainerMountSpec, ContainerSpec, EnvironmentVariable,
-    ExternalServiceSpec, PortSpec, RunAs, ServiceKind, ServiceMetadata, ServiceSpec, yes,
+    AgentSpec, Annotations, ContainerSpec, EnvironmentVariable, ExternalServiceSpec, PortSpec,
+    RunAs, ServiceKind, ServiceMetadata, ServiceSpec, yes,
 };
 
 /// The literal `ServiceTemplate`.
@@ -160,6 +161,7 @@ impl ServiceTemplateSpec {
             version: self.version,
             kind: ServiceKind::Service,
             id: None,
+            enabled: None,
             metadata,
             agents: self.agents,
             ports: self.ports,

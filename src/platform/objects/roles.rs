@@ -1,5 +1,6 @@
-//! What was granted to people in rooms and to service accounts, where that is changed without an
-//! entity tag: a role that is granted or revoked replaces whatever there was.
+//! What was granted to people in rooms and to service accounts, who is in a group, and who may use a
+//! secret, where that is changed without an entity tag: what is granted or revoked replaces whatever
+//! there was.
 
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::error::{Refusal, Result};
@@ -53,5 +54,59 @@ pub async fn revoke(write: Write, of: Of<'_>, whom: &str) -> Result<()> {
     if deleted.rows_affected() == 0 {
         return Err(Refusal::missing("grant to", whom));
     }
+    change.commit().await
+}
+
+/// Makes somebody a member of a group, or gives a member another role in it.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn join_group(write: Write, (group, user): (&str, &str), role: &str) -> Result<()> {
+    let mut change = write.without_condition();
+    let revision = change.revision().await?;
+    sqlx::query(
+        "INSERT INTO group_members (group_id, user_id, role, seq) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (group_id, user_id) DO UPDATE SET role = excluded.role",
+    )
+    .bind(group)
+    .bind(user)
+    .bind(role)
+    .bind(revision)
+    .execute(change.on())
+    .await?;
+    change.commit().await
+}
+
+/// Takes a member out of a group.
+///
+/// # Errors
+///
+/// 404 if there is no such member; the store failed.
+pub async fn leave_group(write: Write, (group, user): (&str, &str)) -> Result<()> {
+    let mut change = write.without_condition();
+    let deleted = sqlx::query("DELETE FROM group_members WHERE group_id = $1 AND user_id = $2")
+        .bind(group)
+        .bind(user)
+        .execute(change.on())
+        .await?;
+    if deleted.rows_affected() == 0 {
+        return Err(Refusal::missing("member", user));
+    }
+    change.commit().await
+}
+
+/// Takes from a service account the use of a secret, if it has that.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn revoke_proxy(write: Write, (secret, account): (&str, &str)) -> Result<()> {
+    let mut change = write.without_condition();
+    sqlx::query("DELETE FROM secret_proxies WHERE secret_id = $1 AND service_account_id = $2")
+        .bind(secret)
+        .bind(account)
+        .execute(change.on())
+        .await?;
     change.commit().await
 }

@@ -36,7 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-struct Row {
+/// A session as it is stored.
+pub(super) struct Row {
     id: String,
     room_id: Option<String>,
     room_name: String,
@@ -48,10 +49,14 @@ struct Row {
 of_row!(Row { id, room_id, room_name, created_at, ended_at, participants });
 
 impl Row {
+    /// How many participants there are, by their roles; nothing where that was not counted.
+    pub(super) fn participants(&self) -> Result<Option<BTreeMap<String, i64>>> {
+        Ok(self.participants.as_deref().map(serde_json::from_str).transpose()?)
+    }
+
     /// The key `room_id` is present even if it is null, because the SDK requires it.
     fn whole(&self) -> Result<Value> {
-        let participants: Option<BTreeMap<String, i64>> =
-            self.participants.as_deref().map(serde_json::from_str).transpose()?;
+        let participants = self.participants()?;
         Ok(json!({
             "id": self.id,
             "room_id": self.room_id,
@@ -64,12 +69,28 @@ impl Row {
 }
 
 async fn listed(app: &App, caller: &Caller, only_active: bool) -> Result<Answer> {
+    among(app, caller, only_active, None).await
+}
+
+/// Those of one room, the latest first.
+pub(super) async fn of_room(app: &App, caller: &Caller, room: &str) -> Result<Answer> {
+    among(app, caller, false, Some(room)).await
+}
+
+async fn among(
+    app: &App,
+    caller: &Caller,
+    only_active: bool,
+    room: Option<&str>,
+) -> Result<Answer> {
     let rows = sqlx::query_as(
         "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
-         WHERE project_id = $1 AND ($2 = FALSE OR ended_at IS NULL) ORDER BY seq DESC",
+         WHERE project_id = $1 AND ($2 = FALSE OR ended_at IS NULL) \
+         AND ($3 IS NULL OR room_id = $3) ORDER BY seq DESC",
     )
     .bind(&caller.project)
     .bind(only_active)
+    .bind(room)
     .fetch(app.store().reads());
     Answer::list(app, "sessions", rows, Row::whole).await
 }
@@ -83,7 +104,8 @@ async fn active(State(app): State<App>, caller: Caller) -> Result<Answer> {
     listed(&app, &caller, true).await
 }
 
-async fn find(reads: &SqlitePool, caller: &Caller, id: &str) -> Result<Row> {
+/// A session of the caller's project.
+pub(super) async fn find(reads: &SqlitePool, caller: &Caller, id: &str) -> Result<Row> {
     sqlx::query_as(
         "SELECT id, room_id, room_name, created_at, ended_at, participants FROM sessions \
          WHERE id = $1 AND project_id = $2",
@@ -141,7 +163,7 @@ async fn metrics(
 }
 
 /// Ends a session; one that has ended stays as it is.
-async fn terminate(
+pub(super) async fn terminate(
     State(app): State<App>,
     caller: Caller,
     Path((_, id)): Path<(String, String)>,

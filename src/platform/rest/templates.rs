@@ -10,7 +10,10 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Route;
+use crate::api::spoken::Spoken;
+use crate::dialect;
 use crate::dialect::wire::ServiceTemplateSpec;
+use crate::kinds::KindName;
 use crate::manifest::template::{self, TemplateError, Values};
 use crate::platform::auth::{Access, Principal};
 use crate::platform::error::{Refusal, Result};
@@ -79,10 +82,19 @@ pub(super) async fn rendered(
     principal: &Principal,
     body: TemplateBody,
 ) -> Result<ServiceTemplateSpec> {
-    in_turn(principal, body, |template, values, turn| {
+    let rendered = in_turn(principal, body, |template, values, turn| {
         template::render_holding(template, values, turn)
-    })
-    .await
+    });
+    let rendered = rendered.await?;
+    // Of what manifests have, this API lacks some.
+    let said = KindName::Service.kind().shape().read(&serde_json::to_value(&rendered)?);
+    match dialect::of(Spoken::V0_31, KindName::Service).unsaid().in_use(&said).first() {
+        Some(field) => {
+            let message = format!("has the field `{field}`, which the API 0.31 does not have");
+            Err(Refusal::field("template", message))
+        }
+        None => Ok(rendered),
+    }
 }
 
 /// Renders a template to a document, whatever fields it has.

@@ -232,6 +232,8 @@ pub(super) async fn removed(
         "DELETE FROM members WHERE project_id = $1 AND user_id = $2",
         "DELETE FROM room_grants WHERE user_id = $2 \
          AND room_id IN (SELECT id FROM rooms WHERE project_id = $1)",
+        "DELETE FROM group_members WHERE user_id = $2 \
+         AND group_id IN (SELECT id FROM subject_groups WHERE project_id = $1)",
     ] {
         sqlx::query(sql).bind(&caller.project).bind(user).execute(change.on()).await?;
     }
@@ -289,13 +291,13 @@ async fn profile(
     Ok(profile.answer())
 }
 
+/// What is changed of a profile.
 #[derive(Deserialize)]
-struct ProfileBody {
+pub(super) struct ProfileBody {
     first_name: Option<String>,
     last_name: Option<String>,
 }
 
-/// A profile belongs to its user, and nobody else changes it.
 async fn put_profile(
     State(app): State<App>,
     principal: Principal,
@@ -303,10 +305,39 @@ async fn put_profile(
     condition: Condition,
     Body(body): Body<ProfileBody>,
 ) -> Result<Answer> {
+    let sql = "UPDATE users SET first_name = $1, last_name = $2, rev = $3 WHERE id = $4 \
+         RETURNING id, email, first_name, last_name, rev";
+    changed_profile(&app, (&principal, &user), &condition, (sql, body)).await
+}
+
+/// The same, where what is not given stays as it is.
+///
+/// # Errors
+///
+/// As for every change.
+pub(super) async fn partly_changed_profile(
+    app: &App,
+    whose: (&Principal, &str),
+    condition: &Condition,
+    body: ProfileBody,
+) -> Result<Answer> {
+    let sql = "UPDATE users SET first_name = COALESCE($1, first_name), \
+         last_name = COALESCE($2, last_name), rev = $3 WHERE id = $4 \
+         RETURNING id, email, first_name, last_name, rev";
+    changed_profile(app, whose, condition, (sql, body)).await
+}
+
+/// A profile belongs to its user, and nobody else changes it.
+async fn changed_profile(
+    app: &App,
+    (principal, user): (&Principal, &str),
+    condition: &Condition,
+    (sql, body): (&'static str, ProfileBody),
+) -> Result<Answer> {
     if principal.user().is_none_or(|own| user != "me" && user != own) {
         return Err(Refusal::Forbidden("users can change only their own profile".into()));
     }
-    let user = principal.resolve(&user)?;
+    let user = principal.resolve(user)?;
     let mut write = app.store().write().await?;
     let (current,): (i64,) = select("SELECT rev FROM users WHERE id = $1")
         .bind(user)
@@ -315,16 +346,13 @@ async fn put_profile(
         .ok_or_else(|| Refusal::missing("user", user))?;
     let mut change = condition.admits(write, current)?;
     let revision = change.revision().await?;
-    let profile: Profile = sqlx::query_as(
-        "UPDATE users SET first_name = $1, last_name = $2, rev = $3 WHERE id = $4 \
-         RETURNING id, email, first_name, last_name, rev",
-    )
-    .bind(body.first_name)
-    .bind(body.last_name)
-    .bind(revision)
-    .bind(user)
-    .fetch_one(change.on())
-    .await?;
+    let profile: Profile = sqlx::query_as(sql)
+        .bind(body.first_name)
+        .bind(body.last_name)
+        .bind(revision)
+        .bind(user)
+        .fetch_one(change.on())
+        .await?;
     change.commit().await?;
     Ok(profile.answer())
 }

@@ -26,6 +26,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0005" "deliveries",
     "0006" "builders",
     "0007" "both_apis",
+    "0009" "access",
 ];
 
 /// All migrations, in order.
@@ -67,6 +68,7 @@ mod tests {
             "4f358c8f9418939425328696b247afa577459dbee2e2bb11961b00a6abd455bc116bdbe38b62d0fbb0488d92848cdebd",
             "1d6163d88de9640ab29bd0c9435c0caf68a79319e990bda57615acff0962fa3134e4ebfd1bd88f845625b9d28658eef1",
             "9530ee92122aa4f39bce81c71755305784ee885f608325ba79ad298a8a6d4619f3cda784d51f093d002a6097505fdb53",
+            "e780dd8a3c86249f9baebefea398dd7191b2bce016e3becd61a17ae26db5ac1b1a819d91b589b4db22268a32844d6fa8",
         ];
         assert_eq!(digests.collect::<Vec<_>>(), known);
     }

@@ -29,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/accounts/projects/{project}/service-accounts/{account}";
     const NAMED: &str = "/accounts/projects/{project}/service-accounts/by-name/{account}";
     const KEYS: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys";
+    const REVOKE: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys:revoke";
     const KEY: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys/{key}";
     vec![
         Route::get(ALL, Access::Read, list),
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::delete(ONE, Access::Admin, delete),
         Route::get(KEYS, Access::Admin, keys),
         Route::post(KEYS, Access::Admin, create_key),
+        Route::post(REVOKE, Access::Admin, revoke_keys),
         Route::delete(KEY, Access::Admin, delete_key),
     ]
 }
@@ -459,4 +461,22 @@ async fn delete_key(
     sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(&key).execute(change.on()).await?;
     change.commit().await?;
     Ok(Answer::nothing())
+}
+
+#[derive(Deserialize)]
+struct Revocation {
+    msid: String,
+}
+
+/// Revokes the keys that were made in one sign-in. Keys do not remember one here, so none is, and
+/// the answer says so.
+async fn revoke_keys(
+    State(app): State<App>,
+    caller: Caller,
+    Path((_, id)): Path<(String, String)>,
+    Body(Revocation { msid }): Body<Revocation>,
+) -> Result<Answer> {
+    rules::name(&msid).map_err(Refusal::at("msid"))?;
+    Account::by_id(app.store().reads(), &caller.project, &id).await?;
+    Ok(Answer::json(&json!({ "revoked": [] })))
 }

@@ -101,7 +101,7 @@ fn flags(roles: &[String]) -> Result<Flags> {
 }
 
 /// Flags of a membership as roles.
-fn roles_of(flags: Flags) -> Vec<&'static str> {
+pub(super) fn roles_of(flags: Flags) -> Vec<&'static str> {
     let Flags { is_admin, is_developer, can_create_rooms } = flags;
     let given = OF_PEOPLE.into_iter().zip([is_admin, is_developer, can_create_rooms]);
     std::iter::once("member")
@@ -110,13 +110,20 @@ fn roles_of(flags: Flags) -> Vec<&'static str> {
 }
 
 /// The resource of a policy.
-enum Resource {
+pub(super) enum Resource {
+    /// The project of the path.
     Project,
+    /// A room in it.
     Room(Room),
 }
 
 impl Resource {
-    async fn of(reads: impl Reads, caller: &Caller, (kind, id): (&str, &str)) -> Result<Self> {
+    /// The resource that a request names. 404 for one that has no policy here.
+    pub(super) async fn of(
+        reads: impl Reads,
+        caller: &Caller,
+        (kind, id): (&str, &str),
+    ) -> Result<Self> {
         match kind {
             "project" if id == caller.project => Ok(Self::Project),
             "room" => Ok(Self::Room(Room::by_id(reads, &caller.project, id).await?)),
@@ -126,7 +133,8 @@ impl Resource {
         }
     }
 
-    fn shown(&self, caller: &Caller) -> Value {
+    /// The resource as answers name it.
+    pub(super) fn shown(&self, caller: &Caller) -> Value {
         match self {
             Self::Project => json!({ "type": "project", "id": caller.project }),
             Self::Room(room) => json!({ "type": "room", "id": room.id, "name": room.name }),
@@ -136,20 +144,24 @@ impl Resource {
 
 /// Who is granted something, as a request says it: by an id or an address.
 #[derive(Deserialize)]
-struct Subject {
+pub(super) struct Subject {
     #[serde(rename = "type")]
     kind: String,
     id: Option<String>,
     email: Option<String>,
 }
 
-enum Found {
+/// Who that is, by the id.
+pub(super) enum Found {
+    /// A person, who may not be known.
     User(String),
+    /// A service account of the project.
     Account(String),
 }
 
 impl Subject {
-    async fn find(&self, reads: impl Reads, caller: &Caller) -> Result<Found> {
+    /// Who is meant. 400 for a service account that there is not, and for others.
+    pub(super) async fn find(&self, reads: impl Reads, caller: &Caller) -> Result<Found> {
         let given = self.id.as_deref().or(self.email.as_deref());
         let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
         match self.kind.as_str() {
@@ -217,7 +229,7 @@ const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS nam
      AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
 
 /// The role that a scope in a room amounts to, as the public SDK reckons it.
-fn role_of(scope: &Value) -> &'static str {
+pub(super) fn role_of(scope: &Value) -> &'static str {
     let has = |name: &str| !scope[name].is_null();
     match (has("admin"), has("developer") || has("tunnels")) {
         (true, _) => "admin",

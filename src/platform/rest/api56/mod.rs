@@ -41,7 +41,9 @@ macro_rules! resources {
 resources! {
     whoami,
     projects,
+    profiles,
     rooms,
+    sessions,
     mailboxes,
     routes,
     services,
@@ -49,7 +51,12 @@ resources! {
     accounts,
     secrets,
     versions,
+    proxies,
     settings,
     iam,
+    groups,
+    access,
+    volumes,
+    domains,
     tokens,
 }

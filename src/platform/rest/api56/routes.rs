@@ -12,8 +12,9 @@ use super::super::columns::Columns;
 use super::super::plain::{self, Draft, Plain, Resource};
 use super::super::{check_annotations, routes as old};
 use super::page::{self, Filtered};
-use super::route_spec::{Backend, Metadata, Named, RouteKind, RoutePath, RouteSpec, Version};
+use super::route_spec::{Metadata, RouteKind, RouteSpec, Version};
 use super::{Refusal, Result, Route};
+use crate::kinds::specs::route::{Backend, BackendRoom, RoutePath, TargetPort};
 use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::objects::text_of;
@@ -61,7 +62,10 @@ impl Domain {
             kind: RouteKind::Route,
             metadata: Metadata { name, annotations },
             domain: self.given.clone(),
-            backend: Backend { room: Some(Named { name: self.room_name.clone() }), agent: None },
+            backend: Backend {
+                room: Some(BackendRoom { name: self.room_name.clone() }),
+                agent: None,
+            },
             paths,
         })
     }
@@ -127,7 +131,7 @@ fn old_form(spec: &Value) -> Result<Option<RouteSpec>> {
     struct Old {
         domain: String,
         room_name: String,
-        port: super::route_spec::Port,
+        port: TargetPort,
         #[serde(default)]
         annotations: Option<BTreeMap<String, String>>,
     }
@@ -141,7 +145,7 @@ fn old_form(spec: &Value) -> Result<Option<RouteSpec>> {
         kind: RouteKind::Route,
         metadata: Metadata { name: domain.clone(), annotations: annotations.unwrap_or_default() },
         domain,
-        backend: Backend { room: Some(Named { name: room_name }), agent: None },
+        backend: Backend { room: Some(BackendRoom { name: room_name }), agent: None },
         paths: vec![RoutePath { target_port: Some(port), ..RoutePath::plain("") }],
     }))
 }
@@ -166,12 +170,12 @@ impl Plain for Domain {
 fn drafted(spec: RouteSpec) -> Result<Draft> {
     let RouteSpec { metadata, domain, backend, paths, .. } = spec;
     check_annotations(Some(&metadata.annotations))?;
-    let Some(Named { name: room }) = backend.room else {
+    let Some(BackendRoom { name: room }) = backend.room else {
         let message = "this platform has no managed agents: name a room";
         return Err(Refusal::field("spec.backend.agent", message));
     };
     let port = paths.iter().find_map(|path| path.target_port.as_ref());
-    let port = port.map(super::route_spec::Port::text).unwrap_or_default();
+    let port = port.map(TargetPort::text).unwrap_or_default();
     // A number stays one, so only a text is said by the column.
     let is_said = paths == [RoutePath::plain(&port)];
     let paths = match is_said {

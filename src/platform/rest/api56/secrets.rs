@@ -140,7 +140,8 @@ impl Owner {
 pub struct Secret {
     /// Its id.
     pub id: String,
-    project_id: String,
+    /// Its project.
+    pub project_id: String,
     user_id: Option<String>,
     service_account_id: Option<String>,
     name: String,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::services::{Place, PlaceOfOne, name_taken, refusal, scope};
 use super::super::templates::{self, TemplateBody};
+use super::proxies;
 use super::service_spec::{Service, of_old};
 use super::{Refusal, Result, Route};
 use crate::kinds::service;
@@ -157,15 +158,16 @@ impl Wanted {
         Answer::json(&whole)
     }
 
-    /// The secrets that it names, each of which must exist. Those of variables must be secrets of
-    /// the account for which the container acts.
-    async fn secrets(&self, write: &mut Write, project: &str) -> Result<BTreeSet<String>> {
+    /// The secrets that it names. Each must be within reach: one of the account for which the
+    /// container acts, one of a user's that this account was granted, or the caller's own. A secret
+    /// of somebody else is told apart from none by nobody.
+    async fn secrets(&self, write: &mut Write, caller: &Caller) -> Result<BTreeSet<String>> {
         let account = match &self.service.run_as {
             None => None,
             Some(email) => {
                 let found: Option<(String,)> =
                     select("SELECT id FROM service_accounts WHERE project_id = $1 AND email = $2")
-                        .bind(project)
+                        .bind(&caller.project)
                         .bind(email)
                         .find(write.reads())
                         .await?;
@@ -178,25 +180,26 @@ impl Wanted {
         };
         let mut ids = BTreeSet::new();
         for (field, id) in &self.service.secrets {
-            let found: Option<(Option<String>,)> = select(
-                "SELECT service_account_id FROM held_secrets WHERE id = $1 AND project_id = $2",
+            let owners: Option<(Option<String>, Option<String>)> = select(
+                "SELECT user_id, service_account_id FROM held_secrets \
+                 WHERE id = $1 AND project_id = $2",
             )
             .bind(id)
-            .bind(project)
+            .bind(&caller.project)
             .find(write.reads())
             .await?;
-            match found {
-                None => {
-                    return Err(Refusal::field(field, format!("secret {id:?} does not exist")));
-                }
-                Some((owner,)) if owner.is_none() || owner == account || account.is_none() => {
-                    ids.insert(id.clone());
-                }
-                Some(_) => {
+            match (owners, &account) {
+                (Some((Some(user), _)), _) if caller.principal.user() == Some(&*user) => {}
+                (Some((Some(_), _)), Some(account))
+                    if proxies::is_granted(write, id, account).await? => {}
+                (Some((None, owner)), account) if account.is_none() || owner == *account => {}
+                (Some((None, _)), _) => {
                     let message = format!("secret {id:?} is not one of the account in `run_as`");
                     return Err(Refusal::field(field, message));
                 }
+                _ => return Err(Refusal::field(field, format!("secret {id:?} does not exist"))),
             }
+            ids.insert(id.clone());
         }
         Ok(ids)
     }
@@ -228,7 +231,7 @@ async fn create(
     let name = &wanted.service.old.metadata.name;
     let mut write = app.store().write().await?;
     let scope = scope(write.reads(), &caller, place.room.as_deref()).await?;
-    let secrets = wanted.secrets(&mut write, &caller.project).await?;
+    let secrets = wanted.secrets(&mut write, &caller).await?;
     let revision = write.revision().await?;
     insert(
         "INSERT INTO services (id, project_id, room_id, scope, name, document, whole, is_beyond, \
@@ -328,7 +331,7 @@ async fn put(
     let current = find(write.reads(), (&caller, &scope), ("id", &place.service)).await?;
     current.require_sayable()?;
     let mut change = condition.admits(write, current.rev)?;
-    let secrets = wanted.secrets(&mut change, &caller.project).await?;
+    let secrets = wanted.secrets(&mut change, &caller).await?;
     let revision = change.revision().await?;
     sqlx::query(
         "UPDATE services SET name = $1, document = $2, whole = $3, is_beyond = $4, enabled = $5, \
