@@ -77,11 +77,11 @@ const KEPT: [&str; 6] = ["/version", "/kind", "/type", "/metadata/name", "/room"
 pub fn sayable(spoken: Spoken, mut document: Value) -> Value {
     let mut open = faults(spoken, &document).unwrap_or_else(|| panic!("{document}"));
     while let Some(fault) = open.first() {
-        let names = fault.path.0.iter().filter_map(|step| match step {
+        let mut names = fault.path.0.iter().filter_map(|step| match step {
             Step::Field(name) => Some(name.as_str()),
             _ => None,
         });
-        let last = names.last().unwrap_or_default();
+        let last = names.next_back().unwrap_or_default();
         let mut candidates = Vec::new();
         ways(&document, "", &mut candidates);
         candidates.retain(|way| !KEPT.contains(&way.as_str()));

@@ -216,5 +216,5 @@ fn is_shown(item: &Value, seed: u64) -> bool {
     let name = named.iter().find_map(|field| item.pointer(field)?.as_str());
     let mut hasher = DefaultHasher::new();
     (name, seed).hash(&mut hasher);
-    hasher.finish() % 3 != 0
+    !hasher.finish().is_multiple_of(3)
 }
