@@ -303,7 +303,7 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     if policy.migrates {
-        taken_over::find_tasks(state, &policy.set, name);
+        taken_over::find_again(state, &policy.set, name);
     }
     settle_ambiguous(set, name, state, displaced)?;
     if !state.unread.contains(name) {

@@ -16,14 +16,15 @@ pub(super) fn unspoken(spoken: Spoken) -> BTreeSet<KindName> {
     kinds.filter(|kind| dialect::of(spoken, *kind).unspoken().is_some()).collect()
 }
 
-/// Finds the tasks of a set again that have other ids now: those in the same room and queue, with
-/// the same schedule and the set's mark. Each gets its key back; where several are like it, none is
-/// taken.
-pub(super) fn find_tasks(state: &mut State, set: &str, project: &str) {
+/// Finds the objects of a set again that the platform calls otherwise now: those with the set's mark
+/// that are alike in the fields that their kind names. Each gets its key back; where several are like
+/// it, none is taken.
+pub(super) fn find_again(state: &mut State, set: &str, project: &str) {
     let Some(inventory) = state.inventories.get(project).filter(|it| it.is_of_other_api) else {
         return;
     };
-    let entries = inventory.entries.iter().filter(|(key, _)| key.kind == KindName::ScheduledTask);
+    let entries =
+        inventory.entries.iter().filter(|(key, _)| !key.kind.kind().found_again_by().is_empty());
     let entries: Vec<(Key, Tree)> = entries
         .filter(|(key, _)| !state.objects.contains_key(*key))
         .filter_map(|(key, entry)| {
@@ -31,8 +32,9 @@ pub(super) fn find_tasks(state: &mut State, set: &str, project: &str) {
             Some((key.clone(), Tree::from(&applied)))
         })
         .collect();
-    let is_alike = |one: &Tree, other: &Tree| {
-        ["room", "queue", "schedule"].iter().all(|field| one.get(field) == other.get(field))
+    let is_alike = |kind: KindName, one: &Tree, other: &Tree| {
+        let mut fields = kind.kind().found_again_by().iter();
+        fields.all(|field| one.get(field) == other.get(field))
     };
     for (key, applied) in &entries {
         let known = &state.inventories[project].entries;
@@ -41,11 +43,13 @@ pub(super) fn find_tasks(state: &mut State, set: &str, project: &str) {
                 && other.project == *project
                 && observed.owner.as_deref() == Some(set)
                 && !known.contains_key(*other)
-                && is_alike(applied, &observed.fields)
+                && is_alike(key.kind, applied, &observed.fields)
         });
         let (Some((found, _)), None) = (alike.next(), alike.next()) else { continue };
         let found = found.clone();
-        let is_others = |other: &(Key, Tree)| other.0 != *key && is_alike(&other.1, applied);
+        let is_others = |other: &(Key, Tree)| {
+            other.0.kind == key.kind && other.0 != *key && is_alike(key.kind, &other.1, applied)
+        };
         if entries.iter().any(is_others) {
             continue;
         }

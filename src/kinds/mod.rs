@@ -312,6 +312,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// The fields by which an object of a set is found again that the platform calls otherwise since
+    /// it was upgraded; none where names stay.
+    fn found_again_by(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether objects carry the owner annotation.
     fn carries_owner(&self) -> bool {
         true

@@ -121,6 +121,11 @@ impl Kind for ScheduledTask {
         }
     }
 
+    /// An id is the platform's own in 0.56.
+    fn found_again_by(&self) -> &'static [&'static str] {
+        &["room", "queue", "schedule"]
+    }
+
     fn immutable(&self) -> &'static [&'static str] {
         &["once"]
     }

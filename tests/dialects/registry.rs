@@ -81,7 +81,10 @@ fn every_field_of_every_kind_comes_back_or_is_refused_by_name() {
             let mut stored = stored;
             let target = Target { id: Some("id"), ..target };
             for request in spelling.after(&target, true).expect("the rest") {
-                merge(&mut stored, body(Some(request)));
+                // One without a body says all by its path.
+                if let Body::Json(rest) = request.body {
+                    merge(&mut stored, rest);
+                }
             }
             let target = Target { id: None, ..target };
             let told = |stored: &Value| format!("{kind} {}: {stored}", variant.label);
