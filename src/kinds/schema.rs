@@ -277,28 +277,50 @@ pub fn validator(kind: &dyn Kind) -> Option<&'static jsonschema::Validator> {
     checks(kind).validator.get_or_init(compile).as_ref()
 }
 
-/// The names of all fields that are secret in some kind.
-#[must_use]
-pub fn secret_fields() -> &'static [String] {
-    fn collect(schema: &Value, names: &mut Vec<String>) {
+/// What fields of a name are.
+#[derive(Default)]
+struct ByName {
+    secret: Vec<String>,
+    plain: BTreeSet<String>,
+}
+
+impl ByName {
+    fn collect(&mut self, schema: &Value) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            if field[SECRET] == true && !names.contains(name) {
-                names.push(name.clone());
+            if field[SECRET] == true && !self.secret.contains(name) {
+                self.secret.push(name.clone());
+            } else if field[SECRET] != true {
+                self.plain.insert(name.clone());
             }
-            collect(field, names);
+            self.collect(field);
         }
         for below in ["items", "additionalProperties"] {
             if schema[below].is_object() {
-                collect(&schema[below], names);
+                self.collect(&schema[below]);
             }
         }
     }
+}
+
+/// The names of the fields that are secret in some kind and nothing else in any other, such as that
+/// of a variable's text.
+#[must_use]
+pub fn secret_fields() -> &'static [String] {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let mut names = Vec::new();
-        ALL.iter().for_each(|kind| collect(inlined(*kind), &mut names));
-        names
+        let mut all = ByName::default();
+        ALL.iter().for_each(|kind| all.collect(inlined(*kind)));
+        all.secret.retain(|name| !all.plain.contains(name));
+        all.secret
     });
     &NAMES
+}
+
+/// Whether documents of a kind have secrets in fields whose names do not tell.
+#[must_use]
+pub fn has_untold_secrets(kind: &'static dyn Kind) -> bool {
+    let mut own = ByName::default();
+    own.collect(inlined(kind));
+    own.secret.iter().any(|name| !secret_fields().contains(name))
 }
 
 /// The names of all fields of all kinds.

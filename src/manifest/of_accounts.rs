@@ -19,6 +19,7 @@ use crate::error::{Error, Problem, Result};
 use crate::kinds::account_secret::{DOCKER, called, parts_of};
 use crate::kinds::document::FormerNames;
 use crate::kinds::path::{FieldPath, Step};
+use crate::kinds::specs::service::PROXIED;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 
@@ -226,7 +227,7 @@ fn act_for(container: &mut Tree, is_given: bool) -> std::result::Result<(), Seve
     if let Some(run_as) = container.get("run_as") {
         let mut scopes = match run_as.get("scopes") {
             Some(Tree::List(scopes)) => scopes.as_slice().to_vec(),
-            _ => Vec::new(),
+            _ => vec![Tree::text(PROXIED)],
         };
         if is_given && !scopes.iter().any(|scope| scope.as_str() == Some(READ)) {
             let mut run_as = run_as.clone();

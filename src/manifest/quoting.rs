@@ -19,6 +19,7 @@ pub fn may_hold_secret(document: &str) -> bool {
         words.next().and_then(|word| nearest(word, known().iter().map(String::as_str))).is_some_and(
             |kind| {
                 kind != secret
+                    && !kinds::find(kind).is_some_and(schema::has_untold_secrets)
                     && kind != with_settings
                     && !value.to_lowercase().contains(&secret.to_lowercase())
             },
@@ -224,6 +225,8 @@ mod tests {
             ("? kind\n: Secret\ndat: x", true),
             ("kind: Secrets", true),
             ("kind: Sercet", true),
+            ("kind: AccountSecrt\nvalue: x", true),
+            ("kind: AccuntSecret\nserver: x", true),
             ("kind: !x Secret", true),
             ("kind: {{ kind }}", true),
             ("dat: {A: x}", true),

@@ -182,8 +182,10 @@ pub struct RunAs {
 }
 
 /// What a container may do with its account where it does not say so.
+pub const PROXIED: &str = "secrets:proxy";
+
 fn proxied() -> Vec<String> {
-    vec!["secrets:proxy".to_owned()]
+    vec![PROXIED.to_owned()]
 }
 
 /// One environment variable: a text, a participant token, or a secret.

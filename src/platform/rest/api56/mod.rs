@@ -9,7 +9,7 @@
 //! | a room that is disabled | 0.31 does not tell, and leaves it so; nobody enters it |
 //! | a route with more than one plain path `/` to a port | 0.31 shows the room and the first port, and cannot change it |
 //! | a service with fields that 0.31 has not, or a container whose template is not `none` | 0.31 shows what it can say, and cannot change it |
-//! | a service with fields that 0.56 has no more, such as `container.secrets` | 0.56 shows the rest, and cannot change it |
+//! | a service with fields that 0.56 has no more, such as `container.secrets` | 0.56 shows the rest, and cannot change it, unless it gives the container an account in place of project secrets |
 //! | a service that is not enabled | 0.31 does not tell; it runs in no room |
 //! | a task with a container | 0.31 shows an empty queue, and cannot change it |
 //! | a task that runs more often than every 15 minutes | 0.56 does not list it: its clients could read no list with it |

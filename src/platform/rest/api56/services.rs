@@ -65,12 +65,16 @@ impl Row56 {
         Ok(document)
     }
 
-    /// Refuses to replace what 0.56 cannot say.
-    fn require_sayable(&self) -> Result<()> {
+    /// Refuses to replace what 0.56 cannot say. A container that is given an account has other
+    /// secrets from then on: nobody writes that who does not know of them.
+    fn require_sayable(&self, acts_for_account: bool) -> Result<()> {
         if self.whole.is_some() {
             return Ok(());
         }
-        let (_, lost) = of_old(stored(&self.document)?);
+        let (_, mut lost) = of_old(stored(&self.document)?);
+        let is_replaced =
+            |field: &str| matches!(field, "container.secrets" | "container.pull_secret");
+        lost.retain(|field| !acts_for_account || !is_replaced(field));
         if lost.is_empty() {
             return Ok(());
         }
@@ -291,7 +295,7 @@ async fn put(
     let mut write = app.store().write().await?;
     let scope = scope(write.reads(), &caller, place.room.as_deref()).await?;
     let current = find(write.reads(), (&caller, &scope), ("id", &place.service)).await?;
-    current.require_sayable()?;
+    current.require_sayable(wanted.service.run_as.is_some())?;
     let mut change = condition.admits(write, current.rev)?;
     let secrets = wanted.secrets(&mut change, &caller).await?;
     let revision = change.revision().await?;
