@@ -30,6 +30,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let (names, command) = command(&usage, &tree);
+    let tips: Vec<String> = tips.into_iter().filter(|tip| !names_an_alias(tip, command)).collect();
     let guessed = habit(parser, &names, words).or_else(|| habits::told(parser, &names));
     let guessed = guessed.map(str::to_owned);
     let guessed = guessed.or_else(|| own_file(parser));
@@ -51,6 +52,14 @@ fn command<'a>(usage: &str, tree: &'a clap::Command) -> (String, Option<&'a clap
     let names: Vec<&str> = usage.split_whitespace().skip(2).take_while(is_name).collect();
     let found = names.iter().try_fold(tree, |group, name| group.find_subcommand(name));
     (names.join(" "), found)
+}
+
+/// Whether a tip of the parser names another word for a command: those are short, and much is
+/// similar to them.
+fn names_an_alias(tip: &str, group: Option<&clap::Command>) -> bool {
+    let Some(name) = tip.strip_prefix("a similar subcommand exists: ") else { return false };
+    let name = name.trim_matches('\'');
+    group.and_then(|group| group.find_subcommand(name)).is_some_and(|it| it.get_name() != name)
 }
 
 /// The command groups of the reference that do not exist here yet.

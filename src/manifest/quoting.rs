@@ -19,7 +19,7 @@ pub fn may_hold_secret(document: &str) -> bool {
         words.next().and_then(|word| nearest(word, known().iter().map(String::as_str))).is_some_and(
             |kind| {
                 kind != secret
-                    && !kinds::find(kind).is_some_and(schema::has_untold_secrets)
+                    && !kinds::find(&kind).is_some_and(schema::has_untold_secrets)
                     && kind != with_settings
                     && !value.to_lowercase().contains(&secret.to_lowercase())
             },

@@ -82,7 +82,7 @@ async fn what_somebody_deleted_is_in_no_state_although_nothing_is_pruned() {
     past.apply(&[room("lobby"), room("hall")]).await;
     let hall = past.world.server.read("/rooms/hall").await.expect(200).json();
     let hall = format!("/rooms/{}", hall["id"].as_str().unwrap());
-    past.world.server.own("DELETE", &hall).send().await.expect(200);
+    past.world.server.own("DELETE", &hall).send().await.expect(204);
     let policy = Policy { prune: Prune::None, ..Policy::standard("s") };
     let set = past.set(&[room("lobby"), room("yard")]);
     let decision = decide(&past.target(), set, &policy, &generous()).await.unwrap();
