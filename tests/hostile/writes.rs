@@ -10,8 +10,8 @@ use meshagent::apply::survey::survey;
 use meshagent::dialect::Target;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self, Key, KindName};
-use meshagent::plan::Action;
 use meshagent::plan::planner::Policy;
+use meshagent::plan::{Action, Observed};
 use serde_json::{Value, json};
 
 use super::proxy::{Fault, Hostile};
@@ -195,7 +195,11 @@ fn touched(spoken: Spoken, kind: KindName) -> Value {
 /// Somebody changes all that the set owns.
 async fn meddle(world: &World) {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
-    for (key, observed) in seen.iter().filter(|(key, _)| key.kind != KindName::Project) {
+    // The platform has accounts of its own.
+    let is_ours = |(key, _): &(&Key, &Observed)| {
+        !matches!(key.kind, KindName::Project | KindName::ServiceAccount)
+    };
+    for (key, observed) in seen.iter().filter(is_ours) {
         let mut fields = Tree::clone(&observed.fields);
         match key.kind {
             KindName::Room => {

@@ -36,6 +36,11 @@ impl Spelling for ManagedAgent {
         let mut written = configuration.clone();
         if let Value::Object(written) = &mut written {
             written.insert("metadata".to_owned(), metadata);
+            // An empty list may be answered as nothing.
+            let models = written.entry("allowed_models").or_insert(Value::Null);
+            if models.is_null() {
+                *models = Value::Array(Vec::new());
+            }
         }
         let name = KindName::ManagedAgent.kind().natural_name(&text_of(item, "name")?);
         let fields = fields_of(&written);
