@@ -10,8 +10,8 @@ use meshagent::apply::survey::survey;
 use meshagent::dialect::Target;
 use meshagent::kinds::tree::Tree;
 use meshagent::kinds::{self, Key, KindName};
+use meshagent::plan::Action;
 use meshagent::plan::planner::Policy;
-use meshagent::plan::{Action, Observed};
 use serde_json::{Value, json};
 
 use super::proxy::{Fault, Hostile};
@@ -195,11 +195,7 @@ fn touched(spoken: Spoken, kind: KindName) -> Value {
 /// Somebody changes all that the set owns.
 async fn meddle(world: &World) {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
-    // The platform has accounts of its own.
-    let is_ours = |(key, _): &(&Key, &Observed)| {
-        !matches!(key.kind, KindName::Project | KindName::ServiceAccount)
-    };
-    for (key, observed) in seen.iter().filter(is_ours) {
+    for (key, observed) in seen.iter().filter(|(key, _)| key.kind != KindName::Project) {
         let mut fields = Tree::clone(&observed.fields);
         match key.kind {
             KindName::Room => {
@@ -209,7 +205,14 @@ async fn meddle(world: &World) {
             KindName::Service => {
                 fields.set("container", Tree::map([("image", Tree::text("by:hand"))]));
             }
-            kind => fields = plain::declared(kind, &touched(world.spoken(), kind)).fields,
+            kind if plain::all().any(|it| it == kind) => {
+                fields = plain::declared(kind, &touched(world.spoken(), kind)).fields;
+            }
+            kind => {
+                let is_it = |it: &Value| it["kind"] == kind.to_string();
+                let document = documents(world.spoken(), 3).into_iter().find(is_it).unwrap();
+                fields = kind.kind().declare(&document).unwrap().remove(0).fields;
+            }
         }
         let target = Target {
             fields: &fields,
