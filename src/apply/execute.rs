@@ -221,6 +221,7 @@ pub async fn execute(
     };
     let (outcomes, basis) = tokio::join!(run.perform_all(progress), asking);
     let after = run.after(&outcomes);
+    let is_complete = outcomes.iter().all(|outcome| *outcome == Outcome::Done);
     // A state that is written and that no list names is no state: whether what was done could be
     // recorded need not be known.
     let writing = async {
@@ -231,7 +232,7 @@ pub async fn execute(
             _ => None,
         }
     };
-    let (recorded, written) = tokio::join!(run.record(&after), writing);
+    let (recorded, written) = tokio::join!(run.record(&after, is_complete), writing);
     let inventory_error = recorded.err();
     let notes = match written {
         Some((states, mut told)) if inventory_error.is_none() => {

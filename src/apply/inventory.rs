@@ -297,7 +297,8 @@ async fn write(
     entries: BTreeMap<Key, Entry>,
 ) -> Result<()> {
     let Packed { files, objects } = Packed::of(&entries);
-    let is_first = client.spoken() == Spoken::V0_31;
+    // Until all of a set is taken over, it is not one of this API.
+    let is_first = client.spoken() == Spoken::V0_31 || stored.inventory.is_of_other_api;
     let file = File {
         version: if is_first { VERSION } else { OTHER_API },
         set: set.to_owned(),

@@ -472,7 +472,11 @@ impl Run<'_> {
             Action::Create | Action::Update | Action::Rename => true,
         };
         // Nothing plans this; what a mask stands for would be lost for good.
-        if is_sent && let Some(path) = diff::mask_in(&fields) {
+        let hides = |path: &FieldPath| {
+            let is_in = |changed: &FieldPath| path.0.starts_with(&changed.0);
+            !spelling.writes_values_apart() || changed.iter().any(is_in)
+        };
+        if is_sent && let Some(path) = diff::mask_in(&fields).filter(hides) {
             return Err(format!("the value of `{path}` is not known, and a mask is never sent"));
         }
         let (request, what) = match operation.action() {

@@ -18,6 +18,8 @@ enum Stage {
     Claimed,
     /// After the last one.
     Done,
+    /// After the last one, and all was done.
+    Complete,
 }
 
 impl Run<'_> {
@@ -60,15 +62,20 @@ impl Run<'_> {
         };
         let Some(id) = id else { return Ok(()) };
         let mut stored = stored.lock().await;
+        // A set is taken over once all of it is.
+        let is_settled = stage == Stage::Complete && stored.inventory.is_of_other_api;
+        stored.inventory.is_of_other_api &= !is_settled;
+        let is_over = stage != Stage::Claimed;
         // A plan need not be of all projects in which the set owns something.
         let unseen = &stored.projects - &seen;
         let projects = &owned | &unseen;
-        if stage == Stage::Done && entries.is_empty() && stored.exists() {
+        if is_over && entries.is_empty() && stored.exists() {
             stored.projects = projects;
             return inventory::retire(self.client, &self.plan.set, &id, &mut stored).await;
         }
         let is_new = !stored.exists() && !entries.is_empty();
         if !is_new
+            && !is_settled
             && stored.inventory.entries == entries
             && (entries.is_empty() || stored.projects == projects)
         {
@@ -76,11 +83,11 @@ impl Run<'_> {
                 // What is written does not show it, so it is looked at: whoever applied the set
                 // since it was planned may have written what this run would write over.
                 Stage::Claimed => inventory::check(self.client, &self.plan.set, &id, &stored).await,
-                Stage::Done => Ok(()),
+                Stage::Done | Stage::Complete => Ok(()),
             };
         }
         stored.projects = projects;
-        if stage == Stage::Done {
+        if is_over {
             stored.inventory.seals = stored.inventory.sealed(&entries);
         }
         inventory::save(self.client, &self.plan.set, &id, &mut stored, entries).await
@@ -142,14 +149,15 @@ impl Run<'_> {
     }
 
     /// Writes what the set owns now.
-    pub async fn record(&self, after: &After<'_>) -> Result<()> {
+    pub async fn record(&self, after: &After<'_>, is_complete: bool) -> Result<()> {
+        let stage = if is_complete { Stage::Complete } else { Stage::Done };
         let owned = after.iter().filter(|(project, entries)| {
             !entries.is_empty() && self.plan.projects.contains_key(**project)
         });
         let owned = owned.map(|(project, _)| *project).collect();
         for project in self.stored.keys() {
             let entries = after.get(project.as_str()).cloned().unwrap_or_default();
-            self.save(project, entries, &owned, Stage::Done).await?;
+            self.save(project, entries, &owned, stage).await?;
         }
         Ok(())
     }

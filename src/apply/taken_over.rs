@@ -36,6 +36,7 @@ pub(super) fn find_again(state: &mut State, set: &str, project: &str) {
         let mut fields = kind.kind().found_again_by().iter();
         fields.all(|field| one.get(field) == other.get(field))
     };
+    let mut unclear = BTreeSet::new();
     for (key, applied) in &entries {
         let known = &state.inventories[project].entries;
         let mut alike = state.objects.iter().filter(|(other, observed)| {
@@ -45,12 +46,14 @@ pub(super) fn find_again(state: &mut State, set: &str, project: &str) {
                 && !known.contains_key(*other)
                 && is_alike(key.kind, applied, &observed.fields)
         });
-        let (Some((found, _)), None) = (alike.next(), alike.next()) else { continue };
+        let (first, second) = (alike.next(), alike.next());
+        let Some((found, _)) = first else { continue };
         let found = found.clone();
         let is_others = |other: &(Key, Tree)| {
             other.0.kind == key.kind && other.0 != *key && is_alike(key.kind, &other.1, applied)
         };
-        if entries.iter().any(is_others) {
+        if second.is_some() || entries.iter().any(is_others) {
+            unclear.insert(key.clone());
             continue;
         }
         if let Some(mut observed) = state.objects.remove(&found) {
@@ -58,4 +61,5 @@ pub(super) fn find_again(state: &mut State, set: &str, project: &str) {
             state.objects.insert(key.clone(), observed);
         }
     }
+    state.alike.extend(unclear);
 }

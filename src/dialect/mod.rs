@@ -255,6 +255,12 @@ pub trait Spelling: Sync {
         Some(Vec::new())
     }
 
+    /// Whether values are written by requests of their own, and only where they change: what hides
+    /// the others is not sent then.
+    fn writes_values_apart(&self) -> bool {
+        false
+    }
+
     /// The revision of an object of a list, where the list shows one.
     fn revision(&self, item: &Value) -> Option<String> {
         item.get("etag").and_then(Value::as_str).map(str::to_owned)

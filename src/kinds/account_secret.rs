@@ -169,6 +169,9 @@ impl Kind for AccountSecret {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let mut lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
+        let former = &mut lifecycle.moved_from.0;
+        former.iter_mut().for_each(|name| *name = called(&document.account, name));
         let mut fields = SHAPE.read(written);
         for (name, text) in parts {
             if let Some(text) = text {
@@ -183,7 +186,7 @@ impl Kind for AccountSecret {
             room: None,
             name: called(&document.account, &document.metadata.name),
             fields,
-            lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
+            lifecycle,
         }])
     }
 
@@ -231,8 +234,9 @@ impl Kind for AccountSecret {
         reference.into_iter().collect()
     }
 
+    /// That nobody can read a value again cannot be taken back.
     fn immutable(&self) -> &'static [&'static str] {
-        &["account"]
+        &["account", "http_only"]
     }
 
     fn hides_values(&self) -> bool {

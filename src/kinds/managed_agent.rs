@@ -82,6 +82,10 @@ impl Kind for ManagedAgent {
     }
 
     /// A path names an agent.
+    fn is_for_secrets(&self) -> bool {
+        true
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Segment, field: None }
     }

@@ -252,6 +252,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether documents of this kind are for secrets, so that none of their lines is shown: a secret
+    /// may stand in a wrong place.
+    fn is_for_secrets(&self) -> bool {
+        self.hides_values()
+    }
+
     /// The names of the environment variables that an object brings to what refers to it.
     fn brings_variables<'a>(&self, _fields: &'a Tree) -> Vec<&'a str> {
         Vec::new()
@@ -322,6 +328,11 @@ pub trait Kind: Sync {
     fn carries_owner(&self) -> bool {
         true
     }
+}
+
+/// The names of the kinds whose documents are for secrets.
+pub fn for_secrets() -> impl Iterator<Item = KindName> {
+    ALL.into_iter().filter(|kind| kind.is_for_secrets()).map(Kind::name)
 }
 
 /// The kind with this name, as it stands in `kind:`; upper and lower case are the same.

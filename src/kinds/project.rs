@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::{Lifecycle, Metadata, SecretFrom};
+use super::path::{FieldPath, Step};
 use super::shape::Shape;
 use super::tree::{Sealed, Tree};
 use super::{Declared, Fault, Holds, Kind, KindName, kind_tag, typed};
@@ -55,6 +56,37 @@ pub(super) fn settings(value: &Value) -> Tree {
     }
 }
 
+/// What is meant as the source of a secret and is none: a map with `from` and hardly anything else.
+pub(super) fn misspelled_sources(value: &Value) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    find_misspelled(value, &FieldPath::of(&["settings"]), &mut faults);
+    faults
+}
+
+fn find_misspelled(value: &Value, at: &FieldPath, faults: &mut Vec<Fault>) {
+    match value {
+        Value::Object(fields) if fields.contains_key("from") => {
+            let is_alone =
+                fields.keys().all(|name| matches!(name.as_str(), "from" | "allow_empty"));
+            if is_alone && source(fields).is_none() {
+                let message = "is not a source that a secret can be read from".to_owned();
+                let hint = "write `{from: {env: NAME}}`, `{from: {file: PATH}}` or `{from: {command: [PROGRAM]}}`; `allow_empty` stands beside `from`".to_owned();
+                faults.push(Fault { path: at.clone(), message, hint: Some(hint) });
+            }
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| find_misspelled(value, &at.field(name), faults));
+        }
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.for_each(|(index, item)| {
+                find_misspelled(item, &at.join(Step::Index(index)), faults)
+            });
+        }
+        _ => {}
+    }
+}
+
 fn source(fields: &serde_json::Map<String, Value>) -> Option<SecretFrom> {
     fields.get("from")?;
     SecretFrom::deserialize(&Value::Object(fields.clone())).ok()
@@ -94,6 +126,10 @@ impl Kind for Project {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn is_for_secrets(&self) -> bool {
+        true
     }
 
     fn holds(&self) -> Option<Holds> {

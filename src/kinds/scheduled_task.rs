@@ -123,7 +123,7 @@ impl Kind for ScheduledTask {
 
     /// An id is the platform's own in 0.56.
     fn found_again_by(&self) -> &'static [&'static str] {
-        &["room", "queue", "schedule"]
+        &["room", "queue", "schedule", "payload"]
     }
 
     fn immutable(&self) -> &'static [&'static str] {

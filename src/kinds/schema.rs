@@ -315,14 +315,6 @@ pub fn secret_fields() -> &'static [String] {
     &NAMES
 }
 
-/// Whether documents of a kind have secrets in fields whose names do not tell.
-#[must_use]
-pub fn has_untold_secrets(kind: &'static dyn Kind) -> bool {
-    let mut own = ByName::default();
-    own.collect(inlined(kind));
-    own.secret.iter().any(|name| !secret_fields().contains(name))
-}
-
 /// The names of all fields of all kinds.
 #[must_use]
 pub fn field_names() -> &'static BTreeSet<String> {

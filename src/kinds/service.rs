@@ -252,6 +252,21 @@ fn to_accounts(fields: &Tree) -> Vec<Reference> {
     found
 }
 
+/// A container whose account may not read the secrets that its variables name.
+fn cannot_read(fields: &Tree) -> Option<(FieldPath, &'static str)> {
+    let run_as = fields.at(&FieldPath::of(&["container", "run_as"]))?;
+    let is_of_account = |it: &Tree| it.get("secret").is_some_and(|it| it.get("identity").is_none());
+    let may_read = matches!(run_as.get("scopes"), Some(Tree::List(scopes))
+        if scopes.iter().any(|scope| scope.as_str() == Some("secrets:read")));
+    let is_told = !may_read && items(fields, "environment").iter().any(is_of_account);
+    is_told.then(|| {
+        (
+            FieldPath::of(&["container", "run_as", "scopes"]),
+            "does not have `secrets:read`, so variables do not get the values of secrets",
+        )
+    })
+}
+
 /// The lists of what is mounted.
 const MOUNTS: [&str; 7] =
     ["room", "project", "images", "files", "empty_dirs", "volumes", "configs"];
@@ -415,13 +430,15 @@ impl Kind for Service {
     fn remarks(&self, fields: &Tree) -> Vec<(FieldPath, &'static str)> {
         let path = FieldPath::of(&["container", "command"]);
         let command = fields.at(&path).and_then(Tree::as_str);
-        match command.is_some_and(given::sets_a_secret) {
-            true => vec![(
+        let mut remarks = Vec::new();
+        if command.is_some_and(given::sets_a_secret) {
+            remarks.push((
                 path,
                 "has a variable that looks like a secret, with its value for everybody to read; name a secret of the project in `secrets` instead",
-            )],
-            false => Vec::new(),
+            ));
         }
+        remarks.extend(cannot_read(fields));
+        remarks
     }
 
     fn placed_in(&self) -> Option<KindName> {

@@ -238,7 +238,13 @@ impl Kind for SettingsDocument {
                     let hint = "read each of its values from elsewhere: `api_key: {from: …}`";
                     return Err(Fault::new(&["settings"], message).hint(hint).into());
                 }
-                settings => Tree::map([("settings", settings.sealed())]),
+                read => {
+                    let faults = super::project::misspelled_sources(&settings);
+                    if !faults.is_empty() {
+                        return Err(faults);
+                    }
+                    Tree::map([("settings", read.sealed())])
+                }
             },
         };
         Ok(vec![Declared {
@@ -248,6 +254,10 @@ impl Kind for SettingsDocument {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn is_for_secrets(&self) -> bool {
+        true
     }
 
     fn carries_owner(&self) -> bool {

@@ -78,7 +78,8 @@ fn annotation(name: &str) -> FieldPath {
 
 /// Whether documents of a kind can say where each of its secrets is read from.
 const fn keeps_secrets(kind: KindName) -> bool {
-    matches!(kind, KindName::Secret | KindName::Project | KindName::SettingsDocument)
+    use KindName::{AccountSecret, Project, Secret, SettingsDocument};
+    matches!(kind, Secret | AccountSecret | Project | SettingsDocument)
 }
 
 /// The objects with a secret that a manifest can only hold as plain text, and what it is.
@@ -198,7 +199,7 @@ fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
     let mut fields = object.fields.clone();
     match key.kind {
         KindName::Project => unwritable_settings(key, &mut fields, notes),
-        KindName::SettingsDocument => {}
+        KindName::SettingsDocument | KindName::AccountSecret => {}
         KindName::Secret => {
             let is_docker = fields.get("type").and_then(Tree::as_str) != Some("keys");
             if is_docker && fields.get("password").is_none() {

@@ -20,7 +20,8 @@ pub(super) enum Literal {
 /// The texts of a secret that are hardly meant as they stand.
 pub(super) fn literals(fields: &Tree, origin: &Origin, kind: KindName) -> Vec<Literal> {
     let mut found = Vec::new();
-    if kind != KindName::Secret || !fields.has_secrets() {
+    let is_of_secret = matches!(kind, KindName::Secret | KindName::AccountSecret);
+    if !is_of_secret || !fields.has_secrets() {
         return found;
     }
     let is_rendered = origin.document.source.is_rendered();

@@ -40,8 +40,8 @@ struct Became {
 ///
 /// # Errors
 ///
-/// Two documents that declare one secret; a container whose secrets belong to several accounts, or
-/// that acts for another one.
+/// Two documents that declare one secret; a container whose secrets belong to several accounts and
+/// that does not say for which one it acts.
 pub fn of_accounts(mut set: Set) -> Result<Set> {
     let mut problems = Vec::new();
     let mut became: BTreeMap<Key, Became> = BTreeMap::new();
@@ -55,8 +55,9 @@ pub fn of_accounts(mut set: Set) -> Result<Set> {
             became.insert(key, turned(&secret, &mut set, &mut problems));
         }
     }
+    let mut notes = Vec::new();
     for desired in set.objects.values_mut().filter(|it| it.key.kind == KindName::Service) {
-        if let Some(fields) = with_accounts(desired, &became, &mut problems) {
+        if let Some(fields) = with_accounts(desired, &became, (&mut problems, &mut notes)) {
             desired.fields = Arc::new(fields);
         }
     }
@@ -113,7 +114,8 @@ fn one(secret: &Desired, account: &str, pair: Option<&str>, fields: Tree) -> Des
         match (now, path.0.first()) {
             (None, _) => Some(path.to_string()),
             (Some(now), Some(Step::Field(first))) if first == "data" => {
-                path.0.starts_with(&former.0).then(|| now.to_owned())
+                let is_of_all = path.0.len() == 1;
+                (is_of_all || path.0.starts_with(&former.0)).then(|| now.to_owned())
             }
             (Some(_), _) => Some(path.to_string()),
         }
@@ -147,7 +149,7 @@ pub fn name_of(secret: &str, pair: Option<&str>) -> String {
 fn with_accounts(
     service: &Desired,
     became: &BTreeMap<Key, Became>,
-    problems: &mut Vec<Problem>,
+    (problems, notes): (&mut Vec<Problem>, &mut Vec<String>),
 ) -> Option<Tree> {
     let secret = |name: &str| {
         let key = Key::of(KindName::Secret, &service.key.project, name);
@@ -172,7 +174,8 @@ fn with_accounts(
         let left: Vec<Tree> = left.into_iter().map(|(_, it)| it).collect();
         let left = if left.is_empty() { None } else { Some(Tree::List(left)) };
         container.put(&FieldPath::of(&["secrets"]), left);
-        add_variables(&mut container, &used);
+        let twice = add_variables(&mut container, &used);
+        notes.extend(twice.into_iter().map(|told| format!("{}: {told}", service.key)));
     }
     if act_for(&mut container, is_used).is_err() {
         let path = FieldPath::of(&["container"]);
@@ -189,8 +192,9 @@ fn with_accounts(
     Some(fields)
 }
 
-/// Adds a variable for each pair. One that the service sets itself stays.
-fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
+/// Adds a variable for each pair. One that is there already stays; what that leaves out is returned.
+fn add_variables(container: &mut Tree, used: &[(String, &Became)]) -> Vec<String> {
+    let mut twice = Vec::new();
     let mut variables = match container.get("environment") {
         Some(Tree::List(variables)) => variables.as_slice().to_vec(),
         _ => Vec::new(),
@@ -199,6 +203,9 @@ fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
         for pair in became.pairs.iter().flatten() {
             let is_it = |it: &Tree| it.get("name").and_then(Tree::as_str) == Some(pair);
             if variables.iter().any(is_it) {
+                twice.push(format!(
+                    "the variable `{pair}` is set already, so that of Secret/{secret} does not count"
+                ));
                 continue;
             }
             let id = Tree::text(called(&became.account, &name_of(secret, Some(pair))));
@@ -207,6 +214,7 @@ fn add_variables(container: &mut Tree, used: &[(String, &Became)]) {
         }
     }
     container.set("environment", Tree::List(variables));
+    twice
 }
 
 /// The containers' secrets belong to several service accounts.

@@ -15,12 +15,9 @@ pub fn may_hold_secret(document: &str) -> bool {
         let mut words = value.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let known = || kinds::ALL.iter().map(|kind| kind.name().to_string()).collect::<Vec<_>>();
         let secret = KindName::Secret.to_string();
-        let with_settings = KindName::Project.to_string();
         words.next().and_then(|word| nearest(word, known().iter().map(String::as_str))).is_some_and(
             |kind| {
-                kind != secret
-                    && !kinds::find(&kind).is_some_and(schema::has_untold_secrets)
-                    && kind != with_settings
+                !kinds::find(&kind).is_some_and(kinds::Kind::is_for_secrets)
                     && !value.to_lowercase().contains(&secret.to_lowercase())
             },
         )

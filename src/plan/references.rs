@@ -95,7 +95,12 @@ impl<'a> Known<'a> {
         for reference in key.kind.kind().references(fields) {
             let resolved = match &reference.to {
                 ReferredTo::Object { kind, name, .. } => {
-                    self.resolve(Key::of(*kind, &key.project, name))
+                    let to = Key::of(*kind, &key.project, name);
+                    // What an object is in is named in its key, where an id would be another name.
+                    match key.place_key().as_ref() == Some(&to) && !self.has(&to) {
+                        true => Resolved::Missing(to),
+                        false => self.resolve(to),
+                    }
                 }
                 ReferredTo::Port { room, port } => self.publishers(&key.project, room, port),
             };

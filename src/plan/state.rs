@@ -207,6 +207,9 @@ pub struct State {
     /// The kinds that the platform's API lacks, in a project of which a set is taken over that was
     /// applied in another one.
     pub unspoken: BTreeSet<KindName>,
+    /// The objects of a set that is taken over of which it is not known which they are now: several
+    /// are alike.
+    pub alike: BTreeSet<Key>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

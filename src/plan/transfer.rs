@@ -139,6 +139,10 @@ impl Transfer<'_> {
             projects: self.state.projects.clone(),
             operations,
             kept: kept.map(|(key, entry)| (key.clone(), entry.clone())).collect(),
+            emails: by_id
+                .clone()
+                .filter_map(|(key, observed)| Some((key.clone(), observed.email()?)))
+                .collect(),
             ids: by_id
                 .filter_map(|(key, observed)| Some((key.clone(), observed.id.clone()?)))
                 .collect(),

@@ -11,7 +11,7 @@ use super::environment::at;
 use super::form::{SourceChange, SourceForm};
 use super::hidden;
 use crate::error::{Error, Result};
-use crate::kinds::KindName;
+use crate::kinds;
 use crate::manifest::edit;
 
 /// The words of a name that is promoted where the project file does not say it.
@@ -227,11 +227,11 @@ fn of_source(name: &str, change: &SourceChange, said: &mut BTreeMap<Vec<String>,
 
 /// Whether what stands at a path of an environment may belong to a secret.
 fn of_secret(path: &[String]) -> bool {
-    let secret = format!("{}/", KindName::Secret);
+    let secrets: Vec<String> = kinds::for_secrets().map(|kind| format!("{kind}/")).collect();
     // What comes after the first `*` or `?` may be anything.
     let is_secret = |of: &String| {
         let plain = of.split(['*', '?']).next().unwrap_or_default();
-        secret.starts_with(plain) || plain.starts_with(&secret)
+        secrets.iter().any(|secret| secret.starts_with(plain) || plain.starts_with(secret))
     };
     match path {
         [field, ..] if field == "secrets" => true,

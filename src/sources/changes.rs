@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Problem;
-use crate::kinds::{Key, KindName};
+use crate::kinds::Key;
 use crate::manifest::imported::{Imported, secret_files};
 use crate::manifest::pack::Pack;
 use crate::manifest::set::{self, Desired, Input, Set};
@@ -137,7 +137,7 @@ impl Read {
 }
 
 fn holds_secrets(desired: &Desired) -> bool {
-    desired.key.kind == KindName::Secret
+    desired.key.kind.kind().is_for_secrets()
         || desired.origin.document.is_for_secrets()
         || desired.fields.has_secrets()
 }

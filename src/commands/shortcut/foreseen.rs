@@ -135,6 +135,8 @@ impl Shortcut {
                 survey
                     .objects
                     .iter()
+                    // What is in it goes with it.
+                    .filter(|(key, _)| !key.place().is_some_and(|place| names.contains(place)))
                     .filter(|(key, found)| {
                         key.kind
                             .kind()
@@ -174,11 +176,11 @@ impl Shortcut {
             .collect()
     }
 
-    /// Warns about what is deleted together with a room, and about what is left without it, with
+    /// Warns about what is deleted together with a room or a service account, and about what is left without it, with
     /// the sets that own these objects. Objects that cannot be read are reported, but do not
     /// prevent the deletion.
     pub(super) async fn tell_what_goes_with_it(&self, connection: &Connection) {
-        if !self.key.is_room() || self.action != Action::Delete {
+        if !self.key.kind.is_place() || self.action != Action::Delete {
             return;
         }
         let told = match self.what_goes_with_it(connection).await {
@@ -195,15 +197,23 @@ impl Shortcut {
     async fn what_goes_with_it(&self, connection: &Connection) -> Result<Vec<String>> {
         let reader = connection.client.reader();
         let survey = survey(&reader, &self.key.project, None).await?;
-        let rooms = self.names_in(&survey);
+        let places = self.names_in(&survey);
+        let place = match self.key.is_room() {
+            true => "room",
+            false => "account",
+        };
+        let is_in_it = |key: &Key| {
+            key.kind.kind().placed_in() == Some(self.key.kind)
+                && key.place().is_some_and(|place| places.contains(place))
+        };
         let names_it = |key: &Key, fields: &Tree| {
-            key.room.as_ref().is_some_and(|room| rooms.contains(room))
+            is_in_it(key)
                 || key
                     .kind
                     .kind()
                     .references(fields)
                     .iter()
-                    .any(|reference| self.is_meant_by(&reference.to, &rooms))
+                    .any(|reference| self.is_meant_by(&reference.to, &places))
         };
         let found: Vec<_> =
             survey.objects.iter().filter(|(key, found)| names_it(key, &found.fields)).collect();
@@ -216,9 +226,9 @@ impl Shortcut {
             }
         }
         let line = |(key, found): &(&Key, &crate::plan::Observed)| {
-            let what = match key.room {
-                Some(_) => "will be deleted with the room",
-                None => "refers to the room",
+            let what = match is_in_it(key) {
+                true => format!("will be deleted with the {place}"),
+                false => format!("refers to the {place}"),
             };
             let owner = found.owner.as_deref();
             let entry = owner.and_then(|set| inventories.get(set)?.entries.get(key));

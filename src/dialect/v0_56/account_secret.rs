@@ -172,6 +172,10 @@ impl Spelling for AccountSecret {
         item.get("current_version_id")?.as_str().map(str::to_owned)
     }
 
+    fn writes_values_apart(&self) -> bool {
+        true
+    }
+
     fn compares_revisions(&self) -> bool {
         false
     }

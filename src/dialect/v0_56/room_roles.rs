@@ -6,8 +6,14 @@ use super::settings_document::{create, documents, listed, lookup};
 use crate::api::request::Request;
 use crate::dialect::fields::text_of;
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::kinds::KindName;
 use crate::kinds::room_roles::{self as kind, NAME};
+use crate::kinds::shape::Shape;
 use crate::kinds::tree::Tree;
+
+fn shape() -> &'static Shape {
+    KindName::RoomRoles.kind().shape()
+}
 
 /// How it is spelled.
 pub const SPELLING: Option<&dyn Spelling> = Some(&RoomRoles);
@@ -37,9 +43,18 @@ impl Spelling for RoomRoles {
         listed(target, &answer)
     }
 
+    /// What this program does not know of it; an update replaces the document as a whole.
+    fn sent_back(&self, item: &Value) -> Option<Value> {
+        shape().unknown(item.get("settings")?)
+    }
+
     fn body(&self, target: &Target<'_>) -> Value {
         let roles = target.fields.get("roles").map_or_else(|| json!({}), Tree::reveal);
-        json!({ "roles": roles })
+        let mut body = json!({ "roles": roles });
+        if let Some(answered) = &target.answered {
+            shape().keep_unknown(&mut body, answered);
+        }
+        body
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {

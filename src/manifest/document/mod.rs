@@ -219,7 +219,7 @@ impl Document {
     /// secret's document is never quoted: a secret may be in a wrong place.
     #[must_use]
     pub fn may_be_quoted(&self) -> bool {
-        self.kind.name() != KindName::Secret
+        !self.kind.hides_values()
     }
 
     /// Whether the document is for secrets, so that none of its lines is shown: that of a secret,
@@ -228,11 +228,10 @@ impl Document {
     #[must_use]
     pub fn is_for_secrets(&self) -> bool {
         match self.kind.name() {
-            KindName::Secret | KindName::Project => true,
             KindName::Service | KindName::ServiceTemplate => {
                 self.has_plain_values.get().is_none() && self.may_give_values()
             }
-            _ => false,
+            _ => self.kind.is_for_secrets(),
         }
     }
 

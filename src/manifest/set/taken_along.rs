@@ -9,7 +9,6 @@ use super::super::source::Source;
 use super::documents::Read;
 use super::{Input, Set, secrets};
 use crate::error::{Place, Problem, RENDERED};
-use crate::kinds::KindName;
 use crate::listed::few;
 
 /// The manifests below folders that documents take along.
@@ -71,7 +70,7 @@ impl TakenAlong {
         if documents.iter().any(|(document, declared)| {
             declared.is_none() && document.kind.declares() != document.kind.name()
         }) {
-            let secret = documents.iter().filter(|(it, _)| it.kind.name() == KindName::Secret);
+            let secret = documents.iter().filter(|(it, _)| it.kind.is_for_secrets());
             for (document, _) in secret {
                 match &document.source.inside {
                     Some(inside) => {

@@ -33,6 +33,10 @@ impl<'a> Planner<'a> {
             self.doubted.entry(alike).or_insert((reason, Vec::new())).1.push(desired);
             return;
         }
+        if self.state.alike.contains(key) {
+            self.tell_alike(key);
+            return;
+        }
         if self.leaves_deleted(key) {
             return;
         }

@@ -140,12 +140,25 @@ impl Planner<'_> {
     /// What becomes of an object of a set that is taken over from another API, and that no document
     /// declares: it stays the set's, unless the platform has no such objects any more.
     fn leave_behind(&mut self, key: &Key, entry: &Entry) {
+        if self.state.alike.contains(key) {
+            self.tell_alike(key);
+        }
         if !self.state.unspoken.contains(&key.kind) {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
-        // What became of secrets is created from their sources; nothing takes the place of others.
-        if !key.kind.kind().hides_values() && !self.policy.lets_go {
+        // What became of a secret is created from its sources; nothing takes the place of others.
+        let is_of_secret = |other: &Key| {
+            let name =
+                other.place().map(|place| &other.name[place.len() + 1..]).unwrap_or_default();
+            let rest = name.strip_prefix(key.name.as_str());
+            key.kind.kind().hides_values()
+                && other.kind.kind().hides_values()
+                && other.project == key.project
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let is_replaced = !entry.protected && self.desired.keys().any(is_of_secret);
+        if !is_replaced && !self.policy.lets_go {
             self.guards.push(
                 Problem::new(format!(
                     "{key} can neither be read nor deleted through this API, and may go on working"
@@ -156,6 +169,14 @@ impl Planner<'_> {
         let told = "this API can neither read nor delete it";
         let effect = Effect::Release { of: None, by_id: Vec::new() };
         self.push(Operation::new(key.clone(), effect, Reason::new(Why::Migrated, told)));
+    }
+
+    /// Refuses to take an object over of which it is not known which one it is.
+    pub(super) fn tell_alike(&mut self, key: &Key) {
+        let told = format!("it is not known which object {key} is now: several are alike");
+        self.guards.push(Problem::new(told).hint(
+            "give each its name on the platform (`metadata.name`), or delete those that are not needed",
+        ));
     }
 
     /// Whether the inventory entry of an object stays as it is: the object is out of scope, or too

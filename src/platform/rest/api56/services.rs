@@ -72,8 +72,9 @@ impl Row56 {
             return Ok(());
         }
         let (_, mut lost) = of_old(stored(&self.document)?);
-        let is_replaced =
-            |field: &str| matches!(field, "container.secrets" | "container.pull_secret");
+        let is_replaced = |field: &str| {
+            matches!(field, "container.secrets" | "container.pull_secret" | "container.api_key")
+        };
         lost.retain(|field| !acts_for_account || !is_replaced(field));
         if lost.is_empty() {
             return Ok(());
