@@ -161,6 +161,14 @@ impl Reader {
         below: &Below,
     ) -> std::result::Result<List, ListError> {
         let object = self.get_json(&listing.request).await?;
+        // What belongs to another object is not what was asked for.
+        let asked = listing.request.path.rsplit('/').next().unwrap_or_default();
+        let asked = percent_encoding::percent_decode_str(asked).decode_utf8_lossy();
+        let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
+        if name.to_lowercase() != asked.to_lowercase() {
+            let what = "was answered with an object of another name";
+            return Err(unusable(&listing.request, what.to_owned()).into());
+        }
         let found = |request: Option<Request>| {
             let told = || unusable(&listing.request, "was answered without an id".to_owned());
             request.ok_or_else(told)

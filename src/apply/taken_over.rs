@@ -47,7 +47,10 @@ pub(super) fn find_again(state: &mut State, set: &str, project: &str) {
                 && is_alike(key.kind, applied, &observed.fields)
         });
         let (first, second) = (alike.next(), alike.next());
-        let Some((found, _)) = first else { continue };
+        let Some((found, _)) = first else {
+            unclear.insert(key.clone());
+            continue;
+        };
         let found = found.clone();
         let is_others = |other: &(Key, Tree)| {
             other.0.kind == key.kind && other.0 != *key && is_alike(key.kind, &other.1, applied)

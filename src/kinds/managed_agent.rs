@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
-use super::path::FieldPath;
+use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
-use super::{Declared, Fault, Kind, KindName, NameRule, kind_tag, typed};
+use super::{
+    By, Declared, Fault, Kind, KindName, NameRule, Purpose, Reference, ReferredTo, Relation,
+    kind_tag, typed,
+};
 use crate::kinds::specs::Version;
 use crate::kinds::specs::managed_agent::Configuration;
 use crate::kinds::specs::rules::Rule;
@@ -81,11 +84,41 @@ impl Kind for ManagedAgent {
         name.trim().to_lowercase()
     }
 
-    /// A path names an agent.
     fn is_for_secrets(&self) -> bool {
         true
     }
 
+    fn relations(&self) -> &'static [Relation] {
+        &[
+            Relation { to: KindName::AccountSecret, by: By::Id },
+            Relation { to: KindName::ServiceAccount, by: By::Email },
+        ]
+    }
+
+    /// The account that it acts for, by its name or address, and secrets of accounts, as
+    /// `ACCOUNT/NAME` or by their ids.
+    fn references(&self, fields: &Tree) -> Vec<Reference> {
+        let mut found = Vec::new();
+        fields.clone().rewrite_leaves(&mut |way, leaf| {
+            let name = leaf.as_str()?.to_owned();
+            let path = way.path();
+            let is_of = |names: [&str; 2]| {
+                let names = names.map(|name| Step::Field(name.to_owned()));
+                path.0.ends_with(&names)
+            };
+            let kind = match () {
+                () if is_of(["secret", "id"]) => KindName::AccountSecret,
+                () if path == FieldPath::of(&["run_as", "email"]) => KindName::ServiceAccount,
+                () => return None,
+            };
+            let to = ReferredTo::Object { kind, name, purpose: Purpose::Whole };
+            found.push(Reference { path, to });
+            None
+        });
+        found
+    }
+
+    /// A path names an agent.
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Segment, field: None }
     }
@@ -134,7 +167,9 @@ pub fn check(name: &str, configuration: &Configuration, written: &Value) -> Resu
 pub fn fields_of(written: &Value) -> Tree {
     let mut fields = SHAPE.read(written);
     let path = FieldPath::of(&["run_as", "email"]);
-    if let Some(email) = fields.at(&path).and_then(Tree::as_str) {
+    // The name of an account is as it is.
+    let address = fields.at(&path).and_then(Tree::as_str).filter(|it| it.contains('@'));
+    if let Some(email) = address {
         let plain = email.trim().to_lowercase();
         fields.put(&path, Some(Tree::text(plain)));
     }

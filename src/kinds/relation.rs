@@ -285,10 +285,14 @@ mod tests {
         let told: Vec<String> = by_id.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["ServiceAccount", "AccountSecret", "Secret"]);
         for secret in &by_id[1..] {
-            assert_eq!(names(secret.referrers()), [("Service".to_owned(), By::Id)]);
+            assert!(names(secret.referrers()).contains(&("Service".to_owned(), By::Id)));
             assert!(secret.is_referred_to_in_rooms());
         }
-        let referrers = [("AccountSecret".to_owned(), By::Id), ("Service".to_owned(), By::Email)];
+        let referrers = [
+            ("AccountSecret".to_owned(), By::Id),
+            ("Service".to_owned(), By::Email),
+            ("ManagedAgent".to_owned(), By::Email),
+        ];
         assert_eq!(names(by_id[0].referrers()), referrers);
     }
 

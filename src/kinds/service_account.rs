@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::{AnnotatedMetadata, Lifecycle};
+use super::path::FieldPath;
 use super::shape::Shape;
+use super::tree::Tree;
 use super::{Declared, Fault, Kind, KindName, NameRule, kind_tag, typed};
 use crate::kinds::specs::Version;
 use crate::kinds::specs::rules::Rule;
@@ -67,7 +69,13 @@ impl Kind for ServiceAccount {
     }
 
     fn declare(&self, document: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
-        let fields = SHAPE.read(document);
+        let mut fields = SHAPE.read(document);
+        // A platform has no such texts that are empty.
+        for field in ["description", "display_name"] {
+            if fields.get(field).and_then(Tree::as_str) == Some("") {
+                fields.put(&FieldPath::of(&[field]), None);
+            }
+        }
         let document: ServiceAccountDocument = typed(document)?;
         Ok(vec![Declared {
             project: document.project,

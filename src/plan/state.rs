@@ -207,8 +207,8 @@ pub struct State {
     /// The kinds that the platform's API lacks, in a project of which a set is taken over that was
     /// applied in another one.
     pub unspoken: BTreeSet<KindName>,
-    /// The objects of a set that is taken over of which it is not known which they are now: several
-    /// are alike.
+    /// The objects of a set that is taken over of which it is not known which they are now: none is
+    /// like them, or several.
     pub alike: BTreeSet<Key>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,

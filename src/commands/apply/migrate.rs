@@ -20,8 +20,8 @@ pub struct MigrateArgs {
     /// Show the plan, and change nothing
     #[arg(long, conflicts_with_all = ["yes", "report", "break_lock"])]
     dry_run: bool,
-    /// Let the set forget what this API can neither read nor delete, such as webhooks; the plan lists
-    /// it
+    /// Let the set forget what this API can neither read nor delete, such as webhooks, and what is not
+    /// found again; the plan lists it
     #[arg(long, help_heading = "Guards")]
     let_go: bool,
     #[command(flatten)]

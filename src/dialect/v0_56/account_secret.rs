@@ -127,10 +127,9 @@ impl Spelling for AccountSecret {
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let (metadata, owner) = annotated(item);
         // One that is asked for by its id says only the id of its account.
-        let by_id = || text_of(item, "owner_service_account_id");
-        let (account, account_name) = match item.get("account") {
-            Some(account) => (text_of(account, "id")?, text_of(account, "name")?),
-            None => (by_id()?, by_id()?),
+        let account = match item.get("account") {
+            Some(account) => text_of(account, "name")?,
+            None => text_of(item, "owner_service_account_id")?,
         };
         let secret_type = text_of(item, "type")?;
         let mut fields = KindName::AccountSecret.kind().shape().read(&json!({
@@ -147,7 +146,7 @@ impl Spelling for AccountSecret {
                 fields.set(part, Tree::Secret(Sealed::Masked));
             }
         }
-        let name = called(&account_name, &text_of(item, "name")?);
+        let name = called(&account, &text_of(item, "name")?);
         Ok(Seen { name, id: Some(text_of(item, "id")?), owner, fields })
     }
 

@@ -33,7 +33,7 @@ impl<'a> Planner<'a> {
             self.doubted.entry(alike).or_insert((reason, Vec::new())).1.push(desired);
             return;
         }
-        if self.state.alike.contains(key) {
+        if self.state.alike.contains(key) && !self.policy.lets_go {
             self.tell_alike(key);
             return;
         }

@@ -140,7 +140,7 @@ impl Planner<'_> {
     /// What becomes of an object of a set that is taken over from another API, and that no document
     /// declares: it stays the set's, unless the platform has no such objects any more.
     fn leave_behind(&mut self, key: &Key, entry: &Entry) {
-        if self.state.alike.contains(key) {
+        if self.state.alike.contains(key) && !self.policy.lets_go {
             self.tell_alike(key);
         }
         if !self.state.unspoken.contains(&key.kind) {
@@ -173,9 +173,11 @@ impl Planner<'_> {
 
     /// Refuses to take an object over of which it is not known which one it is.
     pub(super) fn tell_alike(&mut self, key: &Key) {
-        let told = format!("it is not known which object {key} is now: several are alike");
+        let told = format!(
+            "it is not known which object {key} is now: the platform shows none that is like it, or several"
+        );
         self.guards.push(Problem::new(told).hint(
-            "give each its name on the platform (`metadata.name`), or delete those that are not needed",
+            "give it its name on the platform (`metadata.name`); or say --let-go to have the set forget it, and create what is declared anew",
         ));
     }
 
