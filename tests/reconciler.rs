@@ -115,7 +115,7 @@ impl World {
             let name = address.split('@').next().unwrap();
             let body = json!({"name": name, "description": ""});
             let made = self.server.send("POST", "/service-accounts", body).await.expect(201).json();
-            self.known.push((address, made["email"].as_str().unwrap().to_owned()));
+            self.known.push((address, name.to_owned()));
             if address == ROBOT {
                 let path = format!("/service-accounts/{}/secrets", made["id"].as_str().unwrap());
                 for secret in [SECRET, OTHER_SECRET] {

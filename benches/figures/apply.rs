@@ -105,6 +105,8 @@ fn requests(set: &Set, project: &str) -> [Vec<Request>; 2] {
             fields: &desired.fields,
             owner: Some("default"),
             answered: None,
+            place_id: None,
+            changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
         };

@@ -149,9 +149,10 @@ impl Planner<'_> {
         }
         // What became of a secret is created from its sources; nothing takes the place of others.
         let is_of_secret = |other: &Key| {
-            let name =
-                other.place().map(|place| &other.name[place.len() + 1..]).unwrap_or_default();
-            let rest = name.strip_prefix(key.name.as_str());
+            // In the names of those of accounts, the account comes first.
+            let place = other.kind.kind().place_in(&other.name);
+            let name = place.and_then(|place| other.name.strip_prefix(place)?.strip_prefix('/'));
+            let rest = name.and_then(|name| name.strip_prefix(key.name.as_str()));
             key.kind.kind().hides_values()
                 && other.kind.kind().hides_values()
                 && other.project == key.project

@@ -44,7 +44,8 @@ pub fn dropped() -> std::io::Error {
 }
 
 /// Maps whose names are the user's own: a name more would be a difference.
-const FREE: [&str; 6] = ["annotations", "metadata", "payload", "data", "settings", "room_metadata"];
+const FREE: [&str; 7] =
+    ["annotations", "metadata", "payload", "data", "settings", "room_metadata", "connections"];
 
 /// Lists inside objects whose order means nothing.
 const SETS: [&str; 9] =
