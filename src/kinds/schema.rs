@@ -302,14 +302,21 @@ impl ByName {
     }
 }
 
-/// The names of the fields that are secret in some kind and nothing else in any other, such as that
-/// of a variable's text.
+/// The names of the fields that are secret in some kind, but for those that are so only in kinds for
+/// secrets and something else elsewhere, such as the text of a variable.
 #[must_use]
 pub fn secret_fields() -> &'static [String] {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let mut all = ByName::default();
-        ALL.iter().for_each(|kind| all.collect(inlined(*kind)));
-        all.secret.retain(|name| !all.plain.contains(name));
+        let (mut all, mut others) = (ByName::default(), ByName::default());
+        for kind in ALL {
+            all.collect(inlined(kind));
+            // Of a kind for secrets, the name of the kind tells enough.
+            if !kind.is_for_secrets() {
+                others.collect(inlined(kind));
+            }
+        }
+        let is_told = |name: &String| others.secret.contains(name) || !all.plain.contains(name);
+        all.secret.retain(is_told);
         all.secret
     });
     &NAMES
