@@ -1,6 +1,7 @@
 //! Two APIs: which one a platform speaks, what is written in that of 0.56, and how a client of one
 //! is stopped on a platform of the other before it writes anything.
 
+mod accounts;
 mod agents;
 mod crossed;
 mod kept;

@@ -44,34 +44,47 @@ const WEBHOOK: &str = "---\nversion: v1\nkind: Webhook\nmetadata: {name: w}\nurl
 
 const ACCOUNT: &str = "---\nversion: v1\nkind: ServiceAccount\nmetadata: {name: support}\n";
 
-struct Upgraded {
+/// A platform that speaks both APIs.
+pub struct Upgraded {
     server: Server,
-    sandbox: Sandbox,
+    pub sandbox: Sandbox,
 }
 
 impl Upgraded {
+    /// One with nothing in it.
+    pub async fn new() -> Self {
+        Self { server: Server::start().await, sandbox: Sandbox::new() }
+    }
+
     /// A platform on which the set was applied in 0.31.
     async fn start(before: &str) -> Self {
-        let it = Self { server: Server::start().await, sandbox: Sandbox::new() };
+        let it = Self::new().await;
         it.sandbox.write("set.yaml", before);
         it.ends(0, "0.31", &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
         it
     }
 
-    #[track_caller]
-    fn ends(&self, code: i32, dialect: &str, arguments: &[&str]) -> Run {
+    /// Runs the program in an API.
+    pub fn run(&self, dialect: &str, arguments: &[&str]) -> Run {
         let mut command = self.sandbox.command(&[arguments, &["--dialect", dialect]].concat());
         command
             .env("MESHAGENT_API_URL", &self.server.url)
             .env("MESHAGENT_API_KEY", &self.server.owner)
             .env("MESHAGENT_PROJECT_ID", "default")
             .env("TOKEN", "the-value-of-it");
-        let run = Run::of(command.output().expect("a run"));
+        Run::of(command.output().expect("a run"))
+    }
+
+    /// The same, with the exit code that is expected.
+    #[track_caller]
+    pub fn ends(&self, code: i32, dialect: &str, arguments: &[&str]) -> Run {
+        let run = self.run(dialect, arguments);
         assert_eq!(run.code, code, "{arguments:?}: {}{}", run.stdout, run.stderr);
         run
     }
 
-    async fn get(&self, path: &str) -> Value {
+    /// What is at a path below the project, as 0.56 has it.
+    pub async fn get(&self, path: &str) -> Value {
         let ask = self.server.own("GET", path).header("consistency", "fast");
         ask.send().await.expect(200).json()
     }
@@ -175,6 +188,37 @@ fn a_task_that_has_another_id_since_is_found_and_gets_its_name() {
     let tasks = platform.list("scheduled-tasks");
     assert_eq!((tasks.len(), &tasks[0]["spec"]["metadata"]["name"]), (1, &"daily".into()));
     platform.ends(0, &PLAN);
+}
+
+#[test]
+fn tasks_that_cannot_be_told_apart_are_not_made_again() {
+    let task = |name: &str| {
+        format!(
+            "---\nversion: v1\nkind: ScheduledTask\nmetadata: {{name: {name}}}\nroom: lobby\nqueue: q\nschedule: \"0 7 * * *\"\n"
+        )
+    };
+    let platform = StandIn::of(Spoken::V0_31);
+    let set =
+        "version: v1\nkind: Room\nmetadata: {name: lobby}\n".to_owned() + &task("a") + &task("b");
+    platform.sandbox.write("set.yaml", &set);
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    platform.becomes(Spoken::V0_56);
+    platform.clear("scheduled-tasks");
+    let spec = json!({
+        "version": "v1", "kind": "ScheduledTask", "schedule": "0 7 * * *",
+        "metadata": {"annotations": {"meshagent.set": "s"}},
+        "active": true, "once": false, "queue": {"name": "q", "payload": {}},
+    });
+    let of = |id: &str| json!({"id": id, "room_name": "lobby", "spec": spec});
+    platform.put("scheduled-tasks", [of("one"), of("two")]);
+    platform.take_asked();
+    let refused = platform.ends(6, &with(&["--yes"]));
+    assert!(
+        refused.stderr.contains("it is not known which object ScheduledTask/a is now"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(platform.take_writes(), Vec::<String>::new());
 }
 
 #[test]

@@ -101,8 +101,8 @@ pub struct AllowedModel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentRunAs {
-    /// Its address.
-    #[schemars(extend("x-rule" = "address"))]
+    /// The account, by name, or by mail address where it is another project's.
+    #[schemars(extend("x-rule" = "name"))]
     pub email: String,
     /// What it may do with the account. To read secrets into its environment, it needs
     /// `secrets:read`.

@@ -1,0 +1,118 @@
+//! Service accounts and their secrets in the program as a whole: other sets, exports, mistakes.
+
+use super::migrate::Upgraded;
+
+const SET: &str = "version: v1
+kind: ServiceAccount
+metadata: {name: bots}
+---
+version: v1
+kind: AccountSecret
+metadata: {name: k}
+account: bots
+value: {from: {env: TOKEN}}
+---
+version: v1
+kind: Service
+metadata: {name: w}
+container: {image: x/y, environment: [{name: K, secret: {id: bots/k}}]}
+---
+version: v1
+kind: ManagedAgent
+metadata: {name: helper}
+allowed_models: [{provider: openai, model: gpt-5}]
+instructions: Help.
+run_as: {email: bots, scopes: [secrets:read, llm_proxy]}
+environment: [{name: K, secret: {id: bots/k}}]
+";
+
+const APPLY: [&str; 6] = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_with_accounts_is_applied_renamed_exported_and_destroyed() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", SET);
+    it.ends(0, "0.56", &APPLY);
+    it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+    // Another set has all of it, with its values.
+    it.ends(0, "0.56", &["set", "rename", "s", "t", "--yes"]);
+    it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "t", "--exit-code"]);
+    it.ends(0, "0.56", &["export", "--set", "t", "--dir", "out"]);
+    let mut written = String::new();
+    for file in walkdir::WalkDir::new(it.sandbox.path("out")).into_iter().flatten() {
+        if file.file_type().is_file() {
+            written += &std::fs::read_to_string(file.path()).expect("a text");
+        }
+    }
+    assert!(written.contains("SECRET_BOTS_K_VALUE"), "{written}");
+    assert!(!written.contains("the-value-of-it"), "{written}");
+    it.ends(0, "0.56", &["destroy", "--set", "t", "--yes"]);
+    let accounts = it.get("/service-accounts?page_size=100").await;
+    assert!(!accounts.to_string().contains("\"bots\""), "{accounts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_to_be_left_is_released() {
+    let it = Upgraded::new().await;
+    let orphan =
+        SET.replace("value: {from: {env: TOKEN}}", "value: x1\nlifecycle: {delete: orphan}");
+    it.sandbox.write("set.yaml", &orphan);
+    it.ends(0, "0.56", &APPLY);
+    let account = "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n";
+    it.sandbox.write("set.yaml", account);
+    let all = [&APPLY[..], &["--allow-deletes", "9"]].concat();
+    let run = it.ends(0, "0.56", &all);
+    assert!(run.stdout.contains("release AccountSecret/bots/k"), "{}", run.stdout);
+    it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_meant_otherwise_is_refused_before_anything_is_written() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n");
+    it.ends(0, "0.56", &APPLY);
+    let id =
+        it.get("/service-accounts/by-name/bots").await["id"].as_str().expect("an id").to_owned();
+    let secret = format!(
+        "version: v1\nkind: AccountSecret\nmetadata: {{name: k}}\naccount: {id}\nvalue: x1\n"
+    );
+    let settings = |key: &str| {
+        format!(
+            "version: v1\nkind: SettingsDocument\nmetadata: {{name: openai}}\nsettings: {{api_key: {key}}}\n"
+        )
+    };
+    for (text, told) in [
+        (secret, "is neither in the set nor in the project".to_owned()),
+        (settings("{from: {evn: KEY}}"), "is not a source".to_owned()),
+        (settings("{from: {env: KEY, allow_empty: true}}"), "is not a source".to_owned()),
+        (settings("{from: KEY}"), "is not a source".to_owned()),
+    ] {
+        it.sandbox.write("set.yaml", &text);
+        let run = it.run("0.56", &["plan", "-f", "set.yaml", "--set", "other"]);
+        assert!(run.code != 0 && run.stderr.contains(&told), "{told}: {} {}", run.code, run.stderr);
+    }
+    // Nothing of what is secret is shown with a mistake.
+    for kind in ["AccountSecret", "SettingsDocument", "ManagedAgent"] {
+        let text =
+            format!("version: v1\nkind: {kind}\nmetadata: {{name: k}}\ntoken: hunter2-plain\n");
+        it.sandbox.write("set.yaml", &text);
+        let run = it.run("0.56", &["validate", "-f", "set.yaml"]);
+        assert_ne!(run.code, 0, "{kind}");
+        assert!(!run.stderr.contains("hunter2-plain"), "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_goes_with_what_is_in_it_and_says_so_first() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bots"]);
+    it.ends(
+        0,
+        "0.56",
+        &["secret", "key", "create", "--name", "k", "--data", "A=1", "--service-account", "bots"],
+    );
+    let run = it.ends(0, "0.56", &["service-account", "delete", "bots", "--dry-run"]);
+    let told = "AccountSecret/bots/k.A will be deleted with the account";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    it.ends(0, "0.56", &["service-account", "delete", "bots"]);
+}
