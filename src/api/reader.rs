@@ -164,8 +164,7 @@ impl Reader {
         // What belongs to another object is not what was asked for.
         let asked = listing.request.path.rsplit('/').next().unwrap_or_default();
         let asked = percent_encoding::percent_decode_str(asked).decode_utf8_lossy();
-        let name = object.get("name").and_then(Value::as_str).unwrap_or_default();
-        if name.to_lowercase() != asked.to_lowercase() {
+        if !is_called(&object, &asked) {
             let what = "was answered with an object of another name";
             return Err(unusable(&listing.request, what.to_owned()).into());
         }
@@ -425,6 +424,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether an object that was asked for by its name has that name; case makes no difference.
+#[must_use]
+pub fn is_called(object: &Value, name: &str) -> bool {
+    let called = object.get("name").and_then(Value::as_str);
+    called.is_some_and(|called| called.to_lowercase() == name.to_lowercase())
 }
 
 /// A number in the query of a request.

@@ -302,9 +302,7 @@ async fn read_project(
         intake.take(KindName::of_projects(), None, vec![detailed])?;
     }
     let displaced = intake.displaced;
-    if policy.migrates {
-        taken_over::find_again(state, &policy.set, name);
-    }
+    taken_over::find_again(state, &policy.set, name);
     settle_ambiguous(set, name, state, displaced)?;
     if !state.unread.contains(name) {
         owners::find(reader, policy, set, (name, &project.id), state).await;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::execute::{Outcome, Run, locked};
-use super::perform::{Write, failed, target};
+use super::perform::{Write, failed, not_sent, target};
 use crate::dialect::{Speaks, Target};
 use crate::plan::{Action, Operation};
 
@@ -48,7 +48,7 @@ impl Run<'_> {
         let spelling = self.client.spelling(key.kind);
         let Some(requests) = spelling.after(&target, is_new) else {
             let message = "the platform did not say under which id".to_owned();
-            return half_done(operation, not_told(message));
+            return half_done(operation, not_sent(message));
         };
         for request in requests {
             match self.client.send(&request).await {
@@ -60,18 +60,6 @@ impl Run<'_> {
             }
         }
         Outcome::Done
-    }
-}
-
-/// A failure without a request.
-fn not_told(message: String) -> Outcome {
-    Outcome::Failed {
-        message,
-        request: None,
-        refused: false,
-        code: None,
-        request_id: None,
-        attempts: 1,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::api::reader::is_called;
 use crate::api::spoken::Spoken;
 use crate::connection::Connection;
 use crate::dialect::Speaks;
@@ -50,6 +51,11 @@ impl AccountArgs {
             Err(error) if error.status == Some(404) => return Err(missing()),
             found => found?,
         };
+        // What is written would go to whom the answer names.
+        if !is_called(&found, wanted) {
+            return Err(Error::failed("the platform answered with another service account")
+                .hint("nothing was written; ask whoever runs the platform"));
+        }
         let text = |field: &str| found.get(field).and_then(Value::as_str).map(str::to_owned);
         match (text("id"), text("name")) {
             (Some(id), Some(name)) => Ok(Some(Account { id, name })),

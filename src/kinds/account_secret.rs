@@ -234,9 +234,17 @@ impl Kind for AccountSecret {
         reference.into_iter().collect()
     }
 
-    /// That nobody can read a value again cannot be taken back.
     fn immutable(&self) -> &'static [&'static str] {
-        &["account", "http_only"]
+        &["account"]
+    }
+
+    /// A value that nobody can read again stays so.
+    fn final_flags(&self) -> &'static [&'static str] {
+        &["http_only"]
+    }
+
+    fn kept_in_use(&self) -> &'static [&'static str] {
+        self.final_flags()
     }
 
     fn hides_values(&self) -> bool {

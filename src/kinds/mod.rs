@@ -225,6 +225,11 @@ pub trait Kind: Sync {
         &[]
     }
 
+    /// The top-level flags that cannot be taken back once they are set.
+    fn final_flags(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// How keys name its objects, if other objects are in them.
     fn holds(&self) -> Option<Holds> {
         None

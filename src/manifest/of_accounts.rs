@@ -8,7 +8,8 @@
 //! | `container.secrets` | a variable for each pair |
 //! | `container.pull_secret` | the secret of the account |
 //!
-//! A container with secrets of one account acts for it (`container.run_as`) unless it says otherwise.
+//! A container whose variables have secrets of one account acts for it (`container.run_as`) unless it
+//! says otherwise.
 //! What cannot be said so stays as it is: the plan refuses it, with its place and the way out.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +62,17 @@ pub fn of_accounts(mut set: Set) -> Result<Set> {
             desired.fields = Arc::new(fields);
         }
     }
+    set.notes.extend(notes);
     if problems.is_empty() { Ok(set) } else { Err(Error::manifests(problems)) }
+}
+
+/// Whether a secret of an account is what a project secret became, or the value of one of its pairs.
+#[must_use]
+pub fn came_of(part: &Key, secret: &Key) -> bool {
+    let rest = parts_of(&part.name).and_then(|(_, name)| name.strip_prefix(secret.name.as_str()));
+    (part.kind, secret.kind) == (KindName::AccountSecret, KindName::Secret)
+        && part.project == secret.project
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The secrets of an account that a project secret becomes: the name of the pair, for one of type

@@ -116,3 +116,27 @@ async fn an_account_goes_with_what_is_in_it_and_says_so_first() {
     assert!(run.stderr.contains(told), "{}", run.stderr);
     it.ends(0, "0.56", &["service-account", "delete", "bots"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_writes_no_secret_to_another_account_than_it_names() {
+    use crate::hostile::proxy::{Fault, Hostile};
+    let mut it = Upgraded::new().await;
+    for name in ["bot", "other"] {
+        it.ends(0, "0.56", &["service-account", "create", name]);
+    }
+    let renamed = Fault::Edited(|account| account["name"] = "other".into());
+    let client = crate::platform::harness::client();
+    let proxy =
+        Hostile::before(&it.url, client).with(renamed.on("GET").at("/by-name/bot").times(1000));
+    let proxy = proxy.start().await;
+    it.url.clone_from(&proxy.url);
+    let create =
+        ["secret", "key", "create", "--service-account", "bot", "--name", "k", "--data", "A=1"];
+    let run = it.run("0.56", &create);
+    assert!(
+        run.code != 0 && run.stderr.contains("answered with another service account"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(proxy.writes(), [""; 0]);
+}

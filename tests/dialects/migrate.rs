@@ -47,13 +47,16 @@ const ACCOUNT: &str = "---\nversion: v1\nkind: ServiceAccount\nmetadata: {name: 
 /// A platform that speaks both APIs.
 pub struct Upgraded {
     server: Server,
+    /// What the program is told to ask.
+    pub url: String,
     pub sandbox: Sandbox,
 }
 
 impl Upgraded {
     /// One with nothing in it.
     pub async fn new() -> Self {
-        Self { server: Server::start().await, sandbox: Sandbox::new() }
+        let server = Server::start().await;
+        Self { url: server.url.clone(), server, sandbox: Sandbox::new() }
     }
 
     /// A platform on which the set was applied in 0.31.
@@ -68,7 +71,7 @@ impl Upgraded {
     pub fn run(&self, dialect: &str, arguments: &[&str]) -> Run {
         let mut command = self.sandbox.command(&[arguments, &["--dialect", dialect]].concat());
         command
-            .env("MESHAGENT_API_URL", &self.server.url)
+            .env("MESHAGENT_API_URL", &self.url)
             .env("MESHAGENT_API_KEY", &self.server.owner)
             .env("MESHAGENT_PROJECT_ID", "default")
             .env("TOKEN", "the-value-of-it");
@@ -219,6 +222,11 @@ fn tasks_that_cannot_be_told_apart_are_not_made_again() {
         refused.stderr
     );
     assert_eq!(platform.take_writes(), Vec::<String>::new());
+    // Whoever lets them go has them made anew, and those that no document declares forgotten.
+    platform.sandbox.write("set.yaml", &set.replace(&task("b"), ""));
+    let shown = platform.ends(0, &with(&["--let-go", "--yes"])).stdout;
+    assert!(shown.contains("create ScheduledTask/a"), "{shown}");
+    assert!(shown.contains("release ScheduledTask/b  it is not found on the platform"), "{shown}");
 }
 
 #[test]

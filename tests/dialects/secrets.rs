@@ -305,3 +305,92 @@ async fn accounts_and_their_secrets_are_refused_by_name_in_0_31() {
         assert!(said.contains(told), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_comes_from_two_places_is_told() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let mut others = keys("b");
+    others["metadata"]["name"] = "more".into();
+    others["data"] = json!({"TOKEN": "c"});
+    let both = service(json!({"secrets": ["keys", "more"]}));
+    let set = world.set_of(&[account("support"), room(), keys("a"), others, both]).expect("a set");
+    let told = "Service/bot@lobby: the variable `TOKEN` is set already, so that of Secret/more does not count";
+    assert!(set.notes.iter().any(|note| note == told), "{:?}", set.notes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_to_others_of_a_project_secret_is_left_of_all_its_pairs() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let ignoring = |rule: &str, value: &str| {
+        let mut secret = keys(value);
+        secret["lifecycle"] = json!({"ignore": [rule]});
+        [account("support"), secret]
+    };
+    for rule in ["data", "data.TOKEN"] {
+        world.run(&ignoring(rule, "one"), &policy("s")).await;
+        let plan = world.plan(&ignoring(rule, "two"), &policy("s")).await;
+        assert!(plan.plan.is_empty(), "{rule}: {}", describe(&plan.plan));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_nobody_reads_stays_so_or_is_made_anew() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let documents = |http_only: bool| {
+        let mut secret = native("a");
+        secret["http_only"] = http_only.into();
+        [account("support"), secret]
+    };
+    let actions = |told: &str| (told.contains("~ update"), told.contains("replace"));
+    world.run(&documents(false), &policy("s")).await;
+    let first = secrets(&world).await.remove(0)["id"].clone();
+    let on = world.run(&documents(true), &policy("s")).await;
+    assert_eq!(actions(&describe(&on.plan)), (true, false), "{}", describe(&on.plan));
+    assert_eq!(secrets(&world).await[0]["id"], first);
+    let off = world.run(&documents(false), &policy("s")).await;
+    assert!(describe(&off.plan).contains("`http_only` cannot be changed in place"));
+    let all = secrets(&world).await;
+    assert!(all.len() == 1 && all[0]["id"] != first, "{all:?}");
+    assert!(world.plan(&documents(false), &policy("s")).await.plan.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_about_another_account_is_used_for_nothing() {
+    let mut world = World::speaking(Spoken::V0_56).await;
+    world.run(&[account("support"), native("a")], &policy("s")).await;
+    let before = secrets(&world).await;
+    let url = world.server.url.clone();
+    let other = Fault::Edited(|account| account["name"] = "other".into());
+    let mischief = other.on("GET").at("/by-name/support").times(1000);
+    let proxy = Hostile::before(&url, crate::platform::harness::client()).with(mischief);
+    let proxy = proxy.start().await;
+    let direct = world.client.clone();
+    world.through(&proxy);
+    let set = world.set_of(&[account("support"), native("b")]).expect("a set");
+    if let Ok(decided) = world.decide(set, &policy("s")).await {
+        let _ = world.perform(&decided, 4).await;
+    }
+    world.client = direct;
+    assert_eq!(secrets(&world).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_that_this_program_does_not_know_stay() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let roles = |site_user: bool| {
+        [json!({
+            "version": "v1", "kind": "RoomRoles", "metadata": {"name": "room-roles"},
+            "roles": {"viewer": {"site_user": site_user}},
+        })]
+    };
+    world.run(&roles(true), &policy("s")).await;
+    let path = "/settings/room-roles";
+    let mut answer = get(&world, path).await;
+    answer["roles"]["viewer"]["of_later"] = true.into();
+    let put = world.server.own("PUT", path).header("consistency", "fast").json(&answer);
+    put.send().await.expect(200);
+    world.run(&roles(false), &policy("s")).await;
+    let after = get(&world, path).await;
+    assert_eq!(after["roles"]["viewer"]["of_later"], true, "{after}");
+    assert_ne!(after["roles"]["viewer"]["site_user"], true, "{after}");
+}

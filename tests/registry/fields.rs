@@ -102,7 +102,10 @@ impl Walk<'_> {
         let plan = &self.seen.plan;
         let frozen = self.world.spelling(self.variant.kind.name()).immutable();
         let frozen = frozen.unwrap_or(self.variant.kind.immutable());
-        let is_frozen = frozen.contains(&field.names[0].as_str());
+        // A flag that is set, of those that cannot be taken back.
+        let is_final = self.variant.kind.final_flags().contains(&field.names[0].as_str())
+            && self.current.pointer(&field.pointer) == Some(&true.into());
+        let is_frozen = is_final || frozen.contains(&field.names[0].as_str());
         let wanted: &[_] = match is_frozen {
             true => &[(Action::Delete, true), (Action::Create, true)],
             false => &[(Action::Update, false)],

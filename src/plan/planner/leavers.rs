@@ -7,6 +7,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{Key, OWNER_ANNOTATION};
 use crate::listed::{few, word};
 use crate::manifest::declared_in::{DeclaredIn, Miss};
+use crate::manifest::of_accounts::came_of;
 use crate::manifest::set::Desired;
 use crate::plan::renames::former_keys;
 use crate::plan::{Effect, Entry, FieldChange, LeftBehind, Observed, Operation, Reason, Why};
@@ -140,25 +141,23 @@ impl Planner<'_> {
     /// What becomes of an object of a set that is taken over from another API, and that no document
     /// declares: it stays the set's, unless the platform has no such objects any more.
     fn leave_behind(&mut self, key: &Key, entry: &Entry) {
-        if self.state.alike.contains(key) && !self.policy.lets_go {
-            self.tell_alike(key);
+        let release = |told: &str| {
+            let effect = Effect::Release { of: None, by_id: Vec::new() };
+            Operation::new(key.clone(), effect, Reason::new(Why::Migrated, told))
+        };
+        if self.state.alike.contains(key) {
+            match self.policy.lets_go {
+                true => self.push(release("it is not found on the platform")),
+                false => self.tell_alike(key),
+            }
+            return;
         }
         if !self.state.unspoken.contains(&key.kind) {
             self.plan.kept.insert(key.clone(), entry.clone());
             return;
         }
         // What became of a secret is created from its sources; nothing takes the place of others.
-        let is_of_secret = |other: &Key| {
-            // In the names of those of accounts, the account comes first.
-            let place = other.kind.kind().place_in(&other.name);
-            let name = place.and_then(|place| other.name.strip_prefix(place)?.strip_prefix('/'));
-            let rest = name.and_then(|name| name.strip_prefix(key.name.as_str()));
-            key.kind.kind().hides_values()
-                && other.kind.kind().hides_values()
-                && other.project == key.project
-                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let is_replaced = !entry.protected && self.desired.keys().any(is_of_secret);
+        let is_replaced = !entry.protected && self.desired.keys().any(|other| came_of(other, key));
         if !is_replaced && !self.policy.lets_go {
             self.guards.push(
                 Problem::new(format!(
@@ -167,9 +166,7 @@ impl Planner<'_> {
                 .hint("delete it by other means where that is possible, and say --let-go to have the set forget it"),
             );
         }
-        let told = "this API can neither read nor delete it";
-        let effect = Effect::Release { of: None, by_id: Vec::new() };
-        self.push(Operation::new(key.clone(), effect, Reason::new(Why::Migrated, told)));
+        self.push(release("this API can neither read nor delete it"));
     }
 
     /// Refuses to take an object over of which it is not known which one it is.

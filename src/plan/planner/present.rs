@@ -215,7 +215,12 @@ impl<'a> Planner<'a> {
         let of_api = self.state.immutable.get(&key.kind).copied();
         let immutable = of_api.unwrap_or_else(|| key.kind.kind().immutable());
         let is_changed = |name: &&str| changes.iter().any(|change| first(change, name));
-        immutable.iter().copied().filter(is_changed).collect()
+        let is_taken_back = |name: &&str| {
+            let was_set = |it: &&FieldChange| it.old == Some(Tree::Bool(true)) && first(it, name);
+            changes.iter().any(|it| was_set(&it))
+        };
+        let flags = key.kind.kind().final_flags().iter().copied().filter(is_taken_back);
+        immutable.iter().copied().filter(is_changed).chain(flags).collect()
     }
 
     /// A delete, then a create, because a field cannot be changed in place.
