@@ -69,6 +69,7 @@ mod scenarios;
 mod schemas;
 mod sdk;
 mod secrets;
+mod seeds;
 mod sets;
 mod shortcuts;
 mod shown;

@@ -2,8 +2,7 @@
 //! with and deleted, answers are lost and come late, the program and the platform are
 //! killed; and after each step all is as the documents say, and nothing else was touched.
 //!
-//! `MESHAGENT_TEST_SEED=N` tells one lifecycle again, `MESHAGENT_TEST_SEEDS=COUNT` tells so
-//! many.
+//! Which lifecycles are told, and how to tell one again, is in `seeds.rs`.
 
 mod back;
 mod place;
@@ -36,12 +35,13 @@ use meshagent::project_file::ProjectFile;
 use crate::cli::Sandbox;
 use crate::properties::generate::{Service, Wish, said_in, wishes};
 use crate::reconciler::{Silent, decide, describe, read_secrets};
+use crate::seeds::{is_asked, seeds};
 use crate::spoken::BOTH;
 use back::Reached;
 use place::{Before, Facts, Place, Stage, fact};
 use story::{death, draw, mischief};
 
-/// How many lifecycles are told unless the environment says otherwise.
+/// How many lifecycles are told.
 const LIFECYCLES: u64 = 32;
 
 /// How many are told at once; most of the time they wait.
@@ -58,20 +58,9 @@ const TRIES: (usize, usize) = (4, 4);
 /// was cut off.
 const HELD: (usize, usize) = (2, 5);
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
-
 #[test]
 fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
-    let seeds = match number("MESHAGENT_TEST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let first = fastrand::u64(..1 << 40);
-            first..first + number("MESHAGENT_TEST_SEEDS").unwrap_or(LIFECYCLES)
-        }
-    };
-    println!("seeds {seeds:?}");
+    let seeds = seeds(LIFECYCLES);
     let began = Instant::now();
     let counts = Counts::default();
     let next = AtomicU64::new(seeds.start);
@@ -94,15 +83,15 @@ fn whatever_happens_nothing_is_lost_and_nothing_else_is_touched() {
     let failed = failed.into_inner().unwrap();
     println!("{} lifecycles in {:.1?}: {counts:?}", seeds.end - seeds.start, began.elapsed());
     assert!(failed.is_empty(), "tell them again with MESHAGENT_TEST_SEED= one of {failed:?}");
-    // Were everything refused, nothing would have been shown. The one lifecycle that
-    // somebody tells again is there to be looked at.
+    // Were everything refused, nothing would have been shown. What somebody asks for is there to be
+    // looked at.
     let [converged, refused] =
         [&counts.converged, &counts.refused].map(|count| count.load(Ordering::Relaxed));
-    let is_told_again = number("MESHAGENT_TEST_SEED").is_some();
-    assert!(is_told_again || converged > refused, "{counts:?}");
+    let is_asked = is_asked();
+    assert!(is_asked || converged > refused, "{counts:?}");
     let [back, held] = [&counts.back, &counts.held].map(|count| count.load(Ordering::Relaxed));
-    assert!(is_told_again || number("MESHAGENT_TEST_SEEDS").is_some() || back > 0, "{counts:?}");
-    assert!(is_told_again || held <= HELD.0 + back / HELD.1, "{counts:?}");
+    assert!(is_asked || back > 0, "{counts:?}");
+    assert!(is_asked || held <= HELD.0 + back / HELD.1, "{counts:?}");
 }
 
 /// Tells one lifecycle on a runtime of its own, with which everything ends that it began.

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, execute};
 use meshagent::apply::survey::survey;
-use meshagent::kinds::Key;
-use meshagent::plan::{Observed, Operation};
+use meshagent::kinds::{Key, KindName};
+use meshagent::plan::renames::is_stand_in;
+use meshagent::plan::{Incomplete, Observed, Operation};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::hostile::proxy::{Fault, Hostile, Mischief, Moment};
-use crate::reconciler::{World, describe, policy, spelling};
+use crate::reconciler::{World, decide, describe, lines, policy, spelling};
 
 fn document(kind: &str, name: &str, fields: Value) -> Value {
     let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
@@ -420,6 +421,44 @@ async fn a_new_object_of_a_former_name_is_not_taken_for_the_former_one_after_a_c
     }
     .tell()
     .await;
+}
+
+/// A run was cut when the name of an object that goes had been given to another one, which the next
+/// list of rooms does not show.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gave_up_its_name_does_not_take_it_back_from_what_was_not_read() {
+    let story = Story {
+        before: vec![room("a", "A"), room("b", "B")],
+        after: vec![from("a", room("b", "A"))],
+        becomes: vec![("Room/a", "Room/b")],
+    };
+    let renamed = Key::of(KindName::Room, "default", "b");
+    for number in 1.. {
+        let (mut world, before) = story.begin().await;
+        let is_cut = story.interrupt(&mut world, End::Killed(number, Moment::After)).await;
+        assert!(is_cut, "no run was cut between the two");
+        let wanted = || world.set_of(&story.after).unwrap();
+        let mut state = world.decide(wanted(), &policy("s")).await.unwrap().state;
+        let is_between = state.objects.keys().any(|key| is_stand_in(&key.name));
+        if !is_between || !state.objects.contains_key(&renamed) {
+            continue;
+        }
+        state.objects.remove(&renamed);
+        state.incomplete.push(Incomplete {
+            kind: KindName::Room,
+            project: "default".to_owned(),
+            room: None,
+            reason: "the list does not show all rooms".to_owned(),
+            hint: Incomplete::AGAIN.to_owned(),
+        });
+        let problems = decide(&wanted(), &state, &policy("s")).unwrap_err().problems;
+        assert_eq!(problems.len(), 1, "{}", lines(&problems));
+        let told = "it is not known whether Room/b exists: the list does not show all rooms";
+        assert!(problems[0].message.contains(told), "{}", lines(&problems));
+        world.run(&story.after, &policy("s")).await;
+        story.check(&world, &before, "after a whole list").await;
+        break;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::registry::documents::{Variant, is_in, variants, with};
+use crate::seeds::draws;
 
 /// All of them.
 pub const BOTH: [Spoken; 2] = [Spoken::V0_31, Spoken::V0_56];
@@ -110,7 +111,7 @@ const AGENTS: usize = 3;
 pub fn variants_in(spoken: Spoken, kind: &'static dyn Kind) -> Vec<Variant> {
     let mut all = if has(spoken, kind.name()) { variants(kind) } else { Vec::new() };
     if spoken == Spoken::V0_56 && kind.name() == KindName::Agent {
-        fastrand::shuffle(&mut all);
+        draws().shuffle(&mut all);
         all.truncate(AGENTS);
     }
     let all = all.into_iter().filter(|variant| is_in(spoken, variant));

@@ -138,6 +138,14 @@ pub fn parts_of(name: &str) -> Option<(&str, &str)> {
     name.split_once('/')
 }
 
+/// The account of a secret that is named as `ACCOUNT/NAME`, if it is another one than that for which
+/// something acts. Where either is given by an id or an address, nobody can tell from that.
+#[must_use]
+pub fn other_owner<'a>(secret: &'a str, acts_for: &str) -> Option<&'a str> {
+    let (owner, _) = parts_of(secret)?;
+    (owner != acts_for && !acts_for.contains('@')).then_some(owner)
+}
+
 impl Kind for AccountSecret {
     fn name(&self) -> KindName {
         KindName::AccountSecret

@@ -225,9 +225,14 @@ fn source(
         _ => return Err(said),
     }
     let Some(source) = known_as.get(key) else { return Ok(None) };
+    // What gave up its name may not take it back while nobody knows who has it.
+    let is_there = state.objects.contains_key(key);
+    if !is_there && state.doubt(key).is_some() && is_of_another(state, key, source) {
+        return Ok(None);
+    }
     // The object that has the name now is known under another one, and so is the object of that
     // other document: a ring or a chain of renames was interrupted, and is undone.
-    let is_free = match state.objects.contains_key(key) {
+    let is_free = match is_there {
         true => entry(state, key).is_some_and(|entry| entry.was.is_some()),
         false => true,
     };
@@ -235,6 +240,12 @@ fn source(
         .get(source)
         .is_some_and(|other| !known_as.contains_key(source) || former_keys(other).contains(key));
     Ok((is_free && !is_wanted).then(|| (source.clone(), false)))
+}
+
+/// Whether what a set knows of a name is of another object than the one that would get it.
+fn is_of_another(state: &State, key: &Key, source: &Key) -> bool {
+    let id = state.objects.get(source).and_then(|observed| observed.id.as_ref());
+    entry(state, key).is_some_and(|entry| entry.id.is_some() && entry.id.as_ref() != id)
 }
 
 /// Without the objects that got a former name of one of the others after that one gave it up: the

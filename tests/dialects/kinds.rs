@@ -200,6 +200,9 @@ fn a_task_that_moves_to_another_room_is_made_anew() {
     assert_eq!(writes(&platform).into_keys().collect::<Vec<_>>(), ["PUT scheduled-tasks/id-1"]);
 }
 
+/// Secrets that belong to the service account `a`.
+const KEYS_OF_A: &str = "---\nversion: v1\nkind: Secret\nmetadata: {name: k}\ntype: keys\nservice_account: a\ndata: {A: b}\n";
+
 #[test]
 fn what_0_56_cannot_express_is_refused_at_its_place() {
     let service = |more: &str| {
@@ -233,6 +236,24 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
             "7:17",
             "a secret needs a service account that may read it",
             "`run_as: {account: NAME, scopes: [secrets:read]}`",
+        ),
+        (
+            service("  run_as: {account: b}\n  environment:\n    - {name: A, secret: {id: a/x}}\n"),
+            "8:26",
+            "the secret `a/x` belongs to the service account `a`, and the container acts for `b`",
+            "let the container act for `a`",
+        ),
+        (
+            service("  run_as: {account: b}\n  secrets: [k]\n") + KEYS_OF_A,
+            "4:1",
+            "the secret `a/k.A` belongs to the service account `a`, and the container acts for `b`",
+            "let the container act for `a`",
+        ),
+        (
+            "version: v1\nkind: ManagedAgent\nmetadata: {name: m}\nallowed_models: [{provider: openai, model: m}]\nrun_as: {email: b, scopes: [secrets:read]}\nenvironment:\n- {name: A, secret: {id: a/x}}\n".to_owned(),
+            "7:22",
+            "names a secret of the service account `a`, and the agent acts for `b`",
+            "let the agent act for `a`",
         ),
         (
             service("  environment:\n    - {name: A, token: {identity: i, role: boss}}\n"),

@@ -1,7 +1,7 @@
 //! Random ways of a set through several projects, and the way back from each of them. Nobody else
 //! is there, so nothing may be refused.
 //!
-//! `MESHAGENT_TEST_SEED=N` goes one way again, `MESHAGENT_TEST_SEEDS=COUNT` so many.
+//! Which ways are gone, and how to go one again, is in `seeds.rs`.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,13 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{Past, room, service, told, with};
+use crate::seeds::seeds;
 
-/// How many ways are gone unless the environment says otherwise.
+/// How many ways are gone.
 const WAYS: u64 = 8;
 
 /// The projects of the set. In the first one everything is looked for.
 const PROJECTS: [&str; 3] = ["default", "second", "third"];
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
 
 /// Documents of some of the projects, in which rooms change their names, too.
 fn documents(random: &mut Rng) -> Vec<Value> {
@@ -108,15 +105,7 @@ async fn go(seed: u64) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_any_way_through_several_projects_each_state_is_reached_again() {
-    let seeds = match number("MESHAGENT_TEST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let first = fastrand::u64(..1 << 40);
-            first..first + number("MESHAGENT_TEST_SEEDS").unwrap_or(WAYS)
-        }
-    };
-    println!("seeds {seeds:?}");
-    for seed in seeds {
+    for seed in seeds(WAYS) {
         println!("MESHAGENT_TEST_SEED={seed}");
         let back = go(seed).await;
         println!("{back} times back");

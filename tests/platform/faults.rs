@@ -19,6 +19,7 @@ use self::machine::{Control, Machine};
 use self::model::{Tally, Worker};
 use super::process::{Descriptors, Process, Reached, server};
 use crate::needs;
+use crate::seeds::draws;
 
 const WORKERS: usize = 6;
 const MOST_MEMORY: u64 = 200_000_000;
@@ -232,10 +233,7 @@ async fn a_full_disk_is_told_as_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_whatever_fails() {
-    let seed = std::env::var("MESHAGENT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("MESHAGENT_TEST_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = draws();
     let machine = Machine::new();
     let process = Run::start(&machine, &mut random);
     let world = Arc::new(World {

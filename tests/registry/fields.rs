@@ -168,17 +168,14 @@ fn is_walked_as_service(variant: &Variant, field: &Field) -> bool {
     })
 }
 
-/// Which of the fields that take long are walked in 0.56 as well: one of so many, and which ones is
-/// drawn each time. What is sent of each and comes back is in `dialects::registry`.
-const SHARE: usize = 4;
+/// Whether another value of a field is one with other fields only: a container is given secrets of
+/// the account for which it acts.
+fn goes_with_others(field: &Field) -> bool {
+    field.names.join(".") == "container.run_as.account"
+}
 
-/// Walks the fields of a variant that no earlier one had, of those that are drawn.
-async fn walk(
-    world: &World,
-    variant: &Variant,
-    walked: &mut BTreeSet<String>,
-    is_drawn: impl Fn(usize) -> bool,
-) {
+/// Walks the fields of a variant that no earlier one had.
+async fn walk(world: &World, variant: &Variant, walked: &mut BTreeSet<String>) {
     let spoken = world.spoken();
     let full = &variant.document;
     let around = surrounded(spoken, full);
@@ -188,16 +185,13 @@ async fn walk(
     assert!(seen.plan.is_empty(), "{label}: {}", describe(&seen.plan));
     let mut walk = Walk { world, variant, current: full.clone(), seen };
     for field in &variant.fields {
-        if !walked.insert(field.names.join("."))
-            || is_walked_as_service(variant, field)
-            || !is_drawn(walked.len())
-        {
+        if !walked.insert(field.names.join(".")) || is_walked_as_service(variant, field) {
             continue;
         }
         if !field.required {
             walk.step(with(full, &field.pointer, None), field, true, "without").await;
         }
-        if let Some(other) = field.values.get(1) {
+        if let Some(other) = field.values.get(1).filter(|_| !goes_with_others(field)) {
             let is_change = field.required || *other != field.default;
             walk.step(with(full, &field.pointer, Some(other)), field, is_change, "other").await;
         }
@@ -211,17 +205,10 @@ async fn walk(
 
 /// Walks the fields of a kind in an API.
 async fn walk_kind(spoken: Spoken, kind: &'static dyn Kind) {
-    let takes_long = [KindName::Service, KindName::ServiceTemplate, KindName::Agent];
-    let share = match spoken {
-        Spoken::V0_56 if takes_long.contains(&kind.name()) => SHARE,
-        _ => 1,
-    };
-    let first = fastrand::usize(..share);
-    println!("{} in {spoken}: each field whose number is {first} modulo {share}", kind.name());
     let mut walked = BTreeSet::new();
     for variant in variants_in(spoken, kind) {
         let world = World::of_kind(spoken, kind.name()).await;
-        walk(&world, &variant, &mut walked, |number| number % share == first).await;
+        walk(&world, &variant, &mut walked).await;
     }
 }
 

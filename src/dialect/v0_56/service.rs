@@ -11,6 +11,7 @@ use super::room::said_enabled;
 use crate::api::request::{Listing, Request};
 use crate::dialect::v0_31::service::{self as former, Service as Former};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target, Unsaid, Words};
+use crate::kinds::account_secret::other_owner;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Fault, KindName};
@@ -207,6 +208,7 @@ fn untaken(fields: &Tree) -> Vec<Fault> {
         });
     }
     let acts_for = fields.at(&FieldPath::of(&["container", "run_as"]));
+    let account = acts_for.and_then(|it| it.get("account")?.as_str());
     for (index, variable) in items(&["container", "environment"]).iter().enumerate() {
         let is_of_account = |it: &Tree| it.get("identity").is_none();
         if variable.get("secret").is_some_and(is_of_account)
@@ -219,6 +221,20 @@ fn untaken(fields: &Tree) -> Vec<Fault> {
                     "say for whom the container acts: `run_as: {account: NAME, scopes: [secrets:read]}`"
                         .to_owned(),
                 ),
+            });
+        }
+        let secret = variable.at(&FieldPath::of(&["secret", "id"])).and_then(Tree::as_str);
+        if let (Some(account), Some(secret)) = (account, secret)
+            && let Some(owner) = other_owner(secret, account)
+        {
+            faults.push(Fault {
+                path: place(&["container", "environment"], index, &["secret", "id"]),
+                message: format!(
+                    "the secret `{secret}` belongs to the service account `{owner}`, and the container acts for `{account}`"
+                ),
+                hint: Some(format!(
+                    "let the container act for `{owner}` (`container.run_as`), or name a secret of `{account}`"
+                )),
             });
         }
         let role = variable.at(&FieldPath::of(&["token", "role"])).and_then(Tree::scalar);

@@ -9,6 +9,7 @@ use super::{
     Guardrail, Guardrails, McpServer, Provider, PythonTool, READS_SECRETS, SOURCE_LIMIT, Toolkit,
     ToolkitType, Variable, input,
 };
+use crate::kinds::account_secret::other_owner;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::Broken;
 
@@ -87,6 +88,7 @@ impl Configuration {
             of_connection(&path, connection, &mut found);
         }
         self.of_environment(&mut found);
+        self.of_owners(&mut found);
         if let Some(guardrails) = &self.guardrails {
             of_guardrails(guardrails, &mut found);
         }
@@ -124,6 +126,22 @@ impl Configuration {
             }
         }
         distinct(&list, self.environment.iter().map(|it| it.name.as_str()), found);
+    }
+
+    /// An agent is given no secrets of other accounts than the one for which it acts.
+    fn of_owners(&self, found: &mut Found) {
+        let Some(run_as) = &self.run_as else { return };
+        for (path, secret) in self.secrets() {
+            let Some(owner) = other_owner(secret, &run_as.email) else { continue };
+            let message = format!(
+                "names a secret of the service account `{owner}`, and the agent acts for `{}`",
+                run_as.email
+            );
+            let hint = format!(
+                "let the agent act for `{owner}` (`run_as`), or name a secret of the account for which it acts"
+            );
+            found.add(path, &message, &hint);
+        }
     }
 
     /// The secrets that it names, each with its field.
