@@ -124,10 +124,14 @@ pub fn question<T: Resource>(condition: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!("SELECT {table}.*{column} FROM {table}{join} WHERE {condition}"))
 }
 
-/// The row with a key, if the caller's project has one.
-async fn find<T: Resource>(
+/// The row with a key, if a project has one.
+///
+/// # Errors
+///
+/// 404 with the key as it is shown; 403 where another project has it and that is no secret.
+pub async fn find<T: Resource>(
     reads: impl Reads,
-    caller: &Caller,
+    project: &str,
     (key, shown): (&str, &str),
 ) -> Result<Stored<T>> {
     let (table, column, among) = (T::TABLE, T::KEY, T::AMONG);
@@ -137,13 +141,11 @@ async fn find<T: Resource>(
     };
     let question = select(question::<T>(&format!("{table}.{column} = $1{of_project}{among}")));
     let question = question.bind(key);
-    let question = if T::ELSEWHERE.is_none() { question.bind(&caller.project) } else { question };
+    let question = if T::ELSEWHERE.is_none() { question.bind(project) } else { question };
     let found: Option<Stored<T>> = question.find(reads).await?;
     let found = found.ok_or_else(|| Refusal::missing(T::NOUN, shown))?;
     match T::ELSEWHERE {
-        Some(message) if found.project_id != caller.project => {
-            Err(Refusal::Forbidden(message.into()))
-        }
+        Some(message) if found.project_id != project => Err(Refusal::Forbidden(message.into())),
         _ => Ok(found),
     }
 }
@@ -207,7 +209,7 @@ pub async fn get<T: Resource>(
     caller: Caller,
     Path((_, given)): Path<(String, String)>,
 ) -> Result<Answer> {
-    let found = find::<T>(app.store().reads(), &caller, (&T::key(&given), &given)).await?;
+    let found = find::<T>(app.store().reads(), &caller.project, (&T::key(&given), &given)).await?;
     Ok(Answer::json(&json!({ T::NOUN: found.row.whole()? })).tagged(found.rev))
 }
 
@@ -221,7 +223,7 @@ pub async fn put<T: Plain>(
 ) -> Result<Answer> {
     let (key, draft) = (T::key(&given), T::change(body)?);
     let (mut write, vault) = (app.store().write().await?, app.store().vault());
-    let found = find::<T>(write.reads(), &caller, (&key, &key)).await?;
+    let found = find::<T>(write.reads(), &caller.project, (&key, &key)).await?;
     let mut change = condition.admits(write, found.rev)?;
     draft.require_room(&mut change, &caller).await?;
     found.row.spare(&mut change, Some(&draft)).await?;
@@ -240,7 +242,7 @@ pub async fn delete<T: Resource>(
 ) -> Result<Answer> {
     let key = T::key(&given);
     let mut write = app.store().write().await?;
-    let found = find::<T>(write.reads(), &caller, (&key, &key)).await?;
+    let found = find::<T>(write.reads(), &caller.project, (&key, &key)).await?;
     let mut change = condition.admits(write, found.rev)?;
     found.row.spare(&mut change, None).await?;
     let sql = format!("DELETE FROM {} WHERE {} = $1 AND project_id = $2", T::TABLE, T::KEY);

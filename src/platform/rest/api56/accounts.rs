@@ -12,17 +12,19 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::check_annotations;
-use super::page::{self, Tokens};
+use super::super::plain::{Resource, Stored};
+use super::named::{self, Named};
+use super::page::{self, Filtered};
 use super::{Refusal, Result, Route};
 use crate::api::key::ApiKey;
 use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
-use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::exchange::{Answer, Body, Condition};
 use crate::platform::objects::keys::NewKey;
 use crate::platform::objects::sessions::now;
 use crate::platform::objects::{stored, text_of};
-use crate::platform::store::{Reads, Write, insert, of_row, select};
+use crate::platform::store::{Write, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/service-accounts";
@@ -32,10 +34,10 @@ pub(super) fn routes() -> Vec<Route> {
     const REVOKE: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys:revoke";
     const KEY: &str = "/accounts/projects/{project}/service-accounts/{account}/api-keys/{key}";
     vec![
-        Route::get(ALL, Access::Read, list),
+        Route::get(ALL, Access::Read, page::list::<Account>),
         Route::post(ALL, Access::Admin, create),
-        Route::get(ONE, Access::Read, get),
-        Route::get(NAMED, Access::Read, by_name),
+        Route::get(ONE, Access::Read, named::get::<Account>),
+        Route::get(NAMED, Access::Read, named::get_named::<Account>),
         Route::put(ONE, Access::Admin, put),
         Route::delete(ONE, Access::Admin, delete),
         Route::get(KEYS, Access::Admin, keys),
@@ -63,9 +65,6 @@ pub struct Account {
     annotations: String,
     created_at: String,
     updated_at: String,
-    seq: i64,
-    /// Its revision.
-    pub rev: i64,
 }
 
 of_row!(Account {
@@ -79,14 +78,15 @@ of_row!(Account {
     metadata,
     annotations,
     created_at,
-    updated_at,
-    seq,
-    rev
+    updated_at
 });
 
-impl Account {
-    /// The account as the API returns it.
-    pub fn whole(&self) -> Result<Value> {
+impl Resource for Account {
+    const TABLE: &'static str = "service_accounts";
+    const KEY: &'static str = "id";
+    const NOUN: &'static str = "service account";
+
+    fn whole(&self) -> Result<Value> {
         Ok(json!({
             "id": self.id,
             "project_id": self.project_id,
@@ -101,42 +101,14 @@ impl Account {
             "updated_at": self.updated_at,
         }))
     }
-
-    /// The account with an id, in a project.
-    pub async fn by_id(reads: impl Reads, project: &str, id: &str) -> Result<Self> {
-        select("SELECT * FROM service_accounts WHERE project_id = $1 AND id = $2")
-            .bind(project)
-            .bind(id)
-            .find(reads)
-            .await?
-            .ok_or_else(|| Refusal::missing("service account", id))
-    }
 }
 
-async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(tokens): Asked<Tokens>,
-) -> Result<Answer> {
-    const LIST: &str = "service_accounts";
-    let size = tokens.size(&app)?;
-    let rows = sqlx::query_as(
-        "SELECT * FROM service_accounts WHERE project_id = $1 AND ($2 IS NULL OR seq > $2) \
-         AND ($3 IS NULL OR instr(lower(id || ' ' || key || ' ' || name || ' ' || email || ' ' || \
-         COALESCE(display_name, '')), lower($3)) > 0) ORDER BY seq LIMIT $4",
-    )
-    .bind(&caller.project)
-    .bind(tokens.after_seq(LIST)?)
-    .bind(&tokens.filter)
-    .bind(size + 1)
-    .fetch(app.store().reads());
-    let item = |account: &Account| {
-        let mut item = account.whole()?;
-        item["etag"] = json!(exchange::tag(account.rev));
-        Ok(item)
-    };
-    page::of(&app, (LIST, size), rows, |account: &Account| account.seq.to_string(), item).await
+impl Filtered for Account {
+    const FILTER: &'static str =
+        "id || ' ' || key || ' ' || name || ' ' || email || ' ' || COALESCE(display_name, '')";
 }
+
+impl Named for Account {}
 
 #[derive(Deserialize)]
 struct AccountBody {
@@ -206,8 +178,6 @@ async fn create(
         annotations: text_of(new.annotations.as_ref())?,
         created_at: time.clone(),
         updated_at: time,
-        seq: revision,
-        rev: revision,
         display_name: new.display_name.clone(),
         description: new.description.clone().unwrap_or_default(),
         name: new.name.clone(),
@@ -234,30 +204,6 @@ async fn create(
     Ok(Answer::json(&account.whole()?).created().tagged(revision))
 }
 
-async fn get(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-) -> Result<Answer> {
-    let account = Account::by_id(app.store().reads(), &caller.project, &id).await?;
-    Ok(Answer::json(&account.whole()?).tagged(account.rev))
-}
-
-async fn by_name(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, name)): Path<(String, String)>,
-) -> Result<Answer> {
-    let account: Option<Account> =
-        select("SELECT * FROM service_accounts WHERE project_id = $1 AND lower(name) = lower($2)")
-            .bind(&caller.project)
-            .bind(&name)
-            .find(app.store().reads())
-            .await?;
-    let account = account.ok_or_else(|| Refusal::missing("service account", &name))?;
-    Ok(Answer::json(&account.whole()?).tagged(account.rev))
-}
-
 /// The name and the description are always replaced, anything else where it is given. A new key
 /// makes a new address; services that name the former one keep it, and are refused at their next
 /// change.
@@ -270,8 +216,9 @@ async fn put(
 ) -> Result<Answer> {
     body.check()?;
     let mut write = app.store().write().await?;
-    let mut account = Account::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = condition.admits(write, account.rev)?;
+    let Stored { row: mut account, rev, .. } =
+        named::by_id::<Account>(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, rev)?;
     if let Some(key) = &body.key {
         let (_, domain) = account.email.split_once('@').unwrap_or_default();
         account.email = format!("{key}@{domain}");
@@ -287,7 +234,7 @@ async fn put(
     account.name.clone_from(&body.name);
     account.description = body.description.clone().unwrap_or_default();
     account.updated_at = now();
-    account.rev = change.revision().await?;
+    let revision = change.revision().await?;
     sqlx::query(
         "UPDATE service_accounts SET key = $1, name = $2, email = $3, display_name = $4, \
          description = $5, metadata = $6, annotations = $7, updated_at = $8, rev = $9 \
@@ -301,13 +248,13 @@ async fn put(
     .bind(&account.metadata)
     .bind(&account.annotations)
     .bind(&account.updated_at)
-    .bind(account.rev)
+    .bind(revision)
     .bind(&account.id)
     .execute(change.on())
     .await
     .map_err(|error| Refusal::taken(error, || body.taken()))?;
     change.commit().await?;
-    Ok(Answer::json(&account.whole()?).tagged(account.rev))
+    Ok(Answer::json(&account.whole()?).tagged(revision))
 }
 
 /// Its keys, secrets and roles end with it. An account for which something acts, or
@@ -319,9 +266,10 @@ async fn delete(
     condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
-    let account = Account::by_id(write.reads(), &caller.project, &id).await?;
+    let Stored { row: account, rev, .. } =
+        named::by_id::<Account>(write.reads(), &caller.project, &id).await?;
     require_unused(&mut write, &account).await?;
-    let mut change = condition.admits(write, account.rev)?;
+    let mut change = condition.admits(write, rev)?;
     sqlx::query("DELETE FROM service_accounts WHERE id = $1")
         .bind(&account.id)
         .execute(change.on())
@@ -381,7 +329,7 @@ async fn keys(
     caller: Caller,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Answer> {
-    let account = Account::by_id(app.store().reads(), &caller.project, &id).await?;
+    let account = named::by_id::<Account>(app.store().reads(), &caller.project, &id).await?.row;
     let rows = sqlx::query_as(
         "SELECT id, project_id, service_account_id, name, description, created_at FROM api_keys \
          WHERE service_account_id = $1 ORDER BY seq",
@@ -422,7 +370,7 @@ async fn create_key(
     let key = ApiKey::generate(project).map_err(Refusal::internal)?;
     let created_at = now();
     let mut write = app.store().write().await?;
-    let account = Account::by_id(write.reads(), &caller.project, &id).await?;
+    let account = named::by_id::<Account>(write.reads(), &caller.project, &id).await?.row;
     let stored = NewKey {
         key: &key,
         purpose: "project",
@@ -453,7 +401,7 @@ async fn delete_key(
     condition: Condition,
 ) -> Result<Answer> {
     let mut write = app.store().write().await?;
-    let account = Account::by_id(write.reads(), &caller.project, &id).await?;
+    let account = named::by_id::<Account>(write.reads(), &caller.project, &id).await?.row;
     let found: Option<(i64,)> =
         select("SELECT rev FROM api_keys WHERE id = $1 AND service_account_id = $2")
             .bind(&key)
@@ -481,6 +429,6 @@ async fn revoke_keys(
     Body(Revocation { msid }): Body<Revocation>,
 ) -> Result<Answer> {
     rules::name(&msid).map_err(Refusal::at("msid"))?;
-    Account::by_id(app.store().reads(), &caller.project, &id).await?;
+    named::by_id::<Account>(app.store().reads(), &caller.project, &id).await?;
     Ok(Answer::json(&json!({ "revoked": [] })))
 }

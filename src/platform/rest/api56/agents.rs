@@ -8,18 +8,20 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::plain::{self, Resource, Stored};
 use super::super::{check_annotations, services::refusal};
 use super::held;
-use super::page::{self, Tokens};
+use super::named::{self, Named};
+use super::page::{self, Filtered};
 use super::{Refusal, Result, Route};
 use crate::kinds::managed_agent::check;
 use crate::kinds::specs::managed_agent::Configuration;
 use crate::kinds::{KindName, specs::Version};
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
-use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::exchange::{self, Answer, Body, Condition};
 use crate::platform::objects::stored;
-use crate::platform::store::{Reads, Write, insert, of_row, select};
+use crate::platform::store::{Write, insert, of_row};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/agents";
@@ -27,51 +29,41 @@ pub(super) fn routes() -> Vec<Route> {
     const CONNECT: &str = "/accounts/projects/{project}/agents/{agent}/connect";
     vec![
         Route::post(ALL, Access::Write, create),
-        Route::get(ALL, Access::Read, list),
-        Route::get(ONE, Access::Read, get),
+        Route::get(ALL, Access::Read, page::list::<Agent>),
+        Route::get(ONE, Access::Read, named::get_named::<Agent>),
         Route::put(ONE, Access::Write, put),
-        Route::delete(ONE, Access::Write, delete),
+        Route::delete(ONE, Access::Write, plain::delete::<Agent>),
         Route::post(CONNECT, Access::Read, connect),
     ]
 }
 
-/// An agent as it is stored.
+/// An agent as it is stored. Whoever reads the project sees all of them, so both views of the list
+/// are the same.
 struct Agent {
     id: String,
     name: String,
     configuration: String,
-    seq: i64,
-    rev: i64,
 }
 
-of_row!(Agent { id, name, configuration, seq, rev });
+of_row!(Agent { id, name, configuration });
 
-impl Agent {
+impl Resource for Agent {
+    const TABLE: &'static str = "agents";
+    const KEY: &'static str = "id";
+    const NOUN: &'static str = "agent";
+
     fn whole(&self) -> Result<Value> {
         let mut configuration = stored(&self.configuration)?;
         configuration["id"] = json!(self.id);
         Ok(json!({ "id": self.id, "name": self.name, "configuration": configuration }))
     }
-
-    /// The agent with a name, whose case makes no difference.
-    async fn named(reads: impl Reads, project: &str, name: &str) -> Result<Option<Self>> {
-        let plain = KindName::ManagedAgent.kind().natural_name(name);
-        select("SELECT * FROM agents WHERE project_id = $1 AND name = $2")
-            .bind(project)
-            .bind(plain)
-            .find(reads)
-            .await
-    }
-
-    async fn by_id(reads: impl Reads, project: &str, id: &str) -> Result<Self> {
-        select("SELECT * FROM agents WHERE project_id = $1 AND id = $2")
-            .bind(project)
-            .bind(id)
-            .find(reads)
-            .await?
-            .ok_or_else(|| Refusal::missing("agent", id))
-    }
 }
+
+impl Filtered for Agent {
+    const FILTER: &'static str = "name";
+}
+
+impl Named for Agent {}
 
 /// What stands in the metadata of an agent.
 #[derive(Deserialize)]
@@ -204,9 +196,10 @@ async fn create(
         return Err(Refusal::field("configuration.id", "is chosen by the platform"));
     }
     let mut write = app.store().write().await?;
-    if let Some(there) = Agent::named(write.reads(), &caller.project, &wanted.name).await? {
+    let there = named::named::<Agent>(write.reads(), &caller.project, &wanted.name).await?;
+    if let Some(there) = there {
         return match new.if_not_exists {
-            true => Ok(Answer::json(&there.whole()?).tagged(there.rev)),
+            true => named::answer(&there),
             false => Err(Refusal::Conflict(wanted.taken())),
         };
     }
@@ -216,8 +209,6 @@ async fn create(
         id: Uuid::new_v4().to_string(),
         name: wanted.name.clone(),
         configuration: serde_json::to_string(&wanted.document)?,
-        seq: revision,
-        rev: revision,
     };
     insert(
         "INSERT INTO agents (id, project_id, name, configuration, seq, rev) \
@@ -233,41 +224,6 @@ async fn create(
     refer(&mut write, &agent.id, &secrets).await?;
     write.commit().await?;
     Ok(Answer::json(&agent.whole()?).created().tagged(revision))
-}
-
-/// Whoever reads the project sees all of its agents, so both views are the same.
-async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(tokens): Asked<Tokens>,
-) -> Result<Answer> {
-    const LIST: &str = "agents";
-    let size = tokens.size(&app)?;
-    let rows = sqlx::query_as(
-        "SELECT * FROM agents WHERE project_id = $1 AND ($2 IS NULL OR seq > $2) \
-         AND ($3 IS NULL OR instr(name, lower($3)) > 0) ORDER BY seq LIMIT $4",
-    )
-    .bind(&caller.project)
-    .bind(tokens.after_seq(LIST)?)
-    .bind(&tokens.filter)
-    .bind(size + 1)
-    .fetch(app.store().reads());
-    let item = |agent: &Agent| {
-        let mut item = agent.whole()?;
-        item["etag"] = json!(exchange::tag(agent.rev));
-        Ok(item)
-    };
-    page::of(&app, (LIST, size), rows, |agent: &Agent| agent.seq.to_string(), item).await
-}
-
-async fn get(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, name)): Path<(String, String)>,
-) -> Result<Answer> {
-    let found = Agent::named(app.store().reads(), &caller.project, &name).await?;
-    let agent = found.ok_or_else(|| Refusal::missing("agent", &name))?;
-    Ok(Answer::json(&agent.whole()?).tagged(agent.rev))
 }
 
 #[derive(Deserialize)]
@@ -288,16 +244,17 @@ async fn put(
         return Err(Refusal::field("configuration.id", "is not the id in the path"));
     }
     let mut write = app.store().write().await?;
-    let mut agent = Agent::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = condition.admits(write, agent.rev)?;
+    let Stored { row: mut agent, rev, .. } =
+        named::by_id::<Agent>(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, rev)?;
     let secrets = wanted.secrets(&mut change, &caller).await?;
     agent.name.clone_from(&wanted.name);
     agent.configuration = serde_json::to_string(&wanted.document)?;
-    agent.rev = change.revision().await?;
+    let revision = change.revision().await?;
     sqlx::query("UPDATE agents SET name = $1, configuration = $2, rev = $3 WHERE id = $4")
         .bind(&agent.name)
         .bind(&agent.configuration)
-        .bind(agent.rev)
+        .bind(revision)
         .bind(&agent.id)
         .execute(change.on())
         .await
@@ -308,21 +265,7 @@ async fn put(
         .await?;
     refer(&mut change, &agent.id, &secrets).await?;
     change.commit().await?;
-    Ok(Answer::json(&agent.whole()?).tagged(agent.rev))
-}
-
-async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-    condition: Condition,
-) -> Result<Answer> {
-    let mut write = app.store().write().await?;
-    let agent = Agent::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = condition.admits(write, agent.rev)?;
-    sqlx::query("DELETE FROM agents WHERE id = $1").bind(&agent.id).execute(change.on()).await?;
-    change.commit().await?;
-    Ok(Answer::nothing())
+    Ok(Answer::json(&agent.whole()?).tagged(revision))
 }
 
 /// A token for an agent that does not run would be good for nothing.
@@ -331,8 +274,8 @@ async fn connect(
     caller: Caller,
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Answer> {
-    let found = Agent::named(app.store().reads(), &caller.project, &name).await?;
-    let agent = found.ok_or_else(|| Refusal::missing("agent", &name))?;
+    let found = named::named::<Agent>(app.store().reads(), &caller.project, &name).await?;
+    let agent = found.ok_or_else(|| Refusal::missing(Agent::NOUN, &name))?.row;
     Err(Refusal::Conflict(format!(
         "the agent {:?} does not run: this platform keeps managed agents and does not run them",
         agent.name

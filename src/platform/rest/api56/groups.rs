@@ -10,14 +10,16 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::check_annotations;
-use super::page::{self, Tokens};
+use super::super::plain::{self, Resource, Stored};
+use super::named::{self, Named};
+use super::page::{self, Filtered, Tokens};
 use super::{Refusal, Result, Route};
 use crate::kinds::specs::rules;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
-use crate::platform::exchange::{self, Answer, Asked, Body, Condition};
+use crate::platform::exchange::{Answer, Asked, Body, Condition};
 use crate::platform::objects::{people, roles, stored, text_of};
-use crate::platform::store::{Reads, insert, of_row, select};
+use crate::platform::store::{insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/groups";
@@ -26,12 +28,12 @@ pub(super) fn routes() -> Vec<Route> {
     const MEMBERS: &str = "/accounts/projects/{project}/groups/{group}/members";
     const MEMBER: &str = "/accounts/projects/{project}/groups/{group}/members/{type}/{subject}";
     vec![
-        Route::get(ALL, Access::Read, list),
+        Route::get(ALL, Access::Read, page::list::<Group>),
         Route::post(ALL, Access::Admin, create),
-        Route::get(ONE, Access::Read, get),
-        Route::get(NAMED, Access::Read, by_name),
+        Route::get(ONE, Access::Read, named::get::<Group>),
+        Route::get(NAMED, Access::Read, named::get_named::<Group>),
         Route::put(ONE, Access::Admin, put),
-        Route::delete(ONE, Access::Admin, delete),
+        Route::delete(ONE, Access::Admin, plain::delete::<Group>),
         Route::get(MEMBERS, Access::Read, members),
         Route::post(MEMBERS, Access::Admin, set_member),
         Route::delete(MEMBER, Access::Admin, delete_member),
@@ -44,21 +46,15 @@ struct Group {
     name: String,
     metadata: String,
     annotations: String,
-    seq: i64,
-    rev: i64,
 }
 
-of_row!(Group { id, name, metadata, annotations, seq, rev });
+of_row!(Group { id, name, metadata, annotations });
 
-impl Group {
-    async fn by_id(reads: impl Reads, project: &str, id: &str) -> Result<Self> {
-        select("SELECT * FROM subject_groups WHERE project_id = $1 AND id = $2")
-            .bind(project)
-            .bind(id)
-            .find(reads)
-            .await?
-            .ok_or_else(|| Refusal::missing("group", id))
-    }
+impl Resource for Group {
+    const TABLE: &'static str = "subject_groups";
+    const KEY: &'static str = "id";
+    const NOUN: &'static str = "group";
+    const LIST: &'static str = "groups";
 
     fn whole(&self) -> Result<Value> {
         Ok(json!({
@@ -68,35 +64,13 @@ impl Group {
             "annotations": stored(&self.annotations)?,
         }))
     }
-
-    fn answer(&self) -> Result<Answer> {
-        Ok(Answer::json(&self.whole()?).tagged(self.rev))
-    }
 }
 
-async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    Asked(tokens): Asked<Tokens>,
-) -> Result<Answer> {
-    const LIST: &str = "groups";
-    let size = tokens.size(&app)?;
-    let rows = sqlx::query_as(
-        "SELECT * FROM subject_groups WHERE project_id = $1 AND ($2 IS NULL OR seq > $2) \
-         AND ($3 IS NULL OR instr(lower(name), lower($3)) > 0) ORDER BY seq LIMIT $4",
-    )
-    .bind(&caller.project)
-    .bind(tokens.after_seq(LIST)?)
-    .bind(&tokens.filter)
-    .bind(size + 1)
-    .fetch(app.store().reads());
-    let item = |group: &Group| {
-        let mut item = group.whole()?;
-        item["etag"] = json!(exchange::tag(group.rev));
-        Ok(item)
-    };
-    page::of(&app, (LIST, size), rows, |group: &Group| group.seq.to_string(), item).await
+impl Filtered for Group {
+    const FILTER: &'static str = "name";
 }
+
+impl Named for Group {}
 
 #[derive(Deserialize)]
 struct GroupBody {
@@ -130,8 +104,6 @@ async fn create(
         name: new.name.clone(),
         metadata: text_of(new.metadata.as_ref())?,
         annotations: text_of(new.annotations.as_ref())?,
-        seq: revision,
-        rev: revision,
     };
     insert(
         "INSERT INTO subject_groups (id, project_id, name, metadata, annotations, seq, rev) \
@@ -146,29 +118,7 @@ async fn create(
     .run(&mut write, || new.taken())
     .await?;
     write.commit().await?;
-    Ok(group.answer()?.created())
-}
-
-async fn get(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-) -> Result<Answer> {
-    Group::by_id(app.store().reads(), &caller.project, &id).await?.answer()
-}
-
-async fn by_name(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, name)): Path<(String, String)>,
-) -> Result<Answer> {
-    let group: Option<Group> =
-        select("SELECT * FROM subject_groups WHERE project_id = $1 AND lower(name) = lower($2)")
-            .bind(&caller.project)
-            .bind(&name)
-            .find(app.store().reads())
-            .await?;
-    group.ok_or_else(|| Refusal::missing("group", &name))?.answer()
+    Ok(Answer::json(&group.whole()?).created().tagged(revision))
 }
 
 /// The name is always replaced, anything else where it is given.
@@ -181,8 +131,9 @@ async fn put(
 ) -> Result<Answer> {
     body.check()?;
     let mut write = app.store().write().await?;
-    let mut group = Group::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = condition.admits(write, group.rev)?;
+    let Stored { row: mut group, rev, .. } =
+        named::by_id::<Group>(write.reads(), &caller.project, &id).await?;
+    let mut change = condition.admits(write, rev)?;
     group.name.clone_from(&body.name);
     if let Some(metadata) = &body.metadata {
         group.metadata = serde_json::to_string(metadata)?;
@@ -190,7 +141,7 @@ async fn put(
     if let Some(annotations) = &body.annotations {
         group.annotations = serde_json::to_string(annotations)?;
     }
-    group.rev = change.revision().await?;
+    let revision = change.revision().await?;
     sqlx::query(
         "UPDATE subject_groups SET name = $1, metadata = $2, annotations = $3, rev = $4 \
          WHERE id = $5",
@@ -198,30 +149,13 @@ async fn put(
     .bind(&group.name)
     .bind(&group.metadata)
     .bind(&group.annotations)
-    .bind(group.rev)
+    .bind(revision)
     .bind(&group.id)
     .execute(change.on())
     .await
     .map_err(|error| Refusal::taken(error, || body.taken()))?;
     change.commit().await?;
-    group.answer()
-}
-
-async fn delete(
-    State(app): State<App>,
-    caller: Caller,
-    Path((_, id)): Path<(String, String)>,
-    condition: Condition,
-) -> Result<Answer> {
-    let mut write = app.store().write().await?;
-    let group = Group::by_id(write.reads(), &caller.project, &id).await?;
-    let mut change = condition.admits(write, group.rev)?;
-    sqlx::query("DELETE FROM subject_groups WHERE id = $1")
-        .bind(&group.id)
-        .execute(change.on())
-        .await?;
-    change.commit().await?;
-    Ok(Answer::nothing())
+    Ok(Answer::json(&group.whole()?).tagged(revision))
 }
 
 /// A member as it is stored.
@@ -242,7 +176,7 @@ async fn members(
 ) -> Result<Answer> {
     const LIST: &str = "members";
     let reads = app.store().reads();
-    let group = Group::by_id(reads, &caller.project, &id).await?;
+    let group = named::by_id::<Group>(reads, &caller.project, &id).await?.row;
     let size = tokens.size(&app)?;
     let rows = sqlx::query_as(
         "SELECT users.id, users.email, group_members.role, group_members.seq \
@@ -312,7 +246,7 @@ async fn set_member(
     let given = subject.id.as_deref().or(subject.email.as_deref());
     let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
     let mut write = app.store().write().await?;
-    let group = Group::by_id(write.reads(), &caller.project, &id).await?;
+    let group = named::by_id::<Group>(write.reads(), &caller.project, &id).await?.row;
     let known: Option<(String,)> =
         select("SELECT id FROM users WHERE id = $1 OR lower(email) = lower($1)")
             .bind(given)
@@ -331,7 +265,7 @@ async fn delete_member(
 ) -> Result<Answer> {
     require_person(&kind, "type")?;
     let mut write = app.store().write().await?;
-    let group = Group::by_id(write.reads(), &caller.project, &id).await?;
+    let group = named::by_id::<Group>(write.reads(), &caller.project, &id).await?.row;
     roles::leave_group(write, (&group.id, &subject)).await?;
     Ok(Answer::nothing())
 }

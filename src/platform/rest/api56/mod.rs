@@ -18,9 +18,11 @@
 //! | secrets, webhooks, grants of rooms and settings of 0.31 | 0.56 has others, and does not see these |
 //!
 //! Lives here: what 0.56 has and 0.31 has not. What both spell alike stays in `rest`, beside what
-//! 0.56 has no more. Lists are in pages, which `page` makes.
+//! 0.56 has no more. Lists are in pages, which `page` makes; what has an id and a name
+//! is read by `named`.
 
 mod held;
+mod named;
 mod page;
 mod route_spec;
 mod service_spec;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::accounts::Account;
+use super::named;
 use super::page::{self, Tokens};
 use super::versions;
 use super::{Refusal, Result, Route};
@@ -105,7 +106,7 @@ impl Owner {
     /// The owner that a path names.
     pub async fn of(reads: impl Reads, principal: &Principal, place: &Place) -> Result<Self> {
         if let (Some(project), Some(account)) = (&place.project, &place.account) {
-            let id = Account::by_id(reads, project, account).await?.id;
+            let id = named::by_id::<Account>(reads, project, account).await?.row.id;
             return Ok(Self::Account { id, project: project.clone() });
         }
         Ok(Self::User(principal.resolve("me")?.to_owned()))

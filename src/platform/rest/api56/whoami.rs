@@ -3,7 +3,9 @@
 use axum::extract::State;
 use serde_json::json;
 
+use super::super::plain::Resource as _;
 use super::accounts::Account;
+use super::named;
 use super::{Refusal, Result, Route};
 use crate::platform::App;
 use crate::platform::auth::{Access, Principal};
@@ -28,7 +30,7 @@ of_row!(User { id, email, first_name, last_name });
 async fn whoami(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let reads = app.store().reads();
     if let (Some(account), Some(project)) = (principal.account(), principal.project()) {
-        let account = Account::by_id(reads, project, account).await?;
+        let account = named::by_id::<Account>(reads, project, account).await?.row;
         return Ok(Answer::json(&json!({
             "id": account.id,
             "email": account.email,
