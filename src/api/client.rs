@@ -365,9 +365,22 @@ impl Client {
     ///
     /// As [`Client::send`]; an answer that is not JSON.
     pub async fn send_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
+        Ok(self.send_sized(request).await?.0)
+    }
+
+    /// The same, with how many bytes the answer has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_json`].
+    pub async fn send_sized(
+        &self,
+        request: &Request,
+    ) -> std::result::Result<(Value, usize), ApiError> {
         let answer = self.exchange(request, Expected::Json).await?;
-        answer
-            .json()
-            .map_err(|error| unusable(request, format!("was answered, but not with JSON: {error}")))
+        let json = answer.json().map_err(|error| {
+            unusable(request, format!("was answered, but not with JSON: {error}"))
+        })?;
+        Ok((json, answer.body.len()))
     }
 }

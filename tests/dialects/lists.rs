@@ -211,3 +211,17 @@ async fn a_list_without_pages_may_have_them_in_0_56_and_not_in_0_31() {
         assert_eq!(list.expect("a list").is_proven, proven, "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_list_that_is_too_large_is_not_read_to_its_end() {
+    let (list, asked) = read(|_, query| {
+        let from = at(query);
+        let mut page = rooms(from, from + 1, Some(from + 1));
+        page["rooms"][0]["metadata"] = "x".repeat(40 * 1024 * 1024).into();
+        page
+    })
+    .await;
+    let told = list.expect_err("no list").to_string();
+    assert!(told.ends_with("/rooms was answered with more than 128 MiB"), "{told}");
+    assert_eq!(asked, 4);
+}
