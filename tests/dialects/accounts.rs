@@ -1,6 +1,8 @@
 //! Service accounts and their secrets in the program as a whole: other sets, exports, mistakes.
 
 use super::migrate::Upgraded;
+use crate::hostile::proxy::{Fault, Hostile};
+use crate::platform::harness::client;
 
 const SET: &str = "version: v1
 kind: ServiceAccount
@@ -119,15 +121,13 @@ async fn an_account_goes_with_what_is_in_it_and_says_so_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_writes_no_secret_to_another_account_than_it_names() {
-    use crate::hostile::proxy::{Fault, Hostile};
     let mut it = Upgraded::new().await;
     for name in ["bot", "other"] {
         it.ends(0, "0.56", &["service-account", "create", name]);
     }
     let renamed = Fault::Edited(|account| account["name"] = "other".into());
-    let client = crate::platform::harness::client();
     let proxy =
-        Hostile::before(&it.url, client).with(renamed.on("GET").at("/by-name/bot").times(1000));
+        Hostile::before(&it.url, client()).with(renamed.on("GET").at("/by-name/bot").times(1000));
     let proxy = proxy.start().await;
     it.url.clone_from(&proxy.url);
     let create =
@@ -139,4 +139,23 @@ async fn a_command_writes_no_secret_to_another_account_than_it_names() {
         run.stderr
     );
     assert_eq!(proxy.writes(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_commands_do_not_show_which_secrets_are_the_same() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    let of_project = &CREATE[..3];
+    for (dialect, create) in [("0.56", &CREATE[..]), ("0.31", of_project)] {
+        let mut fingerprints = std::collections::BTreeSet::new();
+        for name in ["one", "two"] {
+            let more = ["--name", name, "--data", "A=the-value-of-it", "--report", "report.json"];
+            it.ends(0, dialect, &[create, &more].concat());
+            let report = std::fs::read_to_string(it.sandbox.path("report.json")).expect("a report");
+            assert!(!report.contains("the-value-of-it"), "{report}");
+            let (_, rest) = report.split_once("\"$secret\"").expect("a fingerprint");
+            fingerprints.insert(rest.split('"').nth(1).expect("a text").to_owned());
+        }
+        assert_eq!(fingerprints.len(), 2, "{dialect}: {fingerprints:?}");
+    }
 }
