@@ -75,6 +75,18 @@ pub fn came_of(part: &Key, secret: &Key) -> bool {
         && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// The project secrets that a secret of an account may have been, as [`came_of`] has it.
+#[must_use]
+pub fn perhaps_from(part: &Key) -> Vec<Key> {
+    let Some((_, name)) = parts_of(&part.name).filter(|_| part.kind == KindName::AccountSecret)
+    else {
+        return Vec::new();
+    };
+    let dots = name.match_indices('.').map(|(at, _)| at);
+    let names = dots.chain([name.len()]).map(|end| &name[..end]);
+    names.map(|name| Key::of(KindName::Secret, &part.project, name)).collect()
+}
+
 /// The secrets of an account that a project secret becomes: the name of the pair, for one of type
 /// `keys`, and the fields.
 #[must_use]

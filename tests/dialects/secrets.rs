@@ -6,6 +6,7 @@ use std::time::Duration;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Options, Outcome};
 use meshagent::plan::planner::{Policy, Prune};
+use meshagent::plan::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::hostile::proxy::{Fault, Hostile};
@@ -238,6 +239,26 @@ async fn an_account_is_not_deleted_with_what_others_keep_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_project_secret_is_in_scope_by_its_own_name() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let documents = [account("support"), keys("a"), registry(), native("n")];
+    for (target, wanted) in [
+        ("Secret/keys", &["keys.TOKEN", "keys.LEVEL"][..]),
+        ("Secret/registry", &["registry"]),
+        ("AccountSecret/support/native", &["native"]),
+    ] {
+        let scope = Scope { targets: vec![target.to_owned()], ..Scope::default() };
+        let planned = world.plan(&documents, &Policy { scope, ..policy("s") }).await;
+        let names = planned.plan.operations.iter().map(|it| it.key.name.clone());
+        let mut names: Vec<String> = names.filter(|name| name != "support").collect();
+        names.sort_unstable();
+        let mut wanted: Vec<String> = wanted.iter().map(|it| format!("support/{it}")).collect();
+        wanted.sort_unstable();
+        assert_eq!(names, wanted, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place() {
     let world = World::speaking(Spoken::V0_56).await;
     let refused = async |documents: &[Value]| {
@@ -265,13 +286,19 @@ async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place(
         refused(&[account("support"), account("other"), room(), keys("a"), others.clone(), both])
             .await;
     assert!(told.contains("has secrets of several service accounts"), "{told}");
-    // Whoever says who reads them has said it.
-    let said = json!({
-        "secrets": ["keys", "more"], "environment": [],
-        "run_as": {"account": "support", "scopes": ["secrets:proxy"]},
-    });
-    let set = [account("support"), account("other"), room(), keys("a"), others, service(said)];
-    let planned = world.plan(&set, &policy("s")).await;
+    // Whoever says who reads them reads only what is that account's.
+    let said = |secrets: &[&str]| {
+        service(json!({
+            "secrets": secrets, "environment": [],
+            "run_as": {"account": "support", "scopes": ["secrets:proxy"]},
+        }))
+    };
+    let set = |service: Value| {
+        [account("support"), account("other"), room(), keys("a"), others.clone(), service]
+    };
+    let told = refused(&set(said(&["keys", "more"]))).await;
+    assert!(told.contains("`other/more.OTHER` belongs to the service account `other`"), "{told}");
+    let planned = world.plan(&set(said(&["keys"])), &policy("s")).await;
     let told = describe(&planned.plan);
     assert!(
         told.contains("container.run_as.scopes: [\"secrets:proxy\", \"secrets:read\"]"),
