@@ -258,6 +258,82 @@ async fn a_project_secret_is_in_scope_by_its_own_name() {
     }
 }
 
+/// Somebody deleted an account and made another one of its name: its secrets are not those of the
+/// set, and nothing of the set is written to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_the_same_name_is_another_one() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let run_as = json!({"environment": [{"name": "K", "secret": {"id": "support/native"}}]});
+    let documents =
+        |value: &str| [account("support"), room(), native(value), service(run_as.clone())];
+    world.run(&documents("ours")[..3], &policy("s")).await;
+    let first = get(&world, "/service-accounts/by-name/support").await["id"].clone();
+    let path = format!("/service-accounts/{}", first.as_str().expect("an id"));
+    let gone = world.server.own("DELETE", &path).header("consistency", "fast").send().await;
+    assert!(gone.status < 300, "{gone:?}");
+    let body = json!({"name": "support", "description": ""});
+    let other = world.server.send("POST", "/service-accounts", body).await.expect(201).json();
+    let other = other["id"].as_str().expect("an id").to_owned();
+    let theirs = json!({"name": "native", "type": "opaque", "http_only": false});
+    let path = format!("/service-accounts/{other}/secrets");
+    let theirs = world.server.send("POST", &path, theirs).await.expect(201).json();
+    for documents in [&documents("ours")[..], &documents("other")[..3], &documents("ours")[..1]] {
+        let set = world.set_of(documents).expect("a set");
+        let told = match world.decide(set, &policy("s")).await {
+            Ok(decided) => panic!("{}", describe(&decided.plan)),
+            Err(error) => format!("{error} {:?}", error.problems),
+        };
+        assert!(told.contains("ServiceAccount/support exists and is not owned"), "{told}");
+    }
+    let after = secrets(&world).await;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_eq!((&after[0]["id"], &after[0]["current_version_id"]), (&theirs["id"], &Value::Null));
+}
+
+/// A list shows an account with another id than the set knows. Nothing of it is deleted or written
+/// anew before it is known whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_another_id_costs_no_secret() {
+    for id in ["../../../accounts/projects/x", "a?b=c#d", "00000000-0000-4000-8000-000000000000"] {
+        let mut world = World::speaking(Spoken::V0_56).await;
+        let documents = |value: &str| [account("support"), native(value)];
+        world.run(&documents("ours"), &policy("s")).await;
+        let before = secrets(&world).await;
+        let url = world.server.url.clone();
+        let fault = match id.as_bytes()[0] {
+            b'.' => Fault::Edited(|it| other_id(it, "../../../accounts/projects/x")),
+            b'a' => Fault::Edited(|it| other_id(it, "a?b=c#d")),
+            _ => Fault::Edited(|it| other_id(it, "00000000-0000-4000-8000-000000000000")),
+        };
+        let proxy = Hostile::before(&url, crate::platform::harness::client())
+            .with(fault.on("GET").at("/service-accounts"));
+        let proxy = proxy.start().await;
+        let direct = world.client.clone();
+        world.through(&proxy);
+        let mut changed = documents("theirs");
+        changed[0]["description"] = "changed".into();
+        for documents in [&documents("ours")[..], &changed] {
+            let set = world.set_of(documents).expect("a set");
+            if let Ok(decided) = world.decide(set, &policy("s")).await {
+                let report = world.perform(&decided, 4).await;
+                let is_done = report.is_ok_and(|it| it.is_complete());
+                assert!(decided.plan.is_empty() || !is_done, "{}", describe(&decided.plan));
+            }
+        }
+        world.client = direct;
+        assert_eq!(secrets(&world).await, before, "{id}");
+    }
+}
+
+/// Says of the account that it has another id.
+fn other_id(list: &mut Value, id: &str) {
+    for account in list["service_accounts"].as_array_mut().into_iter().flatten() {
+        if account["name"] == "support" {
+            account["id"] = id.into();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place() {
     let world = World::speaking(Spoken::V0_56).await;
