@@ -4,6 +4,7 @@
 mod accounts;
 mod agents;
 mod crossed;
+mod halves;
 mod kept;
 mod kinds;
 mod later;

@@ -347,6 +347,7 @@ impl Planner<'_> {
             self.operations[*after].sequel.follows_rename |= is_step;
         }
         edges.extend(names);
+        edges.extend(self.half_edges(&edges));
         edges
     }
 
