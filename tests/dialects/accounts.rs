@@ -141,6 +141,24 @@ async fn a_command_writes_no_secret_to_another_account_than_it_names() {
     assert_eq!(proxy.writes(), [""; 0]);
 }
 
+const CREATE: [&str; 5] = ["secret", "key", "create", "--service-account", "bot"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_makes_no_second_secret_of_one_name() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    it.ends(0, "0.56", &[&CREATE[..], &["--name", "k", "--data", "A=1"]].concat());
+    let again = [&CREATE[..], &["--name", "k", "--data", "B=1 A=2"]].concat();
+    for more in [&[][..], &["--dry-run"]] {
+        let run = it.ends(1, "0.56", &[&again[..], more].concat());
+        assert!(run.stderr.contains("AccountSecret/bot/k.A already exists"), "{}", run.stderr);
+        assert!(run.stderr.contains("update --secret-id"), "{}", run.stderr);
+    }
+    let list = ["secret", "list", "--service-account", "bot", "-o", "json"];
+    let list = it.ends(0, "0.56", &list).json();
+    assert_eq!(list["secrets"].as_array().map(Vec::len), Some(1), "{list}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_of_commands_do_not_show_which_secrets_are_the_same() {
     let it = Upgraded::new().await;

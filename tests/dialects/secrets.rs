@@ -238,6 +238,53 @@ async fn an_account_is_not_deleted_with_what_others_keep_in_it() {
     assert_eq!(secrets(&world).await.len(), 2);
 }
 
+/// Somebody made a second secret of one name. The set's own is meant by its id, and where nothing
+/// tells which one is meant, that is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_secrets_of_one_name_neither_is_taken_for_the_other() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let named = |id: &str| json!({"environment": [{"name": "K", "secret": {"id": id}}]});
+    let bot = service(named("support/native"));
+    let documents = [account("support"), room(), native("ours"), bot.clone()];
+    world.run(&documents, &policy("s")).await;
+    let ours = secrets(&world).await.remove(0);
+    let owner = ours["owner_service_account_id"].as_str().expect("an owner");
+    let body = json!({"name": "native", "type": "opaque", "http_only": false});
+    let path = format!("/service-accounts/{owner}/secrets");
+    let theirs = world.server.send("POST", &path, body).await.expect(201).json();
+    // Neither is anything to do with the list's order.
+    assert!(world.plan(&documents, &policy("s")).await.plan.is_empty());
+    let mut wrong = get(&world, "/rooms/lobby/services").await["services"][0].clone();
+    wrong["container"]["environment"][0]["secret"]["id"] = theirs["id"].clone();
+    let path = format!("/rooms/lobby/services/{}", wrong["id"].as_str().expect("an id"));
+    let put = world.server.own("PUT", &path).header("consistency", "fast").json(&wrong);
+    let put = put.send().await;
+    assert!(put.status < 300, "{put:?}");
+    let run = world.run(&documents, &policy("s")).await;
+    let told = describe(&run.plan);
+    assert!(told.contains("update Service/bot@lobby") && told.contains("drifted"), "{told}");
+    let right = get(&world, "/rooms/lobby/services").await["services"][0].clone();
+    assert_eq!(right["container"]["environment"][0]["secret"]["id"], ours["id"]);
+
+    // Another set knows neither of them.
+    let mut other = bot;
+    other["metadata"]["name"] = "other".into();
+    let set = world.set_of(&[other.clone()]).expect("a set");
+    let refused = world.decide(set, &policy("t")).await.err().expect("a refusal");
+    let told = format!("{refused} {:?}", refused.problems);
+    assert!(told.contains("the platform has more than one AccountSecret/support/native"), "{told}");
+    other["container"]["run_as"] = json!({"account": "support", "scopes": ["secrets:read"]});
+    for id in [&ours["id"], &theirs["id"]] {
+        other["container"]["environment"][0]["secret"]["id"] = id.clone();
+        world.run(&[other.clone()], &policy("t")).await;
+        let services = get(&world, "/rooms/lobby/services").await["services"].clone();
+        let mut all = services.as_array().expect("a list").iter();
+        let it = all.find(|it| it["metadata"]["name"] == "other").expect("a service");
+        assert_eq!(it["container"]["environment"][0]["secret"]["id"], *id);
+        assert!(world.plan(&[other.clone()], &policy("t")).await.plan.is_empty());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_secret_is_in_scope_by_its_own_name() {
     let world = World::speaking(Spoken::V0_56).await;
