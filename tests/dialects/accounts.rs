@@ -160,6 +160,27 @@ async fn a_command_makes_no_second_secret_of_one_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_did_half_says_what_ends_it() {
+    let mut it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    let direct = it.url.clone();
+    let fault = Fault::Status(500).on("POST").at("/versions");
+    let proxy = Hostile::before(&it.url, client()).with(fault).start().await;
+    it.url.clone_from(&proxy.url);
+    let create = [&CREATE[..], &["--name", "k", "--data", "A=1", "--retries", "0"]].concat();
+    let run = it.ends(1, "0.56", &create);
+    assert!(!run.stderr.contains("the next apply"), "{}", run.stderr);
+    it.url = direct;
+    let list = ["secret", "list", "--service-account", "bot", "-o", "json"];
+    let list = it.ends(0, "0.56", &list).json();
+    let id = list["secrets"][0]["id"].as_str().expect("an id");
+    let told = format!("it has the id {id}: write it with an update of that id, or delete it");
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    let update = ["secret", "key", "update", "--service-account", "bot", "--secret-id", id];
+    it.ends(0, "0.56", &[&update[..], &["--name", "k.A", "--data", "A=1"]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reports_of_commands_do_not_show_which_secrets_are_the_same() {
     let it = Upgraded::new().await;
     it.ends(0, "0.56", &["service-account", "create", "bot"]);
