@@ -3,6 +3,7 @@
 
 mod accounts;
 mod agents;
+mod answers;
 mod crossed;
 mod halves;
 mod kept;

@@ -3,6 +3,7 @@
 //! Must not live here: any decision. The planner has decided what is to be done.
 
 pub mod absent;
+mod answered;
 mod contents;
 pub mod execute;
 pub mod history;

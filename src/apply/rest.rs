@@ -54,6 +54,9 @@ impl Run<'_> {
             match self.client.send(&request).await {
                 Ok(answer) => {
                     let (etag, answer) = (answer.etag.clone(), answer.json().unwrap_or_default());
+                    if let Some(told) = self.told_another(operation, &request, (&target, &answer)) {
+                        return self.half_done(operation, not_sent(told));
+                    }
                     self.learn_revision(operation, etag, &answer);
                 }
                 Err(error) => return self.half_done(operation, failed(&error, write, 1)),

@@ -287,6 +287,12 @@ pub trait Spelling: Sync {
         false
     }
 
+    /// What an answer to a write says that its request did not: the name of another object. What the
+    /// answer does not say makes no difference, and neither does case.
+    fn another(&self, _target: &Target<'_>, said: (&Value, &Value)) -> Option<String> {
+        fields::other_name(said)
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)
