@@ -198,3 +198,30 @@ async fn reports_of_commands_do_not_show_which_secrets_are_the_same() {
         assert_eq!(fingerprints.len(), 2, "{dialect}: {fingerprints:?}");
     }
 }
+
+/// What one set leaves behind and another one takes over from its export, in 0.56.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_everything_is_adopted_without_a_change() {
+    let it = Upgraded::new().await;
+    let orphan = SET.replace("\nmetadata:", "\nlifecycle: {delete: orphan}\nmetadata:");
+    it.sandbox.write("set.yaml", &orphan);
+    it.ends(0, "0.56", &APPLY);
+    it.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: r}\n");
+    it.ends(0, "0.56", &APPLY);
+    it.ends(0, "0.56", &["export", "--dir", "out"]);
+    std::fs::remove_dir_all(it.sandbox.path("out/rooms")).ok();
+    let plan = ["plan", "-f", "out", "--set", "t", "--adopt", "-o", "json", "--target", "*bots*"];
+    let plan = [&plan[..], &["--target", "Service/w", "--target", "ManagedAgent/helper"]].concat();
+    let plan = it.ends(0, "0.56", &plan).json();
+    assert_eq!(plan["counts"]["adopt"], 4, "{plan}");
+    for operation in plan["operations"].as_array().expect("a list") {
+        assert_eq!(operation["action"], "adopt", "{operation}");
+        for change in operation["changes"].as_array().expect("a list") {
+            // No set knows yet whether the value is the one that the platform keeps to itself.
+            let is_hidden =
+                operation["key"]["kind"] == "AccountSecret" && change["path"] == "value";
+            let is_owner = change["path"] == "metadata.annotations[\"meshagent.set\"]";
+            assert!(is_hidden || is_owner, "{operation}");
+        }
+    }
+}

@@ -29,6 +29,9 @@ async fn answered(
     (report.outcomes, writes.collect())
 }
 
+/// What is done to an answer.
+type Edit = fn(&mut Value);
+
 fn told(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Failed { message, refused: false, .. } => message,
@@ -73,7 +76,7 @@ async fn no_secret_is_sent_to_an_account_of_another_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_value_is_sent_to_another_secret() {
-    let edits: [(fn(&mut Value), &str); 2] = [
+    let edits: [(Edit, &str); 2] = [
         (|it| it["name"] = "theirs".into(), "the name `theirs`"),
         (|it| it["owner_service_account_id"] = "0000".into(), "another `owner_service_account_id`"),
     ];
@@ -88,7 +91,7 @@ async fn no_value_is_sent_to_another_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_value_than_was_sent_is_told() {
-    let edits: [(fn(&mut Value), &str); 2] = [
+    let edits: [(Edit, &str); 2] = [
         (|it| it["value_sha256"] = "0".repeat(64).into(), "another `value_sha256`"),
         (|it| it["secret_id"] = "0000".into(), "another `secret_id`"),
     ];

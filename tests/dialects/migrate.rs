@@ -75,7 +75,8 @@ impl Upgraded {
             .env("MESHAGENT_API_URL", &self.url)
             .env("MESHAGENT_API_KEY", &self.server.owner)
             .env("MESHAGENT_PROJECT_ID", "default")
-            .env("TOKEN", "the-value-of-it");
+            .env("TOKEN", "the-value-of-it")
+            .env("SECRET_BOTS_K_VALUE", "the-value-of-it");
         Run::of(command.output().expect("a run"))
     }
 
