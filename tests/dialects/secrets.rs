@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Options, Outcome};
+use meshagent::kinds::KindName;
 use meshagent::plan::planner::{Policy, Prune};
 use meshagent::plan::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::hostile::proxy::{Fault, Hostile};
-use crate::reconciler::{World, describe, destroying, policy};
+use crate::reconciler::{Decided, World, describe, destroying, policy};
 
 fn account(name: &str) -> Value {
     json!({"version": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
@@ -543,4 +544,31 @@ async fn roles_that_this_program_does_not_know_stay() {
     let after = get(&world, path).await;
     assert_eq!(after["roles"]["viewer"]["of_later"], true, "{after}");
     assert_ne!(after["roles"]["viewer"]["site_user"], true, "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_images_are_pulled_with_is_there_before_the_services_of_its_account() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let mut pull = native("p");
+    pull["metadata"]["name"] = "pull".into();
+    pull["pulls_images"] = true.into();
+    let acts = service(json!({"run_as": {"account": "support", "scopes": ["secrets:proxy"]}}));
+    let documents = [account("support"), room(), acts, native("n"), pull];
+    let waits_for = |planned: &Decided, kind: KindName| -> Vec<String> {
+        let operations = &planned.plan.operations;
+        let service = operations.iter().find(|it| it.key.kind == kind).expect("it");
+        service.waits_for.iter().map(|it| operations[*it].key.to_string()).collect()
+    };
+    let planned = world.plan(&documents, &policy("s")).await;
+    let before = waits_for(&planned, KindName::Service);
+    assert!(before.contains(&"AccountSecret/support/pull".to_owned()), "{before:?}");
+    assert!(!before.contains(&"AccountSecret/support/native".to_owned()), "{before:?}");
+    // Whoever wants the service only gets that one, too.
+    let scope = Scope { targets: vec!["Service/*".to_owned()], ..Scope::default() };
+    let planned = world.plan(&documents, &Policy { scope, ..policy("s") }).await;
+    let keys: Vec<String> = planned.plan.operations.iter().map(|it| it.key.to_string()).collect();
+    assert!(keys.contains(&"AccountSecret/support/pull".to_owned()), "{keys:?}");
+    assert!(!keys.contains(&"AccountSecret/support/native".to_owned()), "{keys:?}");
+    world.run(&documents, &policy("s")).await;
+    world.run(&documents, &destroying("s")).await;
 }
