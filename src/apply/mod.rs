@@ -6,6 +6,7 @@ pub mod absent;
 mod answered;
 mod contents;
 pub mod execute;
+pub mod going;
 pub mod history;
 mod homes;
 pub mod inventory;

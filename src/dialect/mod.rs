@@ -22,7 +22,7 @@ mod unspoken;
 mod v0_31;
 mod v0_56;
 
-pub use target::{Lookup, Seen, Target};
+pub use target::{GoesWith, Lookup, Seen, Target};
 pub use unsaid::{Unsaid, Words};
 pub use v0_31::wire;
 
@@ -177,6 +177,11 @@ pub trait Spelling: Sync {
     /// One object as its list has it, made of the answer for it alone.
     fn listed(&self, _target: &Target<'_>, answer: Value) -> Value {
         answer
+    }
+
+    /// What goes with an object that is deleted, and is no object of any kind. The target has its id.
+    fn goes_with(&self, _target: &Target<'_>) -> Vec<GoesWith> {
+        Vec::new()
     }
 
     /// Whether the list can be in the order of this field.

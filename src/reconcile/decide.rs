@@ -8,6 +8,7 @@ use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
 use crate::api::project;
 use crate::api::reader::Reader;
+use crate::apply::going::going;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
@@ -213,6 +214,7 @@ impl<'a> Seen<'a> {
         plan.api = Some(target.client.spoken());
         let basis = Basis { desired, state };
         plan.notes.extend(other_project(target, &basis, &plan));
+        plan.notes.extend(going(&reader, &plan).await);
         tell(&mut plan, set, not_read, &basis);
         Ok(Decision { plan, stored, basis })
     }

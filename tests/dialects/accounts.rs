@@ -225,3 +225,22 @@ async fn an_export_of_everything_is_adopted_without_a_change() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_roles_that_go_with_an_account_are_told_first() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n");
+    it.ends(0, "0.56", &APPLY);
+    let key = ["service-account", "api-key", "create", "ci", "--service-account", "bots"];
+    it.ends(0, "0.56", &key);
+    it.grant("bots", "developer").await;
+    let told = ["the API key ci goes with", "the grant of developer goes with"];
+    let run = it.ends(0, "0.56", &["service-account", "delete", "bots", "--dry-run"]);
+    for told in told {
+        assert!(run.stderr.contains(&format!("{told} the account")), "{}", run.stderr);
+    }
+    let run = it.ends(0, "0.56", &["destroy", "--set", "s", "--dry-run"]);
+    for told in told {
+        assert!(run.stderr.contains(&format!("{told} ServiceAccount/bots")), "{}", run.stderr);
+    }
+}

@@ -88,6 +88,16 @@ impl Upgraded {
         run
     }
 
+    /// Gives an account a role in the project.
+    pub async fn grant(&self, account: &str, role: &str) {
+        let id = self.get(&format!("/service-accounts/by-name/{account}")).await["id"].clone();
+        let path = format!("/iam/project/{}/policy:grant", self.server.project);
+        let body = json!({"subject": {"type": "service_account", "id": id}, "roles": [role]});
+        let ask = self.server.own("POST", &path).header("consistency", "fast").json(&body);
+        let reply = ask.send().await;
+        assert!(reply.status < 300, "{reply:?}");
+    }
+
     /// What is at a path below the project, as 0.56 has it.
     pub async fn get(&self, path: &str) -> Value {
         let ask = self.server.own("GET", path).header("consistency", "fast");
