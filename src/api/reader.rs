@@ -110,6 +110,12 @@ impl Reader {
         self.0.spoken()
     }
 
+    /// The other API, where the platform speaks both.
+    #[must_use]
+    pub const fn also(&self) -> Option<Spoken> {
+        self.0.also()
+    }
+
     /// Sends a request that reads.
     ///
     /// # Errors

@@ -22,3 +22,14 @@ impl fmt::Display for Spoken {
         })
     }
 }
+impl Spoken {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V0_31 => Self::V0_56,
+            Self::V0_56 => Self::V0_31,
+        }
+    }
+}
+

@@ -309,6 +309,11 @@ pub trait Speaks {
     /// The spelling of the API that the platform has.
     fn spoken(&self) -> Spoken;
 
+    /// The other API, where the platform speaks both.
+    fn also(&self) -> Option<Spoken> {
+        None
+    }
+
     /// How the platform spells a kind.
     fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
         of(self.spoken(), kind)
@@ -324,11 +329,19 @@ impl Speaks for Client {
     fn spoken(&self) -> Spoken {
         Self::spoken(self)
     }
+
+    fn also(&self) -> Option<Spoken> {
+        Self::also(self)
+    }
 }
 
 impl Speaks for Reader {
     fn spoken(&self) -> Spoken {
         Self::spoken(self)
+    }
+
+    fn also(&self) -> Option<Spoken> {
+        Self::also(self)
     }
 }
 

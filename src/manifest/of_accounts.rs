@@ -37,6 +37,12 @@ struct Became {
     pairs: Option<Vec<String>>,
 }
 
+/// Whether an object is a project secret that says to which account it belongs.
+#[must_use]
+pub fn is_turned(desired: &Desired) -> bool {
+    desired.key.kind == KindName::Secret && desired.fields.get(ACCOUNT).is_some()
+}
+
 /// Turns the project secrets of a set into secrets of service accounts.
 ///
 /// # Errors
@@ -47,9 +53,7 @@ pub fn of_accounts(mut set: Set) -> Result<Set> {
     let mut problems = Vec::new();
     let mut became: BTreeMap<Key, Became> = BTreeMap::new();
     for key in set.objects.keys().cloned().collect::<Vec<_>>() {
-        let is_meant =
-            |it: &Desired| key.kind == KindName::Secret && it.fields.get(ACCOUNT).is_some();
-        if !set.objects.get(&key).is_some_and(is_meant) {
+        if !set.objects.get(&key).is_some_and(is_turned) {
             continue;
         }
         if let Some(secret) = set.objects.remove(&key) {

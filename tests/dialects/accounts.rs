@@ -244,3 +244,24 @@ async fn keys_and_roles_that_go_with_an_account_are_told_first() {
         assert!(run.stderr.contains(&format!("{told} ServiceAccount/bots")), "{}", run.stderr);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_of_both_apis_is_told_of_with_what_names_the_other_one() {
+    let it = Upgraded::new().await;
+    let account = "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n";
+    it.sandbox.write("set.yaml", account);
+    let refused = it.run("0.31", &["plan", "-f", "set.yaml", "--set", "s"]);
+    let told = "this platform speaks the API of 0.56, too, which has all of it: --dialect 0.56";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    // One that neither can say is not to be had by that.
+    let webhook = "---\nversion: v1\nkind: Webhook\nmetadata: {name: w}\nurl: https://a.example\nevents: [room.started]\n";
+    it.sandbox.write("both.yaml", &format!("{account}{webhook}"));
+    for dialect in ["0.31", "0.56"] {
+        let refused = it.run(dialect, &["plan", "-f", "both.yaml", "--set", "s"]);
+        assert!(refused.code != 0 && !refused.stderr.contains("hint: this platform speaks"));
+    }
+    it.ends(0, "0.56", &APPLY);
+    let refused = it.ends(6, "0.31", &["plan", "-f", "set.yaml", "--set", "s"]);
+    let told = "this platform speaks that of 0.56, too: --dialect 0.56 goes on with it";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+}

@@ -36,7 +36,7 @@ async fn read_as(
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     let retry = Retry { timeout, ..Retry::default() };
-    let detected = Detected { spoken, only_read: None, note: None };
+    let detected = Detected { spoken, also: None, only_read: None, note: None };
     let client = Client::new(&url, SecretString::from("ma-example"), retry).expect("a client");
     let request = Request::get(&["accounts", "projects", "p", "rooms"]);
     let listing = Listing { request, envelope: "rooms", paging, below: None };
