@@ -172,6 +172,7 @@ impl PlatformArgs {
                 self.api_url = Some(url.clone());
             }
         }
+        self.dialect = self.dialect.or(environment.dialect);
         Ok(self)
     }
 
