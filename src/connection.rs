@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
 use crate::api::credentials;
-use crate::api::detect::detect;
+use crate::api::detect::{Detected, detect};
 use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project::{self, Origin};
@@ -172,6 +172,7 @@ impl PlatformArgs {
                 self.api_url = Some(url.clone());
             }
         }
+        self.dialect = self.dialect.or(environment.dialect);
         Ok(self)
     }
 
@@ -374,7 +375,10 @@ impl PlatformArgs {
         let client = Client::new(&format!("http://{address}"), bootstrap.api_key, self.retry())?;
         let client = match self.named_dialect()? {
             Some(named) => client.clone().speaking(&detect(&client, Some(named)).await?),
-            None => client,
+            None => {
+                let usual = client.spoken();
+                client.speaking(&Detected::both(usual))
+            }
         };
         Ok(Connection {
             client,

@@ -3,7 +3,9 @@
 
 mod accounts;
 mod agents;
+mod answers;
 mod crossed;
+mod halves;
 mod kept;
 mod kinds;
 mod later;

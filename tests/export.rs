@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::cli::{Run, Sandbox};
+use crate::spoken;
 
 #[test]
 fn the_document_of_every_kind_declares_the_same_fields_again() {
@@ -244,32 +245,31 @@ fn with_secrets(sandbox: &Sandbox, secrets: &BTreeMap<String, String>, arguments
 fn planning_the_export_of_any_project_is_empty() {
     let config =
         Config { cases: 24, failure_persistence: None, max_shrink_iters: 40, ..Config::default() };
-    let result = TestRunner::new(config).run(&project(), |project| {
+    let result = TestRunner::new(config).run(&(spoken::any(), project()), |(spoken, project)| {
         let sandbox = Sandbox::new();
-        write(&sandbox, &project.documents);
-        let applied = sandbox.run(&["apply", "-f", "given", "--yes", "--set", "x", "--embedded"]);
+        let documents = spoken::of_kinds_in(spoken, project.documents).into_iter();
+        let documents: Vec<Value> = documents.map(|it| spoken::sayable(spoken, it)).collect();
+        write(&sandbox, &documents);
+        let secrets = BTreeMap::from([("MESHAGENT_DIALECT".to_owned(), spoken.to_string())]);
+        let run = |words: &[&str]| with_secrets(&sandbox, &secrets, words);
+        let applied = run(&["apply", "-f", "given", "--yes", "--set", "x"]);
         prop_assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
-        let exported = sandbox.run(&["export", "-d", "out", "--set", "x", "--embedded"]);
+        let exported = run(&["export", "-d", "out", "--set", "x"]);
         prop_assert_eq!(exported.code, 0, "{}", exported.stderr);
         prop_assert!(!exported.stderr.contains("left out"), "{}", exported.stderr);
         for layout in ["out", "kinds"] {
             if layout == "kinds" {
-                let words =
-                    ["export", "-d", "kinds", "--set", "x", "--layout", "kind", "--embedded"];
-                prop_assert_eq!(sandbox.run(&words).code, 0);
+                let words = ["export", "-d", "kinds", "--set", "x", "--layout", "kind"];
+                prop_assert_eq!(run(&words).code, 0);
             }
-            let planned = with_secrets(
-                &sandbox,
-                &project.secrets,
-                &["plan", "-f", layout, "--set", "x", "-o", "json"],
-            );
+            let all = secrets.iter().chain(&project.secrets);
+            let all = all.map(|(name, value)| (name.clone(), value.clone())).collect();
+            let words = ["plan", "-f", layout, "--set", "x", "-o", "json"];
+            let planned = with_secrets(&sandbox, &all, &words);
             prop_assert_eq!(planned.code, 0, "{}", planned.stderr);
             let plan = planned.json();
             prop_assert_eq!(&plan["operations"], &json!([]), "{}", plan);
-            prop_assert_eq!(
-                plan["counts"]["unchanged"].as_u64(),
-                Some(project.documents.len() as u64)
-            );
+            prop_assert_eq!(plan["counts"]["unchanged"].as_u64(), Some(documents.len() as u64));
         }
         Ok(())
     });

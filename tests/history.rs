@@ -6,6 +6,7 @@ mod secrets;
 mod states;
 mod walk;
 
+use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Outcome, Report};
 use meshagent::apply::history::{self, Author, Index, Occasion, What};
 use meshagent::dialect::Speaks;
@@ -36,7 +37,11 @@ fn kept(what: What, back_to: Option<u64>) -> Occasion {
 
 impl Past {
     async fn start() -> Self {
-        Self { world: World::start().await, folder: tempfile::tempdir().unwrap() }
+        Self::speaking(Spoken::V0_31).await
+    }
+
+    async fn speaking(spoken: Spoken) -> Self {
+        Self { world: World::speaking(spoken).await, folder: tempfile::tempdir().unwrap() }
     }
 
     fn target(&self) -> Target {

@@ -25,7 +25,7 @@ pub fn any() -> impl Strategy<Value = Spoken> {
 
 /// A client that speaks an API, whatever the platform says.
 pub fn speaking(client: Client, spoken: Spoken) -> Client {
-    client.speaking(&Detected { spoken, only_read: None, note: None })
+    client.speaking(&Detected { spoken, also: None, only_read: None, note: None })
 }
 
 /// Whether objects of a kind can be written in an API. What becomes a service is written as one.

@@ -42,6 +42,8 @@ pub struct Client {
     base: String,
     credentials: Arc<dyn Credentials>,
     spoken: Spoken,
+    /// The other API, where the platform speaks both.
+    also: Option<Spoken>,
     /// Why nothing may be written, if nothing may.
     only_read: Option<Arc<str>>,
     retry: Retry,
@@ -116,22 +118,28 @@ impl Client {
         let pace = Pace::new(PARALLELISM);
         let ahead = Arc::default();
         // Until it is known: see `detect`, and `other_api` for what is noticed on the way.
-        let (spoken, only_read) = (Spoken::V0_31, None);
+        let (spoken, also, only_read) = (Spoken::V0_31, None, None);
         let base = base.to_owned();
-        Ok(Self { http, base, credentials, spoken, only_read, retry, pace, ahead })
+        Ok(Self { http, base, credentials, spoken, also, only_read, retry, pace, ahead })
     }
 
     /// The same client for a platform of which it is known what it speaks.
     #[must_use]
     pub fn speaking(self, detected: &Detected) -> Self {
         let only_read = detected.only_read.as_deref().map(Arc::from);
-        Self { spoken: detected.spoken, only_read, ..self }
+        Self { spoken: detected.spoken, also: detected.also, only_read, ..self }
     }
 
     /// The spelling of the API that the platform speaks.
     #[must_use]
     pub const fn spoken(&self) -> Spoken {
         self.spoken
+    }
+
+    /// The other API, where the platform speaks both.
+    #[must_use]
+    pub const fn also(&self) -> Option<Spoken> {
+        self.also
     }
 
     /// How often a request is tried at most.
@@ -365,9 +373,22 @@ impl Client {
     ///
     /// As [`Client::send`]; an answer that is not JSON.
     pub async fn send_json(&self, request: &Request) -> std::result::Result<Value, ApiError> {
+        Ok(self.send_sized(request).await?.0)
+    }
+
+    /// The same, with how many bytes the answer has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_json`].
+    pub async fn send_sized(
+        &self,
+        request: &Request,
+    ) -> std::result::Result<(Value, usize), ApiError> {
         let answer = self.exchange(request, Expected::Json).await?;
-        answer
-            .json()
-            .map_err(|error| unusable(request, format!("was answered, but not with JSON: {error}")))
+        let json = answer.json().map_err(|error| {
+            unusable(request, format!("was answered, but not with JSON: {error}"))
+        })?;
+        Ok((json, answer.body.len()))
     }
 }

@@ -19,6 +19,9 @@ const LIST_TRIES: u32 = 4;
 /// The most objects of one list that are read.
 const MAX_ITEMS: usize = 1_000_000;
 
+/// The most bytes of one list that are read, in all of its pages.
+const MAX_BYTES: usize = 128 * 1024 * 1024;
+
 /// The most pages without an object that are read one after the other. A page may be empty where
 /// its objects are not for the caller.
 const MAX_EMPTY: usize = 1_000;
@@ -105,6 +108,12 @@ impl Reader {
     #[must_use]
     pub const fn spoken(&self) -> Spoken {
         self.0.spoken()
+    }
+
+    /// The other API, where the platform speaks both.
+    #[must_use]
+    pub const fn also(&self) -> Option<Spoken> {
+        self.0.also()
     }
 
     /// Sends a request that reads.
@@ -260,7 +269,7 @@ impl Reader {
     async fn pages(&self, listing: &Listing, page: usize) -> std::result::Result<Pages, ListError> {
         let mut all: Vec<Value> = Vec::new();
         let mut ids: HashSet<String> = HashSet::new();
-        let mut largest = 0;
+        let (mut largest, mut bytes) = (0, 0);
         loop {
             // Where no page held more than one object, none has room for a known one.
             let overlap = usize::from(largest > 1);
@@ -269,7 +278,7 @@ impl Reader {
             let limit = page.max(2).to_string();
             let request = listing.request.clone();
             let request = request.query("limit", limit).query("offset", offset.to_string());
-            let (items, answer) = self.answer(&request, listing.envelope).await?;
+            let (items, answer) = self.page(&request, listing.envelope, &mut bytes).await?;
             largest = largest.max(items.len());
             let mut items = items.into_iter();
             if overlap > 0
@@ -310,7 +319,7 @@ impl Reader {
     ) -> std::result::Result<Pages, ListError> {
         let mut all: Vec<Value> = Vec::new();
         let (mut known, mut tokens) = (HashSet::new(), HashSet::new());
-        let mut empty = 0;
+        let (mut empty, mut bytes) = (0, 0);
         let mut next: Option<String> = None;
         loop {
             let mut request = listing.request.clone();
@@ -320,7 +329,7 @@ impl Reader {
             if let Some(token) = &next {
                 request = request.query(other_api::TOKEN, token);
             }
-            let (items, answer) = self.answer(&request, listing.envelope).await?;
+            let (items, answer) = self.page(&request, listing.envelope, &mut bytes).await?;
             if all.len().saturating_add(items.len()) > MAX_ITEMS {
                 let what = format!("was answered with more than {MAX_ITEMS} objects");
                 return Err(endless(&request, what).into());
@@ -389,7 +398,7 @@ impl Reader {
         request: &Request,
         envelope: &str,
     ) -> std::result::Result<(Vec<Value>, Value), ListError> {
-        let (items, answer) = self.answer(request, envelope).await?;
+        let (items, answer) = self.page(request, envelope, &mut 0).await?;
         let shown = items.len();
         let before = number(request, "offset").unwrap_or_default();
         if let Some(total) = other_api::total(&answer)
@@ -407,13 +416,20 @@ impl Reader {
         ListError::OtherApi { path: request.path.clone(), sign, spoken: self.spoken() }
     }
 
-    /// One answer, with its objects taken out of it.
-    async fn answer(
+    /// One answer, with its objects taken out of it. Its bytes are added to those of the pages before.
+    async fn page(
         &self,
         request: &Request,
         envelope: &str,
+        bytes: &mut usize,
     ) -> std::result::Result<(Vec<Value>, Value), ListError> {
-        let mut body = self.get_json(request).await?;
+        refuse_write(request)?;
+        let (mut body, size) = self.0.send_sized(request).await?;
+        *bytes = bytes.saturating_add(size);
+        if *bytes > MAX_BYTES {
+            let most = MAX_BYTES / 1024 / 1024;
+            return Err(endless(request, format!("was answered with more than {most} MiB")).into());
+        }
         if let Some(sign) = other_api::sign(self.spoken(), &body, envelope) {
             return Err(self.other_api(request, sign));
         }

@@ -20,15 +20,17 @@ use super::schedule::Schedule;
 use crate::api::client::Client;
 use crate::error::{Error, Result};
 use crate::kinds::Key;
-use crate::plan::{Incomplete, Operation, Plan};
+use crate::plan::{Action, Incomplete, Operation, Plan};
 
 /// How a plan is performed.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How many operations run at once, at least one.
     pub parallelism: usize,
-    /// Cancelled when nothing new may start.
+    /// Cancelled when nothing new may start. What was deleted in order to be created again is.
     pub stop: CancellationToken,
+    /// Cancelled when nothing at all may be written any more.
+    pub halt: CancellationToken,
     /// Whether each object is read again right before its write and must still be what the
     /// plan looked at.
     pub bound: bool,
@@ -48,11 +50,18 @@ impl Options {
         Self {
             parallelism,
             stop: CancellationToken::new(),
+            halt: CancellationToken::new(),
             bound: false,
             attempts: 5,
             first_wait: Duration::from_millis(100),
             occasion: None,
         }
+    }
+
+    /// Whether nothing new may start.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled() || self.halt.is_cancelled()
     }
 }
 
@@ -158,7 +167,8 @@ pub struct Report {
     pub inventory_error: Option<Error>,
     /// Why the run lost the lease of its set and started nothing more, if it did.
     pub lost_lease: Option<String>,
-    /// What is to be told of the history of the set, such as why the state was not kept.
+    /// What is to be told besides: of what is replaced by half, and of the history of the set, such as
+    /// why the state was not kept.
     pub notes: Vec<String>,
 }
 
@@ -243,6 +253,7 @@ pub async fn execute(
         Some(_) => vec![UNKNOWN_STATE.to_owned()],
         None => Vec::new(),
     };
+    let notes = half_replaced(plan, &outcomes).into_iter().chain(notes).collect();
     Ok(Report { inventory_error, notes, ..Report::of(outcomes) })
 }
 
@@ -261,6 +272,43 @@ fn because(
     };
     let cause = skipped.waits_for.iter().find(is_open).copied().unwrap_or(failed);
     plan.address(&plan.operations[cause].key)
+}
+
+/// The halves of replacements, the deleting one first.
+fn halves(plan: &Plan) -> impl Iterator<Item = (usize, usize)> {
+    let indexed = plan.operations.iter().enumerate();
+    let creating: BTreeMap<&Key, usize> = indexed
+        .clone()
+        .filter(|(_, it)| it.replaces() && it.action() == Action::Create)
+        .map(|(index, it)| (&it.key, index))
+        .collect();
+    let deleting = indexed.filter(|(_, it)| it.is_first_half());
+    deleting.filter_map(move |(index, it)| Some((index, *creating.get(&it.key)?)))
+}
+
+/// The operations without which something that was deleted would not be created again.
+fn owed(plan: &Plan, outcomes: &[Option<Outcome>]) -> BTreeSet<usize> {
+    let is_begun = |(delete, _): &(usize, usize)| outcomes[*delete] == Some(Outcome::Done);
+    let mut open: Vec<usize> = halves(plan).filter(is_begun).map(|(_, create)| create).collect();
+    let mut owed = BTreeSet::new();
+    while let Some(index) = open.pop() {
+        if owed.insert(index) {
+            open.extend(&plan.operations[index].waits_for);
+        }
+    }
+    owed
+}
+
+/// What is told of objects that were deleted and could not be created again.
+fn half_replaced(plan: &Plan, outcomes: &[Outcome]) -> Vec<String> {
+    let is_half = |(delete, create): &(usize, usize)| {
+        outcomes[*delete] == Outcome::Done && outcomes[*create] != Outcome::Done
+    };
+    let told = halves(plan).filter(is_half).map(|(_, create)| {
+        let address = plan.address(&plan.operations[create].key);
+        format!("{address} was deleted and is not created again: the next apply creates it")
+    });
+    told.collect()
 }
 
 /// What one run works with.
@@ -350,8 +398,12 @@ impl<'a> Run<'a> {
         let mut schedule = Schedule::new(&waits_for);
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < options.parallelism.max(1) && !options.stop.is_cancelled() {
-                let Some(index) = schedule.next() else { break };
+            while running.len() < options.parallelism.max(1) && !options.halt.is_cancelled() {
+                let next = match options.stop.is_cancelled() {
+                    false => schedule.next(),
+                    true => schedule.next_of(&owed(plan, &outcomes)),
+                };
+                let Some(index) = next else { break };
                 let operation = &plan.operations[index];
                 progress.started(operation);
                 running.push(async move { (index, self.perform(operation).await) });

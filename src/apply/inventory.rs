@@ -210,11 +210,19 @@ pub async fn load_of(
     let is_of_other_api = written != spoken && !file.objects.is_empty();
     let is_older = written == Spoken::V0_31.to_string();
     if is_of_other_api && !(migrated && is_older) {
-        let hint = match is_older {
-            true => format!(
-                "nothing was changed; if this platform was upgraded, `meshagent set migrate --set {set}` takes the set over, with its manifests"
-            ),
-            false => {
+        let is_spoken = reader.also().is_some_and(|other| other.to_string() == written);
+        let as_before = format!(
+            "this platform speaks that of {written}, too: --dialect {written} goes on with it"
+        );
+        let hint = match (is_older, is_spoken) {
+            (true, _) => {
+                let as_before = if is_spoken { format!("; {as_before}") } else { String::new() };
+                format!(
+                    "nothing was changed; if this platform was upgraded, `meshagent set migrate --set {set}` takes the set over, with its manifests{as_before}"
+                )
+            }
+            (false, true) => format!("nothing was changed; {as_before}"),
+            (false, false) => {
                 "nothing was changed; apply it with a program and a platform of the same release"
                     .to_owned()
             }

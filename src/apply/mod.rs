@@ -3,8 +3,10 @@
 //! Must not live here: any decision. The planner has decided what is to be done.
 
 pub mod absent;
+mod answered;
 mod contents;
 pub mod execute;
+pub mod going;
 pub mod history;
 mod homes;
 pub mod inventory;

@@ -279,7 +279,7 @@ async fn read_project(
         project: name,
         state,
         names: NamesById::new(),
-        displaced: Vec::new(),
+        displaced: BTreeSet::new(),
     };
     let mut unproven = BTreeSet::new();
     while let Some((kind, room, list)) = lists.try_next().await? {
@@ -303,7 +303,7 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     taken_over::find_again(state, &policy.set, name);
-    settle_ambiguous(set, name, state, displaced)?;
+    settle_ambiguous(set, state, displaced)?;
     if !state.unread.contains(name) {
         owners::find(reader, policy, set, (name, &project.id), state).await;
     }
@@ -366,8 +366,8 @@ struct Intake<'a> {
     state: &'a mut State,
     /// The names of what is referred to by its id.
     names: NamesById,
-    /// The objects whose place another object of the same key has taken.
-    displaced: Vec<(Key, Observed)>,
+    /// The keys that several objects have.
+    displaced: BTreeSet<Key>,
 }
 
 impl Intake<'_> {
@@ -428,10 +428,24 @@ impl Intake<'_> {
             let mut observed = observed(spelling, seen, &item, None);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
-                self.displaced.push((key, first));
+                self.displace(key, first);
             }
         }
         Ok(())
+    }
+
+    /// Of two objects of one key, the one that the inventory knows is meant. What refers to the other
+    /// one by its id refers to something else.
+    fn displace(&mut self, key: Key, first: Observed) {
+        let is_meant = first.id.is_some() && recorded_id(self.state, &key) == first.id.as_deref();
+        let other = match self.state.objects.get_mut(&key).filter(|_| is_meant) {
+            Some(last) => std::mem::replace(last, first),
+            None => first,
+        };
+        for handle in other.handles() {
+            self.names.remove(&(key.kind, handle));
+        }
+        self.displaced.insert(key);
     }
 
     /// Brings an object's fields into the form in which they are compared.
@@ -480,24 +494,21 @@ pub fn observed(
     }
 }
 
+/// The id under which the inventory knows an object.
+fn recorded_id<'a>(state: &'a State, key: &Key) -> Option<&'a str> {
+    state.inventories.get(&key.project)?.entries.get(key)?.id.as_deref()
+}
+
 /// Two objects may share a name on the platform. The one whose id the inventory knows is
 /// meant; without that, a set that needs the name cannot be planned.
-fn settle_ambiguous(
-    set: &Set,
-    project: &str,
-    state: &mut State,
-    ambiguous: Vec<(Key, Observed)>,
-) -> Result<()> {
+fn settle_ambiguous(set: &Set, state: &mut State, ambiguous: BTreeSet<Key>) -> Result<()> {
     let mut problems = Vec::new();
-    for (key, first) in ambiguous {
-        let entry =
-            state.inventories.get(project).and_then(|inventory| inventory.entries.get(&key));
-        let recorded = entry.and_then(|entry| entry.id.as_ref());
-        if recorded.is_some() && recorded == first.id.as_ref() {
-            state.objects.insert(key, first);
-        } else if recorded.is_none()
-            && let Some(desired) = set.objects.get(&key)
-        {
+    for key in ambiguous {
+        let found = state.objects.get(&key).and_then(|it| it.id.as_deref());
+        if found.is_some() && recorded_id(state, &key) == found {
+            continue;
+        }
+        if let Some(desired) = set.objects.get(&key) {
             let problem = desired.origin.problem_at(
                 &FieldPath::of(&["metadata", "name"]),
                 format!(
@@ -505,6 +516,8 @@ fn settle_ambiguous(
                 ),
             );
             problems.push(problem.hint("delete or rename all but one"));
+        } else {
+            state.ambiguous.insert(key);
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }

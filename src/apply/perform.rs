@@ -24,7 +24,7 @@ use crate::visible;
 
 /// What an operation sends.
 pub(super) struct Write {
-    request: Request,
+    pub request: Request,
     /// The fields with ids where the wire wants ids.
     fields: Arc<Tree>,
     /// The fields that differ from what there is.
@@ -170,6 +170,9 @@ impl Run<'_> {
                         Err(_) if created => (self.find(operation, write).await, Value::Null),
                         Err(_) => (None, Value::Null),
                     };
+                    if let Some(other) = self.made_another(operation, write, &answer) {
+                        return other;
+                    }
                     self.learn_revision(operation, etag, &answer);
                     self.learn(operation, id, &answer);
                     return Outcome::Done;

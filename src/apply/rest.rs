@@ -48,29 +48,34 @@ impl Run<'_> {
         let spelling = self.client.spelling(key.kind);
         let Some(requests) = spelling.after(&target, is_new) else {
             let message = "the platform did not say under which id".to_owned();
-            return half_done(operation, not_sent(message));
+            return self.half_done(operation, not_sent(message));
         };
         for request in requests {
             match self.client.send(&request).await {
                 Ok(answer) => {
                     let (etag, answer) = (answer.etag.clone(), answer.json().unwrap_or_default());
+                    if let Some(told) = self.told_another(operation, &request, (&target, &answer)) {
+                        return self.half_done(operation, not_sent(told));
+                    }
                     self.learn_revision(operation, etag, &answer);
                 }
-                Err(error) => return half_done(operation, failed(&error, write, 1)),
+                Err(error) => return self.half_done(operation, failed(&error, write, 1)),
             }
         }
         Outcome::Done
     }
-}
 
-/// A write of which a later request failed.
-fn half_done(operation: &Operation, mut outcome: Outcome) -> Outcome {
-    let verb = if operation.action() == Action::Create { "created" } else { "changed" };
-    if let Outcome::Failed { message, refused, .. } = &mut outcome {
-        *message = format!(
-            "it was {verb}, but not all of it was written: {message}; the next apply writes the rest"
-        );
-        *refused = false;
+    /// A write of which a later request failed. Where no set is meant, no apply comes after it.
+    fn half_done(&self, operation: &Operation, mut outcome: Outcome) -> Outcome {
+        let verb = if operation.action() == Action::Create { "created" } else { "changed" };
+        let next = match self.plan.owner() {
+            Some(_) => "; the next apply writes the rest",
+            None => "",
+        };
+        if let Outcome::Failed { message, refused, .. } = &mut outcome {
+            *message = format!("it was {verb}, but not all of it was written: {message}{next}");
+            *refused = false;
+        }
+        outcome
     }
-    outcome
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::execute::{Listeners, Options, Progress, Report, execute};
 use super::inventory::Stored;
 use super::journal::{self, Prepared};
@@ -50,7 +52,7 @@ pub async fn run(
         journal::forget(folder, &plan.set);
         return Ok(report);
     }
-    let options = Options { stop: options.stop.child_token(), ..options.clone() };
+    let options = Options { halt: CancellationToken::new(), ..options.clone() };
     // Whether it can be kept is known before anything is written.
     let prepared = Prepared::new(folder, &plan.set)?;
     let locks = take_locks(client, plan, &options, surroundings).await?;
@@ -83,7 +85,7 @@ async fn take_locks(
             break_it: surroundings.break_lock,
             lasts: surroundings.lease,
         };
-        match lock::take(client, terms, &options.stop).await {
+        match lock::take(client, terms, &options.halt).await {
             Ok(taken) => locks.extend(taken),
             Err(error) => {
                 release(locks).await;

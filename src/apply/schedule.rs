@@ -59,6 +59,14 @@ impl Schedule {
         Some(index)
     }
 
+    /// The operation among these to start now; `None` when none can.
+    pub fn next_of(&mut self, these: &BTreeSet<usize>) -> Option<usize> {
+        let next = *self.ready.iter().find(|(_, index)| these.contains(index))?;
+        self.ready.remove(&next);
+        self.states[next.1] = State::Running;
+        Some(next.1)
+    }
+
     /// An operation that was started is done.
     pub fn done(&mut self, index: usize) {
         if !self.end(index) {

@@ -313,6 +313,9 @@ impl Written {
             let told = "a secret of a service account has one value, and several are given";
             return Err(Error::usage(told).hint("give one pair for each secret"));
         }
+        if self.id.is_none() {
+            self.refuse_second(connection, &parts).await?;
+        }
         let of = Key::of(KindName::ServiceAccount, project, account);
         for (pair, fields) in parts {
             // Under an id, the name is what the secret is called itself.
@@ -343,6 +346,34 @@ impl Written {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Written {
+    /// Refuses names that the account has already: the platform would make a second secret, and
+    /// nobody could tell which one is meant.
+    async fn refuse_second(
+        &self,
+        connection: &Connection,
+        parts: &[(Option<String>, Tree)],
+    ) -> Result<()> {
+        let names: Vec<String> = parts
+            .iter()
+            .map(|(pair, _)| of_accounts::name_of(&self.name, pair.as_deref()))
+            .collect();
+        for secret in of_account(connection, &self.account).await? {
+            let text = |field: &str| secret.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (name, id) = (text("name"), visible::line(text("id")));
+            if !names.iter().any(|it| it == name) {
+                continue;
+            }
+            let key = visible::line(&called(&self.account.name, name)).into_owned();
+            let told = format!("AccountSecret/{key} already exists");
+            return Err(Error::failed(told).hint(format!(
+                "give it a new value with `secret ... update --secret-id {id}`, or choose another name"
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -33,6 +33,25 @@ pub(super) fn annotated(item: &Value) -> (Value, Option<String>) {
     (json!({ "annotations": annotations }), owner)
 }
 
+/// Where a body has the name of its object.
+const NAMES: [&str; 6] = [
+    "/name",
+    "/metadata/name",
+    "/address",
+    "/domain",
+    "/spec/domain",
+    "/configuration/metadata/name",
+];
+
+/// The name that an answer has in the place of the one that was sent.
+pub(super) fn other_name((sent, answer): (&Value, &Value)) -> Option<String> {
+    let text = |said: &Value, at: &str| Some(said.pointer(at)?.as_str()?.to_owned());
+    NAMES.iter().find_map(|at| {
+        let (meant, said) = (text(sent, at)?, text(answer, at)?);
+        (meant.to_lowercase() != said.to_lowercase()).then(|| format!("the name `{said}`"))
+    })
+}
+
 /// A text field of an answer.
 pub(super) fn text_of(item: &Value, field: &str) -> Result<String, String> {
     match item.get(field) {

@@ -22,7 +22,7 @@ mod unspoken;
 mod v0_31;
 mod v0_56;
 
-pub use target::{Lookup, Seen, Target};
+pub use target::{GoesWith, Lookup, Seen, Target};
 pub use unsaid::{Unsaid, Words};
 pub use v0_31::wire;
 
@@ -179,6 +179,11 @@ pub trait Spelling: Sync {
         answer
     }
 
+    /// What goes with an object that is deleted, and is no object of any kind. The target has its id.
+    fn goes_with(&self, _target: &Target<'_>) -> Vec<GoesWith> {
+        Vec::new()
+    }
+
     /// Whether the list can be in the order of this field.
     fn sorts_by(&self, _field: &str) -> bool {
         true
@@ -287,6 +292,12 @@ pub trait Spelling: Sync {
         false
     }
 
+    /// What an answer to a write says that its request did not: the name of another object. What the
+    /// answer does not say makes no difference, and neither does case.
+    fn another(&self, _target: &Target<'_>, said: (&Value, &Value)) -> Option<String> {
+        fields::other_name(said)
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)
@@ -297,6 +308,11 @@ pub trait Spelling: Sync {
 pub trait Speaks {
     /// The spelling of the API that the platform has.
     fn spoken(&self) -> Spoken;
+
+    /// The other API, where the platform speaks both.
+    fn also(&self) -> Option<Spoken> {
+        None
+    }
 
     /// How the platform spells a kind.
     fn spelling(&self, kind: KindName) -> &'static dyn Spelling {
@@ -313,11 +329,19 @@ impl Speaks for Client {
     fn spoken(&self) -> Spoken {
         Self::spoken(self)
     }
+
+    fn also(&self) -> Option<Spoken> {
+        Self::also(self)
+    }
 }
 
 impl Speaks for Reader {
     fn spoken(&self) -> Spoken {
         Self::spoken(self)
+    }
+
+    fn also(&self) -> Option<Spoken> {
+        Self::also(self)
     }
 }
 

@@ -75,6 +75,19 @@ impl<'a> Target<'a> {
     }
 }
 
+/// What goes with an object that is deleted and is no object itself.
+#[derive(Debug, Clone)]
+pub struct GoesWith {
+    /// What one of it is called.
+    pub one: &'static str,
+    /// What several are called.
+    pub several: &'static str,
+    /// The list that has it.
+    pub listing: Listing,
+    /// What an item of the list is called, if it goes with the object of this id.
+    pub named: fn(&Value, &str) -> Option<String>,
+}
+
 /// How one object is read again.
 #[derive(Debug, Clone)]
 pub enum Lookup {

@@ -220,6 +220,11 @@ impl Kind for AccountSecret {
         Some(parts_of(name)?.0)
     }
 
+    /// Images of containers that act for the account are pulled with it.
+    fn is_needed_with_place(&self, fields: &Tree) -> bool {
+        matches!(fields.get("pulls_images"), Some(Tree::Bool(true)))
+    }
+
     /// What is no `ACCOUNT/NAME` is an id, of somebody's secret.
     fn may_be_elsewhere(&self, name: &str) -> bool {
         parts_of(name).is_none()

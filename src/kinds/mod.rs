@@ -285,6 +285,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Whether whoever refers to the place of an object needs the object, too.
+    fn is_needed_with_place(&self, _fields: &Tree) -> bool {
+        false
+    }
+
     /// Whether a reference may name an object that is in no list, such as one of another project, by
     /// what is on the wire and is no name of this kind.
     fn may_be_elsewhere(&self, _name: &str) -> bool {

@@ -37,6 +37,12 @@ struct Became {
     pairs: Option<Vec<String>>,
 }
 
+/// Whether an object is a project secret that says to which account it belongs.
+#[must_use]
+pub fn is_turned(desired: &Desired) -> bool {
+    desired.key.kind == KindName::Secret && desired.fields.get(ACCOUNT).is_some()
+}
+
 /// Turns the project secrets of a set into secrets of service accounts.
 ///
 /// # Errors
@@ -47,9 +53,7 @@ pub fn of_accounts(mut set: Set) -> Result<Set> {
     let mut problems = Vec::new();
     let mut became: BTreeMap<Key, Became> = BTreeMap::new();
     for key in set.objects.keys().cloned().collect::<Vec<_>>() {
-        let is_meant =
-            |it: &Desired| key.kind == KindName::Secret && it.fields.get(ACCOUNT).is_some();
-        if !set.objects.get(&key).is_some_and(is_meant) {
+        if !set.objects.get(&key).is_some_and(is_turned) {
             continue;
         }
         if let Some(secret) = set.objects.remove(&key) {
@@ -73,6 +77,18 @@ pub fn came_of(part: &Key, secret: &Key) -> bool {
     (part.kind, secret.kind) == (KindName::AccountSecret, KindName::Secret)
         && part.project == secret.project
         && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The project secrets that a secret of an account may have been, as [`came_of`] has it.
+#[must_use]
+pub fn perhaps_from(part: &Key) -> Vec<Key> {
+    let Some((_, name)) = parts_of(&part.name).filter(|_| part.kind == KindName::AccountSecret)
+    else {
+        return Vec::new();
+    };
+    let dots = name.match_indices('.').map(|(at, _)| at);
+    let names = dots.chain([name.len()]).map(|end| &name[..end]);
+    names.map(|name| Key::of(KindName::Secret, &part.project, name)).collect()
 }
 
 /// The secrets of an account that a project secret becomes: the name of the pair, for one of type

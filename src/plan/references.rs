@@ -35,6 +35,8 @@ pub struct Known<'a> {
     state: &'a State,
     /// The objects by the ports that they publish.
     publishers: BTreeMap<String, Vec<&'a Key>>,
+    /// The objects that are needed by what refers to the place that they are in, by that place.
+    needed: BTreeMap<Key, Vec<&'a Key>>,
     /// The objects of the platform that are referred to by their ids, by kind, project and id.
     by_id: BTreeMap<(KindName, &'a str, String), &'a Key>,
 }
@@ -51,7 +53,13 @@ impl<'a> Known<'a> {
             .iter()
             .filter(|(key, _)| !desired.contains_key(*key))
             .map(|(key, observed)| (key, &observed.fields));
+        let mut needed: BTreeMap<Key, Vec<&Key>> = BTreeMap::new();
         for (key, fields) in wanted.chain(others) {
+            if key.kind.kind().is_needed_with_place(fields)
+                && let Some(place) = key.place_key()
+            {
+                needed.entry(place).or_default().push(key);
+            }
             for port in key.kind.kind().published(fields) {
                 let keys = publishers.entry(port).or_default();
                 if keys.last() != Some(&key) {
@@ -63,7 +71,7 @@ impl<'a> Known<'a> {
         let by_id = referred.flat_map(|(key, observed)| {
             observed.handles().map(move |handle| ((key.kind, key.project.as_str(), handle), key))
         });
-        Self { desired, state, publishers, by_id: by_id.collect() }
+        Self { desired, state, publishers, needed, by_id: by_id.collect() }
     }
 
     /// The name that was most likely meant by a key that leads to nothing.
@@ -104,9 +112,18 @@ impl<'a> Known<'a> {
                 }
                 ReferredTo::Port { room, port } => self.publishers(&key.project, room, port),
             };
+            let needed = self.needed_with(key, &resolved);
             found.push((Some(reference.path), resolved));
+            found.extend(needed.map(|needed| (None, Resolved::Any(needed))));
         }
         found
+    }
+
+    /// What an object needs with the place that it refers to, unless it is in there itself.
+    fn needed_with(&self, key: &Key, place: &Resolved) -> Option<Vec<Key>> {
+        let Resolved::Object(place) = place else { return None };
+        let needed = self.needed.get(place).filter(|_| key.place_key().as_ref() != Some(place))?;
+        Some(needed.iter().map(|key| (*key).clone()).collect())
     }
 
     /// The fields with a name that is sent as an id, with the objects that they mean.

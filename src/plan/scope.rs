@@ -12,12 +12,15 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{self, Key};
 use crate::listed::nearest;
 use crate::listed::{SOME, at_most};
+use crate::manifest::of_accounts::perhaps_from;
 use crate::manifest::set::Desired;
 
-/// Whether a pattern matches an object, in any spelling of its name.
+/// Whether a pattern matches an object, in any spelling of its name, or what its document declares
+/// where the platform has no such kind.
 #[must_use]
 pub fn matches(pattern: &str, key: &Key) -> bool {
-    WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
+    let is_it = |key: &Key| WildMatch::new(&key.spelled(pattern)).matches(&key.to_string());
+    is_it(key) || perhaps_from(key).iter().any(is_it)
 }
 
 /// An annotation of an object.

@@ -210,6 +210,8 @@ pub struct State {
     /// The objects of a set that is taken over of which it is not known which they are now: none is
     /// like them, or several.
     pub alike: BTreeSet<Key>,
+    /// The keys that several objects have, of which nothing tells which one is meant.
+    pub ambiguous: BTreeSet<Key>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

@@ -8,6 +8,7 @@ use url::Url;
 use super::form::{Embedded, EnvironmentForm};
 use super::{ProjectFile, SourceOf};
 use crate::api::project;
+use crate::api::spoken::Spoken;
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
 use crate::kinds::KindName;
@@ -44,6 +45,8 @@ pub struct Environment {
     pub api_url: Option<(String, Place)>,
     /// The folder of the embedded platform, if that is meant.
     pub embedded: Option<PathBuf>,
+    /// The API that the platform speaks, if it is said.
+    pub dialect: Option<Spoken>,
     /// The manifests.
     pub manifests: Vec<PathBuf>,
     /// The name of the set, if it is said.
@@ -321,6 +324,7 @@ impl ProjectFile {
             project: last(&forms, |it| it.project.clone()),
             api_url,
             embedded: embedded.map(|folder| self.beside(&folder)),
+            dialect: dialect_of(&forms),
             manifests: manifests.iter().map(|path| self.beside(path)).collect(),
             set: self.set_of(&forms),
             values,
@@ -475,6 +479,14 @@ fn of_platform<'a, 'b>(
     forms: &'b [(String, &'a EnvironmentForm)],
 ) -> Option<&'b (String, &'a EnvironmentForm)> {
     forms.iter().rev().find(|(_, it)| it.api_url.is_some() || it.embedded.is_some())
+}
+
+/// The API of that platform, which those that extend it may say.
+fn dialect_of(forms: &[(String, &EnvironmentForm)]) -> Option<Spoken> {
+    let says_it =
+        |(_, it): &(String, &EnvironmentForm)| it.api_url.is_some() || it.embedded.is_some();
+    let from = forms.iter().rposition(says_it).unwrap_or_default();
+    last(&forms[from..], |it| it.dialect)
 }
 
 /// The folder of the embedded platform, if that is meant.

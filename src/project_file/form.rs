@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::ci::CiForm;
+use crate::api::spoken::Spoken;
 
 /// `meshagent.yaml`: what a folder's manifests are applied to, and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -95,6 +96,10 @@ pub struct EnvironmentForm {
     /// Whether the platform is the embedded one, or the folder of its data, relative to this file.
     #[serde(default)]
     pub embedded: Option<Embedded>,
+    /// The API that the platform speaks, `"0.31"` or `"0.56"`, where it does not say so itself or
+    /// speaks both.
+    #[serde(default, deserialize_with = "release")]
+    pub dialect: Option<Spoken>,
     /// The manifests, in the place of those of the project file.
     #[serde(default)]
     pub manifests: Option<OneOrMore>,
@@ -194,6 +199,16 @@ pub struct SourceChange {
     /// More fields of its documents, which go before those of the source.
     #[serde(default)]
     pub overrides: Option<IndexMap<String, Map<String, Value>>>,
+}
+
+/// An API by its release, which YAML takes for a number where it is not quoted.
+fn release<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Option<Spoken>, D::Error> {
+    let written = match Value::deserialize(given)? {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.to_string().into(),
+        other => other,
+    };
+    serde_json::from_value(written).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Whether the platform is the embedded one.

@@ -8,14 +8,17 @@ use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
 use crate::api::project;
 use crate::api::reader::Reader;
+use crate::api::spoken::Spoken;
+use crate::apply::going::going;
 use crate::apply::inventory::Stored;
 use crate::apply::observe::{self, Observation, Scope};
 use crate::apply::served;
-use crate::dialect::{Speaks, inexpressible};
+use crate::dialect::{self, Speaks, inexpressible};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::kinds::{Fault, Key};
 use crate::listed::{few, word};
+use crate::manifest::of_accounts::is_turned;
 use crate::manifest::secrets::{self, Limits, Reading};
 use crate::manifest::set::{Desired, Set};
 use crate::plan::guards::{self, Consent, Origin};
@@ -213,6 +216,7 @@ impl<'a> Seen<'a> {
         plan.api = Some(target.client.spoken());
         let basis = Basis { desired, state };
         plan.notes.extend(other_project(target, &basis, &plan));
+        plan.notes.extend(going(&reader, &plan).await);
         tell(&mut plan, set, not_read, &basis);
         Ok(Decision { plan, stored, basis })
     }
@@ -347,10 +351,28 @@ pub fn refuse_unsaid(
     match unsaid.is_empty() {
         true => Ok(()),
         false => {
+            let said_by =
+                speaker.also().filter(|other| desired.values().all(|it| is_said(*other, it)));
             let problems = unsaid.into_iter().map(|(_, problem)| problem).collect();
-            Err(Error::manifests(problems).refusing_plan())
+            let error = Error::manifests(problems).refusing_plan();
+            Err(match said_by {
+                Some(other) => error.hint(format!(
+                    "this platform speaks the API of {other}, too, which has all of it: --dialect {other}"
+                )),
+                None => error,
+            })
         }
     }
+}
+
+/// Whether an API can express an object, or what becomes of it there.
+fn is_said(spoken: Spoken, desired: &Desired) -> bool {
+    if !dialect::dialect(spoken).has_project_secrets() && is_turned(desired) {
+        return true;
+    }
+    let spelling = dialect::of(spoken, desired.key.kind);
+    let faults = || inexpressible(spelling, spoken, &desired.fields);
+    spelling.unspoken().is_none() && faults().is_empty()
 }
 
 /// What an API cannot express of an object, each at its place.
@@ -415,7 +437,6 @@ mod tests {
 
     use super::*;
     use crate::api::request::Request;
-    use crate::api::spoken::Spoken;
     use crate::dialect::{Collection, Seen, Spelling, Unsaid, Words};
     use crate::kinds::KindName;
     use crate::manifest::set::{Input, from_sources};

@@ -1,6 +1,8 @@
 //! Service accounts and their secrets in the program as a whole: other sets, exports, mistakes.
 
 use super::migrate::Upgraded;
+use crate::hostile::proxy::{Fault, Hostile};
+use crate::platform::harness::client;
 
 const SET: &str = "version: v1
 kind: ServiceAccount
@@ -119,15 +121,13 @@ async fn an_account_goes_with_what_is_in_it_and_says_so_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_writes_no_secret_to_another_account_than_it_names() {
-    use crate::hostile::proxy::{Fault, Hostile};
     let mut it = Upgraded::new().await;
     for name in ["bot", "other"] {
         it.ends(0, "0.56", &["service-account", "create", name]);
     }
     let renamed = Fault::Edited(|account| account["name"] = "other".into());
-    let client = crate::platform::harness::client();
     let proxy =
-        Hostile::before(&it.url, client).with(renamed.on("GET").at("/by-name/bot").times(1000));
+        Hostile::before(&it.url, client()).with(renamed.on("GET").at("/by-name/bot").times(1000));
     let proxy = proxy.start().await;
     it.url.clone_from(&proxy.url);
     let create =
@@ -139,4 +139,129 @@ async fn a_command_writes_no_secret_to_another_account_than_it_names() {
         run.stderr
     );
     assert_eq!(proxy.writes(), [""; 0]);
+}
+
+const CREATE: [&str; 5] = ["secret", "key", "create", "--service-account", "bot"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_makes_no_second_secret_of_one_name() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    it.ends(0, "0.56", &[&CREATE[..], &["--name", "k", "--data", "A=1"]].concat());
+    let again = [&CREATE[..], &["--name", "k", "--data", "B=1 A=2"]].concat();
+    for more in [&[][..], &["--dry-run"]] {
+        let run = it.ends(1, "0.56", &[&again[..], more].concat());
+        assert!(run.stderr.contains("AccountSecret/bot/k.A already exists"), "{}", run.stderr);
+        assert!(run.stderr.contains("update --secret-id"), "{}", run.stderr);
+    }
+    let list = ["secret", "list", "--service-account", "bot", "-o", "json"];
+    let list = it.ends(0, "0.56", &list).json();
+    assert_eq!(list["secrets"].as_array().map(Vec::len), Some(1), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_did_half_says_what_ends_it() {
+    let mut it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    let direct = it.url.clone();
+    let fault = Fault::Status(500).on("POST").at("/versions");
+    let proxy = Hostile::before(&it.url, client()).with(fault).start().await;
+    it.url.clone_from(&proxy.url);
+    let create = [&CREATE[..], &["--name", "k", "--data", "A=1", "--retries", "0"]].concat();
+    let run = it.ends(1, "0.56", &create);
+    assert!(!run.stderr.contains("the next apply"), "{}", run.stderr);
+    it.url = direct;
+    let list = ["secret", "list", "--service-account", "bot", "-o", "json"];
+    let list = it.ends(0, "0.56", &list).json();
+    let id = list["secrets"][0]["id"].as_str().expect("an id");
+    let told = format!("it has the id {id}: write it with an update of that id, or delete it");
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    let update = ["secret", "key", "update", "--service-account", "bot", "--secret-id", id];
+    it.ends(0, "0.56", &[&update[..], &["--name", "k.A", "--data", "A=1"]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_commands_do_not_show_which_secrets_are_the_same() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    let of_project = &CREATE[..3];
+    for (dialect, create) in [("0.56", &CREATE[..]), ("0.31", of_project)] {
+        let mut fingerprints = std::collections::BTreeSet::new();
+        for name in ["one", "two"] {
+            let more = ["--name", name, "--data", "A=the-value-of-it", "--report", "report.json"];
+            it.ends(0, dialect, &[create, &more].concat());
+            let report = std::fs::read_to_string(it.sandbox.path("report.json")).expect("a report");
+            assert!(!report.contains("the-value-of-it"), "{report}");
+            let (_, rest) = report.split_once("\"$secret\"").expect("a fingerprint");
+            fingerprints.insert(rest.split('"').nth(1).expect("a text").to_owned());
+        }
+        assert_eq!(fingerprints.len(), 2, "{dialect}: {fingerprints:?}");
+    }
+}
+
+/// What one set leaves behind and another one takes over from its export, in 0.56.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_everything_is_adopted_without_a_change() {
+    let it = Upgraded::new().await;
+    let orphan = SET.replace("\nmetadata:", "\nlifecycle: {delete: orphan}\nmetadata:");
+    it.sandbox.write("set.yaml", &orphan);
+    it.ends(0, "0.56", &APPLY);
+    it.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: r}\n");
+    it.ends(0, "0.56", &APPLY);
+    it.ends(0, "0.56", &["export", "--dir", "out"]);
+    std::fs::remove_dir_all(it.sandbox.path("out/rooms")).ok();
+    let plan = ["plan", "-f", "out", "--set", "t", "--adopt", "-o", "json", "--target", "*bots*"];
+    let plan = [&plan[..], &["--target", "Service/w", "--target", "ManagedAgent/helper"]].concat();
+    let plan = it.ends(0, "0.56", &plan).json();
+    assert_eq!(plan["counts"]["adopt"], 4, "{plan}");
+    for operation in plan["operations"].as_array().expect("a list") {
+        assert_eq!(operation["action"], "adopt", "{operation}");
+        for change in operation["changes"].as_array().expect("a list") {
+            // No set knows yet whether the value is the one that the platform keeps to itself.
+            let is_hidden =
+                operation["key"]["kind"] == "AccountSecret" && change["path"] == "value";
+            let is_owner = change["path"] == "metadata.annotations[\"meshagent.set\"]";
+            assert!(is_hidden || is_owner, "{operation}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_roles_that_go_with_an_account_are_told_first() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n");
+    it.ends(0, "0.56", &APPLY);
+    let key = ["service-account", "api-key", "create", "ci", "--service-account", "bots"];
+    it.ends(0, "0.56", &key);
+    it.grant("bots", "developer").await;
+    let told = ["the API key ci goes with", "the grant of developer goes with"];
+    let run = it.ends(0, "0.56", &["service-account", "delete", "bots", "--dry-run"]);
+    for told in told {
+        assert!(run.stderr.contains(&format!("{told} the account")), "{}", run.stderr);
+    }
+    let run = it.ends(0, "0.56", &["destroy", "--set", "s", "--dry-run"]);
+    for told in told {
+        assert!(run.stderr.contains(&format!("{told} ServiceAccount/bots")), "{}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_of_both_apis_is_told_of_with_what_names_the_other_one() {
+    let it = Upgraded::new().await;
+    let account = "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n";
+    it.sandbox.write("set.yaml", account);
+    let refused = it.run("0.31", &["plan", "-f", "set.yaml", "--set", "s"]);
+    let told = "this platform speaks the API of 0.56, too, which has all of it: --dialect 0.56";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    // One that neither can say is not to be had by that.
+    let webhook = "---\nversion: v1\nkind: Webhook\nmetadata: {name: w}\nurl: https://a.example\nevents: [room.started]\n";
+    it.sandbox.write("both.yaml", &format!("{account}{webhook}"));
+    for dialect in ["0.31", "0.56"] {
+        let refused = it.run(dialect, &["plan", "-f", "both.yaml", "--set", "s"]);
+        assert!(refused.code != 0 && !refused.stderr.contains("hint: this platform speaks"));
+    }
+    it.ends(0, "0.56", &APPLY);
+    let refused = it.ends(6, "0.31", &["plan", "-f", "set.yaml", "--set", "s"]);
+    let told = "this platform speaks that of 0.56, too: --dialect 0.56 goes on with it";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
 }

@@ -36,7 +36,7 @@ async fn read_as(
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     let retry = Retry { timeout, ..Retry::default() };
-    let detected = Detected { spoken, only_read: None, note: None };
+    let detected = Detected { spoken, also: None, only_read: None, note: None };
     let client = Client::new(&url, SecretString::from("ma-example"), retry).expect("a client");
     let request = Request::get(&["accounts", "projects", "p", "rooms"]);
     let listing = Listing { request, envelope: "rooms", paging, below: None };
@@ -210,4 +210,18 @@ async fn a_list_without_pages_may_have_them_in_0_56_and_not_in_0_31() {
         let (list, _) = read_as(of, timeout, move |_, _| answer.clone()).await;
         assert_eq!(list.expect("a list").is_proven, proven, "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_large_is_not_read_to_its_end() {
+    let (list, asked) = read(|_, query| {
+        let from = at(query);
+        let mut page = rooms(from, from + 1, Some(from + 1));
+        page["rooms"][0]["metadata"] = "x".repeat(40 * 1024 * 1024).into();
+        page
+    })
+    .await;
+    let told = list.expect_err("no list").to_string();
+    assert!(told.ends_with("/rooms was answered with more than 128 MiB"), "{told}");
+    assert_eq!(asked, 4);
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::stand_in::StandIn;
 use crate::cli::{Run, Sandbox};
-use crate::platform::harness::Server;
+use crate::hostile::proxy::{Fault, Hostile, Mischief};
+use crate::platform::harness::{Server, client};
 
 const REST: &str = "---
 version: v1
@@ -74,7 +75,8 @@ impl Upgraded {
             .env("MESHAGENT_API_URL", &self.url)
             .env("MESHAGENT_API_KEY", &self.server.owner)
             .env("MESHAGENT_PROJECT_ID", "default")
-            .env("TOKEN", "the-value-of-it");
+            .env("TOKEN", "the-value-of-it")
+            .env("SECRET_BOTS_K_VALUE", "the-value-of-it");
         Run::of(command.output().expect("a run"))
     }
 
@@ -84,6 +86,16 @@ impl Upgraded {
         let run = self.run(dialect, arguments);
         assert_eq!(run.code, code, "{arguments:?}: {}{}", run.stdout, run.stderr);
         run
+    }
+
+    /// Gives an account a role in the project.
+    pub async fn grant(&self, account: &str, role: &str) {
+        let id = self.get(&format!("/service-accounts/by-name/{account}")).await["id"].clone();
+        let path = format!("/iam/project/{}/policy:grant", self.server.project);
+        let body = json!({"subject": {"type": "service_account", "id": id}, "roles": [role]});
+        let ask = self.server.own("POST", &path).header("consistency", "fast").json(&body);
+        let reply = ask.send().await;
+        assert!(reply.status < 300, "{reply:?}");
     }
 
     /// What is at a path below the project, as 0.56 has it.
@@ -151,6 +163,51 @@ async fn a_set_is_taken_over_with_all_that_can_be() {
     // It is the set's in all ways.
     it.ends(0, "0.56", &["destroy", "--set", "s", "--yes"]);
     assert_eq!(it.get("/rooms?page_size=100").await["rooms"], json!([]));
+}
+
+/// Whatever fails of it, the set is taken over by the next run, and nothing is there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stops_part_way_goes_on_with_the_next_run() {
+    let faults = [
+        Fault::Status(403).on("POST").at("/service-accounts"),
+        Fault::Status(403).on("POST").at("/versions"),
+        Fault::DropAfter.on("POST").at("/versions"),
+        Fault::Status(403).on("PUT").about("/services/"),
+        Fault::BadGatewayAfter.on("PUT").about("/services/"),
+    ];
+    futures_util::future::join_all(faults.map(stops_part_way)).await;
+}
+
+async fn stops_part_way(fault: Mischief) {
+    let told = format!("{fault:?}");
+    let mut it = Upgraded::start(&(SECRET.to_owned() + REST)).await;
+    let (room, direct) = (it.get("/rooms/lobby").await["id"].clone(), it.url.clone());
+    let after = SECRET.to_owned() + "service_account: support\n" + REST + ACCOUNT;
+    it.sandbox.write("set.yaml", &after);
+    let proxy = Hostile::before(&direct, client()).with(fault).start().await;
+    it.url.clone_from(&proxy.url);
+    let stopped = it.run("0.56", &with(&["--yes", "--retries", "0"]));
+    assert!([0, 4].contains(&stopped.code), "{told}: {}{}", stopped.stdout, stopped.stderr);
+    it.url = direct;
+    if stopped.code != 0 {
+        // It is neither of one API nor of the other, and says what helps.
+        let refused = it.ends(6, "0.56", &PLAN);
+        assert!(refused.stderr.contains("set migrate --set s"), "{told}: {}", refused.stderr);
+        it.ends(0, "0.56", &with(&["--yes"]));
+    }
+    it.ends(0, "0.56", &PLAN);
+    assert_eq!(it.get("/rooms/lobby").await["id"], room, "{told}");
+    let account = it.get("/service-accounts/by-name/support").await["id"].clone();
+    let secrets =
+        format!("/service-accounts/{}/secrets?page_size=9", account.as_str().expect(&told));
+    let secrets = it.get(&secrets).await["secrets"].clone();
+    assert_eq!(secrets.as_array().map(Vec::len), Some(1), "{told}: {secrets}");
+    let services = it.get("/rooms/lobby/services").await["services"].clone();
+    assert_eq!(services.as_array().map(Vec::len), Some(1), "{told}: {services}");
+    let variable = &services[0]["container"]["environment"][0];
+    assert_eq!(variable["secret"]["id"], secrets[0]["id"], "{told}: {services}");
+    let tasks = it.get("/scheduled-tasks?page_size=9").await["tasks"].clone();
+    assert_eq!(tasks.as_array().map(Vec::len), Some(1), "{told}: {tasks}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

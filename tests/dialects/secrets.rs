@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Options, Outcome};
+use meshagent::kinds::KindName;
 use meshagent::plan::planner::{Policy, Prune};
+use meshagent::plan::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::hostile::proxy::{Fault, Hostile};
-use crate::reconciler::{World, describe, destroying, policy};
+use crate::reconciler::{Decided, World, describe, destroying, policy};
 
 fn account(name: &str) -> Value {
     json!({"version": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
@@ -237,6 +239,149 @@ async fn an_account_is_not_deleted_with_what_others_keep_in_it() {
     assert_eq!(secrets(&world).await.len(), 2);
 }
 
+/// Somebody made a second secret of one name. The set's own is meant by its id, and where nothing
+/// tells which one is meant, that is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_secrets_of_one_name_neither_is_taken_for_the_other() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let named = |id: &str| json!({"environment": [{"name": "K", "secret": {"id": id}}]});
+    let bot = service(named("support/native"));
+    let documents = [account("support"), room(), native("ours"), bot.clone()];
+    world.run(&documents, &policy("s")).await;
+    let ours = secrets(&world).await.remove(0);
+    let owner = ours["owner_service_account_id"].as_str().expect("an owner");
+    let body = json!({"name": "native", "type": "opaque", "http_only": false});
+    let path = format!("/service-accounts/{owner}/secrets");
+    let theirs = world.server.send("POST", &path, body).await.expect(201).json();
+    // Neither is anything to do with the list's order.
+    assert!(world.plan(&documents, &policy("s")).await.plan.is_empty());
+    let mut wrong = get(&world, "/rooms/lobby/services").await["services"][0].clone();
+    wrong["container"]["environment"][0]["secret"]["id"] = theirs["id"].clone();
+    let path = format!("/rooms/lobby/services/{}", wrong["id"].as_str().expect("an id"));
+    let put = world.server.own("PUT", &path).header("consistency", "fast").json(&wrong);
+    let put = put.send().await;
+    assert!(put.status < 300, "{put:?}");
+    let run = world.run(&documents, &policy("s")).await;
+    let told = describe(&run.plan);
+    assert!(told.contains("update Service/bot@lobby") && told.contains("drifted"), "{told}");
+    let right = get(&world, "/rooms/lobby/services").await["services"][0].clone();
+    assert_eq!(right["container"]["environment"][0]["secret"]["id"], ours["id"]);
+
+    // Another set knows neither of them.
+    let mut other = bot;
+    other["metadata"]["name"] = "other".into();
+    let set = world.set_of(&[other.clone()]).expect("a set");
+    let refused = world.decide(set, &policy("t")).await.err().expect("a refusal");
+    let told = format!("{refused} {:?}", refused.problems);
+    assert!(told.contains("the platform has more than one AccountSecret/support/native"), "{told}");
+    other["container"]["run_as"] = json!({"account": "support", "scopes": ["secrets:read"]});
+    for id in [&ours["id"], &theirs["id"]] {
+        other["container"]["environment"][0]["secret"]["id"] = id.clone();
+        world.run(&[other.clone()], &policy("t")).await;
+        let services = get(&world, "/rooms/lobby/services").await["services"].clone();
+        let mut all = services.as_array().expect("a list").iter();
+        let it = all.find(|it| it["metadata"]["name"] == "other").expect("a service");
+        assert_eq!(it["container"]["environment"][0]["secret"]["id"], *id);
+        assert!(world.plan(&[other.clone()], &policy("t")).await.plan.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_secret_is_in_scope_by_its_own_name() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let documents = [account("support"), keys("a"), registry(), native("n")];
+    for (target, wanted) in [
+        ("Secret/keys", &["keys.TOKEN", "keys.LEVEL"][..]),
+        ("Secret/registry", &["registry"]),
+        ("AccountSecret/support/native", &["native"]),
+    ] {
+        let scope = Scope { targets: vec![target.to_owned()], ..Scope::default() };
+        let planned = world.plan(&documents, &Policy { scope, ..policy("s") }).await;
+        let names = planned.plan.operations.iter().map(|it| it.key.name.clone());
+        let mut names: Vec<String> = names.filter(|name| name != "support").collect();
+        names.sort_unstable();
+        let mut wanted: Vec<String> = wanted.iter().map(|it| format!("support/{it}")).collect();
+        wanted.sort_unstable();
+        assert_eq!(names, wanted, "{target}");
+    }
+}
+
+/// Somebody deleted an account and made another one of its name: its secrets are not those of the
+/// set, and nothing of the set is written to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_the_same_name_is_another_one() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let run_as = json!({"environment": [{"name": "K", "secret": {"id": "support/native"}}]});
+    let documents =
+        |value: &str| [account("support"), room(), native(value), service(run_as.clone())];
+    world.run(&documents("ours")[..3], &policy("s")).await;
+    let first = get(&world, "/service-accounts/by-name/support").await["id"].clone();
+    let path = format!("/service-accounts/{}", first.as_str().expect("an id"));
+    let gone = world.server.own("DELETE", &path).header("consistency", "fast").send().await;
+    assert!(gone.status < 300, "{gone:?}");
+    let body = json!({"name": "support", "description": ""});
+    let other = world.server.send("POST", "/service-accounts", body).await.expect(201).json();
+    let other = other["id"].as_str().expect("an id").to_owned();
+    let theirs = json!({"name": "native", "type": "opaque", "http_only": false});
+    let path = format!("/service-accounts/{other}/secrets");
+    let theirs = world.server.send("POST", &path, theirs).await.expect(201).json();
+    for documents in [&documents("ours")[..], &documents("other")[..3], &documents("ours")[..1]] {
+        let set = world.set_of(documents).expect("a set");
+        let told = match world.decide(set, &policy("s")).await {
+            Ok(decided) => panic!("{}", describe(&decided.plan)),
+            Err(error) => format!("{error} {:?}", error.problems),
+        };
+        assert!(told.contains("ServiceAccount/support exists and is not owned"), "{told}");
+    }
+    let after = secrets(&world).await;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_eq!((&after[0]["id"], &after[0]["current_version_id"]), (&theirs["id"], &Value::Null));
+}
+
+/// A list shows an account with another id than the set knows. Nothing of it is deleted or written
+/// anew before it is known whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_another_id_costs_no_secret() {
+    for id in ["../../../accounts/projects/x", "a?b=c#d", "00000000-0000-4000-8000-000000000000"] {
+        let mut world = World::speaking(Spoken::V0_56).await;
+        let documents = |value: &str| [account("support"), native(value)];
+        world.run(&documents("ours"), &policy("s")).await;
+        let before = secrets(&world).await;
+        let url = world.server.url.clone();
+        let fault = match id.as_bytes()[0] {
+            b'.' => Fault::Edited(|it| other_id(it, "../../../accounts/projects/x")),
+            b'a' => Fault::Edited(|it| other_id(it, "a?b=c#d")),
+            _ => Fault::Edited(|it| other_id(it, "00000000-0000-4000-8000-000000000000")),
+        };
+        let proxy = Hostile::before(&url, crate::platform::harness::client())
+            .with(fault.on("GET").at("/service-accounts"));
+        let proxy = proxy.start().await;
+        let direct = world.client.clone();
+        world.through(&proxy);
+        let mut changed = documents("theirs");
+        changed[0]["description"] = "changed".into();
+        for documents in [&documents("ours")[..], &changed] {
+            let set = world.set_of(documents).expect("a set");
+            if let Ok(decided) = world.decide(set, &policy("s")).await {
+                let report = world.perform(&decided, 4).await;
+                let is_done = report.is_ok_and(|it| it.is_complete());
+                assert!(decided.plan.is_empty() || !is_done, "{}", describe(&decided.plan));
+            }
+        }
+        world.client = direct;
+        assert_eq!(secrets(&world).await, before, "{id}");
+    }
+}
+
+/// Says of the account that it has another id.
+fn other_id(list: &mut Value, id: &str) {
+    for account in list["service_accounts"].as_array_mut().into_iter().flatten() {
+        if account["name"] == "support" {
+            account["id"] = id.into();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place() {
     let world = World::speaking(Spoken::V0_56).await;
@@ -265,13 +410,19 @@ async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place(
         refused(&[account("support"), account("other"), room(), keys("a"), others.clone(), both])
             .await;
     assert!(told.contains("has secrets of several service accounts"), "{told}");
-    // Whoever says who reads them has said it.
-    let said = json!({
-        "secrets": ["keys", "more"], "environment": [],
-        "run_as": {"account": "support", "scopes": ["secrets:proxy"]},
-    });
-    let set = [account("support"), account("other"), room(), keys("a"), others, service(said)];
-    let planned = world.plan(&set, &policy("s")).await;
+    // Whoever says who reads them reads only what is that account's.
+    let said = |secrets: &[&str]| {
+        service(json!({
+            "secrets": secrets, "environment": [],
+            "run_as": {"account": "support", "scopes": ["secrets:proxy"]},
+        }))
+    };
+    let set = |service: Value| {
+        [account("support"), account("other"), room(), keys("a"), others.clone(), service]
+    };
+    let told = refused(&set(said(&["keys", "more"]))).await;
+    assert!(told.contains("`other/more.OTHER` belongs to the service account `other`"), "{told}");
+    let planned = world.plan(&set(said(&["keys"])), &policy("s")).await;
     let told = describe(&planned.plan);
     assert!(
         told.contains("container.run_as.scopes: [\"secrets:proxy\", \"secrets:read\"]"),
@@ -393,4 +544,31 @@ async fn roles_that_this_program_does_not_know_stay() {
     let after = get(&world, path).await;
     assert_eq!(after["roles"]["viewer"]["of_later"], true, "{after}");
     assert_ne!(after["roles"]["viewer"]["site_user"], true, "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_images_are_pulled_with_is_there_before_the_services_of_its_account() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let mut pull = native("p");
+    pull["metadata"]["name"] = "pull".into();
+    pull["pulls_images"] = true.into();
+    let acts = service(json!({"run_as": {"account": "support", "scopes": ["secrets:proxy"]}}));
+    let documents = [account("support"), room(), acts, native("n"), pull];
+    let waits_for = |planned: &Decided, kind: KindName| -> Vec<String> {
+        let operations = &planned.plan.operations;
+        let service = operations.iter().find(|it| it.key.kind == kind).expect("it");
+        service.waits_for.iter().map(|it| operations[*it].key.to_string()).collect()
+    };
+    let planned = world.plan(&documents, &policy("s")).await;
+    let before = waits_for(&planned, KindName::Service);
+    assert!(before.contains(&"AccountSecret/support/pull".to_owned()), "{before:?}");
+    assert!(!before.contains(&"AccountSecret/support/native".to_owned()), "{before:?}");
+    // Whoever wants the service only gets that one, too.
+    let scope = Scope { targets: vec!["Service/*".to_owned()], ..Scope::default() };
+    let planned = world.plan(&documents, &Policy { scope, ..policy("s") }).await;
+    let keys: Vec<String> = planned.plan.operations.iter().map(|it| it.key.to_string()).collect();
+    assert!(keys.contains(&"AccountSecret/support/pull".to_owned()), "{keys:?}");
+    assert!(!keys.contains(&"AccountSecret/support/native".to_owned()), "{keys:?}");
+    world.run(&documents, &policy("s")).await;
+    world.run(&documents, &destroying("s")).await;
 }

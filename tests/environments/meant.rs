@@ -208,3 +208,29 @@ fn manifests_beside_another_project_file_are_told_of() {
     let run = ran(&sandbox, 0, "validate -e dev").stderr;
     assert!(run.contains(told), "{run}");
 }
+
+#[test]
+fn an_environment_says_which_api_its_platform_speaks() {
+    let project = "version: v1\nenvironments:\n  dev: {embedded: true, dialect: \"0.56\"}\n  other: {extends: dev, embedded: data}\n";
+    let sandbox = Sandbox::new();
+    sandbox.write("meshagent.yaml", project);
+    std::fs::create_dir(sandbox.path("manifests")).expect("a folder");
+    let account = "version: v1\nkind: ServiceAccount\nmetadata: {name: bots}\n";
+    sandbox.write("manifests/set.yaml", account);
+    let run = |arguments: &[&str]| sandbox.run(arguments);
+    let applied = run(&["apply", "-e", "dev", "--yes"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    // What an option says goes before it, and another platform may speak another one.
+    for arguments in [&["plan", "-e", "dev", "--dialect", "0.31"][..], &["plan", "-e", "other"]] {
+        let refused = run(arguments);
+        assert_ne!(refused.code, 0, "{arguments:?}");
+        assert!(refused.stderr.contains("--dialect 0.56"), "{arguments:?}: {}", refused.stderr);
+    }
+    // Without quotes, YAML has it be a number.
+    sandbox.write("meshagent.yaml", &project.replace("\"0.56\"", "0.56"));
+    assert_eq!(run(&["plan", "-e", "dev", "--exit-code"]).code, 0);
+    sandbox.write("meshagent.yaml", &project.replace("0.56", "0.55"));
+    let refused = run(&["plan", "-e", "dev"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("0.31"), "{}", refused.stderr);
+}

@@ -74,17 +74,22 @@ fn write_set(sandbox: &Sandbox, version: u8) {
     }
 }
 
-/// A platform with a set: the examples, or what takes their place in an API that cannot say them.
-async fn applied_in(spoken: Spoken) -> (Server, Sandbox) {
-    let platform = Server::start().await;
-    let sandbox = match spoken {
+/// A set: the examples, or what takes their place in an API that cannot say them.
+fn written(spoken: Spoken) -> Sandbox {
+    match spoken {
         Spoken::V0_31 => Sandbox::with_examples(),
         Spoken::V0_56 => {
             let sandbox = Sandbox::new();
             write_set(&sandbox, 1);
             sandbox
         }
-    };
+    }
+}
+
+/// A platform with a set.
+async fn applied_in(spoken: Spoken) -> (Server, Sandbox) {
+    let platform = Server::start().await;
+    let sandbox = written(spoken);
     let proxy = Hostile::in_front_of(&platform).start().await;
     let apply = words(&["apply", "--yes"]);
     let run = run_in(spoken, &sandbox, &platform, &proxy, &apply).await;
@@ -368,20 +373,26 @@ async fn nothing_is_deleted(spoken: Spoken) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_flags_bound_the_tries_and_their_time() {
+    futures_util::future::join_all(BOTH.map(are_bound)).await;
+}
+
+async fn are_bound(spoken: Spoken) {
     let platform = Server::start().await;
-    let sandbox = Sandbox::with_examples();
+    let sandbox = written(spoken);
     // What is asked before, for the API, has no fault.
     let fault = Fault::Status(503).at("/projects");
     for (flags, tries) in [(["--retries", "0"], 1), (["--retries", "1"], 2)] {
         let proxy = Hostile::in_front_of(&platform).with(fault.clone()).start().await;
-        let run = run(&sandbox, &platform, &proxy, &words(&[&["plan"], &flags[..]].concat())).await;
+        let plan = words(&[&["plan"], &flags[..]].concat());
+        let run = run_in(spoken, &sandbox, &platform, &proxy, &plan).await;
         assert_eq!(proxy.requests().get("GET /config"), Some(&1));
         assert_eq!((run.code, proxy.total()), (1, 1 + tries), "{}", run.stderr);
     }
     let began = std::time::Instant::now();
     let slow = Fault::Delay(std::time::Duration::from_secs(30));
     let proxy = Hostile::in_front_of(&platform).with(slow).start().await;
-    let run = run(&sandbox, &platform, &proxy, &words(&["plan", "--timeout", "1s"])).await;
+    let run =
+        run_in(spoken, &sandbox, &platform, &proxy, &words(&["plan", "--timeout", "1s"])).await;
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("had no answer in time"), "{}", run.stderr);
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
@@ -389,8 +400,12 @@ async fn the_flags_bound_the_tries_and_their_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_gets_through_what_is_surely_harmless() {
+    futures_util::future::join_all(BOTH.map(gets_through)).await;
+}
+
+async fn gets_through(spoken: Spoken) {
     let platform = Server::start().await;
-    let sandbox = Sandbox::with_examples();
+    let sandbox = written(spoken);
     let proxy = Hostile::in_front_of(&platform)
         .with(Fault::TooFast(None).on("POST").share(0.2))
         .with(Fault::Status(502).on("GET").share(0.2))
@@ -400,10 +415,10 @@ async fn an_apply_gets_through_what_is_surely_harmless() {
         .await;
     // Three of ten reads fail, so one of a thousand fails six times running; nine times is rare.
     let apply = ["apply", "--yes", "--retries", "8"];
-    let done = run(&sandbox, &platform, &proxy, &words(&apply)).await;
+    let done = run_in(spoken, &sandbox, &platform, &proxy, &words(&apply)).await;
     assert_eq!(done.code, 0, "{}", done.stderr);
     let plan = ["plan", "--exit-code", "--retries", "8"];
-    let again = run(&sandbox, &platform, &proxy, &words(&plan)).await;
+    let again = run_in(spoken, &sandbox, &platform, &proxy, &words(&plan)).await;
     assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
 }
 
@@ -451,6 +466,10 @@ async fn which_domains_a_platform_serves_is_not_guessed_where_it_does_not_answer
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_are_tried_as_often_as_was_asked_for() {
+    futures_util::future::join_all(BOTH.map(are_tried)).await;
+}
+
+async fn are_tried(spoken: Spoken) {
     let platform = Server::start().await;
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
@@ -461,7 +480,7 @@ async fn writes_are_tried_as_often_as_was_asked_for() {
         ] {
             let broken = Fault::Status(500).on("POST").at("/rooms");
             let proxy = Hostile::in_front_of(&platform).with(broken).start().await;
-            let run = run(&sandbox, &platform, &proxy, words).await;
+            let run = run_in(spoken, &sandbox, &platform, &proxy, words).await;
             assert_eq!(run.code, 1, "{}", run.stderr);
             let posts = proxy.writes().iter().filter(|it| it.ends_with("/rooms")).count();
             assert_eq!(posts, tries, "{words:?}: {}", run.stderr);
@@ -471,6 +490,10 @@ async fn writes_are_tried_as_often_as_was_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_refused_is_told_with_what_helps() {
+    futures_util::future::join_all(BOTH.map(is_told)).await;
+}
+
+async fn is_told(spoken: Spoken) {
     let platform = Server::start().await;
     let sandbox = Sandbox::new();
     sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\n");
@@ -480,7 +503,7 @@ async fn a_list_that_is_refused_is_told_with_what_helps() {
         let refused = Fault::Status(status).on("GET").at("/rooms");
         let proxy = Hostile::in_front_of(&platform).with(refused).start().await;
         let words = ["plan", "-f", "set.yaml", "--retries", "0"];
-        let run = run(&sandbox, &platform, &proxy, &words).await;
+        let run = run_in(spoken, &sandbox, &platform, &proxy, &words).await;
         assert_eq!(run.code, 6, "{}", run.stderr);
         assert!(run.stderr.contains("it is not known whether Room/a exists"), "{}", run.stderr);
         assert!(run.stderr.contains(hint), "{status}: {}", run.stderr);

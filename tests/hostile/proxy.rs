@@ -84,6 +84,8 @@ pub enum Fault {
     Clock(i64),
     /// What is read is JSON that somebody went over.
     Edited(fn(&mut Value)),
+    /// What a write is answered with is JSON that somebody went over.
+    Answered(fn(&mut Value)),
 }
 
 /// A fault, and when it happens.
@@ -499,6 +501,7 @@ impl Proxy {
                     reply.headers.push(("date".to_owned(), date));
                 }
                 Fault::Edited(edit) if method == "GET" => reply.edit(*edit),
+                Fault::Answered(edit) if method != "GET" => reply.edit(*edit),
                 fault if method == "GET" => reply.change(fault, &mut random),
                 _ => {}
             }

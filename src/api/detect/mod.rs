@@ -22,10 +22,20 @@ const HINT: &str = "if you know it, say which one with --dialect or MESHAGENT_DI
 pub struct Detected {
     /// Which one.
     pub spoken: Spoken,
+    /// The other one, where the platform speaks both.
+    pub also: Option<Spoken>,
     /// Why nothing may be written, if nothing may.
     pub only_read: Option<String>,
     /// What is to be told.
     pub note: Option<String>,
+}
+
+impl Detected {
+    /// A platform that speaks both, with the one that is meant.
+    #[must_use]
+    pub const fn both(spoken: Spoken) -> Self {
+        Self { spoken, also: Some(spoken.other()), only_read: None, note: None }
+    }
 }
 
 /// Asks a platform which API it speaks. One that was named counts where the platform does not say,
@@ -68,7 +78,7 @@ pub async fn detect(client: &Client, named: Option<Spoken>) -> Result<Detected> 
 /// As [`detect`].
 fn settle(verdict: Verdict, named: Option<Spoken>) -> Result<Detected> {
     let refused = |message: String| Error::new(Class::Refused, message);
-    let plain = |spoken| Detected { spoken, only_read: None, note: None };
+    let plain = |spoken| Detected { spoken, also: None, only_read: None, note: None };
     match (verdict, named) {
         (Verdict::Speaks(spoken, note), None) => Ok(Detected { note, ..plain(spoken) }),
         (Verdict::Speaks(spoken, note), Some(named)) if named == spoken => {
@@ -78,7 +88,7 @@ fn settle(verdict: Verdict, named: Option<Spoken>) -> Result<Detected> {
             "--dialect names the API of {named}, and the platform says that it speaks that of {spoken}"
         ))
         .hint("leave --dialect and MESHAGENT_DIALECT out")),
-        (Verdict::Both(usual), named) => Ok(plain(named.unwrap_or(usual))),
+        (Verdict::Both(usual), named) => Ok(Detected::both(named.unwrap_or(usual))),
         (Verdict::Between(shown), None) => Ok(Detected {
             only_read: Some(format!(
                 "the platform speaks an API between those of 0.31 and 0.56, which this program does not know: {shown}"
@@ -134,7 +144,8 @@ mod tests {
                 for named in NAMED {
                     let settled = settle(Verdict::Speaks(spoken, note.clone()), named);
                     if named.is_none_or(|named| named == spoken) {
-                        let expected = Detected { spoken, only_read: None, note: note.clone() };
+                        let expected =
+                            Detected { spoken, also: None, only_read: None, note: note.clone() };
                         assert_eq!(settled.expect("an API"), expected);
                         continue;
                     }
@@ -156,7 +167,8 @@ mod tests {
             for named in NAMED {
                 let settled = settle(Verdict::Both(usual), named).expect("one of them");
                 let spoken = named.unwrap_or(usual);
-                assert_eq!(settled, Detected { spoken, only_read: None, note: None });
+                let also = Some(spoken.other());
+                assert_eq!(settled, Detected { spoken, also, only_read: None, note: None });
             }
         }
     }
@@ -179,7 +191,10 @@ mod tests {
         let unknown = || Verdict::Unknown("GET /config had no answer".to_owned());
         for named in [Spoken::V0_31, Spoken::V0_56] {
             let settled = settle(unknown(), Some(named)).expect("the named one");
-            assert_eq!(settled, Detected { spoken: named, only_read: None, note: None });
+            assert_eq!(
+                settled,
+                Detected { spoken: named, also: None, only_read: None, note: None }
+            );
         }
         let error = settle(unknown(), None).expect_err("nothing");
         assert_eq!((error.class, error.hint.as_deref()), (Class::Refused, Some(HINT)));
@@ -190,6 +205,7 @@ mod tests {
     async fn where_nothing_may_be_written_no_write_is_sent() {
         let detected = Detected {
             spoken: Spoken::V0_31,
+            also: None,
             only_read: Some("it speaks another API".to_owned()),
             note: None,
         };

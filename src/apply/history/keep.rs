@@ -223,7 +223,7 @@ impl Run<'_> {
         let common = Common {
             number: newest.unwrap_or_default() + 1,
             run: random::<8>()?,
-            ended: match (done, self.options.stop.is_cancelled()) {
+            ended: match (done, self.options.is_stopped()) {
                 (done, _) if done == outcomes.len() => Ended::Done,
                 (_, true) => Ended::Stopped,
                 (0, false) => Ended::Failed,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Shortcut;
+use crate::apply::going::goes_with;
 use crate::apply::survey::{Survey, has_project, survey};
 use crate::apply::{inventory, served};
 use crate::connection::Connection;
@@ -239,6 +240,15 @@ impl Shortcut {
             };
             format!("{key}{of} {what}")
         };
-        Ok(found.iter().map(line).collect())
+        let mut told: Vec<String> = found.iter().map(line).collect();
+        let meant = survey.objects.iter().find(|(key, found)| {
+            let has_id = found.id.as_ref().is_some_and(|id| places.contains(id));
+            key.kind == self.key.kind && has_id
+        });
+        if let Some(id) = meant.and_then(|(_, found)| found.id.as_deref()) {
+            let going = goes_with(&reader, &self.key, &self.key.project, id).await;
+            told.extend(going.into_iter().map(|told| format!("{told} the {place}")));
+        }
+        Ok(told)
     }
 }

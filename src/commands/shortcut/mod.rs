@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::apply::inventory::random;
 use crate::connection::Connection;
 use crate::dialect::{Speaks, Target, inexpressible};
 use crate::error::{Class, Error, Result};
@@ -20,6 +21,7 @@ use crate::kinds::{self, Asked, Fault, Key, KindName, OWNER_ANNOTATION, Referred
 use crate::manifest::export::Agents;
 use crate::output;
 use crate::plan::diff::{self, Memory};
+use crate::plan::fingerprints::Fingerprints;
 use crate::plan::{
     Action, Effect, FieldChange, Met, Observed, Operation, Plan, ProjectState, Reason, Sent, Why,
     text,
@@ -235,7 +237,10 @@ impl Shortcut {
                 return Ok(None);
             }
         }
-        let plan = self.plan(connection);
+        let mut plan = self.plan(connection);
+        // No report says of two secrets of different runs whether they are the same.
+        let salt = Fingerprints::new(random::<16>()?);
+        plan.fingerprints.insert(self.key.project.clone(), salt);
         match mode {
             Mode::Write => {}
             Mode::DryRun => foresee_form(connection, &self.address(), self.broken(&plan)).await?,

@@ -39,7 +39,8 @@ impl Shortcut {
             output::write_json(path, &ReportDocument::of(plan, &report))?;
         }
         let code = report.outcomes.first().and_then(Outcome::refused_with);
-        if let Err(error) = self.conclude(report) {
+        let written = progress.written.into_inner().unwrap_or_default();
+        if let Err(error) = self.conclude(report, written.as_ref()) {
             // In a room its name is its own, and the platform does not say that another has it.
             if self.key.kind == KindName::Service
                 && matches!(self.action, Action::Create | Action::Rename)
@@ -50,7 +51,7 @@ impl Shortcut {
             }
             return Err(self.told_as_foreseen(connection, code).await.unwrap_or(error));
         }
-        let written = progress.written.into_inner().unwrap_or_default();
+        let written = written.unwrap_or_default();
         if self.action != Action::Create {
             self.tell_owner(&written.answer);
         }
@@ -70,7 +71,8 @@ impl Shortcut {
         }
     }
 
-    fn conclude(&self, report: Report) -> Result<()> {
+    /// Whether it was done. What the platform answered with shows that at least a part of it was.
+    fn conclude(&self, report: Report, written: Option<&Written>) -> Result<()> {
         let failed = || {
             let verb = self.action;
             Error::failed(format!("failed to {verb} {}", self.address()))
@@ -83,6 +85,9 @@ impl Shortcut {
                 let request = request.map(|request| format!("; {request}")).unwrap_or_default();
                 let error = failed().because(message + &request);
                 Err(match failure::hint(code) {
+                    _ if !refused && let Some(written) = written => {
+                        error.hint(self.way_on(written))
+                    }
                     _ if !refused => {
                         error.hint("it is unknown whether it was done: check before you try again")
                     }
@@ -94,6 +99,17 @@ impl Shortcut {
                 Err(Error::new(Class::Stale, message).hint("run the same command again"))
             }
             _ => Err(failed()),
+        }
+    }
+
+    /// What to do about a write of which the platform did only the first part.
+    fn way_on(&self, written: &Written) -> String {
+        match (self.action, &written.id) {
+            (Action::Create, Some(id)) => format!(
+                "it has the id {}: write it with an update of that id, or delete it; to create it again would make a second one",
+                visible::line(id)
+            ),
+            _ => "run the same command again".to_owned(),
         }
     }
 
@@ -119,7 +135,7 @@ fn owner(object: &Value) -> Option<String> {
 /// Keeps the platform's answer.
 #[derive(Default)]
 struct Answered {
-    written: Mutex<Written>,
+    written: Mutex<Option<Written>>,
 }
 
 impl Progress for Answered {
@@ -128,6 +144,6 @@ impl Progress for Answered {
     fn answered(&self, operation: &Operation, id: Option<&str>, answer: &Value) {
         let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let changes = operation.changes.clone();
-        *written = Written { id: id.map(str::to_owned), answer: answer.clone(), changes };
+        *written = Some(Written { id: id.map(str::to_owned), answer: answer.clone(), changes });
     }
 }

@@ -43,6 +43,7 @@ impl Kept {
         let operations = std::mem::take(&mut whole.operations);
         plan.operations.splice(0..0, operations);
         plan.projects.append(&mut whole.projects);
+        plan.fingerprints.append(&mut whole.fingerprints);
         *whole = plan;
         outcomes.extend(report.outcomes.iter().cloned());
     }

@@ -5,10 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{PAGE, service_account};
 use crate::api::request::{Below, Listing, Marked, Request};
-use crate::dialect::fields::{annotated, annotations, text_of};
+use crate::dialect::fields::{annotated, annotations, other_name, text_of};
 use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::account_secret::{DOCKER, OPAQUE, PARTS, called, parts_of};
@@ -182,6 +183,24 @@ impl Spelling for AccountSecret {
     fn written_revision(&self, answer: &Value) -> Option<String> {
         answer.get("secret_id")?;
         answer.get("id")?.as_str().map(str::to_owned)
+    }
+
+    /// Neither one of another account, nor another value than was sent.
+    fn another(&self, target: &Target<'_>, (sent, answer): (&Value, &Value)) -> Option<String> {
+        let text = |said: &Value, field: &str| Some(said.get(field)?.as_str()?.to_owned());
+        let told = |field: &str, meant: Option<&str>| {
+            let said = text(answer, field)?;
+            (Some(said.as_str()) != meant).then(|| format!("another `{field}`"))
+        };
+        let value = text(sent, "value_base64").and_then(|value| STANDARD.decode(value).ok());
+        match value {
+            Some(value) => {
+                let sum = format!("{:x}", Sha256::digest(value));
+                told("secret_id", target.id).or_else(|| told("value_sha256", Some(&sum)))
+            }
+            None => told("owner_service_account_id", account(target))
+                .or_else(|| other_name((sent, answer))),
+        }
     }
 
     fn body(&self, target: &Target<'_>) -> Value {

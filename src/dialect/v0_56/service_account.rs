@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::PAGE;
-use crate::api::request::Request;
+use super::{PAGE, V0_56};
+use crate::api::request::{Listing, Request};
 use crate::dialect::fields::{annotated, annotations, text_of};
-use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::dialect::{Collection, Dialect, GoesWith, Holder, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::specs::rules::Rule;
 use crate::kinds::tree::Tree;
@@ -20,6 +20,22 @@ pub struct ServiceAccount;
 pub(super) fn by_name(project: &str, name: &str) -> Option<Request> {
     let path = ["accounts", "projects", project, "service-accounts", "by-name", name];
     Rule::AccountName.check(name).ok().map(|()| Request::get(&path))
+}
+
+/// The roles that accounts have in a project.
+fn roles(project: &str) -> GoesWith {
+    let path = ["accounts", "projects", project, "iam", "project", project, "policy"];
+    let (request, envelope) = (Request::get(&path), "access_grants");
+    GoesWith {
+        one: "grant of",
+        several: "grants",
+        listing: Listing { request, envelope, paging: PAGE, below: None },
+        named: |grant, id| {
+            let roles = grant.get("direct_roles")?.as_array()?.iter().filter_map(Value::as_str);
+            let is_its = grant.pointer("/subject/id")?.as_str() == Some(id);
+            is_its.then(|| roles.collect::<Vec<_>>().join(", "))
+        },
+    }
 }
 
 /// A text of an answer, unless it is empty.
@@ -52,6 +68,17 @@ impl Spelling for ServiceAccount {
             Some(request) => Some(Lookup::One(request, None)),
             None => self.list(target.project, None).map(Lookup::Among),
         }
+    }
+
+    fn goes_with(&self, target: &Target<'_>) -> Vec<GoesWith> {
+        let of = Holder { project: target.project, account: target.id };
+        let keys = V0_56.api_keys(of).map(|listing| GoesWith {
+            one: "API key",
+            several: "API keys",
+            listing,
+            named: |key, _| Some(key.get("name")?.as_str()?.to_owned()),
+        });
+        keys.into_iter().chain([roles(target.project)]).collect()
     }
 
     /// What containers name it by.

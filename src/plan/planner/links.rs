@@ -137,6 +137,14 @@ impl Planner<'_> {
                             None => problem,
                         });
                     }
+                    Resolved::Object(to) if self.is_unclear(desired, path.as_ref(), &to) => {
+                        let message = format!(
+                            "the platform has more than one {to}, so it is not clear which one {} means",
+                            desired.key
+                        );
+                        let hint = "delete all but one, or give the id of the one that is meant";
+                        faults.push(at(message).hint(hint));
+                    }
                     Resolved::Object(to) if self.is_left_out(&desired.key, &to) => {
                         guards.push(at(left_out(&desired.key, &to)).hint(left_out_hint(&to)));
                     }
@@ -225,6 +233,12 @@ impl Planner<'_> {
         let says = |desired: &&Desired| former_keys(desired).contains(former);
         let declared = self.desired.values().find(says).map(|desired| &desired.key);
         declared.or_else(|| self.state.renamed.get(former))
+    }
+
+    /// Whether a field names one of several objects of that name.
+    fn is_unclear(&self, desired: &Desired, path: Option<&FieldPath>, to: &Key) -> bool {
+        let named = path.and_then(|path| desired.fields.at(path)?.as_str());
+        self.state.ambiguous.contains(to) && named == Some(&to.name)
     }
 
     /// Whether the scope leaves out what something in it needs, and the platform lacks it.
@@ -347,6 +361,7 @@ impl Planner<'_> {
             self.operations[*after].sequel.follows_rename |= is_step;
         }
         edges.extend(names);
+        edges.extend(self.half_edges(&edges));
         edges
     }
 

@@ -3,7 +3,8 @@
 //! objects that do not, and `leavers` about objects that are not declared any more. `claims` judges
 //! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
 //! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
-//! that something refers to. `restarts` finds what reads a changed value only when it starts.
+//! that something refers to. `halves` has a replacement delete nothing that cannot be created again.
+//! `restarts` finds what reads a changed value only when it starts.
 //! `kept_back` handles fields that are left to others, and writes that
 //! are impossible because of that.
 
@@ -32,6 +33,7 @@ mod beginning;
 pub use beginning::selected;
 mod claims;
 mod drift;
+mod halves;
 mod in_use;
 mod kept_back;
 mod leavers;
