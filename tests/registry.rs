@@ -172,6 +172,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             owner: None,
             answered: None,
             place_id: None,
+            named_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,

@@ -245,8 +245,14 @@ impl Absent<'_> {
             let is_meant = |(key, id): &&Sought<'_>| {
                 id.is_some() && found.id.as_deref() == *id || found.name == key.name
             };
+            let also = self.reader.spelling(first.kind).also_called(&item);
+            let is_also = |(key, _): &&Sought<'_>| also.contains(&key.name);
             if let Some((key, _)) = sought.iter().find(is_meant) {
                 return Ok(Some(Hidden { key: (*key).clone(), ..found }));
+            }
+            if let Some((key, _)) = sought.iter().find(is_also) {
+                let (key, name) = ((*key).clone(), key.name.clone());
+                return Ok(Some(Hidden { key, name, ..found }));
             }
         }
         Ok(None)

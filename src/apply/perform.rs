@@ -31,6 +31,10 @@ pub(super) struct Write {
     pub changed: Vec<FieldPath>,
     /// The project's id.
     pub project: String,
+    /// The id of the place, where it is known.
+    pub place_id: Option<String>,
+    /// The id of what the name names, where it is known.
+    pub named_id: Option<String>,
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
@@ -54,6 +58,7 @@ fn is_claimed(operation: &Operation) -> bool {
 pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
+        named_id: write.named_id.as_deref(),
         answered: operation.observed().and_then(Observed::sent_back),
         ..Target::looked_for(key, &write.project, operation.id())
     }
@@ -427,6 +432,8 @@ impl Run<'_> {
             (None, None) => Arc::new(Tree::map([])),
         };
         let emails = locked(&self.emails);
+        let place_id = key.place_key().and_then(|place| ids.get(&place).cloned());
+        let mut named_id = None;
         for (path, to) in operation.by_id() {
             let (handles, what) = match key.kind.refers_to(to.kind) {
                 Some(By::Email) => (&*emails, "mail address"),
@@ -435,7 +442,9 @@ impl Run<'_> {
             let handle = handles.get(to);
             let handle =
                 handle.ok_or_else(|| format!("the platform returned no {what} for {to}"))?;
-            if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
+            if *path == key.kind.kind().name_rule().path() {
+                named_id = Some(handle.clone());
+            } else if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(handle.clone());
             }
         }
@@ -451,7 +460,8 @@ impl Run<'_> {
         let target = Target {
             project: &project,
             room: key.place(),
-            place_id: None,
+            place_id: place_id.as_deref(),
+            named_id: named_id.as_deref(),
             name: &key.name,
             id: operation.id(),
             fields: &fields,
@@ -496,6 +506,6 @@ impl Run<'_> {
         {
             request.precondition = Precondition::Revision(revision);
         }
-        Ok(Some(Write { request, fields, changed, project }))
+        Ok(Some(Write { request, fields, changed, project, place_id, named_id }))
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::super::users;
 use super::page::{self, Tokens};
 use super::{Refusal, Result, Route};
+use crate::kinds::specs::roles as known;
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
@@ -41,45 +42,6 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The roles of people in a project that are more than membership.
 const OF_PEOPLE: [&str; 3] = ["admin", "developer", "room_creator"];
-
-/// The families of resources that a service account may have a role for, and what role.
-const FAMILIES: [&str; 14] = [
-    "room",
-    "agent",
-    "repository",
-    "feed",
-    "oauth_client",
-    "api_key",
-    "service",
-    "service_account",
-    "mailbox",
-    "route",
-    "custom_domain",
-    "scheduled_task",
-    "feed_subscription",
-    "llm_logger",
-];
-const OF_FAMILIES: [&str; 3] = ["_creator", "_inventory", "_manager"];
-const OTHERS: [&str; 11] = [
-    "member",
-    "admin",
-    "developer",
-    "session_inventory",
-    "participant_token_creator",
-    "llm_proxy_user",
-    "llm_quota_manager",
-    "usage_reporter",
-    "billing_manager",
-    "group_manager",
-    "user_profile_editor",
-];
-
-/// Whether a project has a role with this name. Those that this platform does not know otherwise
-/// let a service account read, and nothing more.
-fn is_role(name: &str) -> bool {
-    let mut of_families = OF_FAMILIES.iter().filter_map(|end| name.strip_suffix(end));
-    OTHERS.contains(&name) || of_families.any(|family| FAMILIES.contains(&family))
-}
 
 /// Roles as flags of a membership. 400 for one that people do not have here.
 fn flags(roles: &[String]) -> Result<Flags> {
@@ -200,22 +162,24 @@ struct Granted {
     kind: String,
     id: String,
     name: String,
+    email: String,
     roles: String,
     position: String,
 }
 
-of_row!(Granted { kind, id, name, roles, position });
+of_row!(Granted { kind, id, name, email, roles, position });
 
 /// The policy of a project: its members, and the accounts that were granted something.
 const OF_PROJECT: &str = "SELECT * FROM (\
-     SELECT 'user' AS kind, users.id AS id, users.email AS name, 'member' || \
+     SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, 'member' || \
      CASE WHEN is_admin THEN ',admin' ELSE '' END || \
      CASE WHEN is_developer THEN ',developer' ELSE '' END || \
      CASE WHEN can_create_rooms THEN ',room_creator' ELSE '' END AS roles, \
      printf('%020d', members.seq) AS position \
      FROM members JOIN users ON users.id = members.user_id WHERE members.project_id = $1 \
      UNION ALL \
-     SELECT 'service_account', service_accounts.id, service_accounts.email, \
+     SELECT 'service_account', service_accounts.id, service_accounts.name, \
+     service_accounts.email, \
      group_concat(role, ','), printf('%020d', MIN(role_grants.seq)) \
      FROM role_grants JOIN service_accounts ON service_accounts.id = role_grants.subject_id \
      WHERE role_grants.project_id = $1 AND role_grants.resource_type = 'project' \
@@ -223,7 +187,7 @@ const OF_PROJECT: &str = "SELECT * FROM (\
      ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
 
 /// The policy of a room: people with a grant. Their roles are what their scopes amount to.
-const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, \
+const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, \
      permissions AS roles, users.id AS position \
      FROM room_grants JOIN users ON users.id = room_grants.user_id WHERE room_id = $1 \
      AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
@@ -280,7 +244,7 @@ async fn policy(
         };
         Ok(json!({
             "resource": shown,
-            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.name },
+            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.email },
             "direct_roles": roles,
         }))
     };
@@ -350,7 +314,7 @@ async fn grant(
 
 /// Grants a service account roles in the project.
 async fn granted(app: &App, caller: &Caller, account: &str, roles: &[String]) -> Result<()> {
-    if let Some(number) = roles.iter().position(|role| !is_role(role)) {
+    if let Some(number) = roles.iter().position(|role| !known::is_in_project(role)) {
         return Err(Refusal::field(format!("roles[{number}]"), "is not a role of projects"));
     }
     let mut write = app.store().write().await?;
@@ -507,17 +471,6 @@ async fn put_user(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_roles_of_projects_are_those_of_the_public_sdk() {
-        assert_eq!(OTHERS.len() + FAMILIES.len() * OF_FAMILIES.len(), 53);
-        for role in ["member", "room_creator", "llm_logger_manager", "usage_reporter"] {
-            assert!(is_role(role), "{role}");
-        }
-        for role in ["owner", "room", "_creator", "nothing_creator", "room_creator_creator"] {
-            assert!(!is_role(role), "{role}");
-        }
-    }
 
     #[test]
     fn a_role_in_a_room_is_read_as_it_was_granted() {
