@@ -4,6 +4,7 @@
 mod accounts;
 mod agents;
 mod crossed;
+mod grants;
 mod kept;
 mod kinds;
 mod later;

@@ -287,9 +287,8 @@ async fn read_project(
     while let Some((kind, room, list)) = lists.try_next().await? {
         intake.take_list((kind, room), list, &mut unproven)?;
     }
-    let mut known: BTreeMap<KindName, BTreeSet<String>> = KindName::in_rooms()
-        .map(|kind| (kind, wanted.places(kind).cloned().collect()))
-        .collect();
+    let mut known: BTreeMap<KindName, BTreeSet<String>> =
+        KindName::in_rooms().map(|kind| (kind, wanted.places(kind).cloned().collect())).collect();
     let mut followed = Vec::new();
     for (kind, known) in &mut known {
         if kind.fills_rooms() && wanted.all_rooms {

@@ -264,9 +264,8 @@ mod tests {
     #[test]
     fn access_is_taken_by_less_of_it() {
         let of = |roles: &[&str]| fields_of(&json!({ "roles": roles }));
-        let takes = |before: &[&str], after: &[&str]| {
-            RoleGrant.takes_access(&of(before), Some(&of(after)))
-        };
+        let takes =
+            |before: &[&str], after: &[&str]| RoleGrant.takes_access(&of(before), Some(&of(after)));
         assert!(takes(&["developer", "room_creator"], &["developer"]));
         assert!(takes(&["admin"], &["developer"]));
         assert!(!takes(&["member"], &["developer"]) && !takes(&["developer"], &["admin"]));

@@ -81,9 +81,8 @@ fn replace(target: &Target<'_>) -> Option<Request> {
 fn only_adds(target: &Target<'_>) -> bool {
     let wanted = roles_in(target.fields);
     let had = target.answered.as_ref().and_then(|seen| seen.get("roles")?.as_array());
-    let stays = |role: &Value| {
-        role.as_str().is_some_and(|role| role == MEMBER || wanted.contains(&role))
-    };
+    let stays =
+        |role: &Value| role.as_str().is_some_and(|role| role == MEMBER || wanted.contains(&role));
     had.is_some_and(|had| had.iter().all(stays))
 }
 

@@ -49,4 +49,3 @@ fn takes_access(operation: &Operation) -> bool {
     };
     operation.key.kind.kind().takes_access(&observed.fields, after)
 }
-

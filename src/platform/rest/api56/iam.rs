@@ -6,6 +6,8 @@
 //! would have no effect here is refused: other resources, groups, and roles of people that are none
 //! here.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ use crate::platform::exchange::{Answer, Asked, Body, Condition};
 use crate::platform::objects::people::{self, Flags};
 use crate::platform::objects::roles::{self, Of};
 use crate::platform::objects::rooms::Room;
-use crate::platform::objects::{grants, stored};
+use crate::platform::objects::stored;
 use crate::platform::store::{Reads, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -186,9 +188,13 @@ const OF_PROJECT: &str = "SELECT * FROM (\
      AND role_grants.subject_type = 'service_account' GROUP BY service_accounts.id\
      ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
 
-/// The policy of a room: people with a grant. Their roles are what their scopes amount to.
+/// The policy of a room: people with a grant. Their roles are those that they were given, or else
+/// what their scopes amount to.
 const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, \
-     permissions AS roles, users.id AS position \
+     COALESCE((SELECT group_concat(role, ',') FROM role_grants \
+     WHERE resource_type = 'room' AND resource_id = room_grants.room_id \
+     AND subject_type = 'user' AND subject_id = users.id AND seq = room_grants.rev), \
+     permissions) AS roles, users.id AS position \
      FROM room_grants JOIN users ON users.id = room_grants.user_id WHERE room_id = $1 \
      AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
 
@@ -202,14 +208,23 @@ pub(super) fn role_of(scope: &Value) -> &'static str {
     }
 }
 
-/// The scope of a role in a room. 400 for one that this platform does not have.
+/// The roles of somebody in a room: as they were given, or what the scope amounts to.
+pub(super) fn roles_in_room(roles: &str) -> Result<Vec<String>> {
+    // The scope is JSON.
+    Ok(match roles.starts_with('{') {
+        true => vec![role_of(&stored(roles)?).to_owned()],
+        false => roles.split(',').map(str::to_owned).collect(),
+    })
+}
+
+/// The scope of the roles in a room: that of the strongest. Those who only look or were let in talk
+/// to others, and those who use its sites do nothing in it. 400 for a role that there is not.
 fn scope_of(roles: &[String]) -> Result<ApiScope> {
     let has = |role: &str| roles.iter().any(|one| one == role);
     let usual = ApiScope::of_agents();
-    if let Some(number) =
-        roles.iter().position(|role| !["operator", "developer", "admin"].contains(&role.as_str()))
-    {
-        let message = "is not a role of rooms on this platform: operator, developer, admin";
+    let of_rooms = known::IN_ROOM;
+    if let Some(number) = roles.iter().position(|role| !of_rooms.contains(&role.as_str())) {
+        let message = format!("is not a role of rooms: {}", of_rooms.join(", "));
         return Err(Refusal::field(format!("roles[{number}]"), message));
     }
     Ok(if has("admin") {
@@ -217,8 +232,12 @@ fn scope_of(roles: &[String]) -> Result<ApiScope> {
         ApiScope { admin, tunnels, ..usual }
     } else if has("developer") {
         ApiScope { tunnels: Some(Default::default()), ..usual }
-    } else {
+    } else if has("operator") {
         ApiScope { developer: None, ..usual }
+    } else if has("viewer") || has("guest") {
+        ApiScope { livekit: usual.livekit, messaging: usual.messaging, ..ApiScope::default() }
+    } else {
+        ApiScope::default()
     })
 }
 
@@ -240,7 +259,7 @@ async fn policy(
     let item = |row: &Granted| {
         let roles = match &resource {
             Resource::Project => json!(row.roles.split(',').collect::<Vec<_>>()),
-            Resource::Room(_) => json!([role_of(&stored(&row.roles)?)]),
+            Resource::Room(_) => json!(roles_in_room(&row.roles)?),
         };
         Ok(json!({
             "resource": shown,
@@ -293,16 +312,16 @@ async fn grant(
             granted(&app, &caller, &account, &wanted).await?;
         }
         (Resource::Room(room), Found::User(user)) => {
-            let scope = scope_of(&wanted)?;
+            scope_of(&wanted)?;
             let mut write = app.store().write().await?;
             people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
-            let had = grants::granted(write.reads(), (&room.id, &user)).await?;
-            if had.is_some() {
-                roles::replace(write, (&room.id, &user), &scope).await?;
-            } else {
-                grants::add(&mut write, (&room.id, &user), &scope).await?;
-                write.commit().await?;
-            }
+            let had = roles::in_room(write.reads(), (&room.id, &user)).await?;
+            let had = had.map(|(scope, given)| roles_in_room(&given.unwrap_or(scope)));
+            let had: Vec<String> = had.transpose()?.unwrap_or_default();
+            let all: BTreeSet<String> = had.into_iter().chain(wanted).collect();
+            let all: Vec<String> = all.into_iter().collect();
+            let whose = (caller.project.as_str(), room.id.as_str(), user.as_str());
+            roles::replace(write, whose, &scope_of(&all)?, &all).await?;
         }
         (Resource::Room(_), Found::Account(_)) => {
             let message = "must be user: service accounts have their roles in the project";
@@ -475,9 +494,12 @@ mod tests {
     #[test]
     fn a_role_in_a_room_is_read_as_it_was_granted() {
         for role in ["operator", "developer", "admin"] {
-            let scope = scope_of(&[role.to_owned()]).unwrap();
-            assert_eq!(role_of(&serde_json::to_value(scope).unwrap()), role);
+            let scope = scope_of(&[role.to_owned(), "viewer".to_owned()]).unwrap();
+            let scope = serde_json::to_string(&scope).unwrap();
+            assert_eq!(roles_in_room(&scope).unwrap(), [role]);
         }
-        assert!(scope_of(&["viewer".to_owned()]).is_err());
+        assert_eq!(roles_in_room("guest,viewer").unwrap(), ["guest", "viewer"]);
+        assert_eq!(scope_of(&["site_user".to_owned()]).unwrap(), ApiScope::default());
+        assert!(scope_of(&["owner".to_owned()]).is_err());
     }
 }
