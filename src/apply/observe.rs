@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use indexmap::IndexSet;
 use serde_json::Value;
 use tokio::sync::SetOnce;
 
@@ -338,11 +339,9 @@ pub(super) fn names_of(
         let called = known.get(&(kind, who.to_owned()))?;
         Some(format!("{}{called}", name.strip_suffix(who)?))
     };
-    let mut called: Vec<String> = names.iter().filter_map(named).collect();
-    called.dedup();
-    names.retain(|name| !called.contains(name));
-    called.extend(names);
-    called
+    let called: Vec<String> = names.iter().filter_map(named).collect();
+    let all: IndexSet<String> = called.into_iter().chain(names).collect();
+    all.into_iter().collect()
 }
 
 /// What whoever reads may be called where something says what somebody may do, if that matters.

@@ -6,6 +6,6 @@ use crate::dialect::unspoken::Unspoken;
 /// How it is spelled.
 pub const SPELLING: Option<&dyn Spelling> = Some(&Unspoken {
     way_out: Some(
-        "this API has no policies: add people with `meshagent member add` and `meshagent rooms grants`, or use a platform with API 0.56",
+        "this API has no policies: remove the document, and give roles to people as this platform has it, or use a platform with API 0.56",
     ),
 });
