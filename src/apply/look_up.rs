@@ -151,7 +151,8 @@ pub(super) async fn item(
                 (Ok(seen), _) => is_called(spelling, (key.kind, &seen.name), item, target),
                 (Err(_), _) => false,
             };
-            Ok(items.into_iter().find(is_meant).map(|item| (item, None)))
+            let mut items = items.into_iter().filter(|item| spelling.is_declarable(item));
+            Ok(items.find(is_meant).map(|item| (item, None)))
         }
     }
 }

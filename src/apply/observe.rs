@@ -468,8 +468,8 @@ impl Intake<'_> {
     }
 
     fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
-        for item in items {
-            let spelling = self.reader.spelling(kind);
+        let spelling = self.reader.spelling(kind);
+        for item in items.into_iter().filter(|item| spelling.is_declarable(item)) {
             let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
             let room = room.filter(|_| kind.is_in_rooms()).cloned();
             let names = names_of(spelling, (kind, &seen.name), &item, &self.names);

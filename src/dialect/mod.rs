@@ -174,6 +174,11 @@ pub trait Spelling: Sync {
     /// A sentence about what the answer lacks.
     fn seen(&self, item: &Value) -> Result<Seen, String>;
 
+    /// Whether an item of a list is an object that a document can declare. Others are left alone.
+    fn is_declarable(&self, _item: &Value) -> bool {
+        true
+    }
+
     /// What an object of a list may be called in documents beside the name that [`Self::seen`] has.
     fn also_called(&self, _item: &Value) -> Vec<String> {
         Vec::new()

@@ -89,14 +89,10 @@ fn only_adds(target: &Target<'_>) -> bool {
 /// Somebody of an answer as requests name them.
 fn named(subject: &Value) -> Option<Value> {
     let mut named = json!({ "type": subject.get("type")? });
-    for field in ["id", "email", "object_type", "relation"] {
-        // The id says it all, where there is one.
-        if let Some(text) = subject.get(field).filter(|text| text.is_string()) {
-            named[field] = text.clone();
-            if field == "id" {
-                named.as_object_mut()?.retain(|name, _| ["type", "id"].contains(&name.as_str()));
-            }
-        }
+    // The id says it all, where there is one.
+    let text = |field: &&str| subject.get(*field).is_some_and(Value::is_string);
+    if let Some(field) = ["id", "email"].into_iter().find(text) {
+        named[field] = subject[field].clone();
     }
     Some(named)
 }
@@ -109,7 +105,7 @@ fn names(subject: &Value) -> Result<Vec<String>, String> {
         "everyone" => return Ok(vec![EVERYONE.to_owned()]),
         "user" => &["email", "id"],
         "service_account" | "agent" => &["name", "email", "id"],
-        _ => &["id", "name", "relation"],
+        _ => &["id", "name"],
     };
     let texts = fields.iter().filter_map(|field| subject.get(*field)?.as_str());
     let names: Vec<String> = texts
@@ -154,6 +150,12 @@ impl Spelling for RoleGrant {
         roles.sort_unstable();
         let fields = fields_of(&json!({ "roles": roles }));
         Ok(Seen { name, id: None, owner: None, fields })
+    }
+
+    /// What somebody has for other reasons is no grant, and relations are none of documents.
+    fn is_declarable(&self, item: &Value) -> bool {
+        let has_roles = item["direct_roles"].as_array().is_some_and(|roles| !roles.is_empty());
+        has_roles && item["subject"]["type"] != "userset"
     }
 
     fn also_called(&self, item: &Value) -> Vec<String> {
