@@ -33,6 +33,7 @@ use meshagent::plan::{Observed, Plan};
 use meshagent::project_file::ProjectFile;
 
 use crate::cli::Sandbox;
+use crate::hostile::proxy::Mischief;
 use crate::properties::generate::{Service, Wish, said_in, wishes};
 use crate::reconciler::{Silent, decide, describe, read_secrets};
 use crate::seeds::{is_asked, seeds};
@@ -429,7 +430,7 @@ impl Life<'_> {
     /// Applies until all is as wanted. Whether it is; it may also have been refused.
     async fn step(&mut self, wanted: &Wanted) -> bool {
         self.tell(&format!("wanted {:?} {:?}", wanted.wishes, wanted.policy));
-        let others = self.place.others(Stage::UnderWay).await;
+        let mut others = self.place.others(Stage::UnderWay).await;
         let before = self.place.facts(Stage::UnderWay).await;
         let names = self.place.names().await;
         for attempt in 0..TRIES.0 + TRIES.1 {
@@ -443,7 +444,11 @@ impl Life<'_> {
                 Ended::Complete => Stage::Done,
                 _ => Stage::UnderWay,
             };
-            let touched = others.touched(&self.place.others(stage).await);
+            let later = self.place.others(stage).await;
+            if mischief.iter().any(Mischief::hides_objects) {
+                others = others.without_hidden(&later);
+            }
+            let touched = others.touched(&later);
             if !touched.is_empty() {
                 self.fail(&format!("what is not ours was touched: {touched:#?}"));
             }

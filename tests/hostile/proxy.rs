@@ -99,6 +99,13 @@ pub struct Mischief {
     share: f64,
 }
 
+impl Mischief {
+    /// Whether lists lack objects and say that they are whole.
+    pub fn hides_objects(&self) -> bool {
+        matches!(self.fault, Fault::Cut(_) | Fault::Filtered)
+    }
+}
+
 impl Fault {
     fn always(self) -> Mischief {
         Mischief {

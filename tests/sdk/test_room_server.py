@@ -616,11 +616,11 @@ async def test_webhooks_hear_what_happens_in_rooms(platform):
         path = f"/accounts/projects/{project}/webhooks/{hook['id']}/deliveries"
         headers = {"Authorization": f"Bearer {platform.key}"}
         async with aiohttp.ClientSession(headers=headers) as http:
-            # A delivery is recorded once it was answered.
+            # A delivery is recorded before it is sent, and again once it was answered.
             for _ in range(500):
                 async with http.get(f"{platform.url}{path}") as answer:
                     deliveries = (await answer.json())["deliveries"]
-                if len(deliveries) == 4:
+                if len(deliveries) == 4 and all(it["delivered"] for it in deliveries):
                     break
                 await asyncio.sleep(0.01)
         assert [(it["event"], it["delivered"], it["attempts"]) for it in deliveries] == [
