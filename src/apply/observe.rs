@@ -340,6 +340,10 @@ pub(super) fn names_of(
         Some(format!("{}{called}", name.strip_suffix(who)?))
     };
     let called: Vec<String> = names.iter().filter_map(named).collect();
+    // Most objects have one name.
+    if called.is_empty() && names.len() == 1 {
+        return names;
+    }
     let all: IndexSet<String> = called.into_iter().chain(names).collect();
     all.into_iter().collect()
 }
@@ -490,6 +494,9 @@ impl Intake<'_> {
 
     /// Under which of its names the set knows an object; under the first one, if it does not.
     fn known(&self, keys: &[Key]) -> Result<Key> {
+        if let [only] = keys {
+            return Ok(only.clone());
+        }
         let declared: Vec<&Desired> =
             keys.iter().filter_map(|key| self.set.objects.get(key)).collect();
         if let [first, second, ..] = declared[..] {

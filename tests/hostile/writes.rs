@@ -35,6 +35,7 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
     if has(spoken, KindName::Secret) {
         container["secrets"] = json!(["keys"]);
     }
+    let role = ["developer", "room_creator", "admin"][usize::from(version) - 1];
     let mut documents = vec![
         of("Project", "other", json!({"settings": {"version": version.to_string()}})),
         of("Room", "lobby", json!({"room_metadata": {"version": version}})),
@@ -42,11 +43,7 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
         of("Service", "everywhere", json!({"container": container})),
         of("SettingsDocument", "openai", json!({"settings": {"version": version.to_string()}})),
         of("RoomRoles", "room-roles", json!({"roles": {"viewer": {"site_user": version == 1}}})),
-        of(
-            "RoleGrant",
-            "user:ada@example.com",
-            json!({"roles": [["developer", "room_creator", "admin"][usize::from(version) - 1]]}),
-        ),
+        of("RoleGrant", "user:ada@example.com", json!({ "roles": [role] })),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
         of(
             "ManagedAgent",
