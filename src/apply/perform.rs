@@ -65,16 +65,18 @@ pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Writ
 }
 
 /// Whether an object is read once more before it is written: if the platform does not compare the
-/// revisions that its lists show, and can return the object alone.
+/// revisions that its lists show, and can return the object alone. What somebody may do is in short
+/// lists, and always read again.
 fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
         && !operation.sequel.follows_rename
         && (write.request.precondition == Precondition::None || !spelling.compares_revisions())
-        && matches!(
-            spelling.lookup(&target(&operation.key, operation, write)),
-            Some(Lookup::One(..))
-        )
+        && (operation.key.kind.kind().is_access()
+            || matches!(
+                spelling.lookup(&target(&operation.key, operation, write)),
+                Some(Lookup::One(..))
+            ))
 }
 
 /// Whether somebody else renamed an object since it was read.

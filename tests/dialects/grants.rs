@@ -266,7 +266,7 @@ fn somebody_is_known_by_an_address_and_by_an_id() {
     }
     let platform = with_developers();
     platform.sandbox.write("set.yaml", &of(&["user:u-9", "user:ada@x.example"]));
-    let run = platform.ends(2, &plan);
+    let run = platform.ends(6, &plan);
     assert!(run.stderr.contains("are one and the same"), "{}", run.stderr);
     // Both names are of one grant, so it stays where one name takes the place of the other.
     platform.sandbox.write("set.yaml", &of(&["user:u-9"]));
