@@ -435,7 +435,7 @@ impl Run<'_> {
         };
         let emails = locked(&self.emails);
         let place_id = key.place_key().and_then(|place| ids.get(&place).cloned());
-        let mut named_id = None;
+        let mut named_id = key.named_key().and_then(|named| ids.get(&named).cloned());
         for (path, to) in operation.by_id() {
             let (handles, what) = match key.kind.refers_to(to.kind) {
                 Some(By::Email) => (&*emails, "mail address"),

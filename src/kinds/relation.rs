@@ -230,6 +230,13 @@ impl Key {
         Some(Self::of(self.kind.kind().placed_in()?, &self.project, self.place()?))
     }
 
+    /// The key of the object that its name names.
+    #[must_use]
+    pub fn named_key(&self) -> Option<Self> {
+        let (kind, name) = self.kind.kind().named_in(&self.name)?;
+        Some(Self::of(kind, &self.project, name))
+    }
+
     /// Whether it is a project.
     #[must_use]
     pub fn is_project(&self) -> bool {

@@ -93,9 +93,8 @@ impl<'a> Known<'a> {
             found.push((None, self.resolve(room)));
         }
         let kind = key.kind.kind();
-        if let Some((named, name)) = kind.named_in(&key.name) {
-            let to = Key::of(named, &key.project, name);
-            found.push((Some(kind.name_rule().path()), self.resolve(to)));
+        if let Some(named) = key.named_key() {
+            found.push((Some(kind.name_rule().path()), self.resolve(named)));
         }
         found.extend(kind.comes_after(key).map(|before| (None, Resolved::Any(vec![before]))));
         for reference in kind.references(fields) {
