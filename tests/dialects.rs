@@ -5,6 +5,7 @@ mod accounts;
 mod agents;
 mod answers;
 mod crossed;
+mod grants;
 mod halves;
 mod kept;
 mod kinds;

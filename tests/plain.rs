@@ -138,6 +138,7 @@ pub fn target<'a>(project: &'a str, declared: &'a Declared, id: Option<&'a str>)
         owner: None,
         answered: None,
         place_id: None,
+        named_id: None,
         changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,

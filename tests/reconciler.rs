@@ -107,6 +107,11 @@ impl World {
         if (spoken, kind) == (Spoken::V0_56, KindName::ManagedAgent) {
             world.accounts().await;
         }
+        if kind == KindName::RoleGrant {
+            // Nobody is let into a room who is not in the project.
+            let ada = json!({"user_id": "ada@example.com"});
+            world.server.send("POST", "/users", ada).await.expect(201);
+        }
         world
     }
 

@@ -144,6 +144,7 @@ fn what_an_object_refers_to_is_what_its_kind_may_refer_to() {
                 met.insert((kind, relation.to));
                 by_object += 1;
             }
+            met.extend(variant.kind.named_in(&declared.name).map(|(to, _)| (kind, to)));
         }
     }
     // And the other way round: nothing is mentioned that no object says.
@@ -165,13 +166,14 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
         let declared = kind.declare(&variant.document).unwrap().remove(0);
         let target = Target {
             project: "p",
-            room: None,
+            room: declared.room.as_deref(),
             name: &declared.name,
             id: None,
             fields: &declared.fields,
             owner: None,
             answered: None,
-            place_id: None,
+            place_id: declared.room.as_deref(),
+            named_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,
@@ -212,6 +214,9 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
                 (KindName::Room, "enabled") => {}
                 // It is in the path.
                 (KindName::SettingsDocument | KindName::RoomRoles, "metadata") => {}
+                (KindName::RoleGrant, "metadata") => {
+                    said.extend(declared.name.split(':').map(Value::from));
+                }
                 (KindName::Service, _) => scalars(value, &mut said),
                 (_, "version" | "kind") => {}
                 _ => scalars(value, &mut said),

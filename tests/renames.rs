@@ -479,6 +479,7 @@ async fn what_somebody_renamed_by_hand_gets_its_name_back() {
             owner: Some("s"),
             answered: None,
             place_id: None,
+            named_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,

@@ -106,6 +106,7 @@ fn requests(set: &Set, project: &str) -> [Vec<Request>; 2] {
             owner: Some("default"),
             answered: None,
             place_id: None,
+            named_id: None,
             changed: &[],
             removed: &[],
             asked: &meshagent::kinds::Asked::NOTHING,

@@ -157,7 +157,7 @@ impl Reader {
     ///
     /// As [`Reader::list`].
     pub async fn list_with_proof(&self, listing: &Listing) -> std::result::Result<List, ListError> {
-        match listing.below {
+        match &listing.below {
             Some(below) => self.list_below(listing, below).await,
             None => self.list_itself(listing).await,
         }
@@ -181,10 +181,10 @@ impl Reader {
             let told = || unusable(&listing.request, "was answered without an id".to_owned());
             request.ok_or_else(told)
         };
-        let request = found((below.list)(&object))?;
+        let request = found((below.list)(&below.project, &object))?;
         let mut list = self.list_itself(&Listing { request, below: None, ..*listing }).await?;
         if let Some(Marked { list: marked, envelope, told_in }) = below.marked {
-            let request = found(marked(&object))?;
+            let request = found(marked(&below.project, &object))?;
             let marked = Listing { request, envelope, paging: Paging::Whole, below: None };
             let marked = self.list_itself(&marked).await?.items;
             let ids: HashSet<&str> = marked.iter().filter_map(id).collect();

@@ -185,14 +185,16 @@ pub struct Listing {
     pub paging: Paging,
     /// How the list is found, where it is below an object of which only the name is known:
     /// `request` answers with that object then.
-    pub below: Option<&'static Below>,
+    pub below: Option<Below>,
 }
 
 /// A list below an object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Below {
-    /// The request for the list, without its page, made of the object.
-    pub list: fn(&Value) -> Option<Request>,
+    /// The id of the project, which not every object tells.
+    pub project: String,
+    /// The request for the list, without its page, made of the project's id and the object.
+    pub list: fn(&str, &Value) -> Option<Request>,
     /// The field that each item of the list gets, with the object in it.
     pub told_in: &'static str,
     /// A list of some of the items.
@@ -202,8 +204,8 @@ pub struct Below {
 /// A list of some of the items of another one.
 #[derive(Debug, Clone, Copy)]
 pub struct Marked {
-    /// The request for it, made of the object that both are below.
-    pub list: fn(&Value) -> Option<Request>,
+    /// The request for it, made of the project's id and the object that both are below.
+    pub list: fn(&str, &Value) -> Option<Request>,
     /// The field of the answer that holds it.
     pub envelope: &'static str,
     /// The field that says of each item of the other list whether it is in this one.

@@ -240,13 +240,21 @@ impl Absent<'_> {
         else {
             return Ok(None);
         };
-        for item in self.reader.list(&listing).await? {
+        let spelling = self.reader.spelling(first.kind);
+        let items = self.reader.list(&listing).await?.into_iter();
+        for item in items.filter(|item| spelling.is_declarable(item)) {
             let found = hidden(first, &item)?;
             let is_meant = |(key, id): &&Sought<'_>| {
                 id.is_some() && found.id.as_deref() == *id || found.name == key.name
             };
+            let also = spelling.also_called(&item);
+            let is_also = |(key, _): &&Sought<'_>| also.contains(&key.name);
             if let Some((key, _)) = sought.iter().find(is_meant) {
                 return Ok(Some(Hidden { key: (*key).clone(), ..found }));
+            }
+            if let Some((key, _)) = sought.iter().find(is_also) {
+                let (key, name) = ((*key).clone(), key.name.clone());
+                return Ok(Some(Hidden { key, name, ..found }));
             }
         }
         Ok(None)

@@ -22,7 +22,7 @@ impl Run<'_> {
         if !key.kind.is_place() || operation.action() != Action::Delete || !is_planned {
             return Ok(());
         }
-        let inside = key.kind.inside().map(|kind| (kind, Some(key.name.clone())));
+        let inside = key.kind.contents().map(|kind| (kind, Some(key.name.clone())));
         let naming = key.kind.referrers().filter(|(_, by)| *by == By::Name);
         let lists = naming.map(|(kind, _)| (kind, None)).chain(inside).collect();
         let reader = self.client.reader();

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::observe::{observed, unreadable};
+use super::observe::{names_of, observed, unreadable};
 use crate::api::failure::ApiError;
 use crate::api::other_api;
 use crate::api::reader::Reader;
 use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::{Error, Result};
-use crate::kinds::Key;
+use crate::kinds::{Key, KindName};
 use crate::plan::Observed;
 use crate::plan::references::{NamesById, name_ids};
 
@@ -61,6 +61,20 @@ pub async fn find(
     observed.called = Some(name.clone());
     name_ids(key, Arc::make_mut(&mut observed.fields), names);
     Ok(Some((name, observed)))
+}
+
+/// Whether an object of a list has the name that is looked for.
+fn is_called(
+    spelling: &dyn Spelling,
+    (kind, name): (KindName, &str),
+    item: &Value,
+    target: &Target<'_>,
+) -> bool {
+    let named = kind.kind().named_in(target.name).zip(target.named_id);
+    let known = named.map(|((kind, who), id)| ((kind, id.to_owned()), who.to_owned()));
+    let known: NamesById = known.into_iter().collect();
+    let names = names_of(spelling, (kind, name), item, &known);
+    names.iter().any(|name| name == target.name)
 }
 
 /// Whether an object that has an id is looked up by its name all the same.
@@ -134,10 +148,11 @@ pub(super) async fn item(
             let items = reader.list(&listing).await?;
             let is_meant = |item: &Value| match (spelling.seen(item), target.id) {
                 (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
-                (Ok(seen), _) => seen.name == target.name,
+                (Ok(seen), _) => is_called(spelling, (key.kind, &seen.name), item, target),
                 (Err(_), _) => false,
             };
-            Ok(items.into_iter().find(is_meant).map(|item| (item, None)))
+            let mut items = items.into_iter().filter(|item| spelling.is_declarable(item));
+            Ok(items.find(is_meant).map(|item| (item, None)))
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use indexmap::IndexSet;
 use serde_json::Value;
 use tokio::sync::SetOnce;
 
@@ -28,7 +29,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
 use crate::kinds::{self, By, Key, Kind, KindName};
 use crate::manifest::of_accounts::of_accounts;
-use crate::manifest::set::Set;
+use crate::manifest::set::{Desired, Set};
 use crate::plan::derived;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
@@ -246,6 +247,7 @@ async fn read_project(
     state: &mut State,
 ) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
+    let own = own_names(reader, &wanted).await?;
     // What is in a place waits for the list of places, which is among the first therefore.
     let lists = wanted.lists();
     let places: Places = lists
@@ -279,23 +281,35 @@ async fn read_project(
         project: name,
         state,
         names: NamesById::new(),
+        own,
         displaced: BTreeSet::new(),
     };
     let mut unproven = BTreeSet::new();
     while let Some((kind, room, list)) = lists.try_next().await? {
         intake.take_list((kind, room), list, &mut unproven)?;
     }
-    let mut known = wanted.rooms.clone();
-    if !wanted.all_rooms {
-        let followed = followed_rooms(intake.state, name, &known);
-        intake.take_rooms(&project.id, &followed, &mut unproven).await?;
-        known.extend(followed);
+    let mut known: BTreeMap<KindName, BTreeSet<String>> =
+        KindName::in_rooms().map(|kind| (kind, wanted.places(kind).cloned().collect())).collect();
+    let mut followed = Vec::new();
+    for (kind, known) in &mut known {
+        if kind.fills_rooms() && wanted.all_rooms {
+            continue;
+        }
+        let rooms = followed_rooms(intake.state, name, known);
+        followed.extend(rooms.iter().map(|room| (*kind, room.clone())));
+        known.extend(rooms);
     }
+    intake.take_rooms(&project.id, followed, &mut unproven).await?;
     // What is not in its room any more may be in another one: rooms of others get other names,
     // too, with all that is in them.
     if wanted.all_rooms || misses_any(intake.state, name) {
-        let others = other_rooms(intake.state, name, &known);
-        intake.take_rooms(&project.id, &others, &mut unproven).await?;
+        let filling = known.iter().filter(|(kind, _)| kind.fills_rooms());
+        let others = filling.flat_map(|(kind, known)| {
+            let rooms = other_rooms(intake.state, name, known);
+            rooms.into_iter().map(|room| (*kind, room))
+        });
+        let others = others.collect();
+        intake.take_rooms(&project.id, others, &mut unproven).await?;
     }
     if wanted.project {
         let detailed = detailed_project(reader, project).await?;
@@ -308,6 +322,47 @@ async fn read_project(
         owners::find(reader, policy, set, (name, &project.id), state).await;
     }
     Ok(unproven)
+}
+
+/// What an object of a list may be called, the best name first. What its name names by an id may
+/// have a name.
+pub(super) fn names_of(
+    spelling: &dyn Spelling,
+    (kind, name): (KindName, &str),
+    item: &Value,
+    known: &NamesById,
+) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    names.extend(spelling.also_called(item));
+    let named = |name: &String| {
+        let (kind, who) = kind.kind().named_in(name)?;
+        let called = known.get(&(kind, who.to_owned()))?;
+        Some(format!("{}{called}", name.strip_suffix(who)?))
+    };
+    let called: Vec<String> = names.iter().filter_map(named).collect();
+    // Most objects have one name.
+    if called.is_empty() && names.len() == 1 {
+        return names;
+    }
+    let all: IndexSet<String> = called.into_iter().chain(names).collect();
+    all.into_iter().collect()
+}
+
+/// What whoever reads may be called where something says what somebody may do, if that matters.
+async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<BTreeSet<String>> {
+    let Some(request) = reader.dialect().whose().filter(|_| wanted.is_about_access()) else {
+        return Ok(BTreeSet::new());
+    };
+    let told = reader.get_json(&request).await.map_err(|error| {
+        Error::from(error).saying("failed to read whose access this plan must not take away")
+    })?;
+    let text = |field: &str| told.get(field).and_then(Value::as_str);
+    let of = text("type").unwrap_or_default();
+    let name = told.pointer("/service_account/name").and_then(Value::as_str);
+    let called = [text("id"), text("email"), name].into_iter().flatten();
+    let called = called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}"));
+    let kinds = || kinds::ALL.into_iter().filter(|kind| kind.is_access());
+    Ok(called.flat_map(|name| kinds().map(move |kind| kind.natural_name(&name))).collect())
 }
 
 /// The current names of the rooms whose services matter; the inventory and the documents may have
@@ -366,23 +421,21 @@ struct Intake<'a> {
     state: &'a mut State,
     /// The names of what is referred to by its id.
     names: NamesById,
+    /// What whoever reads may be called where something says what somebody may do.
+    own: BTreeSet<String>,
     /// The keys that several objects have.
     displaced: BTreeSet<Key>,
 }
 
 impl Intake<'_> {
-    /// Reads what is in these rooms.
+    /// Reads what of a kind is in a room, for each of these.
     async fn take_rooms(
         &mut self,
         project_id: &str,
-        rooms: &BTreeSet<String>,
+        lists: Vec<(KindName, String)>,
         unproven: &mut BTreeSet<absent::ListOf>,
     ) -> Result<()> {
         let reader = self.reader;
-        let mut lists = Vec::new();
-        for kind in KindName::in_rooms() {
-            lists.extend(rooms.iter().map(|room| (kind, room.clone())));
-        }
         let mut lists = stream::iter(lists)
             .map(|(kind, room)| async move {
                 let read = read_list(reader, project_id, kind, Some(&room)).await?;
@@ -419,12 +472,17 @@ impl Intake<'_> {
     }
 
     fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
-        for item in items {
-            let spelling = self.reader.spelling(kind);
+        let spelling = self.reader.spelling(kind);
+        for item in items.into_iter().filter(|item| spelling.is_declarable(item)) {
             let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let name = seen.name.clone();
             let room = room.filter(|_| kind.is_in_rooms()).cloned();
-            let key = Key::new(kind, self.project, room, name);
+            let names = names_of(spelling, (kind, &seen.name), &item, &self.names);
+            let called = |name: &String| Key::new(kind, self.project, room.clone(), name);
+            let keys: Vec<Key> = names.iter().map(called).collect();
+            let key = self.known(&keys)?;
+            if names.iter().any(|name| self.own.contains(name)) {
+                self.state.own.insert(key.clone());
+            }
             let mut observed = observed(spelling, seen, &item, None);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
@@ -446,6 +504,25 @@ impl Intake<'_> {
             self.names.remove(&(key.kind, handle));
         }
         self.displaced.insert(key);
+    }
+
+    /// Under which of its names the set knows an object; under the first one, if it does not.
+    fn known(&self, keys: &[Key]) -> Result<Key> {
+        if let [only] = keys {
+            return Ok(only.clone());
+        }
+        let declared: Vec<&Desired> =
+            keys.iter().filter_map(|key| self.set.objects.get(key)).collect();
+        if let [first, second, ..] = declared[..] {
+            let told = format!("{} and {} are one and the same", first.key, second.key);
+            let problem = second.origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+            return Err(Error::manifests(vec![problem.hint("remove one of the two documents")]));
+        }
+        let inventory = self.state.inventories.get(self.project);
+        let is_owned = |key: &&Key| inventory.is_some_and(|it| it.entries.contains_key(*key));
+        let declared = declared.first().map(|desired| &desired.key);
+        let known = declared.or_else(|| keys.iter().find(is_owned)).or(keys.first());
+        known.cloned().ok_or_else(|| Error::failed("an object has no name"))
     }
 
     /// Brings an object's fields into the form in which they are compared.

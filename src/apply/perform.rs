@@ -31,6 +31,10 @@ pub(super) struct Write {
     pub changed: Vec<FieldPath>,
     /// The project's id.
     pub project: String,
+    /// The id of the place, where it is known.
+    pub place_id: Option<String>,
+    /// The id of what the name names, where it is known.
+    pub named_id: Option<String>,
 }
 
 /// A write that failed. A refusal says nothing of earlier tries whose answers were lost.
@@ -54,22 +58,25 @@ fn is_claimed(operation: &Operation) -> bool {
 pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Write) -> Target<'a> {
     Target {
         fields: &write.fields,
+        named_id: write.named_id.as_deref(),
         answered: operation.observed().and_then(Observed::sent_back),
         ..Target::looked_for(key, &write.project, operation.id())
     }
 }
 
 /// Whether an object is read once more before it is written: if the platform does not compare the
-/// revisions that its lists show, and can return the object alone.
+/// revisions that its lists show, and can return the object alone. What somebody may do is in short
+/// lists, and always read again.
 fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
     operation.action() != Action::Create
         && operation.fingerprint.is_some()
         && !operation.sequel.follows_rename
         && (write.request.precondition == Precondition::None || !spelling.compares_revisions())
-        && matches!(
-            spelling.lookup(&target(&operation.key, operation, write)),
-            Some(Lookup::One(..))
-        )
+        && (operation.key.kind.kind().is_access()
+            || matches!(
+                spelling.lookup(&target(&operation.key, operation, write)),
+                Some(Lookup::One(..))
+            ))
 }
 
 /// Whether somebody else renamed an object since it was read.
@@ -430,6 +437,8 @@ impl Run<'_> {
             (None, None) => Arc::new(Tree::map([])),
         };
         let emails = locked(&self.emails);
+        let place_id = key.place_key().and_then(|place| ids.get(&place).cloned());
+        let mut named_id = key.named_key().and_then(|named| ids.get(&named).cloned());
         for (path, to) in operation.by_id() {
             let (handles, what) = match key.kind.refers_to(to.kind) {
                 Some(By::Email) => (&*emails, "mail address"),
@@ -438,7 +447,9 @@ impl Run<'_> {
             let handle = handles.get(to);
             let handle =
                 handle.ok_or_else(|| format!("the platform returned no {what} for {to}"))?;
-            if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
+            if *path == key.kind.kind().name_rule().path() {
+                named_id = Some(handle.clone());
+            } else if let Some(leaf) = Arc::make_mut(&mut fields).at_mut(path) {
                 *leaf = Tree::text(handle.clone());
             }
         }
@@ -454,7 +465,8 @@ impl Run<'_> {
         let target = Target {
             project: &project,
             room: key.place(),
-            place_id: None,
+            place_id: place_id.as_deref(),
+            named_id: named_id.as_deref(),
             name: &key.name,
             id: operation.id(),
             fields: &fields,
@@ -499,6 +511,6 @@ impl Run<'_> {
         {
             request.precondition = Precondition::Revision(revision);
         }
-        Ok(Some(Write { request, fields, changed, project }))
+        Ok(Some(Write { request, fields, changed, project, place_id, named_id }))
     }
 }

@@ -43,6 +43,7 @@ impl Run<'_> {
         let target = Target {
             id: id.as_deref().or(operation.id()),
             changed: &write.changed,
+            place_id: write.place_id.as_deref(),
             ..target(key, operation, write)
         };
         let spelling = self.client.spelling(key.kind);

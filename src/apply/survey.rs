@@ -72,8 +72,8 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         between_names: BTreeMap::new(),
     };
     for (kind, room, items) in read {
-        for item in items {
-            let spelling = reader.spelling(kind);
+        let spelling = reader.spelling(kind);
+        for item in items.into_iter().filter(|item| spelling.is_declarable(item)) {
             let seen = spelling.seen(&item).map_err(|what| observe::unreadable(kind, &what))?;
             let name = seen.name.clone();
             let room = room.clone().filter(|_| kind.is_in_rooms());

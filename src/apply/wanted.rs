@@ -1,7 +1,7 @@
 //! Which lists of a project matter to a plan: those of what the set declares or owns, of what that
 //! may refer to, and of what may refer to what is deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::absent::ListOf;
 use crate::kinds::{ALL, By, Key, KindName, ReferredTo};
@@ -13,12 +13,10 @@ use crate::plan::renames::former_keys;
 /// The lists of one project that matter to the plan.
 pub(super) struct Wanted {
     kinds: BTreeSet<KindName>,
-    /// Whether objects outside of rooms matter, of kinds whose objects may be in one.
-    of_project: bool,
-    /// The rooms in which what is there matters.
-    pub rooms: BTreeSet<String>,
-    /// The service accounts of which what belongs to them matters.
-    accounts: BTreeSet<String>,
+    /// The kinds whose objects may be in a room and of which those outside of rooms matter.
+    of_project: BTreeSet<KindName>,
+    /// The places in which objects matter, by the kind of these objects.
+    places: BTreeMap<KindName, BTreeSet<String>>,
     /// Whether what is in every room matters.
     pub all_rooms: bool,
     /// Whether the project itself matters.
@@ -39,28 +37,27 @@ impl Wanted {
             .map(|relation| relation.to)
             .collect();
         kinds.extend(referred);
-        let mut rooms: BTreeSet<String> = keys.iter().filter_map(|key| key.room.clone()).collect();
-        if !rooms.is_empty() {
+        if keys.iter().any(|key| key.room.is_some()) {
             kinds.insert(KindName::of_rooms());
         }
-        let account = |key: &&Key| key.room.is_none().then(|| key.place().map(str::to_owned))?;
-        let mut accounts: BTreeSet<String> = keys.iter().filter_map(account).collect();
-        accounts.extend(named(set, project));
+        let mut places = placed(&keys);
+        for (kind, account) in named(set, project) {
+            places.entry(kind).or_default().insert(account);
+        }
         let mut all_rooms = false;
         for kind in ALL.iter().map(|kind| kind.name()) {
             let leaving = leaving(policy, set, (kind, &keys));
             if leaving.is_empty() {
                 continue;
             }
+            for inside in kind.contents() {
+                places.entry(inside).or_default().extend(leaving.iter().cloned());
+            }
             if kind.is_room() {
                 kinds.extend(kind.referrers().map(|(kind, _)| kind));
-                rooms.extend(leaving);
                 continue;
             }
-            if kind.is_place() {
-                kinds.extend(kind.inside());
-                accounts.extend(leaving);
-            }
+            kinds.extend(kind.contents());
             if kind.is_referred_to_in_rooms() {
                 all_rooms = true;
                 kinds.insert(KindName::of_rooms());
@@ -70,51 +67,81 @@ impl Wanted {
         let owns_project = inventory.is_some_and(|it| it.entries.keys().any(Key::is_project));
         let is_new = !owns_project && keys.iter().any(|key| key.is_project());
         if is_new {
-            kinds.extend(ALL.iter().map(|kind| kind.name()));
+            let things = ALL.iter().filter(|kind| !kind.is_access());
+            kinds.extend(things.map(|kind| kind.name()));
         }
-        let is_of_project = |key: &&Key| key.kind.is_in_rooms() && key.room.is_none();
+        let is_of_project = |kind: &KindName| {
+            let has_any = |key: &&Key| key.kind == *kind && key.room.is_none();
+            kind.fills_rooms() && (all_rooms || is_new) || keys.iter().any(has_any)
+        };
         Self {
-            of_project: all_rooms || is_new || keys.iter().any(is_of_project),
+            of_project: KindName::in_rooms().filter(is_of_project).collect(),
             all_rooms,
             project: kinds.contains(&KindName::of_projects()),
-            rooms,
-            accounts,
+            places,
             kinds,
         }
+    }
+
+    /// Whether anything matters that somebody may do.
+    pub(super) fn is_about_access(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.kind().is_access())
+    }
+
+    /// The places in which objects of a kind matter.
+    pub(super) fn places(&self, kind: KindName) -> impl Iterator<Item = &String> {
+        self.places.get(&kind).into_iter().flatten()
     }
 
     /// The lists, in an order in which what others refer to by its id, and what they are in,
     /// comes before them.
     pub(super) fn lists(&self) -> Vec<ListOf> {
         let is_placed = |kind: &KindName| kind.kind().placed_in().is_some();
-        let (placed, others): (Vec<_>, Vec<_>) = self.kinds.iter().copied().partition(is_placed);
-        let others = others.into_iter().filter(|kind| !kind.is_project());
+        let others = self.kinds.iter().copied().filter(|kind| !is_placed(kind));
+        let others = others.filter(|kind| !kind.is_project());
         let mut lists: Vec<ListOf> = others.map(|kind| (kind, None)).collect();
-        for kind in placed.into_iter().filter(|kind| !kind.is_in_rooms()) {
-            lists.extend(self.accounts.iter().map(|account| (kind, Some(account.clone()))));
-        }
-        for kind in KindName::in_rooms() {
-            lists.extend(self.of_project.then_some((kind, None)));
-            lists.extend(self.rooms.iter().map(|room| (kind, Some(room.clone()))));
+        for kind in ALL.iter().map(|kind| kind.name()).filter(is_placed) {
+            lists.extend(self.of_project.contains(&kind).then_some((kind, None)));
+            lists.extend(self.places(kind).map(|place| (kind, Some(place.clone()))));
         }
         lists.sort_by_key(|(kind, _)| match () {
             () if kind.is_place() => 0,
-            () if kind.is_referred_to_by_id() => 1,
-            () => 2,
+            () if kind.is_referred_to_by_id() => 1 + depth(*kind),
+            () => usize::MAX,
         });
         lists
     }
 }
 
-/// The service accounts to which something belongs that the documents of a project refer to.
-fn named(set: &Set, project: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+/// How many kinds one after the other must be read before a kind, because each refers to the one
+/// before it by its id.
+fn depth(kind: KindName) -> usize {
+    let by_id = kind.kind().relations().iter();
+    let by_id = by_id.filter(|relation| matches!(relation.by, By::Id | By::Email));
+    by_id.map(|relation| 1 + depth(relation.to)).max().unwrap_or_default()
+}
+
+/// The places that objects are in, by the kind of the objects.
+fn placed(keys: &[&Key]) -> BTreeMap<KindName, BTreeSet<String>> {
+    let mut places: BTreeMap<KindName, BTreeSet<String>> = BTreeMap::new();
+    for key in keys {
+        if let Some(place) = key.place() {
+            places.entry(key.kind).or_default().insert(place.to_owned());
+        }
+    }
+    places
+}
+
+/// The service accounts to which something belongs that the documents of a project refer to, with
+/// its kind.
+fn named(set: &Set, project: &str) -> Vec<(KindName, String)> {
+    let mut found = Vec::new();
     for (key, desired) in set.objects.iter().filter(|(key, _)| key.project == project) {
         for reference in key.kind.kind().references(&desired.fields) {
             if let ReferredTo::Object { kind, name, .. } = reference.to
                 && let Some(account) = kind.kind().place_in(&name)
             {
-                found.insert(account.to_owned());
+                found.push((kind, account.to_owned()));
             }
         }
     }

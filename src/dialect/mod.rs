@@ -39,6 +39,12 @@ pub trait Dialect: Sync {
     /// The request for the caller's own profile.
     fn own_profile(&self) -> Request;
 
+    /// The request that tells whose credential it is sent with; nothing where policies, which would
+    /// name that one, are not told.
+    fn whose(&self) -> Option<Request> {
+        None
+    }
+
     /// The request for a service account by its name; nothing where there are none, or where no path
     /// can hold the name.
     fn service_account(&self, project: &str, name: &str) -> Option<Request>;
@@ -167,6 +173,16 @@ pub trait Spelling: Sync {
     ///
     /// A sentence about what the answer lacks.
     fn seen(&self, item: &Value) -> Result<Seen, String>;
+
+    /// Whether an item of a list is an object that a document can declare. Others are left alone.
+    fn is_declarable(&self, _item: &Value) -> bool {
+        true
+    }
+
+    /// What an object of a list may be called in documents beside the name that [`Self::seen`] has.
+    fn also_called(&self, _item: &Value) -> Vec<String> {
+        Vec::new()
+    }
 
     /// How one object is read again, by its key or its id. The default looks through the
     /// whole list, for kinds whose objects the platform does not give one by one.

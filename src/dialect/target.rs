@@ -28,8 +28,11 @@ pub struct Target<'a> {
     /// The name of the place: of the room, for a service of one room; of the service account, for a
     /// secret of one.
     pub room: Option<&'a str>,
-    /// The platform's id of the place, where an object is asked for alone and that is known.
+    /// The platform's id of the place, where that is known.
     pub place_id: Option<&'a str>,
+    /// The platform's id of the object that the name names, where that is known; see
+    /// [`crate::kinds::Kind::named_in`].
+    pub named_id: Option<&'a str>,
     /// The natural key.
     pub name: &'a str,
     /// The platform's id, once the object exists and its kind has one.
@@ -57,6 +60,7 @@ impl<'a> Target<'a> {
             project,
             room: key.place(),
             place_id: None,
+            named_id: None,
             name: &key.name,
             id,
             fields: &Tree::Null,

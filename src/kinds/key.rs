@@ -166,7 +166,7 @@ impl Key {
     /// room of its project.
     #[must_use]
     pub fn is_in_every_room(&self) -> bool {
-        self.room.is_none() && self.kind.is_in_rooms()
+        self.room.is_none() && self.kind.fills_rooms()
     }
 
     /// A `Kind/name` that somebody typed, or a pattern of one, spelled as names of this

@@ -89,6 +89,8 @@ macro_rules! every_kind {
             Agent in agent,
             /// An agent that the platform runs itself.
             ManagedAgent in managed_agent,
+            /// The roles that somebody has in a project or a room.
+            RoleGrant in role_grant,
             /// A mailbox.
             Mailbox in mailbox,
             /// A route from a domain to a port.
@@ -287,6 +289,32 @@ pub trait Kind: Sync {
 
     /// Whether whoever refers to the place of an object needs the object, too.
     fn is_needed_with_place(&self, _fields: &Tree) -> bool {
+        false
+    }
+
+    /// The object that the name of another one names, if it does: its kind and its name, which the
+    /// name ends with.
+    fn named_in<'a>(&self, _name: &'a str) -> Option<(KindName, &'a str)> {
+        None
+    }
+
+    /// The object that must be there before another one, if both are declared, and that goes after
+    /// it.
+    fn comes_after(&self, _key: &Key) -> Option<Key> {
+        None
+    }
+
+    /// Whether its objects are what somebody may do in a place, and no things in it. Without a
+    /// room, they are about the project and not about every room. They go with their place and
+    /// with what they name, whoever owns them, and are read only where somebody declares or owns
+    /// one.
+    fn is_access(&self) -> bool {
+        false
+    }
+
+    /// Whether a change of an object takes access away from those whom it is for; without fields
+    /// after it, the object goes.
+    fn takes_access(&self, _before: &Tree, _after: Option<&Tree>) -> bool {
         false
     }
 

@@ -113,6 +113,12 @@ impl KindName {
         self.kind().placed_in().is_some_and(Self::is_room)
     }
 
+    /// Whether its objects may be in a room, and are in every one if they are in none.
+    #[must_use]
+    pub fn fills_rooms(self) -> bool {
+        self.is_in_rooms() && !self.kind().is_access()
+    }
+
     /// Whether its objects are places of others.
     #[must_use]
     pub fn is_place(self) -> bool {
@@ -123,6 +129,11 @@ impl KindName {
     pub fn inside(self) -> impl Iterator<Item = Self> {
         let kinds = ALL.iter().filter(move |kind| kind.placed_in() == Some(self));
         kinds.map(|kind| kind.name())
+    }
+
+    /// The same without those that are just what somebody may do in it.
+    pub fn contents(self) -> impl Iterator<Item = Self> {
+        self.inside().filter(|kind| !kind.kind().is_access())
     }
 
     /// How its objects may refer to those of a kind; nothing where they do not.
@@ -152,7 +163,7 @@ impl KindName {
     /// tell what does.
     #[must_use]
     pub fn is_referred_to_in_rooms(self) -> bool {
-        self.referrers().any(|(kind, _)| kind.is_in_rooms())
+        self.referrers().any(|(kind, _)| kind.fills_rooms())
     }
 
     /// The kinds whose objects may be in a room.
@@ -219,6 +230,13 @@ impl Key {
         Some(Self::of(self.kind.kind().placed_in()?, &self.project, self.place()?))
     }
 
+    /// The key of the object that its name names.
+    #[must_use]
+    pub fn named_key(&self) -> Option<Self> {
+        let (kind, name) = self.kind.kind().named_in(&self.name)?;
+        Some(Self::of(kind, &self.project, name))
+    }
+
     /// Whether it is a project.
     #[must_use]
     pub fn is_project(&self) -> bool {
@@ -283,8 +301,9 @@ mod tests {
         let by_id = ALL.iter().map(|kind| kind.name()).filter(|kind| kind.is_referred_to_by_id());
         let by_id: Vec<KindName> = by_id.collect();
         let told: Vec<String> = by_id.iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["ServiceAccount", "AccountSecret", "Secret"]);
-        for secret in &by_id[1..] {
+        assert_eq!(told, ["ServiceAccount", "AccountSecret", "Secret", "ManagedAgent"]);
+        assert!(!by_id[3].is_referred_to_in_rooms());
+        for secret in &by_id[1..3] {
             assert!(names(secret.referrers()).contains(&("Service".to_owned(), By::Id)));
             assert!(secret.is_referred_to_in_rooms());
         }
@@ -292,6 +311,7 @@ mod tests {
             ("AccountSecret".to_owned(), By::Id),
             ("Service".to_owned(), By::Email),
             ("ManagedAgent".to_owned(), By::Email),
+            ("RoleGrant".to_owned(), By::Id),
         ];
         assert_eq!(names(by_id[0].referrers()), referrers);
     }

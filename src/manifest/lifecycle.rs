@@ -68,7 +68,7 @@ fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
     };
     // Only a service has a key with its room.
     let plain = match plain.split_once('@') {
-        Some((name, _)) if kind.is_in_rooms() => name,
+        Some((name, _)) if kind.fills_rooms() => name,
         _ => plain,
     };
     if plain != text {

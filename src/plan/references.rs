@@ -100,7 +100,12 @@ impl<'a> Known<'a> {
         if let Some(room) = key.room_key() {
             found.push((None, self.resolve(room)));
         }
-        for reference in key.kind.kind().references(fields) {
+        let kind = key.kind.kind();
+        if let Some(named) = key.named_key() {
+            found.push((Some(kind.name_rule().path()), self.resolve(named)));
+        }
+        found.extend(kind.comes_after(key).map(|before| (None, Resolved::Any(vec![before]))));
+        for reference in kind.references(fields) {
             let resolved = match &reference.to {
                 ReferredTo::Object { kind, name, .. } => {
                     let to = Key::of(*kind, &key.project, name);

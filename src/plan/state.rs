@@ -212,6 +212,8 @@ pub struct State {
     pub alike: BTreeSet<Key>,
     /// The keys that several objects have, of which nothing tells which one is meant.
     pub ambiguous: BTreeSet<Key>,
+    /// What somebody may do where that is whoever reads this.
+    pub own: BTreeSet<Key>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the
@@ -278,6 +280,10 @@ impl Incomplete {
     /// deleted with it or be left without it.
     #[must_use]
     pub fn may_hold_what_refers_to(&self, key: &Key) -> bool {
+        // What somebody may do there goes with it in any case.
+        if self.kind.kind().is_access() {
+            return false;
+        }
         let refers = self.kind.refers_to(key.kind).is_some_and(|by| by != By::Port);
         let may_be_in_it = self.kind.kind().placed_in() == Some(key.kind);
         let is_in_it = may_be_in_it && self.room.as_ref() == Some(&key.name);

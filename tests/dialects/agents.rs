@@ -205,7 +205,7 @@ fn what_is_exported_declares_the_same_agent() {
     sandbox.write("set.yaml", KindName::ManagedAgent.kind().example());
     let of_set = ["--set", "s", "--dialect", "0.56"];
     sandbox.embedded(0, &[&["apply", "-f", "set.yaml", "--yes"], &of_set[..]].concat());
-    sandbox.embedded(0, &["export", "--dir", "exported", "--dialect", "0.56"]);
+    sandbox.embedded(0, &[&["export", "--dir", "exported"], &of_set[..]].concat());
     let plan = ["plan", "-f", "exported", "--exit-code"];
     let plan = sandbox.embedded(0, &[&plan, &of_set[..]].concat());
     assert!(plan.stdout.contains("1 object is as declared"), "{}", plan.stdout);

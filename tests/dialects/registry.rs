@@ -45,6 +45,7 @@ fn answer((kind, name): (KindName, &str), fields: &Tree, mut body: Value) -> Val
             let name = &configuration["metadata"]["name"];
             json!({"id": "id", "name": name, "configuration": configuration})
         }
+        KindName::RoleGrant => json!({"subject": body["subject"], "direct_roles": body["roles"]}),
         KindName::AccountSecret => {
             body["id"] = "id".into();
             body["account"] = json!({"id": fields.sent("account"), "name": fields.sent("account")});

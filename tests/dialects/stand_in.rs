@@ -287,9 +287,34 @@ fn is_settings(kept: &Kept, path: &str) -> bool {
     kept.spoken == Spoken::V0_56 && path.starts_with("settings/")
 }
 
+/// The list of all grants, whatever they are of.
+const GRANTS: &str = "access_grants";
+
+/// Whether a path is that of a policy, or of a change of one.
+fn is_policy(kept: &Kept, path: &str) -> bool {
+    kept.spoken == Spoken::V0_56 && path.starts_with("iam/")
+}
+
+/// Grants roles, or takes all back. Whom it is for is answered by the id alone.
+fn granted(kept: &mut Kept, asked: &Asked) -> Option<Value> {
+    let subject = &asked.body["subject"];
+    let id = ["id", "email"].iter().find_map(|name| subject[*name].as_str()).unwrap_or("all");
+    let subject = json!({"type": subject["type"], "id": id});
+    let lines = kept.lists.entry(GRANTS.to_owned()).or_default();
+    lines.retain(|line| line["subject"] != subject);
+    if asked.path.ends_with(":grant") {
+        lines.push(json!({"subject": subject, "direct_roles": asked.body["roles"]}));
+    }
+    Some(json!({}))
+}
+
 fn read(kept: &Kept, asked: &Asked) -> Option<Value> {
     if is_settings(kept, &asked.path) {
         return kept.lists.get(&asked.path)?.first().cloned();
+    }
+    if is_policy(kept, &asked.path) {
+        let lines = kept.lists.get(GRANTS).map(Vec::as_slice).unwrap_or_default();
+        return Some(page(kept, lines, GRANTS, asked));
     }
     let (list, rest) = parted(kept, &asked.path)?;
     let items = kept.lists.get(list).map(Vec::as_slice).unwrap_or_default();
@@ -350,6 +375,9 @@ fn written(kept: &mut Kept, asked: &Asked) -> Option<Value> {
             _ => drop(kept.lists.remove(&asked.path)?),
         }
         return Some(json!({}));
+    }
+    if is_policy(kept, &asked.path) {
+        return granted(kept, asked);
     }
     let (list, rest) = parted(kept, &asked.path)?;
     let is_task = list.ends_with("scheduled-tasks");

@@ -35,6 +35,7 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
     if has(spoken, KindName::Secret) {
         container["secrets"] = json!(["keys"]);
     }
+    let role = ["developer", "room_creator", "admin"][usize::from(version) - 1];
     let mut documents = vec![
         of("Project", "other", json!({"settings": {"version": version.to_string()}})),
         of("Room", "lobby", json!({"room_metadata": {"version": version}})),
@@ -42,6 +43,7 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
         of("Service", "everywhere", json!({"container": container})),
         of("SettingsDocument", "openai", json!({"settings": {"version": version.to_string()}})),
         of("RoomRoles", "room-roles", json!({"roles": {"viewer": {"site_user": version == 1}}})),
+        of("RoleGrant", "user:ada@example.com", json!({ "roles": [role] })),
         of("Service", "inside", json!({"container": container, "room": "lobby"})),
         of(
             "ManagedAgent",
@@ -66,11 +68,15 @@ pub fn documents(spoken: Spoken, version: u8) -> Vec<Value> {
     said.map(|document| sayable(spoken, document)).collect()
 }
 
+/// The roles of the owner.
+const OWNER: &str = "user:owner@localhost";
+
 /// The objects of the first project; each is there once.
 pub async fn objects(world: &World) -> BTreeSet<Key> {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap();
     assert_eq!(seen.shared, []);
-    let is_of_set = |key: &Key| key.kind != KindName::Project;
+    // Whoever owns the project has roles in it.
+    let is_of_set = |key: &Key| key.kind != KindName::Project && key.name != OWNER;
     seen.objects.into_keys().filter(is_of_set).collect()
 }
 
@@ -195,7 +201,8 @@ fn touched(spoken: Spoken, kind: KindName) -> Value {
 /// Somebody changes all that the set owns.
 async fn meddle(world: &World) {
     let seen = survey(&world.client.reader(), "default", None).await.unwrap().objects;
-    for (key, observed) in seen.iter().filter(|(key, _)| key.kind != KindName::Project) {
+    let is_of_set = |key: &Key| key.kind != KindName::Project && key.name != OWNER;
+    for (key, observed) in seen.iter().filter(|(key, _)| is_of_set(key)) {
         let mut fields = Tree::clone(&observed.fields);
         match key.kind {
             KindName::Room => {

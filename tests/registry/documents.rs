@@ -151,7 +151,7 @@ fn routes() -> Vec<Choice> {
     ]
 }
 
-/// A route that no platform here takes: there are no managed agents.
+/// A route or a grant that no platform here takes: its managed agents do not run.
 const TO_AN_AGENT: &str = "to an agent";
 
 /// Whether an API has anything of a full document, and the platform takes it.
@@ -159,9 +159,13 @@ pub fn is_in(spoken: Spoken, variant: &Variant) -> bool {
     match (variant.kind.name(), variant.label) {
         (KindName::Route, "to a port") => true,
         (KindName::Route, label) => spoken == Spoken::V0_56 && label != TO_AN_AGENT,
+        (KindName::RoleGrant, label) => label != TO_AN_AGENT,
         _ => true,
     }
 }
+
+/// A grant in a room, to somebody in the project.
+const IN_A_ROOM: &str = "in a room";
 
 /// The ways in which a kind's fields can stand together, with the object's key.
 fn choices(kind: KindName) -> Vec<Choice> {
@@ -172,6 +176,17 @@ fn choices(kind: KindName) -> Vec<Choice> {
         KindName::Route => routes(),
         KindName::SettingsDocument => one(named("openai")),
         KindName::RoomRoles => one(named("room-roles")),
+        KindName::RoleGrant => {
+            let of = |label, name: &str| Choice { label, fixed: named(name), without: Vec::new() };
+            let mut in_room = of(IN_A_ROOM, "user:ada@example.com");
+            in_room.fixed["room"] = json!("lobby");
+            vec![
+                of("", "user:bob@example.com"),
+                of("an account", "service_account:support"),
+                of(TO_AN_AGENT, "agent:full"),
+                in_room,
+            ]
+        }
         KindName::Service => vec![
             Choice { label: "container", fixed: named("full"), without: paths(&["external"]) },
             Choice { label: "external", fixed: named("full"), without: paths(&["container"]) },
@@ -231,6 +246,7 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::Secret => &["metadata.description", "type"],
         KindName::AccountSecret => &["metadata.description", "type", "account"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
+        KindName::RoleGrant => &["metadata.description", "room"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
         KindName::Agent => &["room", "rooms", "managed", "type", "image"],
@@ -291,6 +307,10 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         (KindName::Agent, "secrets") => {
             [json!(["model-keys"]), json!(["other-keys", "model-keys"])]
         }
+        (KindName::RoleGrant, "roles") if choice == IN_A_ROOM => {
+            [json!(["operator"]), json!(["viewer", "developer"])]
+        }
+        (KindName::RoleGrant, "roles") => [json!(["developer", "room_creator"]), json!(["admin"])],
         (KindName::ManagedAgent, path) => return of_managed_agents(choice, path),
         // An API scope is the same type in two places and has no key of its own.
         _ => return None,

@@ -245,6 +245,7 @@ walks! {
     each_field_of_a_service_template_is_one_change: ServiceTemplate,
     each_field_of_an_agent_is_one_change: Agent,
     each_field_of_a_managed_agent_is_one_change: ManagedAgent,
+    each_field_of_a_role_grant_is_one_change: RoleGrant,
     each_field_of_a_mailbox_is_one_change: Mailbox,
     each_field_of_a_route_is_one_change: Route,
     each_field_of_a_scheduled_task_is_one_change: ScheduledTask,
@@ -255,7 +256,13 @@ walks! {
 #[tokio::test]
 async fn an_object_becomes_any_other_form_of_its_kind_in_one_change() {
     for (kind, spoken) in kinds::ALL.into_iter().flat_map(|kind| BOTH.map(|it| (kind, it))) {
-        let variants = variants_in(spoken, kind);
+        let mut variants = variants_in(spoken, kind);
+        // Some are of other objects: their names say what they are.
+        let key =
+            |document: &Value| [&document["metadata"]["name"], &document["room"]].map(Value::clone);
+        if let Some(first) = variants.first().map(|variant| key(&variant.document)) {
+            variants.retain(|variant| key(&variant.document) == first);
+        }
         if variants.len() < 2 {
             continue;
         }

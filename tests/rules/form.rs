@@ -219,6 +219,7 @@ async fn is_refused(server: &Server, document: &Value) -> Option<bool> {
         owner: None,
         answered: None,
         place_id: None,
+        named_id: None,
         changed: &[],
         removed: &[],
         asked: &Asked::NOTHING,

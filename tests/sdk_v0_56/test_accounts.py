@@ -98,7 +98,10 @@ async def test_people_have_roles_in_the_project_and_its_rooms(platform):
         _, shown = old(platform, "GET", path)
         assert shown["permissions"]["tunnels"] is not None
         with pytest.raises(ValidationErrorResponse):
-            await client.grant_resource_policy(**policy, subject=subject, roles=["viewer"])
+            await client.grant_resource_policy(**policy, subject=subject, roles=["owner"])
+        await client.grant_resource_policy(**policy, subject=subject, roles=["viewer"])
+        [grant] = await client.get_resource_policy(**policy)
+        assert sorted(grant.direct_roles) == ["developer", "operator", "viewer"]
         await client.revoke_resource_policy(**policy, subject=subject)
         assert await client.get_resource_policy(**policy) == []
         await client.remove_user_from_project(project, ada.user.id)

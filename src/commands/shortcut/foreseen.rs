@@ -204,7 +204,7 @@ impl Shortcut {
             false => "account",
         };
         let is_in_it = |key: &Key| {
-            key.kind.kind().placed_in() == Some(self.key.kind)
+            self.key.kind.contents().any(|kind| kind == key.kind)
                 && key.place().is_some_and(|place| places.contains(place))
         };
         let names_it = |key: &Key, fields: &Tree| {

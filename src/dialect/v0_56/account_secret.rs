@@ -23,18 +23,21 @@ pub const SPELLING: Option<&dyn Spelling> = Some(&AccountSecret);
 pub struct AccountSecret;
 
 /// The list of an account's secrets, which is below its id.
-static OF_ACCOUNT: Below = Below {
-    list: |account| below(account, "secrets"),
-    told_in: "account",
-    marked: Some(Marked {
-        list: |account| below(account, "pull-secrets"),
-        envelope: "secrets",
-        told_in: "pulls_images",
-    }),
-};
+fn of_account(project: &str) -> Below {
+    Below {
+        project: project.to_owned(),
+        list: |project, account| below(project, account, "secrets"),
+        told_in: "account",
+        marked: Some(Marked {
+            list: |project, account| below(project, account, "pull-secrets"),
+            envelope: "secrets",
+            told_in: "pulls_images",
+        }),
+    }
+}
 
-fn below(account: &Value, noun: &str) -> Option<Request> {
-    let (project, id) = (account.get("project_id")?.as_str()?, account.get("id")?.as_str()?);
+fn below(project: &str, account: &Value, noun: &str) -> Option<Request> {
+    let id = account.get("id")?.as_str()?;
     let path = ["accounts", "projects", project, "service-accounts", id, noun];
     Some(Request::get(&path))
 }
@@ -122,7 +125,8 @@ impl Spelling for AccountSecret {
     /// The list of one account, which is named by the place.
     fn list(&self, project: &str, place: Option<&str>) -> Option<Listing> {
         let request = service_account::by_name(project, place?)?;
-        Some(Listing { request, envelope: "secrets", paging: PAGE, below: Some(&OF_ACCOUNT) })
+        let below = Some(of_account(project));
+        Some(Listing { request, envelope: "secrets", paging: PAGE, below })
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {

@@ -57,6 +57,10 @@ impl Dialect for V0_56 {
         V0_31.own_profile()
     }
 
+    fn whose(&self) -> Option<Request> {
+        Some(Request::get(&["accounts", "whoami"]))
+    }
+
     fn service_account(&self, project: &str, name: &str) -> Option<Request> {
         service_account::by_name(project, name)
     }

@@ -13,6 +13,7 @@
 pub mod keywords;
 pub mod managed_agent;
 pub mod mounts;
+pub mod roles;
 pub mod route;
 pub mod rules;
 pub mod schedule;

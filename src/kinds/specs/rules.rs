@@ -63,6 +63,9 @@ const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u0
 /// The names of service accounts.
 const ACCOUNT_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f/@]*[^\\s\\u0000-\\u001f\\u007f-\\u009f/@][^\\u0000-\\u001f\\u007f-\\u009f/@]*$";
 
+/// Whom grants are for.
+const SUBJECT_PATTERN: &str = "^((user|service_account|group|agent):[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*|everyone:all)$";
+
 /// The names of rooms that clients can enter: the public SDK knows this pattern, and puts
 /// names into URLs as they are.
 const ROOM_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -81,6 +84,8 @@ pub enum Rule {
     /// The name of a service account: a segment without `/` and `@`, which stand beside it in the
     /// names of secrets and in mail addresses.
     AccountName,
+    /// Whom a grant is for, as `TYPE:WHO`.
+    Subject,
     /// The name of a new room.
     RoomName,
     /// A mail address.
@@ -110,10 +115,11 @@ pub enum Rule {
 }
 
 /// Every rule with the name that schemas know it by.
-const NAMES: [(&str, Rule); 16] = [
+const NAMES: [(&str, Rule); 17] = [
     ("name", Rule::Name),
     ("segment", Rule::Segment),
     ("account-name", Rule::AccountName),
+    ("subject", Rule::Subject),
     ("room-name", Rule::RoomName),
     ("address", Rule::Address),
     ("domain", Rule::Domain),
@@ -146,6 +152,7 @@ impl Rule {
             Self::Name => name(text),
             Self::Segment => segment(text),
             Self::AccountName => account_name(text),
+            Self::Subject => subject(text),
             Self::RoomName => room_name(text),
             Self::Address => address(text).map(drop),
             Self::Domain => domain(text).map(drop),
@@ -201,6 +208,9 @@ impl Rule {
             }
             Self::AccountName => {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": ACCOUNT_PATTERN, "not": {"enum": [".", ".."]}})
+            }
+            Self::Subject => {
+                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": SUBJECT_PATTERN})
             }
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
             Self::Address => {
@@ -281,6 +291,33 @@ fn account_name(text: &str) -> Result<(), String> {
     match text.contains(['/', '@']) {
         true => Err("must not contain `/` or `@`".to_owned()),
         false => Ok(()),
+    }
+}
+
+/// The type of people in [`Rule::Subject`].
+pub const USER: &str = "user";
+
+/// The types in [`Rule::Subject`], but for that of everyone.
+const SUBJECTS: [&str; 4] = [USER, "service_account", "group", "agent"];
+
+/// All who are there, in [`Rule::Subject`].
+pub const EVERYONE: &str = "everyone:all";
+
+/// Whom a grant is for.
+///
+/// # Errors
+///
+/// As [`name`]; no `TYPE:WHO`, another type, or nobody.
+fn subject(text: &str) -> Result<(), String> {
+    name(text)?;
+    let who = text.split_once(':').filter(|(of, _)| SUBJECTS.contains(of)).map(|(_, who)| who);
+    match who {
+        _ if text == EVERYONE => Ok(()),
+        Some(who) if !who.chars().all(is_blank) => Ok(()),
+        _ => Err(format!(
+            "must be TYPE:WHO, such as `user:ada@example.com`, where TYPE is one of {}; or `{EVERYONE}`",
+            SUBJECTS.join(", ")
+        )),
     }
 }
 

@@ -267,14 +267,16 @@ impl Planner<'_> {
     }
 
     /// Deleting a room deletes what is in it. So objects that stay as they are, because they belong
-    /// to others or are released, must not refer to what is deleted.
+    /// to others or are released, must not refer to what is deleted. What somebody may do in it
+    /// just goes.
     pub(super) fn check_deleted(&mut self) {
         let deleted = self.deleted();
         let mut guards = Vec::new();
         for (key, observed) in &self.state.objects {
             // Declared objects may refer to something else now; that is checked with the
             // references of documents.
-            if deleted.contains(key) || self.desired.contains_key(key) {
+            let is_known = deleted.contains(key) || self.desired.contains_key(key);
+            if is_known || key.kind.kind().is_access() {
                 continue;
             }
             for (_, resolved) in self.known.references(key, &observed.fields) {

@@ -4,7 +4,8 @@
 //! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
 //! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
 //! that something refers to. `halves` has a replacement delete nothing that cannot be created again.
-//! `restarts` finds what reads a changed value only when it starts.
+//! `access` keeps whoever plans from being locked out. `restarts` finds what reads a changed value
+//! only when it starts.
 //! `kept_back` handles fields that are left to others, and writes that
 //! are impossible because of that.
 
@@ -27,6 +28,7 @@ use crate::kinds::{Key, KindName, OWNER_ANNOTATION};
 use crate::manifest::set::Desired;
 
 mod absent;
+mod access;
 mod alike;
 mod asked;
 mod beginning;
@@ -143,6 +145,7 @@ pub fn plan(
     planner.check_what_is_in_use();
     planner.check_deleted();
     planner.check_shared_names();
+    planner.check_own_access();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -173,6 +176,12 @@ pub fn plan(
     for (key, observed) in referred.filter(|(key, _)| !planner.renames.displaces(key)) {
         plan.ids.extend(observed.id.clone().map(|id| (key.clone(), id)));
         plan.emails.extend(observed.email().map(|email| (key.clone(), email)));
+    }
+    // What somebody may do in a place is written below its id.
+    let places = planner.operations.iter().filter(|it| it.key.kind.kind().is_access());
+    for place in places.filter_map(|operation| operation.key.place_key()) {
+        let id = state.objects.get(&place).and_then(|observed| observed.id.clone());
+        plan.ids.extend(id.map(|id| (place, id)));
     }
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;
     Ok(plan)

@@ -15,7 +15,7 @@ pub(super) fn twice(
     gone: &BTreeSet<&Key>,
 ) -> Vec<String> {
     let there = observed.keys().filter(|key| !gone.contains(key));
-    let may_be = desired.keys().chain(there).filter(|key| key.kind.is_in_rooms());
+    let may_be = desired.keys().chain(there).filter(|key| key.kind.fills_rooms());
     let (everywhere, placed): (BTreeSet<&Key>, BTreeSet<&Key>) =
         may_be.partition(|key| key.is_in_every_room());
     let mut beside: BTreeMap<&Key, Vec<&Key>> = BTreeMap::new();

@@ -4,26 +4,76 @@
 
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::error::{Refusal, Result};
-use crate::platform::store::Write;
+use crate::platform::store::{Reads, Write, select};
 
-/// Replaces what a user may do in a room.
+/// Replaces what a user may do in a room, and the roles for which that is. They count as long as the
+/// grant has the revision that they were given with.
 ///
 /// # Errors
 ///
 /// The store failed.
-pub async fn replace(write: Write, (room, user): (&str, &str), scope: &ApiScope) -> Result<()> {
+pub async fn replace(
+    write: Write,
+    (project, room, user): (&str, &str, &str),
+    scope: &ApiScope,
+    roles: &[String],
+) -> Result<()> {
     let mut change = write.without_condition();
     let revision = change.revision().await?;
     sqlx::query(
-        "UPDATE room_grants SET permissions = $1, rev = $2 WHERE room_id = $3 AND user_id = $4",
+        "INSERT INTO room_grants (room_id, user_id, permissions, rev) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (room_id, user_id) DO UPDATE SET permissions = excluded.permissions, \
+         rev = excluded.rev",
     )
+    .bind(room)
+    .bind(user)
     .bind(serde_json::to_string(scope)?)
     .bind(revision)
+    .execute(change.on())
+    .await?;
+    sqlx::query(
+        "DELETE FROM role_grants WHERE resource_type = 'room' AND resource_id = $1 \
+         AND subject_type = 'user' AND subject_id = $2",
+    )
     .bind(room)
     .bind(user)
     .execute(change.on())
     .await?;
+    for role in roles {
+        sqlx::query(
+            "INSERT INTO role_grants (project_id, resource_type, resource_id, subject_type, \
+             subject_id, role, seq) VALUES ($1, 'room', $2, 'user', $3, $4, $5)",
+        )
+        .bind(project)
+        .bind(room)
+        .bind(user)
+        .bind(role)
+        .bind(revision)
+        .execute(change.on())
+        .await?;
+    }
     change.commit().await
+}
+
+/// The roles that were given to a user in a room, if what the user may do there is still for them.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn in_room(
+    reads: impl Reads,
+    (room, user): (&str, &str),
+) -> Result<Option<(String, Option<String>)>> {
+    select(
+        "SELECT permissions, (SELECT group_concat(role, ',') FROM role_grants \
+         WHERE resource_type = 'room' AND resource_id = room_id AND subject_type = 'user' \
+         AND subject_id = user_id AND seq = rev) FROM room_grants \
+         WHERE room_id = $1 AND user_id = $2",
+    )
+    .bind(room)
+    .bind(user)
+    .find(reads)
+    .await
 }
 
 /// Where something was granted.

@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::users;
-use super::iam::{Found, Resource, Subject, role_of, roles_of};
+use super::iam::{Found, Resource, Subject, roles_in_room, roles_of};
 use super::{Refusal, Result, Route};
+use crate::kinds::specs::roles::IN_ROOM;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller, Role};
 use crate::platform::exchange::{Answer, Body};
-use crate::platform::objects::{grants, people, stored};
+use crate::platform::objects::{people, roles};
 use crate::platform::store::{of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -30,9 +31,6 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The roles in a project, each of which includes those before it.
 const IN_PROJECT: [&str; 4] = ["member", "room_creator", "developer", "admin"];
-
-/// The roles in a room, the same way.
-const IN_ROOM: [&str; 3] = ["operator", "developer", "admin"];
 
 /// A resource, as a request names it.
 #[derive(Deserialize)]
@@ -123,15 +121,15 @@ async fn roles_on(
         Resource::Room(room) => {
             let granted = match found {
                 Found::User(user) if strongest.is_some() => {
-                    grants::granted(app.store().reads(), (&room.id, user)).await?
+                    roles::in_room(app.store().reads(), (&room.id, user)).await?
                 }
                 _ => None,
             };
-            let role = match granted {
-                Some((permissions, _)) => role_of(&stored(&permissions)?),
-                None => "",
-            };
-            (up_to(&IN_ROOM, role), &IN_ROOM)
+            let granted = granted.map(|(scope, given)| roles_in_room(&given.unwrap_or(scope)));
+            let granted = granted.transpose()?.unwrap_or_default();
+            let mut from_strongest = IN_ROOM.iter().rev();
+            let role = from_strongest.find(|role| granted.iter().any(|it| it == *role));
+            (up_to(&IN_ROOM, role.unwrap_or(&"")), &IN_ROOM)
         }
     })
 }
@@ -231,10 +229,10 @@ struct BindingsBody {
 struct Granted {
     id: String,
     name: String,
-    permissions: String,
+    roles: String,
 }
 
-of_row!(Granted { id, name, permissions });
+of_row!(Granted { id, name, roles });
 
 /// What was granted to somebody, in the project and in its rooms.
 async fn bindings(
@@ -253,18 +251,22 @@ async fn bindings(
     }
     if let Found::User(user) = &found {
         let mut rooms = sqlx::query_as(
-            "SELECT rooms.id, rooms.name, room_grants.permissions FROM room_grants \
+            "SELECT rooms.id, rooms.name, COALESCE((SELECT group_concat(role, ',') \
+             FROM role_grants WHERE resource_type = 'room' AND resource_id = rooms.id \
+             AND subject_type = 'user' AND subject_id = room_grants.user_id \
+             AND role_grants.seq = room_grants.rev), room_grants.permissions) AS roles \
+             FROM room_grants \
              JOIN rooms ON rooms.id = room_grants.room_id \
              WHERE rooms.project_id = $1 AND room_grants.user_id = $2 ORDER BY rooms.name",
         )
         .bind(&caller.project)
         .bind(user)
         .fetch(reads);
-        while let Some(Granted { id, name, permissions }) = rooms.try_next().await? {
+        while let Some(Granted { id, name, roles }) = rooms.try_next().await? {
             all.push(json!({
                 "resource": { "type": "room", "id": id, "name": name },
                 "subject": subject,
-                "direct_roles": [role_of(&stored(&permissions)?)],
+                "direct_roles": roles_in_room(&roles)?,
             }));
         }
     }

@@ -6,6 +6,8 @@
 //! would have no effect here is refused: other resources, groups, and roles of people that are none
 //! here.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use super::super::users;
 use super::page::{self, Tokens};
 use super::{Refusal, Result, Route};
+use crate::kinds::specs::roles as known;
 use crate::kinds::specs::scope::ApiScope;
 use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
@@ -20,7 +23,7 @@ use crate::platform::exchange::{Answer, Asked, Body, Condition};
 use crate::platform::objects::people::{self, Flags};
 use crate::platform::objects::roles::{self, Of};
 use crate::platform::objects::rooms::Room;
-use crate::platform::objects::{grants, stored};
+use crate::platform::objects::stored;
 use crate::platform::store::{Reads, insert, of_row, select};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -41,45 +44,6 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The roles of people in a project that are more than membership.
 const OF_PEOPLE: [&str; 3] = ["admin", "developer", "room_creator"];
-
-/// The families of resources that a service account may have a role for, and what role.
-const FAMILIES: [&str; 14] = [
-    "room",
-    "agent",
-    "repository",
-    "feed",
-    "oauth_client",
-    "api_key",
-    "service",
-    "service_account",
-    "mailbox",
-    "route",
-    "custom_domain",
-    "scheduled_task",
-    "feed_subscription",
-    "llm_logger",
-];
-const OF_FAMILIES: [&str; 3] = ["_creator", "_inventory", "_manager"];
-const OTHERS: [&str; 11] = [
-    "member",
-    "admin",
-    "developer",
-    "session_inventory",
-    "participant_token_creator",
-    "llm_proxy_user",
-    "llm_quota_manager",
-    "usage_reporter",
-    "billing_manager",
-    "group_manager",
-    "user_profile_editor",
-];
-
-/// Whether a project has a role with this name. Those that this platform does not know otherwise
-/// let a service account read, and nothing more.
-fn is_role(name: &str) -> bool {
-    let mut of_families = OF_FAMILIES.iter().filter_map(|end| name.strip_suffix(end));
-    OTHERS.contains(&name) || of_families.any(|family| FAMILIES.contains(&family))
-}
 
 /// Roles as flags of a membership. 400 for one that people do not have here.
 fn flags(roles: &[String]) -> Result<Flags> {
@@ -200,31 +164,37 @@ struct Granted {
     kind: String,
     id: String,
     name: String,
+    email: String,
     roles: String,
     position: String,
 }
 
-of_row!(Granted { kind, id, name, roles, position });
+of_row!(Granted { kind, id, name, email, roles, position });
 
 /// The policy of a project: its members, and the accounts that were granted something.
 const OF_PROJECT: &str = "SELECT * FROM (\
-     SELECT 'user' AS kind, users.id AS id, users.email AS name, 'member' || \
+     SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, 'member' || \
      CASE WHEN is_admin THEN ',admin' ELSE '' END || \
      CASE WHEN is_developer THEN ',developer' ELSE '' END || \
      CASE WHEN can_create_rooms THEN ',room_creator' ELSE '' END AS roles, \
      printf('%020d', members.seq) AS position \
      FROM members JOIN users ON users.id = members.user_id WHERE members.project_id = $1 \
      UNION ALL \
-     SELECT 'service_account', service_accounts.id, service_accounts.email, \
+     SELECT 'service_account', service_accounts.id, service_accounts.name, \
+     service_accounts.email, \
      group_concat(role, ','), printf('%020d', MIN(role_grants.seq)) \
      FROM role_grants JOIN service_accounts ON service_accounts.id = role_grants.subject_id \
      WHERE role_grants.project_id = $1 AND role_grants.resource_type = 'project' \
      AND role_grants.subject_type = 'service_account' GROUP BY service_accounts.id\
      ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
 
-/// The policy of a room: people with a grant. Their roles are what their scopes amount to.
-const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, \
-     permissions AS roles, users.id AS position \
+/// The policy of a room: people with a grant. Their roles are those that they were given, or else
+/// what their scopes amount to.
+const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, \
+     COALESCE((SELECT group_concat(role, ',') FROM role_grants \
+     WHERE resource_type = 'room' AND resource_id = room_grants.room_id \
+     AND subject_type = 'user' AND subject_id = users.id AND seq = room_grants.rev), \
+     permissions) AS roles, users.id AS position \
      FROM room_grants JOIN users ON users.id = room_grants.user_id WHERE room_id = $1 \
      AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
 
@@ -238,14 +208,23 @@ pub(super) fn role_of(scope: &Value) -> &'static str {
     }
 }
 
-/// The scope of a role in a room. 400 for one that this platform does not have.
+/// The roles of somebody in a room: as they were given, or what the scope amounts to.
+pub(super) fn roles_in_room(roles: &str) -> Result<Vec<String>> {
+    // The scope is JSON.
+    Ok(match roles.starts_with('{') {
+        true => vec![role_of(&stored(roles)?).to_owned()],
+        false => roles.split(',').map(str::to_owned).collect(),
+    })
+}
+
+/// The scope of the roles in a room: that of the strongest. Those who only look or were let in talk
+/// to others, and those who use its sites do nothing in it. 400 for a role that there is not.
 fn scope_of(roles: &[String]) -> Result<ApiScope> {
     let has = |role: &str| roles.iter().any(|one| one == role);
     let usual = ApiScope::of_agents();
-    if let Some(number) =
-        roles.iter().position(|role| !["operator", "developer", "admin"].contains(&role.as_str()))
-    {
-        let message = "is not a role of rooms on this platform: operator, developer, admin";
+    let of_rooms = known::IN_ROOM;
+    if let Some(number) = roles.iter().position(|role| !of_rooms.contains(&role.as_str())) {
+        let message = format!("is not a role of rooms: {}", of_rooms.join(", "));
         return Err(Refusal::field(format!("roles[{number}]"), message));
     }
     Ok(if has("admin") {
@@ -253,8 +232,12 @@ fn scope_of(roles: &[String]) -> Result<ApiScope> {
         ApiScope { admin, tunnels, ..usual }
     } else if has("developer") {
         ApiScope { tunnels: Some(Default::default()), ..usual }
-    } else {
+    } else if has("operator") {
         ApiScope { developer: None, ..usual }
+    } else if has("viewer") || has("guest") {
+        ApiScope { livekit: usual.livekit, messaging: usual.messaging, ..ApiScope::default() }
+    } else {
+        ApiScope::default()
     })
 }
 
@@ -276,11 +259,11 @@ async fn policy(
     let item = |row: &Granted| {
         let roles = match &resource {
             Resource::Project => json!(row.roles.split(',').collect::<Vec<_>>()),
-            Resource::Room(_) => json!([role_of(&stored(&row.roles)?)]),
+            Resource::Room(_) => json!(roles_in_room(&row.roles)?),
         };
         Ok(json!({
             "resource": shown,
-            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.name },
+            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.email },
             "direct_roles": roles,
         }))
     };
@@ -329,16 +312,16 @@ async fn grant(
             granted(&app, &caller, &account, &wanted).await?;
         }
         (Resource::Room(room), Found::User(user)) => {
-            let scope = scope_of(&wanted)?;
+            scope_of(&wanted)?;
             let mut write = app.store().write().await?;
             people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
-            let had = grants::granted(write.reads(), (&room.id, &user)).await?;
-            if had.is_some() {
-                roles::replace(write, (&room.id, &user), &scope).await?;
-            } else {
-                grants::add(&mut write, (&room.id, &user), &scope).await?;
-                write.commit().await?;
-            }
+            let had = roles::in_room(write.reads(), (&room.id, &user)).await?;
+            let had = had.map(|(scope, given)| roles_in_room(&given.unwrap_or(scope)));
+            let had: Vec<String> = had.transpose()?.unwrap_or_default();
+            let all: BTreeSet<String> = had.into_iter().chain(wanted).collect();
+            let all: Vec<String> = all.into_iter().collect();
+            let whose = (caller.project.as_str(), room.id.as_str(), user.as_str());
+            roles::replace(write, whose, &scope_of(&all)?, &all).await?;
         }
         (Resource::Room(_), Found::Account(_)) => {
             let message = "must be user: service accounts have their roles in the project";
@@ -350,7 +333,7 @@ async fn grant(
 
 /// Grants a service account roles in the project.
 async fn granted(app: &App, caller: &Caller, account: &str, roles: &[String]) -> Result<()> {
-    if let Some(number) = roles.iter().position(|role| !is_role(role)) {
+    if let Some(number) = roles.iter().position(|role| !known::is_in_project(role)) {
         return Err(Refusal::field(format!("roles[{number}]"), "is not a role of projects"));
     }
     let mut write = app.store().write().await?;
@@ -509,22 +492,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_roles_of_projects_are_those_of_the_public_sdk() {
-        assert_eq!(OTHERS.len() + FAMILIES.len() * OF_FAMILIES.len(), 53);
-        for role in ["member", "room_creator", "llm_logger_manager", "usage_reporter"] {
-            assert!(is_role(role), "{role}");
-        }
-        for role in ["owner", "room", "_creator", "nothing_creator", "room_creator_creator"] {
-            assert!(!is_role(role), "{role}");
-        }
-    }
-
-    #[test]
     fn a_role_in_a_room_is_read_as_it_was_granted() {
         for role in ["operator", "developer", "admin"] {
-            let scope = scope_of(&[role.to_owned()]).unwrap();
-            assert_eq!(role_of(&serde_json::to_value(scope).unwrap()), role);
+            let scope = scope_of(&[role.to_owned(), "viewer".to_owned()]).unwrap();
+            let scope = serde_json::to_string(&scope).unwrap();
+            assert_eq!(roles_in_room(&scope).unwrap(), [role]);
         }
-        assert!(scope_of(&["viewer".to_owned()]).is_err());
+        assert_eq!(roles_in_room("guest,viewer").unwrap(), ["guest", "viewer"]);
+        assert_eq!(scope_of(&["site_user".to_owned()]).unwrap(), ApiScope::default());
+        assert!(scope_of(&["owner".to_owned()]).is_err());
     }
 }

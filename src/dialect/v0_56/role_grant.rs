@@ -1,0 +1,206 @@
+//! `RoleGrant` on the wire: a line of the policy of a project or a room. Grants are added to what is
+//! there; what takes a role back takes all of them.
+
+use serde_json::{Value, json};
+
+use crate::api::request::{Below, Listing, Paging, Request};
+use crate::dialect::fields::text_of;
+use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::kinds::KindName;
+use crate::kinds::role_grant::{fields_of, parts_of, roles_in};
+use crate::kinds::specs::roles::MEMBER;
+use crate::kinds::specs::rules::{EVERYONE, Rule, USER};
+
+/// How it is spelled.
+pub const SPELLING: Option<&dyn Spelling> = Some(&RoleGrant);
+
+/// The spelling.
+pub struct RoleGrant;
+
+/// As the public SDK asks for policies.
+const PAGE: Paging = Paging::Token(50);
+
+/// The path of something of a policy.
+fn path<'a>(project: &'a str, [of, id]: [&'a str; 2], what: &'a str) -> [&'a str; 7] {
+    ["accounts", "projects", project, "iam", of, id, what]
+}
+
+/// The policy of a room.
+fn of_room(project: &str, room: &Value) -> Option<Request> {
+    Some(Request::get(&path(project, ["room", room.get("id")?.as_str()?], "policy")))
+}
+
+/// What a grant is of: the room in which it was seen or is to be, or the project.
+fn resource<'a>(target: &'a Target<'_>) -> Option<[&'a str; 2]> {
+    if target.room.is_none() {
+        return Some(["project", target.project]);
+    }
+    let seen = target.answered.as_ref().and_then(|seen| seen.get("resource")?.as_str());
+    Some(["room", seen.or(target.place_id)?])
+}
+
+/// Whom a grant is for, as a request says it: as it was seen, or else as the name says it.
+fn subject(target: &Target<'_>) -> Option<Value> {
+    if let Some(seen) = target.answered.as_ref().and_then(|seen| seen.get("subject")) {
+        return Some(seen.clone());
+    }
+    let (of, who) = parts_of(target.name)?;
+    Some(match target.named_id {
+        Some(id) => json!({ "type": of, "id": id }),
+        None if target.name == EVERYONE => json!({ "type": of }),
+        None if who.contains('@') => json!({ "type": of, "email": who }),
+        None => json!({ "type": of, "id": who }),
+    })
+}
+
+/// The request that grants the roles of a target.
+fn grant(target: &Target<'_>) -> Option<Request> {
+    let body = json!({ "subject": subject(target)?, "roles": roles_in(target.fields) });
+    Some(Request::post(&path(target.project, resource(target)?, "policy:grant"), body))
+}
+
+/// The request that takes all roles back.
+fn revoke(target: &Target<'_>) -> Option<Request> {
+    let body = json!({ "subject": subject(target)? });
+    Some(Request::post(&path(target.project, resource(target)?, "policy:revoke"), body))
+}
+
+/// The request that says all roles of a person in the project at once. Taking them back first would
+/// take the person out of it.
+fn replace(target: &Target<'_>) -> Option<Request> {
+    let seen = target.answered.as_ref()?.get("subject")?;
+    let id = seen.get("id")?.as_str()?;
+    if target.room.is_some() || seen.get("type")?.as_str() != Some(USER) {
+        return None;
+    }
+    let path = ["accounts", "projects", target.project, "users", id];
+    Some(Request::put(&path, json!({ "roles": roles_in(target.fields) })))
+}
+
+/// Whether a change takes no role away.
+fn only_adds(target: &Target<'_>) -> bool {
+    let wanted = roles_in(target.fields);
+    let had = target.answered.as_ref().and_then(|seen| seen.get("roles")?.as_array());
+    let stays =
+        |role: &Value| role.as_str().is_some_and(|role| role == MEMBER || wanted.contains(&role));
+    had.is_some_and(|had| had.iter().all(stays))
+}
+
+/// Somebody of an answer as requests name them.
+fn named(subject: &Value) -> Option<Value> {
+    let mut named = json!({ "type": subject.get("type")? });
+    // The id says it all, where there is one.
+    let text = |field: &&str| subject.get(*field).is_some_and(Value::is_string);
+    if let Some(field) = ["id", "email"].into_iter().find(text) {
+        named[field] = subject[field].clone();
+    }
+    Some(named)
+}
+
+/// What a subject may be called, the best name first: people by their addresses, accounts and
+/// agents by their names, and groups, which nobody declares, by their ids.
+fn names(subject: &Value) -> Result<Vec<String>, String> {
+    let of = text_of(subject, "type")?;
+    let fields: &[&str] = match of.as_str() {
+        "everyone" => return Ok(vec![EVERYONE.to_owned()]),
+        "user" => &["email", "id"],
+        "service_account" | "agent" => &["name", "email", "id"],
+        _ => &["id", "name"],
+    };
+    let texts = fields.iter().filter_map(|field| subject.get(*field)?.as_str());
+    let names: Vec<String> = texts
+        .map(|text| KindName::RoleGrant.kind().natural_name(&format!("{of}:{text}")))
+        .filter(|name| Rule::Name.check(name).is_ok() && !name.ends_with(':'))
+        .collect();
+    match names.is_empty() {
+        true => Err(format!("the answer does not say which {of} is meant")),
+        false => Ok(names),
+    }
+}
+
+fn subject_of(item: &Value) -> Result<&Value, String> {
+    item.get("subject").ok_or_else(|| "the answer has no `subject`".to_owned())
+}
+
+impl Spelling for RoleGrant {
+    fn collection(&self) -> Collection {
+        Collection { noun: "iam", envelope: "access_grants", paging: PAGE }
+    }
+
+    /// The policy of the project, or of a room, which is found by its name.
+    fn list(&self, project: &str, place: Option<&str>) -> Option<Listing> {
+        let Collection { envelope, paging, .. } = self.collection();
+        let Some(room) = place else {
+            let request = Request::get(&path(project, ["project", project], "policy"));
+            return Some(Listing { request, envelope, paging, below: None });
+        };
+        Rule::Segment.check(room).ok()?;
+        let request = Request::get(&["accounts", "projects", project, "rooms", room]);
+        let project = project.to_owned();
+        let below = Below { project, list: of_room, told_in: "room", marked: None };
+        Some(Listing { request, envelope, paging, below: Some(below) })
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let name = names(subject_of(item)?)?.remove(0);
+        let mut roles: Vec<&str> = match item.get("direct_roles") {
+            Some(Value::Array(roles)) => roles.iter().filter_map(Value::as_str).collect(),
+            _ => return Err("the answer has no list in `direct_roles`".to_owned()),
+        };
+        roles.sort_unstable();
+        let fields = fields_of(&json!({ "roles": roles }));
+        Ok(Seen { name, id: None, owner: None, fields })
+    }
+
+    /// What somebody has for other reasons is no grant, and relations are none of documents.
+    fn is_declarable(&self, item: &Value) -> bool {
+        let has_roles = item["direct_roles"].as_array().is_some_and(|roles| !roles.is_empty());
+        has_roles && item["subject"]["type"] != "userset"
+    }
+
+    fn also_called(&self, item: &Value) -> Vec<String> {
+        subject_of(item).and_then(names).map(|names| names[1..].to_vec()).unwrap_or_default()
+    }
+
+    /// It has no revision, and nothing gives one alone.
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    fn sent_back(&self, item: &Value) -> Option<Value> {
+        Some(json!({
+            "subject": named(item.get("subject")?)?,
+            "resource": item.pointer("/room/id"),
+            "roles": item.get("direct_roles")?,
+        }))
+    }
+
+    fn body(&self, target: &Target<'_>) -> Value {
+        json!({ "roles": roles_in(target.fields) })
+    }
+
+    fn create(&self, target: &Target<'_>) -> Option<Request> {
+        grant(target)
+    }
+
+    /// The first request of a change; [`Self::after`] has the other one, where it takes two.
+    fn update(&self, target: &Target<'_>) -> Option<Request> {
+        match only_adds(target) {
+            true => grant(target),
+            false => replace(target).or_else(|| revoke(target)),
+        }
+    }
+
+    fn after(&self, target: &Target<'_>, is_new: bool) -> Option<Vec<Request>> {
+        let is_done = is_new || only_adds(target) || replace(target).is_some();
+        if is_done { Some(Vec::new()) } else { Some(vec![grant(target)?]) }
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        revoke(target)
+    }
+
+    fn created_id(&self, _answer: &Value) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,374 @@
+//! Who has which roles, on the embedded platform and on one that tells less.
+
+use std::time::Duration;
+
+use meshagent::api::client::Client;
+use meshagent::api::spoken::Spoken;
+use meshagent::apply::execute::{Options, Outcome};
+use meshagent::plan::planner::{Adopt, Policy};
+use serde_json::{Value, json};
+
+use super::stand_in::{PROJECT, StandIn};
+use crate::hostile::proxy::{Fault, Hostile, Running};
+use crate::reconciler::{World, describe, destroying, policy};
+
+fn document(kind: &str, name: &str, rest: Value) -> Value {
+    let mut document = json!({"version": "v1", "kind": kind, "metadata": {"name": name}});
+    crate::registry::documents::merge(&mut document, rest);
+    document
+}
+
+fn grant(name: &str, roles: &[&str]) -> Value {
+    document("RoleGrant", name, json!({ "roles": roles }))
+}
+
+fn in_lobby(name: &str, roles: &[&str]) -> Value {
+    document("RoleGrant", name, json!({"roles": roles, "room": "lobby"}))
+}
+
+fn lobby() -> Value {
+    document("Room", "lobby", json!({}))
+}
+
+/// Asks as a client of 0.56 does.
+async fn get(world: &World, path: &str) -> Value {
+    let reply = world.server.own("GET", path).header("consistency", "fast").send().await;
+    reply.expect(200).json()
+}
+
+async fn post(world: &World, path: &str, body: Value) {
+    let request = world.server.own("POST", path).header("consistency", "fast").json(&body);
+    request.send().await.expect(200);
+}
+
+/// The path of the policy of the project, or of the room `lobby`.
+async fn of(world: &World, room: bool) -> String {
+    match room {
+        true => {
+            let room = get(world, "/rooms/lobby").await;
+            format!("/iam/room/{}/policy", room["id"].as_str().expect("an id"))
+        }
+        false => format!("/iam/project/{}/policy", world.server.project),
+    }
+}
+
+/// Who has which roles, without the owner, in the order of the names.
+async fn policy_of(world: &World, room: bool) -> Vec<String> {
+    let path = of(world, room).await;
+    let answer = get(world, &path).await;
+    let told = |line: &Value| {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let mut roles: Vec<String> =
+            line["direct_roles"].as_array().expect("roles").iter().map(text).collect();
+        roles.sort();
+        format!("{} {}", text(&line["subject"]["name"]), roles.join(","))
+    };
+    let lines = answer["access_grants"].as_array().expect("a list").iter();
+    let mut all: Vec<String> = lines.map(told).collect();
+    all.retain(|line| !line.starts_with("owner@"));
+    all.sort();
+    all
+}
+
+/// Goes through a proxy that does no harm, and counts.
+async fn watched(world: &mut World) -> Running {
+    let url = world.server.url.clone();
+    let proxy = Hostile::before(&url, crate::platform::harness::client()).start().await;
+    world.through(&proxy);
+    proxy
+}
+
+async fn refused(world: &World, documents: &[Value], policy: &Policy) -> String {
+    let set = world.set_of(documents).expect("a set");
+    let error = world.decide(set, policy).await.err().expect("a refusal");
+    format!("{error} {:?}", error.problems)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_are_made_changed_and_taken_back_with_few_requests() {
+    let mut world = World::speaking(Spoken::V0_56).await;
+    let set = |project: &[&str], account: &[&str], room: &[&str]| {
+        vec![
+            lobby(),
+            document("ServiceAccount", "bot", json!({})),
+            grant("user:Ada@x.example", project),
+            grant("service_account:bot", account),
+            in_lobby("user:ada@x.example", room),
+        ]
+    };
+    let first = set(&["developer"], &["room_creator"], &["viewer", "operator"]);
+    let made = world.run(&first, &policy("s")).await;
+    let told = describe(&made.plan);
+    assert!(!told.contains("every room"), "{told}");
+    assert_eq!(
+        policy_of(&world, false).await,
+        ["ada@x.example developer,member", "bot room_creator"]
+    );
+    assert_eq!(policy_of(&world, true).await, ["ada@x.example operator,viewer"]);
+    for same in
+        [first.clone(), set(&["member", "developer"], &["room_creator"], &["operator", "viewer"])]
+    {
+        let again = world.plan(&same, &policy("s")).await;
+        assert!(again.plan.is_empty(), "{}", describe(&again.plan));
+    }
+    let proxy = watched(&mut world).await;
+    let steps = [
+        // More of each is one request each.
+        (
+            set(
+                &["developer", "room_creator"],
+                &["room_creator", "agent_creator"],
+                &["viewer", "operator", "developer"],
+            ),
+            3,
+        ),
+        // A person's roles in the project are said at once; other ones are taken back and given.
+        (set(&["room_creator"], &["agent_creator"], &["viewer"]), 5),
+        // Admin is more than developer, and the other one goes all the same.
+        (set(&["admin"], &["agent_creator"], &["viewer"]), 1),
+    ];
+    let is_of_access = |write: &String| write.contains("policy:") || write.contains("/users/");
+    let mut before = 0;
+    for (documents, writes) in steps {
+        world.run(&documents, &policy("s")).await;
+        let count = proxy.writes().iter().filter(|it| is_of_access(it)).count();
+        assert_eq!(count - before, writes, "{:?}", proxy.writes());
+        before = count;
+        let again = world.plan(&documents, &policy("s")).await;
+        assert!(again.plan.is_empty(), "{}", describe(&again.plan));
+    }
+    assert_eq!(policy_of(&world, false).await, ["ada@x.example admin,member", "bot agent_creator"]);
+    assert_eq!(policy_of(&world, true).await, ["ada@x.example viewer"]);
+    // The room's grant goes before the project's, with which the person leaves.
+    let gone = world.run(&first[..2], &policy("s")).await;
+    let keys: Vec<String> = gone.plan.operations.iter().map(|it| it.key.to_string()).collect();
+    let at = |key: &str| keys.iter().position(|it| it == key).expect(key);
+    assert!(at("RoleGrant/user:ada@x.example@lobby") < at("RoleGrant/user:ada@x.example"));
+    assert_eq!(policy_of(&world, false).await, Vec::<String>::new());
+    assert!(world.plan(&first[..2], &policy("s")).await.plan.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_stopped_half_way_is_finished_by_the_next_run() {
+    for fault in [Fault::Status(403), Fault::DropBefore, Fault::Status(500)] {
+        let mut world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+        let set = |roles: &[&str]| [lobby(), in_lobby("user:ada@example.com", roles)];
+        world.run(&set(&["operator", "viewer"]), &policy("s")).await;
+        let url = world.server.url.clone();
+        let mischief = fault.clone().on("POST").at("policy:grant").times(1000);
+        let proxy = Hostile::before(&url, crate::platform::harness::client()).with(mischief);
+        let proxy = proxy.start().await;
+        let direct = world.client.clone();
+        world.through(&proxy);
+        let plan = world.plan(&set(&["viewer"]), &policy("s")).await;
+        let options = Options { first_wait: Duration::from_millis(1), ..Options::standard(4) };
+        let report = world.perform_with(&plan, &options).await.expect("a report");
+        let [Outcome::Failed { message, refused: false, .. }] = report.outcomes.as_slice() else {
+            panic!("{fault:?}: {report:?}")
+        };
+        assert!(message.contains("not all of it was written"), "{message}");
+        world.client = direct;
+        assert_eq!(policy_of(&world, true).await, Vec::<String>::new());
+        world.run(&set(&["viewer"]), &policy("s")).await;
+        assert_eq!(policy_of(&world, true).await, ["ada@example.com viewer"], "{fault:?}");
+        assert!(world.plan(&set(&["viewer"]), &policy("s")).await.plan.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_may_do_in_a_room_goes_with_it_and_is_not_read_for_it() {
+    let mut world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let account = document("ServiceAccount", "bot", json!({}));
+    world.run(&[lobby(), account], &policy("s")).await;
+    let subject = json!({"type": "user", "email": "ada@example.com"});
+    let path = format!("{}:grant", of(&world, true).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["viewer"]})).await;
+    let bot = get(&world, "/service-accounts/by-name/bot").await;
+    let subject = json!({"type": "service_account", "id": bot["id"]});
+    let path = format!("{}:grant", of(&world, false).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["developer"]})).await;
+    let proxy = watched(&mut world).await;
+    world.run(&[], &policy("s")).await;
+    let asked: Vec<String> = proxy.requests().into_keys().collect();
+    assert!(asked.iter().all(|it| !it.contains("/iam/") && !it.contains("whoami")), "{asked:?}");
+    world.server.own("GET", "/rooms/lobby").send().await.expect(404);
+    assert_eq!(policy_of(&world, false).await, ["ada@example.com member"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_his_own_access_away() {
+    let mut world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let adopting = Policy { adopt: Adopt::All, ..policy("s") };
+    let set = [lobby(), grant("user:ada@example.com", &["admin"])];
+    world.run(&set, &adopting).await;
+    let key = world.server.key_for_user("ada@example.com").await;
+    let owner = world.client.clone();
+    let hers = Client::new(&world.server.url, key.into(), Default::default()).expect("a client");
+    world.client = crate::spoken::speaking(hers, Spoken::V0_56);
+    let less = [lobby(), grant("user:ada@example.com", &["developer"])];
+    for (documents, policy) in
+        [(&less[..], policy("s")), (&less[..1], policy("s")), (&less[..], destroying("s"))]
+    {
+        let told = refused(&world, documents, &policy).await;
+        assert!(told.contains("RoleGrant/user:ada@example.com would be"), "{told}");
+        assert!(told.contains("is the access of whoever runs this plan"), "{told}");
+    }
+    // In a room that goes, it was meant.
+    let in_room = [&set[..], &[in_lobby("user:ada@example.com", &["viewer"])]].concat();
+    world.run(&in_room, &policy("s")).await;
+    let told = refused(&world, &in_room[..2], &policy("s")).await;
+    assert!(told.contains("RoleGrant/user:ada@example.com@lobby would be deleted"), "{told}");
+    world.run(&in_room[1..2], &policy("s")).await;
+    world.client = owner;
+    world.run(&less, &policy("s")).await;
+    assert_eq!(policy_of(&world, false).await, ["ada@example.com developer,member"]);
+}
+
+/// A platform with a person and an account that are developers.
+fn with_developers() -> StandIn {
+    let platform = StandIn::of(Spoken::V0_56);
+    let bot = json!({"id": "a-9", "name": "bot", "email": "bot@a.example", "annotations": {}});
+    platform.put("service-accounts", [bot]);
+    for subject in [
+        json!({"type": "user", "id": "u-9", "email": "Ada@x.example"}),
+        json!({"type": "service_account", "id": "a-9", "name": "bot", "email": "bot@a.example"}),
+    ] {
+        let line = json!({"subject": subject, "direct_roles": ["developer"]});
+        platform.put("access_grants", [line]);
+    }
+    platform
+}
+
+#[test]
+fn somebody_is_known_by_an_address_and_by_an_id() {
+    let of = |names: &[&str]| {
+        let document = |name: &&str| {
+            let start = "version: v1\nkind: RoleGrant\nmetadata: {name: ";
+            format!("{start}\"{name}\"}}\nroles: [developer]\n")
+        };
+        names.iter().map(document).collect::<Vec<_>>().join("---\n")
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    let adopt = ["apply", "-f", "set.yaml", "--set", "s", "--yes", "--adopt"];
+    let plan = ["plan", "-f", "set.yaml", "--set", "s", "--exit-code"];
+    for name in
+        ["user:u-9", "user:ada@x.example", "service_account:a-9", "service_account:Bot@a.example"]
+    {
+        let platform = with_developers();
+        platform.sandbox.write("set.yaml", &of(&[name]));
+        let run = platform.ends(6, &apply);
+        assert!(run.stderr.contains("adopt"), "{name}: {}", run.stderr);
+        platform.ends(0, &adopt);
+        platform.ends(0, &plan);
+        assert_eq!(platform.take_writes(), Vec::<String>::new(), "{name}");
+        platform.ends(0, &["destroy", "--set", "s", "--yes"]);
+        assert_eq!(platform.take_writes(), [format!("POST iam/project/{PROJECT}/policy:revoke")]);
+    }
+    let platform = with_developers();
+    platform.sandbox.write("set.yaml", &of(&["user:u-9", "user:ada@x.example"]));
+    let run = platform.ends(6, &plan);
+    assert!(run.stderr.contains("are one and the same"), "{}", run.stderr);
+    // Both names are of one grant, so it stays where one name takes the place of the other.
+    platform.sandbox.write("set.yaml", &of(&["user:u-9"]));
+    platform.ends(0, &adopt);
+    platform.sandbox.write("set.yaml", &of(&["user:ada@x.example"]));
+    platform.ends(0, &adopt);
+    platform.ends(0, &plan);
+    assert_eq!(platform.take_writes(), Vec::<String>::new());
+}
+
+#[test]
+fn accounts_and_agents_are_named_and_granted_by_their_ids() {
+    let platform = StandIn::of(Spoken::V0_56);
+    platform.sandbox.write(
+        "set.yaml",
+        "version: v1\nkind: ManagedAgent\nmetadata: {name: Planner}\nallowed_models: [{provider: openai, model: m}]\n---\nversion: v1\nkind: RoleGrant\nmetadata: {name: \"agent:Planner\"}\nroles: [room_creator]\n---\nversion: v1\nkind: RoleGrant\nmetadata: {name: \"group:g-1\"}\nroles: [member]\n---\nversion: v1\nkind: RoleGrant\nmetadata: {name: \"everyone:all\"}\nroles: [member]\n",
+    );
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    platform.ends(0, &apply);
+    let asked = platform.take_asked();
+    let granted: Vec<&Value> =
+        asked.iter().filter(|it| it.path.ends_with("policy:grant")).map(|it| &it.body).collect();
+    for wanted in [
+        json!({"subject": {"type": "agent", "id": "id-1"}, "roles": ["room_creator"]}),
+        json!({"subject": {"type": "group", "id": "g-1"}, "roles": ["member"]}),
+        json!({"subject": {"type": "everyone"}, "roles": ["member"]}),
+    ] {
+        assert!(granted.contains(&&wanted), "{wanted}: {granted:?}");
+    }
+    let listed = asked.iter().find(|it| it.method == "GET" && it.path.ends_with("/policy"));
+    let size = listed.expect("a policy").query.get("page_size").cloned();
+    assert_eq!(size.as_deref(), Some("50"));
+    let plan = ["plan", "-f", "set.yaml", "--set", "s", "--exit-code"];
+    platform.ends(0, &plan);
+    // What is none of documents is left alone, and an agent without a name is known by its id.
+    platform.put(
+        "access_grants",
+        [
+            json!({"subject": {"type": "userset", "object_type": "project", "relation": "member"}, "direct_roles": ["viewer"]}),
+            json!({"subject": {"type": "user", "id": "u"}, "direct_roles": []}),
+        ],
+    );
+    platform.ends(0, &plan);
+    let lines = platform.list("access_grants");
+    assert!(lines.iter().all(|it| it["subject"].get("name").is_none()), "{lines:?}");
+    platform.ends(0, &["destroy", "--set", "s", "--yes"]);
+    assert_eq!(platform.list("access_grants").len(), 2);
+}
+
+#[test]
+fn a_platform_of_0_31_has_no_policies() {
+    let platform = StandIn::of(Spoken::V0_31);
+    let set = meshagent::kinds::KindName::RoleGrant.kind().example();
+    platform.sandbox.write("set.yaml", set);
+    let run = platform.ends(6, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    assert!(run.stderr.contains("has no RoleGrant"), "{}", run.stderr);
+    assert_eq!(platform.take_writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_wrong_grant_is_refused_at_its_place() {
+    let platform = StandIn::of(Spoken::V0_56);
+    for (text, place, told) in [
+        ("metadata: {name: ada}\nroles: [admin]", "3:", "must be TYPE:WHO"),
+        (
+            "metadata: {name: \"user:a\"}\nroles: [admin, develper]",
+            "4:16",
+            "did you mean `developer`?",
+        ),
+        ("metadata: {name: \"user:a\"}\nroles: [operator]", "4:9", "name one with `room`"),
+        ("metadata: {name: \"user:a\"}\nroles: []", "4:", "roles"),
+        ("metadata: {name: \"user:a\"}\nroles: [admin, admin]", "4:16", "occurs twice"),
+    ] {
+        let set = format!("version: v1\nkind: RoleGrant\n{text}\n");
+        platform.sandbox.write("set.yaml", &set);
+        let run = platform.ends(2, &["validate", "-f", "set.yaml"]);
+        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+        assert!(run.stderr.contains(&format!("set.yaml:{place}")), "{place}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_follow_a_room_to_its_new_name() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let of = |name: &str, lifecycle: Value| {
+        let mut grant = in_lobby("user:ada@example.com", &["viewer"]);
+        grant["room"] = name.into();
+        [document("Room", name, json!({ "lifecycle": lifecycle })), grant]
+    };
+    world.run(&of("lobby", json!({})), &policy("s")).await;
+    let renamed = of("hall", json!({"moved_from": "lobby"}));
+    let plan = world.run(&renamed, &policy("s")).await;
+    assert_eq!(plan.plan.operations.len(), 1, "{}", describe(&plan.plan));
+    let again = world.plan(&renamed, &policy("s")).await;
+    assert!(again.plan.is_empty(), "{}", describe(&again.plan));
+    // Somebody gives it the former name.
+    let id = get(&world, "/rooms/hall").await["id"].as_str().expect("an id").to_owned();
+    let path = format!("/rooms/{id}");
+    let request = world.server.own("PUT", &path).header("consistency", "fast");
+    request.json(&json!({"name": "lobby"})).send().await.expect(200);
+    let back = world.run(&renamed, &policy("s")).await;
+    assert_eq!(back.plan.operations.len(), 1, "{}", describe(&back.plan));
+    let again = world.plan(&renamed, &policy("s")).await;
+    assert!(again.plan.is_empty(), "{}", describe(&again.plan));
+}
