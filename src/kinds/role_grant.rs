@@ -61,7 +61,7 @@ pub fn fields_of(written: &Value) -> Tree {
     if let Some(Tree::List(roles)) = fields.at(&path) {
         let is_said = |role: &&Tree| roles.len() == 1 || role.as_str() != Some(MEMBER);
         let said: Vec<Tree> = roles.iter().filter(is_said).cloned().collect();
-        fields.put(&path, Some(Tree::List(said.into())));
+        fields.put(&path, Some(Tree::List(said)));
     }
     fields
 }
