@@ -445,8 +445,8 @@ impl Life<'_> {
                 _ => Stage::UnderWay,
             };
             let later = self.place.others(stage).await;
-            if mischief.iter().any(Mischief::hides_objects) {
-                others = others.without_hidden(&later);
+            for list in mischief.iter().filter_map(Mischief::hides_objects_of) {
+                others = others.without_hidden(list, &later);
             }
             let touched = others.touched(&later);
             if !touched.is_empty() {

@@ -76,8 +76,8 @@ async fn an_apply_of_seconds_is_hardly_refused() {
         took / least,
         100.0 * refused as f64 / total as f64
     );
-    // How long it takes is told and not held, because that of a busy machine is not the
-    // pace's; the rule is held to it above and on simulated platforms. The aim is one of a
-    // hundred; as many as are under way are refused when a limit is met, and a few more.
-    assert!(refused <= 9, "{refused} of {total} were refused");
+    // How long it takes, and whether one of a hundred is refused, is told and not held: on a busy
+    // machine requests come in heaps. The rule is held to it above and on simulated platforms. What
+    // knew no pace would be refused at every second request.
+    assert!(10 * refused <= total, "{refused} of {total} were refused");
 }

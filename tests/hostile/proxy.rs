@@ -102,9 +102,9 @@ pub struct Mischief {
 }
 
 impl Mischief {
-    /// Whether lists lack objects and say that they are whole.
-    pub fn hides_objects(&self) -> bool {
-        matches!(self.fault, Fault::Cut(_) | Fault::Filtered)
+    /// The end of the path of the lists that lack objects and say that they are whole.
+    pub fn hides_objects_of(&self) -> Option<&'static str> {
+        matches!(self.fault, Fault::Cut(_) | Fault::Filtered).then_some(self.path)
     }
 }
 

@@ -225,15 +225,18 @@ impl Others {
             .collect()
     }
 
-    /// Without what went with a room of ours. Of what a platform shows in no list, before a plan
-    /// and before the room is deleted, nobody can know.
-    pub fn without_hidden(mut self, later: &Self) -> Self {
+    /// Without what a list may have hidden and went with a room of ours. Of what a platform shows in
+    /// no list, before a plan and before the room is deleted, nobody can know.
+    pub fn without_hidden(mut self, list: &str, later: &Self) -> Self {
+        let table = list.trim_start_matches('/').replace('-', "_");
+        let is_hidden =
+            |row: &str| row.strip_prefix(&table).is_some_and(|rest| rest.starts_with(' '));
         let is_gone = |(id, _): &(&String, &String)| !later.rooms.contains_key(*id);
         let gone: Vec<_> = self.rooms.iter().filter(is_gone).collect();
         self.rows.retain(|row, told| {
             let names = |name: &String| told.as_ref().is_some_and(|(room, _)| room == name);
             let was_in_it = gone.iter().any(|(id, name)| row.contains(*id) || names(name));
-            later.rows.contains_key(row) || !was_in_it
+            later.rows.contains_key(row) || !was_in_it || !is_hidden(row)
         });
         self
     }
