@@ -25,8 +25,8 @@ impl Run<'_> {
         let target = target(&operation.key, operation, write);
         let message = self.told_another(operation, &write.request, (&target, answer))?;
         let request = Some(format!("{} {}", write.request.method, write.request.path));
-        let (refused, code, request_id) = (false, None, None);
-        Some(Outcome::Failed { message, request, refused, code, request_id, attempts: 1 })
+        let (refused, begun, code, request_id) = (false, false, None, None);
+        Some(Outcome::Failed { message, request, refused, begun, code, request_id, attempts: 1 })
     }
 
     /// What is told where an answer is about something else than its request.

@@ -99,6 +99,9 @@ pub enum Outcome {
         request: Option<String>,
         /// Whether it is certain that the platform did not do it.
         refused: bool,
+        /// Whether a part of it was done: a write of several requests, of which a later one failed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        begun: bool,
         /// The status of the last answer, if there was one.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
@@ -184,6 +187,12 @@ impl Report {
     #[must_use]
     pub fn of(outcomes: Vec<Outcome>) -> Self {
         Self { outcomes, inventory_error: None, lost_lease: None, notes: Vec::new() }
+    }
+
+    /// Whether something was written: an operation was done, or a part of one.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.count(|it| matches!(it, Outcome::Done | Outcome::Failed { begun: true, .. })) > 0
     }
 
     /// How many operations have an outcome.
@@ -334,6 +343,8 @@ pub(in crate::apply) struct Run<'a> {
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
     /// The lists that turned out to be incomplete.
     pub incomplete: Mutex<Vec<Incomplete>>,
+    /// The objects of which an update took back what was there, and has not written the rest.
+    pub taken_back: Mutex<BTreeSet<Key>>,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -386,6 +397,7 @@ impl<'a> Run<'a> {
             claims,
             others,
             incomplete,
+            taken_back: Mutex::default(),
         }
     }
 

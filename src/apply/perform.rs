@@ -43,6 +43,7 @@ pub(super) fn failed(error: &ApiError, write: &Write, attempts: u32) -> Outcome 
         message: told(reason(error), &write.fields),
         request: Some(format!("{} {}", error.method, error.path)),
         refused: error.is_refusal() && attempts <= 1,
+        begun: false,
         code: error.status,
         request_id: error.request_id.clone(),
         attempts,
@@ -100,6 +101,7 @@ pub(super) fn not_sent(message: String) -> Outcome {
         message,
         request: None,
         refused: true,
+        begun: false,
         code: None,
         request_id: None,
         attempts: 0,
@@ -190,6 +192,10 @@ impl Run<'_> {
                 // It was there, or our own lost write has deleted it.
                 (Action::Delete, Some(404)) if attempts > 1 || operation.observed().is_some() => {
                     return self.settle_gone(operation, write, &error, attempts).await;
+                }
+                // Our own lost write has taken it back.
+                (_, Some(404)) if attempts > 1 && self.takes_back(operation, write) => {
+                    return Outcome::Done;
                 }
                 // It changed since it was read, or our own lost write changed it.
                 (_, Some(412)) => {

@@ -140,6 +140,13 @@ impl Run<'_> {
                 (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
                     claimed(operation)
                 }
+                // What was taken back is to be written as if it had never been there.
+                (Outcome::Failed { .. }, _)
+                    if locked(&self.taken_back).contains(&operation.key) =>
+                {
+                    let entry = operation.entry.clone();
+                    entry.map(|entry| entry.but(|it| it.claimed = it.applied.take()))
+                }
                 // What did not happen leaves the inventory as it was before this run.
                 _ => known(operation),
             }

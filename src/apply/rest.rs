@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::execute::{Outcome, Run, locked};
 use super::perform::{Write, failed, not_sent, target};
-use crate::dialect::{Speaks, Target};
+use crate::api::client::Answer;
+use crate::api::failure::ApiError;
+use crate::api::request::Request;
+use crate::dialect::{Speaks, Spelling, Target};
 use crate::plan::{Action, Operation};
 
 impl Run<'_> {
@@ -51,8 +54,11 @@ impl Run<'_> {
             let message = "the platform did not say under which id".to_owned();
             return self.half_done(operation, not_sent(message));
         };
+        if self.takes_back(operation, write) {
+            locked(&self.taken_back).insert(key.clone());
+        }
         for request in requests {
-            match self.client.send(&request).await {
+            match self.send_one_of_the_rest(spelling, &request).await {
                 Ok(answer) => {
                     let (etag, answer) = (answer.etag.clone(), answer.json().unwrap_or_default());
                     if let Some(told) = self.told_another(operation, &request, (&target, &answer)) {
@@ -60,10 +66,44 @@ impl Run<'_> {
                     }
                     self.learn_revision(operation, etag, &answer);
                 }
-                Err(error) => return self.half_done(operation, failed(&error, write, 1)),
+                Err(error) => {
+                    let attempts = error.attempts;
+                    return self.half_done(operation, failed(&error, write, attempts));
+                }
             }
         }
+        locked(&self.taken_back).remove(key);
         Outcome::Done
+    }
+
+    /// Whether the first request of a change takes back what is there, for the next ones to write.
+    pub(super) fn takes_back(&self, operation: &Operation, write: &Write) -> bool {
+        operation.action() != Action::Delete
+            && self.client.spelling(operation.key.kind).takes_back(&write.request)
+    }
+
+    /// Sends a further request of a write, again where its answer was lost and that does no harm.
+    async fn send_one_of_the_rest(
+        &self,
+        spelling: &dyn Spelling,
+        request: &Request,
+    ) -> Result<Answer, ApiError> {
+        let mut wait = self.options.first_wait;
+        for attempts in 1.. {
+            match self.client.send(request).await {
+                Err(error)
+                    if error.is_ambiguous()
+                        && spelling.may_repeat(request)
+                        && attempts < self.options.attempts =>
+                {
+                    tracing::debug!(%error, "sent again");
+                }
+                done => return done,
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        self.client.send(request).await
     }
 
     /// A write of which a later request failed. Where no set is meant, no apply comes after it.
@@ -73,9 +113,9 @@ impl Run<'_> {
             Some(_) => "; the next apply writes the rest",
             None => "",
         };
-        if let Outcome::Failed { message, refused, .. } = &mut outcome {
+        if let Outcome::Failed { message, refused, begun, .. } = &mut outcome {
             *message = format!("it was {verb}, but not all of it was written: {message}{next}");
-            *refused = false;
+            (*refused, *begun) = (false, true);
         }
         outcome
     }

@@ -160,6 +160,7 @@ impl Run<'_> {
                     ),
                     request: Some(format!("{} {}", error.method, error.path)),
                     refused: false,
+                    begun: false,
                     code: error.status,
                     request_id: error.request_id.clone(),
                     attempts,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::client::Client;
 use crate::api::reader::Reader;
-use crate::api::request::{Listing, Paging, Request};
+use crate::api::request::{Listing, Method, Paging, Request};
 use crate::api::spoken::Spoken;
 use crate::kinds::path::FieldPath;
 use crate::kinds::specs::template::ServiceTemplateSpec;
@@ -274,6 +274,17 @@ pub trait Spelling: Sync {
     /// written by more than one; `None` if they cannot be made. The target has the object's id.
     fn after(&self, _target: &Target<'_>, _is_new: bool) -> Option<Vec<Request>> {
         Some(Vec::new())
+    }
+
+    /// Whether a request after the first one may be sent again when its answer was lost. What replaces
+    /// or deletes may.
+    fn may_repeat(&self, request: &Request) -> bool {
+        request.method != Method::Post
+    }
+
+    /// Whether a request takes back what is there, so that it is done where there is nothing.
+    fn takes_back(&self, _request: &Request) -> bool {
+        false
     }
 
     /// Whether values are written by requests of their own, and only where they change: what hides

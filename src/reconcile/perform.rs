@@ -154,7 +154,7 @@ impl Performed {
         let done = report.count(|outcome| *outcome == Outcome::Done);
         let open = report.outcomes.len() - done;
         let is_stale = report.count(|outcome| matches!(outcome, Outcome::Stale { .. })) > 0;
-        let class = match (done > 0, is_stale) {
+        let class = match (report.has_written(), is_stale) {
             (true, _) => Class::Partial,
             (false, true) => Class::Stale,
             (false, false) => Class::Failed,
@@ -239,6 +239,7 @@ mod tests {
             message: String::new(),
             request: None,
             refused: true,
+            begun: false,
             code: Some(code),
             request_id: None,
             attempts: 1,

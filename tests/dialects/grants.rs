@@ -175,6 +175,53 @@ async fn a_change_that_stopped_half_way_is_finished_by_the_next_run() {
     }
 }
 
+/// A platform in trouble takes no access away: what was granted is granted again, and what could
+/// not be is created by the next run, whatever it does about drift.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_access_is_lost_between_taking_back_and_granting() {
+    let account = || document("ServiceAccount", "bot", json!({}));
+    let with = |roles: &[&str]| vec![account(), grant("service_account:bot", roles)];
+    let grants = "policy:grant";
+    let passing = [
+        Fault::Status(503).on("POST").at(grants).times(2),
+        Fault::DropAfter.on("POST").at(grants).times(1),
+        Fault::DropAfter.on("POST").at("policy:revoke").times(1),
+    ];
+    for fault in passing {
+        let mut world = World::speaking(Spoken::V0_56).await;
+        world.run(&with(&["developer", "room_creator"]), &policy("s")).await;
+        let decided = world.plan(&with(&["room_creator"]), &policy("s")).await;
+        let proxy = Hostile::in_front_of(&world.server).with(fault.clone()).start().await;
+        world.through(&proxy);
+        let report = world
+            .perform_with(
+                &decided,
+                &Options { first_wait: Duration::from_millis(1), ..Options::standard(4) },
+            )
+            .await
+            .unwrap();
+        assert!(report.is_complete(), "{fault:?}: {report:?}");
+        assert_eq!(policy_of(&world, false).await, ["bot room_creator"], "{fault:?}");
+    }
+
+    let mut world = World::speaking(Spoken::V0_56).await;
+    world.run(&with(&["developer", "room_creator"]), &policy("s")).await;
+    let decided = world.plan(&with(&["room_creator"]), &policy("s")).await;
+    let lasting = Fault::Status(503).on("POST").at(grants);
+    let proxy = Hostile::in_front_of(&world.server).with(lasting).start().await;
+    let direct = world.client.clone();
+    world.through(&proxy);
+    let report = world.perform(&decided, 2).await.unwrap();
+    assert!(!report.is_complete() && report.has_written(), "{report:?}");
+    world.client = direct;
+    let leaves_drift = Policy { ignore_drift: true, ..policy("s") };
+    let again = world.plan(&with(&["room_creator"]), &leaves_drift).await;
+    let told = describe(&again.plan);
+    assert!(told.contains("+ create RoleGrant") && !told.contains("not by this set"), "{told}");
+    world.apply(&again).await;
+    assert_eq!(policy_of(&world, false).await, ["bot room_creator"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_may_do_in_a_room_goes_with_it_and_is_not_read_for_it() {
     let mut world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;

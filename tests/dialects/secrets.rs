@@ -484,6 +484,27 @@ async fn what_is_left_to_others_of_a_project_secret_is_left_of_all_its_pairs() {
     }
 }
 
+/// A value that others write is nowhere but on the platform, which does not give it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_whose_value_others_write_gets_no_other_name() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let secret = |name: &str, lifecycle: Value| {
+        let mut document = native("declared");
+        document["metadata"]["name"] = name.into();
+        document["lifecycle"] = lifecycle;
+        [account("support"), document]
+    };
+    world.run(&secret("native", json!({"ignore": ["value"]})), &policy("s")).await;
+    let renamed = secret("other", json!({"ignore": ["value"], "moved_from": "native"}));
+    let refused = world.decide(world.set_of(&renamed).unwrap(), &policy("s")).await.err();
+    let told = format!("{:?}", refused.expect("a refusal").problems);
+    assert!(told.contains("cannot take the place of AccountSecret/support/native"), "{told}");
+    assert!(told.contains("which `lifecycle.ignore` leaves to others"), "{told}");
+    // Whoever declares the value loses nothing.
+    world.run(&secret("other", json!({"moved_from": "native"})), &policy("s")).await;
+    assert_eq!(value(&world, "other").await, "declared");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_nobody_reads_stays_so_or_is_made_anew() {
     let world = World::speaking(Spoken::V0_56).await;

@@ -20,6 +20,9 @@ pub struct RoleGrant;
 /// As the public SDK asks for policies.
 const PAGE: Paging = Paging::Token(50);
 
+/// What takes all roles back.
+const REVOKE: &str = "policy:revoke";
+
 /// The path of something of a policy.
 fn path<'a>(project: &'a str, [of, id]: [&'a str; 2], what: &'a str) -> [&'a str; 7] {
     ["accounts", "projects", project, "iam", of, id, what]
@@ -62,7 +65,7 @@ fn grant(target: &Target<'_>) -> Option<Request> {
 /// The request that takes all roles back.
 fn revoke(target: &Target<'_>) -> Option<Request> {
     let body = json!({ "subject": subject(target)? });
-    Some(Request::post(&path(target.project, resource(target)?, "policy:revoke"), body))
+    Some(Request::post(&path(target.project, resource(target)?, REVOKE), body))
 }
 
 /// The request that says all roles of a person in the project at once. Taking them back first would
@@ -198,6 +201,15 @@ impl Spelling for RoleGrant {
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {
         revoke(target)
+    }
+
+    /// Granting again changes nothing.
+    fn may_repeat(&self, _request: &Request) -> bool {
+        true
+    }
+
+    fn takes_back(&self, request: &Request) -> bool {
+        request.path.ends_with(REVOKE)
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

@@ -65,6 +65,9 @@ impl<'a> Planner<'a> {
             _ => Why::NotThere.into(),
         };
         let former = there.first().filter(|_| !is_renamable);
+        if former.is_some_and(|former| self.refuse_loss(desired, former)) {
+            return;
+        }
         let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
     }

@@ -121,6 +121,23 @@ impl Planner<'_> {
         left.map_or_else(|| Arc::clone(&desired.fields), |left| left.fields.into())
     }
 
+    /// Refuses to create an object in the place of another one whose values are left to others and
+    /// not known: they would be gone. Returns whether it refused.
+    pub(super) fn refuse_loss(&mut self, desired: &Desired, former: &Key) -> bool {
+        let Some(observed) = self.state.objects.get(former) else { return false };
+        let left = self.left(desired, &observed.fields);
+        let Some(path) = left.and_then(|left| left.untold.into_iter().next()) else { return false };
+        let message = format!(
+            "{} cannot take the place of {former}: the platform does not show the value of `{path}`, which `lifecycle.ignore` leaves to others, and it would be lost",
+            desired.key
+        );
+        let hint = format!(
+            "declare the value of `{path}` and remove it from `lifecycle.ignore`, or keep the former name"
+        );
+        self.guard(desired, message, &hint);
+        true
+    }
+
     /// Refuses a write that would have to send a value that is left to others and not known.
     pub(super) fn refuse_untold(
         &mut self,
