@@ -6,7 +6,7 @@ use std::time::Duration;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Options, Outcome};
 use meshagent::kinds::KindName;
-use meshagent::plan::planner::{Policy, Prune};
+use meshagent::plan::planner::{Adopt, Policy, Prune};
 use meshagent::plan::scope::Scope;
 use serde_json::{Value, json};
 
@@ -592,4 +592,33 @@ async fn what_images_are_pulled_with_is_there_before_the_services_of_its_account
     assert!(!keys.contains(&"AccountSecret/support/native".to_owned()), "{keys:?}");
     world.run(&documents, &policy("s")).await;
     world.run(&documents, &destroying("s")).await;
+}
+
+/// An account that somebody called otherwise is neither gone nor made a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_another_name_is_the_same_one() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let account = |name: &str| [account(name)];
+    world.run(&account("bot"), &policy("s")).await;
+    let path = "/service-accounts/by-name/bot";
+    let found = world.server.own("GET", path).header("consistency", "fast").send().await;
+    let found = found.expect(200).json();
+    let path = format!("/service-accounts/{}", found["id"].as_str().expect("an id"));
+    let body = json!({"name": "other", "annotations": {"meshagent.set": "s"}});
+    let put = world.server.own("PUT", &path).header("consistency", "fast").json(&body);
+    put.send().await.expect(200);
+    for (documents, policy) in [(&account("bot")[..], policy("s")), (&[], destroying("s"))] {
+        let set = world.set_of(documents).expect("a set");
+        let refused = world.decide(set, &policy).await.err().expect("a refusal");
+        let told = format!("{:?}", refused.problems);
+        assert!(
+            told.contains("ServiceAccount/bot is called ServiceAccount/other on the platform now"),
+            "{told}"
+        );
+    }
+    // Under its new name it stays the set's.
+    let adopting = Policy { adopt: Adopt::All, ..policy("s") };
+    world.run(&account("other"), &adopting).await;
+    world.run(&account("other"), &destroying("s")).await;
+    world.server.own("GET", &path).header("consistency", "fast").send().await.expect(404);
 }

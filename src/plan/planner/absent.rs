@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::Planner;
+use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::tree::Tree;
 use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::renames;
-use crate::plan::{Effect, Operation, Reason, Sent, Why};
+use crate::plan::{Effect, Observed, Operation, Reason, Sent, Why};
 
 impl<'a> Planner<'a> {
     /// Refuses to plan objects that may or may not exist, in one sentence per kind and project.
@@ -37,7 +38,7 @@ impl<'a> Planner<'a> {
             self.tell_alike(key);
             return;
         }
-        if self.leaves_deleted(key) {
+        if self.refuse_other_name(key) || self.leaves_deleted(key) {
             return;
         }
         let former = renames::open_former_keys(self.state, desired);
@@ -70,6 +71,30 @@ impl<'a> Planner<'a> {
         }
         let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
+    }
+
+    /// Refuses to take an object of the set for gone that somebody called otherwise, if it cannot be
+    /// renamed. Returns whether it refused.
+    pub(super) fn refuse_other_name(&mut self, key: &Key) -> bool {
+        let id = self.entry(key).and_then(|entry| entry.id.as_ref());
+        let Some(id) = id.filter(|_| !key.kind.kind().is_renamable()) else { return false };
+        let is_it = |(other, observed): &(&Key, &Observed)| {
+            (other.kind, &other.project) == (key.kind, &key.project)
+                && observed.id.as_ref() == Some(id)
+        };
+        let Some((other, _)) = self.state.objects.iter().find(is_it) else { return false };
+        // Whoever declares it by its new name has seen that.
+        if self.desired.contains_key(other) {
+            return false;
+        }
+        self.guards.push(
+            Problem::new(format!("{key} is called {other} on the platform now")).hint(format!(
+                "give it the name `{}` again where that was changed, or name it so in its document and say --adopt {}",
+                key.name,
+                other.as_word()
+            )),
+        );
+        true
     }
 
     /// The operation that creates an object with these fields.

@@ -90,7 +90,9 @@ impl Planner<'_> {
             return;
         }
         let Some(observed) = observed else {
-            self.forget(key, entry);
+            if !self.refuse_other_name(key) {
+                self.forget(key, entry);
+            }
             return;
         };
         let stays = self.stays(key, entry);
