@@ -213,10 +213,10 @@ fn taken_out(document: &mut serde_json::Value) -> Option<(String, serde_json::Va
     let fields = document.as_object_mut()?;
     let field = fields.keys().rev().find(|field| !KEPT.contains(&field.as_str()))?.clone();
     let (kind, name) = (fields["kind"].as_str()?, fields["metadata"]["name"].as_str()?);
-    // What is said of a service is said of all of its name, unless its room is named.
+    // What is said of what may be in rooms is said of all of its name, unless its room is named.
     let of = match (kind, fields.get("room").and_then(serde_json::Value::as_str)) {
-        ("Service", None) => return None,
-        ("Service", Some(room)) => format!("{kind}/{name}@{room}"),
+        ("Service" | "RoleGrant", None) => return None,
+        ("Service" | "RoleGrant", Some(room)) => format!("{kind}/{name}@{room}"),
         _ => format!("{kind}/{name}"),
     };
     let value = fields.shift_remove(&field)?;
@@ -308,8 +308,10 @@ impl Life<'_> {
             let target =
                 Target { fields: &fields, ..Target::looked_for(key, &self.place.project, None) };
             // What refers to a room that is nowhere is refused, and so is not there.
-            let create = self.place.spelling(key.kind).create(&target).expect("a create");
-            let _ = client.send(&create).await;
+            // A room that was just made has an id that is not known here.
+            if let Some(create) = self.place.spelling(key.kind).create(&target) {
+                let _ = client.send(&create).await;
+            }
         }
     }
 

@@ -50,7 +50,7 @@ pub type Names = BTreeMap<(&'static str, String), String>;
 
 /// The objects of the kinds that have wishes of their own: a name that tells one from all others,
 /// what its document says of it, and the number in its own name.
-const FACTS: [&str; 4] = [
+const FACTS: [&str; 6] = [
     "SELECT 'Room/' || name, json_extract(annotations, '$.\"meshagent.set\"') || ' ' || \
      coalesce(json_extract(metadata, '$.note'), ''), name FROM rooms",
     "SELECT 'Service/' || s.name || '@' || coalesce(r.name, ''), \
@@ -61,6 +61,13 @@ const FACTS: [&str; 4] = [
      FROM services s LEFT JOIN rooms r ON r.id = s.room_id",
     "SELECT 'Mailbox/' || given, room_name || ' ' || public, given FROM mailboxes",
     "SELECT 'Route/' || given, room_name || ' ' || port, given FROM routes",
+    "SELECT 'RoleGrant/user:' || u.email, CASE WHEN m.is_developer AND m.can_create_rooms \
+     THEN 'developer room_creator' WHEN m.is_developer THEN 'developer' ELSE 'member' END, \
+     u.email FROM members m JOIN users u ON u.id = m.user_id WHERE u.email LIKE 'person-%'",
+    "SELECT 'RoleGrant/user:' || u.email || '@' || r.name, (SELECT group_concat(role, ' ') FROM \
+     (SELECT role FROM role_grants WHERE resource_type = 'room' AND resource_id = g.room_id \
+     AND subject_id = g.user_id AND seq = g.rev ORDER BY role)), u.email FROM room_grants g \
+     JOIN users u ON u.id = g.user_id JOIN rooms r ON r.id = g.room_id WHERE u.email LIKE 'person-%'",
 ];
 
 /// A row of a table, by its columns.
@@ -100,6 +107,13 @@ pub fn fact(wish: &Wish) -> (String, String) {
             format!("Route/route-{name}.meshagent.app"),
             format!("room-{room} {}", 5000 + u16::from(*port)),
         ),
+        Wish::Grant { name, room, .. } => {
+            let mut roles: Vec<String> =
+                serde_json::from_value(wish.document()["roles"].clone()).unwrap();
+            roles.sort();
+            let room = room.map(|room| format!("@room-{room}")).unwrap_or_default();
+            (format!("RoleGrant/user:person-{name}@example.com{room}"), roles.join(" "))
+        }
         Wish::Plain(Plain { kind, name, .. }) => {
             let declared = plain::declared(*kind, &wish.document());
             let owner = if kind.kind().carries_owner() { "s" } else { "-" };
@@ -262,6 +276,12 @@ impl Before<'_> {
         let words: Vec<&str> = fact.split(' ').collect();
         match (kind, words.as_slice()) {
             ("Room", _) => (format!("Room/{}", name("rooms", called)), fact.to_owned()),
+            ("RoleGrant", _) => match called.split_once(".com@") {
+                Some((who, room)) => {
+                    (format!("RoleGrant/{who}.com@{}", name("rooms", room)), fact.to_owned())
+                }
+                None => (key.to_owned(), fact.to_owned()),
+            },
             ("Secret", _) => (format!("Secret/{}", name("secrets", called)), fact.to_owned()),
             ("Service", [image, secrets, port]) => {
                 let secrets = secrets.split(',').map(|secret| name("secrets", secret));

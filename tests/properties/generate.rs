@@ -17,13 +17,42 @@ use crate::spoken::has;
 /// One document, by what makes it differ from others.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
-    Room { name: u8, note: u8, from: Vec<u8> },
-    Secret { name: u8, text: u8, from: Vec<u8> },
+    Room {
+        name: u8,
+        note: u8,
+        from: Vec<u8>,
+    },
+    Secret {
+        name: u8,
+        text: u8,
+        from: Vec<u8>,
+    },
     Service(Service),
-    Mailbox { name: u8, room: u8, public: bool, is_loud: bool },
-    Route { name: u8, room: u8, port: u8 },
+    Mailbox {
+        name: u8,
+        room: u8,
+        public: bool,
+        is_loud: bool,
+    },
+    Route {
+        name: u8,
+        room: u8,
+        port: u8,
+    },
+    /// What a person may do in the project, or in a room.
+    Grant {
+        name: u8,
+        room: Option<u8>,
+        roles: u8,
+    },
     Plain(Plain),
 }
+
+/// The roles of grants, in a project and in a room.
+const ROLES: [[&[&str]; 3]; 2] = [
+    [&["member"], &["developer"], &["developer", "room_creator"]],
+    [&["viewer"], &["operator"], &["operator", "viewer"]],
+];
 
 /// An object of any other plain kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +113,7 @@ impl Wish {
                 [name].into_iter().chain(room).chain(secrets).chain(from).collect()
             }
             Self::Mailbox { name, room, .. } | Self::Route { name, room, .. } => vec![name, room],
+            Self::Grant { name, room, .. } => [name].into_iter().chain(room).collect(),
         };
         numbers.into_iter().for_each(|number| *number += by);
         moved
@@ -138,6 +168,15 @@ impl Wish {
                 document["port"] = (5000 + u16::from(*port)).into();
                 document
             }
+            Self::Grant { name, room: placed, roles } => {
+                let mut document = of("RoleGrant", format!("user:person-{name}@example.com"));
+                if let Some(placed) = placed {
+                    document["room"] = room(*placed).into();
+                }
+                let of_place = ROLES[usize::from(placed.is_some())];
+                document["roles"] = json!(of_place[usize::from(*roles)]);
+                document
+            }
             Self::Plain(Plain { kind, name, room: placed, form, flags, .. }) => {
                 let document = plain::document(*kind, "", &room(*placed), *form);
                 let mut document = plain::with_flags(*kind, document, flags);
@@ -181,6 +220,7 @@ impl Wish {
             Self::Room { .. } => KindName::Room,
             Self::Mailbox { .. } => KindName::Mailbox,
             Self::Route { .. } => KindName::Route,
+            Self::Grant { .. } => KindName::RoleGrant,
         };
         has(spoken, kind).then_some(self)
     }
@@ -188,7 +228,7 @@ impl Wish {
     /// Whether its document may have annotations.
     pub fn has_annotations(&self) -> bool {
         match self {
-            Self::Secret { .. } => false,
+            Self::Secret { .. } | Self::Grant { .. } => false,
             Self::Plain(Plain { kind, .. }) => kind.kind().carries_owner(),
             _ => true,
         }
@@ -213,13 +253,14 @@ impl Wish {
             Self::Service(Service { name, room, .. }) => (2, *name, *room),
             Self::Mailbox { name, .. } => (3, *name, None),
             Self::Route { name, .. } => (4, *name, None),
-            Self::Plain(Plain { kind, name, .. }) => (5 + *kind as u8, *name, None),
+            Self::Grant { name, room, .. } => (5, *name, *room),
+            Self::Plain(Plain { kind, name, .. }) => (6 + *kind as u8, *name, None),
         }
     }
 
     fn rooms(&self) -> Option<u8> {
         match self {
-            Self::Service(Service { room, .. }) => *room,
+            Self::Service(Service { room, .. }) | Self::Grant { room, .. } => *room,
             Self::Mailbox { room, .. } | Self::Route { room, .. } => Some(*room),
             Self::Plain(Plain { kind, room, .. }) => plain::names_room(*kind).then_some(*room),
             _ => None,
@@ -287,6 +328,8 @@ fn wish() -> impl Strategy<Value = Wish> {
             Wish::Mailbox { name, room, public, is_loud }
         }),
         1 => (name(), name(), 0..2_u8).prop_map(|(name, room, port)| Wish::Route { name, room, port }),
+        1 => (name(), prop::option::of(name()), 0..3_u8)
+            .prop_map(|(name, room, roles)| Wish::Grant { name, room, roles }),
         // As many of these as there are kinds of them.
         u32::try_from(Plain::kinds().len()).unwrap() => plain_wish(),
     ]
@@ -312,6 +355,14 @@ pub fn wishes() -> impl Strategy<Value = Vec<Wish>> {
                 from: Vec::new(),
             }));
         }
+        // People are in the project before they are in its rooms.
+        let people = wishes.iter().filter_map(|wish| match wish {
+            Wish::Grant { name, room: Some(_), .. } => Some(*name),
+            _ => None,
+        });
+        let people: Vec<u8> = people.collect();
+        let members = people.into_iter().map(|name| Wish::Grant { name, room: None, roles: 0 });
+        wishes.extend(members);
         let mut seen = std::collections::BTreeSet::new();
         wishes.retain(|wish| seen.insert(wish.key()));
         wishes

@@ -362,7 +362,9 @@ impl Model {
             }
             Action::Delete => {
                 // The half of a replacement leaves its references for a moment.
-                let referring = self.referring(key);
+                let mut referring = self.referring(key);
+                // What somebody may do in a place goes with it.
+                referring.retain(|other| !other.kind.kind().is_access());
                 if !operation.replaces() && !referring.is_empty() {
                     return Err(format!("{what}: {referring:?} refers to it"));
                 }
@@ -380,6 +382,8 @@ impl Model {
                     }
                 }
                 self.objects.remove(key);
+                // What somebody may do in a place goes with it.
+                self.objects.retain(|other, _| !other.kind.kind().is_access() || !key.holds(other));
             }
         }
         Ok(None)
