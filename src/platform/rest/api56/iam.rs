@@ -110,7 +110,7 @@ impl Resource {
 #[derive(Deserialize)]
 pub(super) struct Subject {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     id: Option<String>,
     email: Option<String>,
 }
@@ -125,27 +125,19 @@ pub(super) enum Found {
 
 impl Subject {
     /// Who is meant. 400 for a service account that there is not, and for others.
-    pub(super) async fn find(&self, reads: impl Reads, caller: &Caller) -> Result<Found> {
-        let given = self.id.as_deref().or(self.email.as_deref());
-        let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
+    pub(super) async fn find(&self, app: &App, caller: &Caller) -> Result<Found> {
         match self.kind.as_str() {
-            "user" => {
-                let found: Option<(String,)> =
-                    select("SELECT id FROM users WHERE id = $1 OR lower(email) = lower($1)")
-                        .bind(given)
-                        .find(reads)
-                        .await?;
-                // Somebody who is not known may be added, where that is allowed.
-                Ok(Found::User(found.map_or_else(|| given.to_owned(), |(id,)| id)))
-            }
+            "user" => self.person(app, caller).await.map(Found::User),
             "service_account" => {
+                let given = self.id.as_deref().or(self.email.as_deref());
+                let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
                 let found: Option<(String,)> = select(
                     "SELECT id FROM service_accounts WHERE project_id = $1 \
                      AND (id = $2 OR email = lower($2))",
                 )
                 .bind(&caller.project)
                 .bind(given)
-                .find(reads)
+                .find(app.store().reads())
                 .await?;
                 let missing = || format!("service account {given:?} does not exist");
                 let missing = || Refusal::field("subject.id", missing());
@@ -156,6 +148,11 @@ impl Subject {
                 Err(Refusal::field("subject.type", message))
             }
         }
+    }
+
+    /// The person who is meant. 400 for anybody else.
+    pub(super) async fn person(&self, app: &App, caller: &Caller) -> Result<String> {
+        users::meant(app, &caller.principal, (self.id.as_deref(), self.email.as_deref())).await
     }
 }
 
@@ -289,7 +286,7 @@ async fn grant(
     }
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
-    match (resource, subject.find(reads, &caller).await?) {
+    match (resource, subject.find(&app, &caller).await?) {
         (Resource::Project, Found::User(user)) => {
             let flags = flags(&wanted)?;
             match users::flags_of(reads, &caller.project, &user).await? {
@@ -380,7 +377,7 @@ async fn revoke(
 ) -> Result<Answer> {
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
-    let found = subject.find(reads, &caller).await?;
+    let found = subject.find(&app, &caller).await?;
     if let (Resource::Project, Found::User(user)) = (&resource, &found) {
         users::removed(&app, (&caller, user), &Condition::default()).await?;
         return Ok(Answer::json(&json!({})));
