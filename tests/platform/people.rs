@@ -172,3 +172,32 @@ async fn an_address_does_not_tell_whether_others_have_such_a_person() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_has_no_roles_here_is_refused_clearly() {
+    let server = Server::start().await;
+    let here = (server.project.as_str(), server.owner.as_str());
+    for kind in ["everyone", "group", "agent"] {
+        for whom in [json!({ "type": kind }), json!({"type": kind, "id": "all"})] {
+            for how in ["policy:grant", "policy:revoke"] {
+                let refused = policy(&server, here, how, whom.clone()).await;
+                let told = refused.refuses("subject.type").text;
+                assert!(told.contains("must be user or service_account"), "{told}");
+                assert!(told.contains(kind), "{told}");
+            }
+        }
+    }
+    // A service account has its roles in the project, and is told where.
+    let room = server.room("hall").await;
+    let (account, _) = server.account("bot").await;
+    let subject = json!({"type": "service_account", "id": account});
+    let path = format!("/iam/room/{room}/policy:grant");
+    let body = json!({"subject": subject, "roles": ["viewer"]});
+    let told = server.send("POST", &path, body).await.refuses("subject.type").text;
+    let where_it_is = format!("/iam/project/{}/policy:grant", server.project);
+    assert!(told.contains(&where_it_is), "{told}");
+    for (field, whom) in [("id", ""), ("email", "")] {
+        let whom = json!({"type": "service_account", field: whom});
+        policy(&server, here, "policy:grant", whom).await.expect(400);
+    }
+}

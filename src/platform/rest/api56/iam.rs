@@ -143,8 +143,10 @@ impl Subject {
                 let missing = || Refusal::field("subject.id", missing());
                 Ok(Found::Account(found.ok_or_else(missing)?.0))
             }
-            _ => {
-                let message = "must be user or service_account on this platform";
+            kind => {
+                let message = format!(
+                    "must be user or service_account on this platform: {kind:?} has no roles here"
+                );
                 Err(Refusal::field("subject.type", message))
             }
         }
@@ -321,7 +323,11 @@ async fn grant(
             roles::replace(write, whose, &scope_of(&all)?, &all).await?;
         }
         (Resource::Room(_), Found::Account(_)) => {
-            let message = "must be user: service accounts have their roles in the project";
+            let message = format!(
+                "must be user on this platform: a service account has no roles in rooms, and is granted those that it has in the project, \
+                 at /accounts/projects/{project}/iam/project/{project}/policy:grant",
+                project = caller.project
+            );
             return Err(Refusal::field("subject.type", message));
         }
     }
