@@ -126,3 +126,33 @@ async fn nobody_learns_of_people_of_other_projects() {
         }
     }
 }
+
+/// As `docs/embedded.md` says.
+#[tokio::test]
+async fn values_of_an_accounts_secrets_are_read_by_who_builds_and_a_users_by_that_user() {
+    let server = Server::start().await;
+    let ada = Builder::join(&server, "ada").await;
+    let bob = Builder::join(&server, "bob").await;
+    server.send("POST", "/users", json!({"user_id": "eve"})).await.expect(201);
+    let eve = Builder { server: &server, key: server.key_for_user("eve").await };
+    let (admin, _) = server.account("adm").await;
+    server.granted(&admin, "admin").await;
+    let secrets = format!("/accounts/projects/{}/service-accounts/{admin}/secrets", server.project);
+    let made = ada.send("POST", &secrets, json!({"name": "token", "type": "opaque"})).await;
+    let of_account = made.expect(201).json()["id"].as_str().expect("an id").to_owned();
+    let own = ada.secret().await;
+    for (secret, others) in [
+        (format!("{secrets}/{of_account}"), [200, 403]),
+        (format!("/accounts/users/me/secrets/{own}"), [404, 404]),
+    ] {
+        let version = json!({"value_base64": "dG9wLXNlY3JldA==", "set_current": true});
+        let made = ada.send("POST", &format!("{secret}/versions"), version).await.expect(201);
+        let version = made.json()["id"].as_str().expect("an id").to_owned();
+        let value = format!("{secret}/versions/{version}:access");
+        let read = ada.send("GET", &value, json!({})).await.expect(200).json();
+        assert_eq!(read["value_base64"], "dG9wLXNlY3JldA==", "{read}");
+        for (other, status) in [&bob, &eve].into_iter().zip(others) {
+            other.send("GET", &value, json!({})).await.expect(status);
+        }
+    }
+}

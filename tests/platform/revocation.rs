@@ -103,6 +103,68 @@ async fn whoever_may_build_again_brings_no_old_token_back() {
 }
 
 #[tokio::test]
+async fn whatever_is_granted_to_an_account_again_brings_no_old_token_back() {
+    let server = Server::start().await;
+    server.room("hall").await;
+    let (account, key) = server.account("bot").await;
+    server.granted(&account, "developer").await;
+    let mint = async || {
+        let body = json!({"name": "bot", "room_name": "hall", "api": {"admin": {}}});
+        let made = send(&server, &key, ("POST", "/participant-tokens"), body).await.expect(200);
+        made.json()["token"].as_str().expect("a token").to_owned()
+    };
+    let before = [mint().await, server.connect(&key, "hall").await];
+    // A further role takes nothing back.
+    server.granted(&account, "room_creator").await;
+    for token in &before {
+        assert_eq!(role(&server, token).await, "developer");
+    }
+    let revoke = json!({"subject": {"type": "service_account", "id": account}});
+    let path = format!("/iam/project/{}/policy:revoke", server.project);
+    server.send("POST", &path, revoke).await.expect(200);
+    for again in ["", "member", "developer"] {
+        if !again.is_empty() {
+            server.granted(&account, again).await;
+        }
+        for token in &before {
+            assert_eq!(role(&server, token).await, "401", "{again}");
+        }
+    }
+    for token in [mint().await, server.connect(&key, "hall").await] {
+        assert_eq!(role(&server, &token).await, "developer");
+    }
+}
+
+#[tokio::test]
+async fn a_participant_is_told_as_nobody_else() {
+    let server = Server::start().await;
+    server.room("hall").await;
+    let (admin, _) = server.account("adm").await;
+    let (account, key) = server.account("dev").await;
+    server.granted(&account, "developer").await;
+    let person = join(&server, "ada", json!({"is_developer": true})).await;
+    let project_key = server.key_of(&server.project).await;
+    let whoami = async |credential: &str| {
+        let ask = server.ask("GET", "/accounts/whoami").bearer(credential);
+        ask.send().await.expect(200).json()
+    };
+    for (key, id) in
+        [(&key, account), (&person, parts(&person).0), (&project_key, parts(&project_key).0)]
+    {
+        for name in [&*admin, "ada", "owner@localhost"] {
+            let body = json!({"name": name, "room_name": "hall", "api": {"admin": {}}});
+            let made = send(&server, key, ("POST", "/participant-tokens"), body).await.expect(200);
+            let token = made.json()["token"].as_str().expect("a token").to_owned();
+            let told = whoami(&token).await;
+            assert_eq!(told, json!({"id": id, "email": "", "type": "service_account"}));
+        }
+    }
+    // Whoever signs a token with a key of their own chooses its name, too.
+    let signed = token(&project_key, json!({"admin": {}}));
+    assert_eq!(whoami(&signed).await["id"], parts(&project_key).0);
+}
+
+#[tokio::test]
 async fn what_is_given_for_a_room_names_who_stands_behind_it() {
     let server = Server::start().await;
     let room = server.room("hall").await;

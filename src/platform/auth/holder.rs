@@ -179,13 +179,16 @@ pub struct Standing {
     membership: Membership,
     /// The roles that were granted to the key's service account, separated by commas.
     granted: Option<String>,
+    /// Since when the account has roles. All of them are taken back at once, so the oldest that it
+    /// has is from when it had none.
+    granted_since: Option<i64>,
     /// Whether the sign-in in question is still valid; true if there was none.
     pub goes_on: bool,
     /// Whether the grant in question is unchanged; true if there was none.
     pub is_granted: bool,
 }
 
-of_row!(Standing { secret, project, granted, goes_on, is_granted; key, membership });
+of_row!(Standing { secret, project, granted, granted_since, goes_on, is_granted; key, membership });
 
 impl Standing {
     /// Looks up a key.
@@ -202,6 +205,10 @@ impl Standing {
              AND g.resource_type = 'project' AND g.resource_id = p.id \
              AND g.subject_type = 'service_account' AND g.subject_id = k.service_account_id) \
              AS granted, \
+             (SELECT MIN(g.seq) FROM role_grants g WHERE g.project_id = p.id \
+             AND g.resource_type = 'project' AND g.resource_id = p.id \
+             AND g.subject_type = 'service_account' AND g.subject_id = k.service_account_id) \
+             AS granted_since, \
              p.id AS project, COALESCE(p.owner_user_id = k.user_id, FALSE) AS owns, \
              m.seq AS joined, m.builds_since, m.is_admin, m.is_developer, m.can_create_rooms, \
              ($3 IS NULL OR EXISTS (SELECT 1 FROM sign_ins WHERE id = $3 AND key_id = k.id)) \
@@ -228,9 +235,13 @@ impl Standing {
         Some((self.key.holder()?, role))
     }
 
-    /// When the key's user joined the project; `None` without a user.
+    /// When the key's user joined the project, or since when its service account has roles there;
+    /// `None` for a key of a whole project.
     pub const fn joined(&self) -> Option<i64> {
-        self.membership.joined
+        match self.key.user_id {
+            Some(_) => self.membership.joined,
+            None => self.granted_since,
+        }
     }
 
     /// Since when the key's user may build in the project; `None` without a user, and for one who

@@ -43,8 +43,9 @@ pub struct Given {
     /// The user for whom the key acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-    /// When the user joined the project, as a place in the order of all revisions: old tokens do
-    /// not become valid again if the user leaves and comes back.
+    /// When the user joined the project, or since when the service account has roles in it, as a
+    /// place in the order of all revisions: old tokens do not become valid again if the user leaves
+    /// and comes back, or if all roles of the account are taken back and some are granted again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joined: Option<i64>,
     /// Since when the user may build in the project, in the same order; only if it was given for
@@ -73,7 +74,11 @@ impl Given {
         grant: Option<i64>,
     ) -> Result<Self> {
         let user = holder.person.as_ref().map(|person| person.id.clone());
-        let (joined, builds_since) = membership(reads, project, user.as_deref()).await?;
+        let (joined, builds_since) = match (&user, &holder.account) {
+            (Some(user), _) => membership(reads, project, user).await?,
+            (None, Some(account)) => (granted_since(reads, project, account).await?, None),
+            (None, None) => (None, None),
+        };
         Ok(Self {
             key: holder.key.clone(),
             joined,
@@ -122,17 +127,26 @@ impl Given {
     }
 }
 
-/// When a user joined a project, and since when they may build in it; nothing without a user.
+/// When a user joined a project, and since when they may build in it.
 async fn membership(
     reads: &SqlitePool,
     project: &str,
-    user: Option<&str>,
+    user: &str,
 ) -> Result<(Option<i64>, Option<i64>)> {
-    let Some(user) = user else { return Ok((None, None)) };
     let sql = "SELECT seq, builds_since FROM members WHERE project_id = $1 AND user_id = $2";
     let row: Option<(i64, Option<i64>)> =
         sqlx::query_as(sql).bind(project).bind(user).fetch_optional(reads).await?;
     Ok(row.map_or((None, None), |(joined, builds_since)| (Some(joined), builds_since)))
+}
+
+/// Since when a service account has roles in its project.
+async fn granted_since(reads: &SqlitePool, project: &str, account: &str) -> Result<Option<i64>> {
+    let sql = "SELECT MIN(seq) FROM role_grants WHERE project_id = $1 \
+         AND resource_type = 'project' AND resource_id = $1 \
+         AND subject_type = 'service_account' AND subject_id = $2";
+    let (since,): (Option<i64>,) =
+        sqlx::query_as(sql).bind(project).bind(account).fetch_one(reads).await?;
+    Ok(since)
 }
 
 impl Participant {

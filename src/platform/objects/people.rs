@@ -77,18 +77,45 @@ pub async fn email(reads: impl Reads, user: &str) -> Result<Option<String>> {
     Ok(email.map(|(email,): (String,)| email).filter(|email| !email.is_empty()))
 }
 
+/// Who has an address, in whatever case it is written. Nobody has the empty one.
+///
+/// # Errors
+///
+/// 409 if several have it, as platforms of earlier versions allowed; the store failed.
+pub async fn of_address(reads: impl Reads, address: &str) -> Result<Option<String>> {
+    let found: Option<(Option<String>, i64)> = select(
+        "SELECT MIN(id), COUNT(*) FROM users WHERE lower(email) = lower($1) AND email <> ''",
+    )
+    .bind(address)
+    .find(reads)
+    .await?;
+    one_of(found.unwrap_or_default(), address)
+}
+
+/// The only one of those who have an address, if there is one: one of their ids, and how many they
+/// are.
+///
+/// # Errors
+///
+/// 409 if they are several.
+pub fn one_of((first, number): (Option<String>, i64), address: &str) -> Result<Option<String>> {
+    match number {
+        0 | 1 => Ok(first),
+        _ => {
+            let message = format!("the address {address:?} is that of {number} users: give an id");
+            Err(Refusal::Conflict(message))
+        }
+    }
+}
+
 /// The user with an address, created if there is none.
 ///
 /// # Errors
 ///
-/// The store failed.
+/// 409 if several have it; the store failed.
 pub async fn with_email(write: &mut Write, email: &str) -> Result<String> {
-    let found: Option<(String,)> = select("SELECT id FROM users WHERE lower(email) = lower($1)")
-        .bind(email)
-        .find(write.reads())
-        .await?;
-    match found {
-        Some((id,)) => Ok(id),
+    match of_address(write.reads(), email).await? {
+        Some(id) => Ok(id),
         None => {
             let id = Uuid::new_v4().to_string();
             add(write, &id, email).await?;
@@ -97,12 +124,16 @@ pub async fn with_email(write: &mut Write, email: &str) -> Result<String> {
     }
 }
 
-/// Adds a user.
+/// Adds a user. No two have one address.
 ///
 /// # Errors
 ///
-/// The store failed.
+/// 409 if there is such a user, or one with this address; the store failed.
 pub async fn add(write: &mut Write, id: &str, email: &str) -> Result<()> {
+    if let Some(other) = of_address(write.reads(), email).await? {
+        let message = format!("the address {email:?} is that of the user {other:?}");
+        return Err(Refusal::Conflict(message));
+    }
     let revision = write.revision().await?;
     insert("INSERT INTO users (id, email, rev) VALUES ($1, $2, $3)")
         .bind(id)

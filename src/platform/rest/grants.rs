@@ -97,15 +97,16 @@ async fn create(
 /// The member with an address; if there is none, the owner invites that person, and nobody else
 /// may.
 async fn by_email(write: &mut Write, caller: &Caller, email: &str) -> Result<String> {
-    let member: Option<(String,)> = select(
-        "SELECT users.id FROM users JOIN members ON members.user_id = users.id \
-         WHERE members.project_id = $1 AND lower(users.email) = lower($2)",
+    let found: Option<(Option<String>, i64)> = select(
+        "SELECT MIN(users.id), COUNT(*) FROM users JOIN members ON members.user_id = users.id \
+         WHERE members.project_id = $1 AND users.email <> '' \
+         AND lower(users.email) = lower($2)",
     )
     .bind(&caller.project)
     .bind(email)
     .find(write.reads())
     .await?;
-    if let Some((member,)) = member {
+    if let Some(member) = people::one_of(found.unwrap_or_default(), email)? {
         return Ok(member);
     }
     if !email.contains('@') {

@@ -85,6 +85,49 @@ pub(super) async fn added(app: &App, caller: &Caller, user: &str, flags: Flags) 
     Ok(revision)
 }
 
+/// The person whom a request means in `subject`, by an id or else by an address: the one with exactly
+/// this id, or else the one with this address. Somebody who is unknown to the caller is given as
+/// written, whether the platform knows such a person or not.
+///
+/// # Errors
+///
+/// 400 if neither is given, or one is empty, or no address; 409 if an address is that of several; the
+/// store failed.
+pub(super) async fn meant(
+    app: &App,
+    principal: &Principal,
+    (id, email): (Option<&str>, Option<&str>),
+) -> Result<String> {
+    for (field, given) in [("subject.id", id), ("subject.email", email)] {
+        if given.is_some_and(|given| given.trim().is_empty()) {
+            return Err(Refusal::field(field, "must not be empty"));
+        }
+    }
+    let reads = app.store().reads();
+    let given = match (id, email) {
+        (Some(id), _) => {
+            let is_known = match principal.is_owner() {
+                true => people::is_known(reads, id).await?,
+                false => visible(reads, principal, id).await?.is_some(),
+            };
+            if is_known {
+                return Ok(id.to_owned());
+            }
+            id
+        }
+        (None, Some(email)) if email.contains('@') => email,
+        (None, Some(_)) => {
+            return Err(Refusal::field("subject.email", "is not a mail address"));
+        }
+        (None, None) => return Err(Refusal::field("subject.id", "is required")),
+    };
+    let found = match principal.is_owner() {
+        true => people::of_address(reads, given).await?,
+        false => visible_address(reads, principal, given).await?,
+    };
+    Ok(found.unwrap_or_else(|| given.to_owned()))
+}
+
 /// The flags of a member, if there is one.
 pub(super) async fn flags_of(
     reads: impl Reads,
@@ -262,21 +305,48 @@ impl Profile {
     }
 }
 
+/// Selects of the people whom a caller sees: the caller, and those in a project of the caller. The
+/// parameters are what is compared, the caller's id, and the project of a key or a token.
+macro_rules! of_visible {
+    ($what:literal, $compared:literal) => {
+        concat!(
+            "SELECT ",
+            $what,
+            " FROM users WHERE ",
+            $compared,
+            " AND (id = $2 OR id IN (SELECT user_id FROM members WHERE project_id = $3) \
+             OR id IN (SELECT others.user_id FROM members others \
+                       JOIN members own ON own.project_id = others.project_id \
+                       WHERE own.user_id = $2))"
+        )
+    };
+}
+
 /// The profile of the caller, or of somebody in a project of the caller; for the caller, nobody
 /// else exists.
 async fn visible(reads: impl Reads, principal: &Principal, user: &str) -> Result<Option<Profile>> {
-    select(
-        "SELECT id, email, first_name, last_name, rev FROM users WHERE id = $1 AND (id = $2 \
-         OR id IN (SELECT user_id FROM members WHERE project_id = $3) \
-         OR id IN (SELECT others.user_id FROM members others \
-                   JOIN members own ON own.project_id = others.project_id \
-                   WHERE own.user_id = $2))",
-    )
-    .bind(user)
-    .bind(principal.user())
-    .bind(principal.project().filter(|_| principal.reads()))
-    .find(reads)
-    .await
+    select(of_visible!("id, email, first_name, last_name, rev", "id = $1"))
+        .bind(user)
+        .bind(principal.user())
+        .bind(principal.project().filter(|_| principal.reads()))
+        .find(reads)
+        .await
+}
+
+/// The id of the one of those who has an address.
+async fn visible_address(
+    reads: impl Reads,
+    principal: &Principal,
+    address: &str,
+) -> Result<Option<String>> {
+    let found: Option<(Option<String>, i64)> =
+        select(of_visible!("MIN(id), COUNT(*)", "email <> '' AND lower(email) = lower($1)"))
+            .bind(address)
+            .bind(principal.user())
+            .bind(principal.project().filter(|_| principal.reads()))
+            .find(reads)
+            .await?;
+    people::one_of(found.unwrap_or_default(), address)
 }
 
 async fn profile(

@@ -44,7 +44,7 @@ struct Named {
 /// or id they have elsewhere on the platform.
 async fn asked_about(app: &App, caller: &Caller, subject: &Subject) -> Result<Found> {
     let reads = app.store().reads();
-    let found = subject.find(reads, caller).await?;
+    let found = subject.find(app, caller).await?;
     if let Found::User(user) = &found
         && users::flags_of(reads, &caller.project, user).await?.is_none()
     {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::super::check_annotations;
 use super::super::plain::{self, Resource, Stored};
+use super::iam::Subject;
 use super::named::{self, Named};
 use super::page::{self, Filtered, Tokens};
 use super::{Refusal, Result, Route};
@@ -19,7 +20,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::exchange::{Answer, Asked, Body, Condition};
 use crate::platform::objects::{people, roles, stored, text_of};
-use crate::platform::store::{insert, of_row, select};
+use crate::platform::store::{insert, of_row};
 
 pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/accounts/projects/{project}/groups";
@@ -202,14 +203,6 @@ struct MemberBody {
     role: Role,
 }
 
-#[derive(Deserialize)]
-struct Subject {
-    #[serde(rename = "type")]
-    kind: String,
-    id: Option<String>,
-    email: Option<String>,
-}
-
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Role {
@@ -243,16 +236,9 @@ async fn set_member(
     Body(MemberBody { subject, role }): Body<MemberBody>,
 ) -> Result<Answer> {
     require_person(&subject.kind, "subject.type")?;
-    let given = subject.id.as_deref().or(subject.email.as_deref());
-    let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
+    let user = subject.person(&app, &caller).await?;
     let mut write = app.store().write().await?;
     let group = named::by_id::<Group>(write.reads(), &caller.project, &id).await?.row;
-    let known: Option<(String,)> =
-        select("SELECT id FROM users WHERE id = $1 OR lower(email) = lower($1)")
-            .bind(given)
-            .find(write.reads())
-            .await?;
-    let user = known.map_or_else(|| given.to_owned(), |(id,)| id);
     people::required(write.reads(), &caller.project, ("subject.id", &user)).await?;
     roles::join_group(write, (&group.id, &user), role.word()).await?;
     Ok(Answer::json(&json!({})))

@@ -110,7 +110,7 @@ impl Resource {
 #[derive(Deserialize)]
 pub(super) struct Subject {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     id: Option<String>,
     email: Option<String>,
 }
@@ -125,37 +125,36 @@ pub(super) enum Found {
 
 impl Subject {
     /// Who is meant. 400 for a service account that there is not, and for others.
-    pub(super) async fn find(&self, reads: impl Reads, caller: &Caller) -> Result<Found> {
-        let given = self.id.as_deref().or(self.email.as_deref());
-        let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
+    pub(super) async fn find(&self, app: &App, caller: &Caller) -> Result<Found> {
         match self.kind.as_str() {
-            "user" => {
-                let found: Option<(String,)> =
-                    select("SELECT id FROM users WHERE id = $1 OR lower(email) = lower($1)")
-                        .bind(given)
-                        .find(reads)
-                        .await?;
-                // Somebody who is not known may be added, where that is allowed.
-                Ok(Found::User(found.map_or_else(|| given.to_owned(), |(id,)| id)))
-            }
+            "user" => self.person(app, caller).await.map(Found::User),
             "service_account" => {
+                let given = self.id.as_deref().or(self.email.as_deref());
+                let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
                 let found: Option<(String,)> = select(
                     "SELECT id FROM service_accounts WHERE project_id = $1 \
                      AND (id = $2 OR email = lower($2))",
                 )
                 .bind(&caller.project)
                 .bind(given)
-                .find(reads)
+                .find(app.store().reads())
                 .await?;
                 let missing = || format!("service account {given:?} does not exist");
                 let missing = || Refusal::field("subject.id", missing());
                 Ok(Found::Account(found.ok_or_else(missing)?.0))
             }
-            _ => {
-                let message = "must be user or service_account on this platform";
+            kind => {
+                let message = format!(
+                    "must be user or service_account on this platform: {kind:?} has no roles here"
+                );
                 Err(Refusal::field("subject.type", message))
             }
         }
+    }
+
+    /// The person who is meant. 400 for anybody else.
+    pub(super) async fn person(&self, app: &App, caller: &Caller) -> Result<String> {
+        users::meant(app, &caller.principal, (self.id.as_deref(), self.email.as_deref())).await
     }
 }
 
@@ -289,7 +288,7 @@ async fn grant(
     }
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
-    match (resource, subject.find(reads, &caller).await?) {
+    match (resource, subject.find(&app, &caller).await?) {
         (Resource::Project, Found::User(user)) => {
             let flags = flags(&wanted)?;
             match users::flags_of(reads, &caller.project, &user).await? {
@@ -324,7 +323,11 @@ async fn grant(
             roles::replace(write, whose, &scope_of(&all)?, &all).await?;
         }
         (Resource::Room(_), Found::Account(_)) => {
-            let message = "must be user: service accounts have their roles in the project";
+            let message = format!(
+                "must be user on this platform: a service account has no roles in rooms, and is granted those that it has in the project, \
+                 at /accounts/projects/{project}/iam/project/{project}/policy:grant",
+                project = caller.project
+            );
             return Err(Refusal::field("subject.type", message));
         }
     }
@@ -380,7 +383,7 @@ async fn revoke(
 ) -> Result<Answer> {
     let reads = app.store().reads();
     let resource = Resource::of(reads, &caller, (&kind, &id)).await?;
-    let found = subject.find(reads, &caller).await?;
+    let found = subject.find(&app, &caller).await?;
     if let (Resource::Project, Found::User(user)) = (&resource, &found) {
         users::removed(&app, (&caller, user), &Condition::default()).await?;
         return Ok(Answer::json(&json!({})));

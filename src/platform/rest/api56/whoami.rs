@@ -25,8 +25,10 @@ struct User {
 
 of_row!(User { id, email, first_name, last_name });
 
-/// Service accounts are told with their record. A key of a whole project and a participant are neither users nor service accounts: they are named
-/// as service accounts that have no record, since 0.56 knows nobody else.
+/// Service accounts are told with their record. A key of a whole project and a participant are
+/// neither users nor service accounts: they are named as service accounts that have no record, since
+/// 0.56 knows nobody else. Their id is that of the key behind them, or of its service account: the
+/// name of a participant is what the maker of its token likes, and could be anybody's id.
 async fn whoami(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let reads = app.store().reads();
     if let (Some(account), Some(project)) = (principal.account(), principal.project()) {
@@ -39,7 +41,12 @@ async fn whoami(State(app): State<App>, principal: Principal) -> Result<Answer> 
         })));
     }
     let Some(id) = principal.user() else {
-        let id = principal.name();
+        let id = match &principal {
+            Principal::Holder(holder) => &holder.key,
+            Principal::Participant(participant) => {
+                participant.holder.account.as_ref().unwrap_or(&participant.holder.key)
+            }
+        };
         return Ok(Answer::json(&json!({ "id": id, "email": "", "type": "service_account" })));
     };
     let user: Option<User> =
