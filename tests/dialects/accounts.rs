@@ -265,3 +265,19 @@ async fn a_platform_of_both_apis_is_told_of_with_what_names_the_other_one() {
     let told = "this platform speaks that of 0.56, too: --dialect 0.56 goes on with it";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
 }
+
+/// An account is named by its id as well as by its name, and so is it where its secrets are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_acts_for_an_account_may_name_it_by_its_id() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", SET);
+    it.ends(0, "0.56", &APPLY);
+    let account = it.get("/service-accounts/by-name/bots").await;
+    let id = account["id"].as_str().expect("an id");
+    let acts = format!("image: x/y, run_as: {{account: {id}, scopes: [secrets:read]}}, ");
+    let by_id = SET.replace("image: x/y, ", &acts);
+    let by_id = by_id.replace("run_as: {email: bots", &format!("run_as: {{email: {id}"));
+    assert_eq!(by_id.matches(id).count(), 2, "{by_id}");
+    it.sandbox.write("set.yaml", &by_id);
+    it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
