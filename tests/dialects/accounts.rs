@@ -1,7 +1,9 @@
 //! Service accounts and their secrets in the program as a whole: other sets, exports, mistakes.
 
+use std::collections::BTreeMap;
+
 use super::migrate::Upgraded;
-use crate::hostile::proxy::{Fault, Hostile};
+use crate::hostile::proxy::{Fault, Hostile, Running};
 use crate::platform::harness::client;
 
 const SET: &str = "version: v1
@@ -280,4 +282,57 @@ async fn whoever_acts_for_an_account_may_name_it_by_its_id() {
     assert_eq!(by_id.matches(id).count(), 2, "{by_id}");
     it.sandbox.write("set.yaml", &by_id);
     it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+/// The requests that read something, with how often each came.
+fn reads(proxy: &Running) -> BTreeMap<String, u64> {
+    let all = proxy.requests().into_iter();
+    all.filter(|(request, _)| request.starts_with("GET ")).collect()
+}
+
+/// How often it was read what somebody may do.
+fn reads_of_policies(proxy: &Running) -> u64 {
+    let all = reads(proxy).into_iter();
+    all.filter(|(request, _)| request.contains("/iam/")).map(|(_, times)| times).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_with_several_accounts_is_read_once_and_only_for_a_plan_that_may_run() {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let mut it = Upgraded::new().await;
+    let account =
+        |name: &str| format!("version: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n");
+    let grant = "version: v1\nkind: RoleGrant\nmetadata: {name: \"service_account:d\"}\nroles: [developer]\n";
+    let all = [NAMES.map(account).join("---\n"), grant.to_owned()].join("---\n");
+    it.sandbox.write("set.yaml", &all);
+    it.ends(0, "0.56", &APPLY);
+    for name in NAMES {
+        let key = ["service-account", "api-key", "create", "ci", "--service-account", name];
+        it.ends(0, "0.56", &key);
+    }
+    for name in &NAMES[..3] {
+        it.grant(name, "developer").await;
+    }
+    let direct = it.url.clone();
+    // The plan itself reads the policy, because the set has a grant.
+    let proxy = Hostile::before(&direct, client()).start().await;
+    it.url.clone_from(&proxy.url);
+    let run = it.ends(0, "0.56", &["destroy", "--set", "s", "--dry-run"]);
+    assert_eq!(reads_of_policies(&proxy), 2, "{:?}", proxy.requests());
+    for name in NAMES {
+        let told = format!("the API key ci goes with ServiceAccount/{name}");
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        // What has an operation of its own does not go along.
+        let told = format!("the grant of developer goes with ServiceAccount/{name}");
+        assert_eq!(run.stderr.contains(&told), name != "d", "{name}: {}", run.stderr);
+    }
+    // A plan that is refused takes nothing along.
+    let proxy = Hostile::before(&direct, client()).start().await;
+    it.url.clone_from(&proxy.url);
+    it.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: r}\n");
+    let run = it.ends(6, "0.56", &["plan", "-f", "set.yaml", "--set", "s"]);
+    assert!(run.stderr.contains("--allow-deletes"), "{}", run.stderr);
+    assert_eq!(reads_of_policies(&proxy), 1, "{:?}", proxy.requests());
+    let requests = proxy.requests();
+    assert!(!requests.keys().any(|it| it.contains("/api-keys")), "{requests:?}");
 }
