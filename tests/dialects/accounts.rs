@@ -336,3 +336,27 @@ async fn what_goes_with_several_accounts_is_read_once_and_only_for_a_plan_that_m
     let requests = proxy.requests();
     assert!(!requests.keys().any(|it| it.contains("/api-keys")), "{requests:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_reads_each_list_once_and_not_what_people_may_do() {
+    let mut it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bots"]);
+    for name in ["one", "two"] {
+        it.ends(0, "0.56", &["rooms", "create", "--name", name]);
+    }
+    let direct = it.url.clone();
+    for (line, policies) in [
+        (["rooms", "delete", "--name", "one", "--dry-run"].as_slice(), 0),
+        // Which roles go with an account is read, once.
+        (&["service-account", "delete", "bots", "--dry-run"], 1),
+    ] {
+        let proxy = Hostile::before(&direct, client()).start().await;
+        it.url.clone_from(&proxy.url);
+        it.ends(0, "0.56", line);
+        assert_eq!(reads_of_policies(&proxy), policies, "{line:?}: {:?}", proxy.requests());
+        let is_list = |it: &String| it.contains("/projects/") && it.contains('?');
+        let lists: BTreeMap<_, _> =
+            reads(&proxy).into_iter().filter(|(it, _)| is_list(it)).collect();
+        assert!(lists.len() > 4 && lists.values().all(|times| *times == 1), "{line:?}: {lists:?}");
+    }
+}
