@@ -25,8 +25,9 @@ struct User {
 
 of_row!(User { id, email, first_name, last_name });
 
-/// Service accounts are told with their record. A key of a whole project and a participant are neither users nor service accounts: they are named
-/// as service accounts that have no record, since 0.56 knows nobody else.
+/// Service accounts are told with their record. A key of a whole project and a participant are neither
+/// users nor service accounts: they are named as service accounts that have no record, since 0.56
+/// knows nobody else.
 async fn whoami(State(app): State<App>, principal: Principal) -> Result<Answer> {
     let reads = app.store().reads();
     if let (Some(account), Some(project)) = (principal.account(), principal.project()) {
