@@ -31,11 +31,10 @@ use crate::visible;
 /// Refuses to send the credential of the environment variables to a platform that only a file
 /// names: a project file may be a stranger's. Sessions and activated keys know their platform.
 fn refuse_unnamed(name: &str, url: &str, place: &Place) -> Result<()> {
-    let same = |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
     let named = PlatformArgs::default().url();
     let given = GIVEN.into_iter().find(|name| variable(name).is_some());
     match given {
-        Some(given) if !same(url, &named) => Err(Error::new(
+        Some(given) if !is_same_url(url, &named) => Err(Error::new(
             Class::Refused,
             format!(
                 "{place}: environment `{name}` is on {}, but {given} is for {}, so it is not sent there",
@@ -46,6 +45,10 @@ fn refuse_unnamed(name: &str, url: &str, place: &Place) -> Result<()> {
         .hint("if you trust the project file, set MESHAGENT_API_URL to that URL, too")),
         _ => Ok(()),
     }
+}
+
+fn is_same_url(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// A platform to talk to. An embedded one runs until this is dropped.
@@ -163,6 +166,9 @@ impl PlatformArgs {
             (None, Some(own)) => self.project_id = Some(own.clone()),
             _ => {}
         }
+        if self.is_on_platform_of(environment) {
+            self.dialect = self.dialect.or(environment.dialect);
+        }
         if self.embedded.is_none() && self.api_url.is_none() {
             self.embedded.clone_from(&environment.embedded);
             if let Some((url, place)) =
@@ -172,8 +178,23 @@ impl PlatformArgs {
                 self.api_url = Some(url.clone());
             }
         }
-        self.dialect = self.dialect.or(environment.dialect);
         Ok(self)
+    }
+
+    /// Whether the options name no other platform than the environment does.
+    fn is_on_platform_of(&self, environment: &Environment) -> bool {
+        let absolute = |folder: &Path| std::path::absolute(folder).ok();
+        match (&self.embedded, &self.api_url) {
+            (None, None) => true,
+            (Some(data), _) => {
+                let own = environment.embedded.as_deref();
+                own.is_some_and(|own| absolute(own) == absolute(data))
+            }
+            (None, Some(url)) => environment
+                .api_url
+                .as_ref()
+                .is_some_and(|(own, _)| environment.embedded.is_none() && is_same_url(own, url)),
+        }
     }
 
     /// The same in the environment that is named, if there is one.

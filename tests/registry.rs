@@ -123,6 +123,23 @@ fn scalars(value: &Value, found: &mut Vec<Value>) {
     }
 }
 
+/// What others name by its id is read before them, which no order does for a circle.
+#[test]
+fn no_kind_is_named_by_an_id_in_what_it_names_by_an_id() {
+    let named = |kind: KindName| {
+        let relations = kind.kind().relations().iter();
+        let by_id = relations.filter(|relation| matches!(relation.by, By::Id | By::Email));
+        by_id.map(|relation| relation.to)
+    };
+    for kind in kinds::ALL.into_iter().map(Kind::name) {
+        let (mut met, mut open) = (BTreeSet::new(), vec![kind]);
+        while let Some(next) = open.pop() {
+            open.extend(named(next).filter(|to| met.insert(*to)));
+        }
+        assert!(!met.contains(&kind), "{kind}: {met:?}");
+    }
+}
+
 /// What is read before a deletion, and what follows a rename, hang on what a kind says of all its
 /// objects; a reference of one object that its kind does not mention would be overlooked there.
 #[test]

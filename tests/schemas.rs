@@ -8,7 +8,7 @@ use meshagent::kinds::specs::rules::Rule;
 use meshagent::kinds::specs::scope::ApiScope;
 
 use meshagent::kinds;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::Sandbox;
 
@@ -29,6 +29,25 @@ fn checked_in_schemas_are_what_the_types_say() {
     );
     let files = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(files, all.len(), "schemas/ holds a file that no type stands for");
+}
+
+/// YAML reads an API without quotes as a number, which the program takes.
+#[test]
+fn an_editor_takes_an_api_with_and_without_quotes() {
+    let published = meshagent::commands::schema::published().unwrap();
+    let (_, text) = published.iter().find(|(name, _)| name == "project-file.json").expect("it");
+    let schema: Value = serde_json::from_str(text).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let takes = |dialect: Value| {
+        let project = json!({"version": "v1", "environments": {"dev": {"dialect": dialect}}});
+        schema.is_valid(&project)
+    };
+    for dialect in [json!("0.31"), json!("0.56"), json!(0.31), json!(0.56), Value::Null] {
+        assert!(takes(dialect.clone()), "{dialect}");
+    }
+    for dialect in [json!("0.55"), json!(0.55), json!(true)] {
+        assert!(!takes(dialect.clone()), "{dialect}");
+    }
 }
 
 /// The reference of fields shows the table of what kinds refer to, so it leaves nothing out.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::execute::{Outcome, Run};
+use super::execute::{Outcome, Run, locked};
 use super::perform::{Write, target};
 use super::telling::told;
 use crate::api::request::{Body, Request};
@@ -27,6 +27,18 @@ impl Run<'_> {
         let request = Some(format!("{} {}", write.request.method, write.request.path));
         let (refused, begun, code, request_id) = (false, false, None, None);
         Some(Outcome::Failed { message, request, refused, begun, code, request_id, attempts: 1 })
+    }
+
+    /// Takes note of what is odd about the answer to a write that was done.
+    pub(super) fn remark_on(&self, operation: &Operation, request: &Request, answer: &Value) {
+        let Body::Json(sent) = &request.body else { return };
+        if let Some(what) = self.client.spelling(operation.key.kind).remark((sent, answer)) {
+            let address = self.plan.address(&operation.key);
+            let told = format!(
+                "{address} was written, but {what}: check that what reads it is given the right one"
+            );
+            locked(&self.remarks).push(told);
+        }
     }
 
     /// What is told where an answer is about something else than its request.

@@ -29,7 +29,8 @@ pub struct Options {
     pub parallelism: usize,
     /// Cancelled when nothing new may start. What was deleted in order to be created again is.
     pub stop: CancellationToken,
-    /// Cancelled when nothing at all may be written any more.
+    /// Cancelled when nothing at all may be written any more, such as without the lease of the set.
+    /// [`super::run::run`] has one of its own, so whoever calls that gives `stop`.
     pub halt: CancellationToken,
     /// Whether each object is read again right before its write and must still be what the
     /// plan looked at.
@@ -170,8 +171,8 @@ pub struct Report {
     pub inventory_error: Option<Error>,
     /// Why the run lost the lease of its set and started nothing more, if it did.
     pub lost_lease: Option<String>,
-    /// What is to be told besides: of what is replaced by half, and of the history of the set, such as
-    /// why the state was not kept.
+    /// What is to be told besides: of what is replaced by half, of odd answers, and of the history of
+    /// the set, such as why the state was not kept.
     pub notes: Vec<String>,
 }
 
@@ -262,7 +263,8 @@ pub async fn execute(
         Some(_) => vec![UNKNOWN_STATE.to_owned()],
         None => Vec::new(),
     };
-    let notes = half_replaced(plan, &outcomes).into_iter().chain(notes).collect();
+    let remarks = std::mem::take(&mut *locked(&run.remarks));
+    let notes = half_replaced(plan, &outcomes).into_iter().chain(remarks).chain(notes).collect();
     Ok(Report { inventory_error, notes, ..Report::of(outcomes) })
 }
 
@@ -296,9 +298,14 @@ fn halves(plan: &Plan) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// The operations without which something that was deleted would not be created again.
-fn owed(plan: &Plan, outcomes: &[Option<Outcome>]) -> BTreeSet<usize> {
-    let is_begun = |(delete, _): &(usize, usize)| outcomes[*delete] == Some(Outcome::Done);
-    let mut open: Vec<usize> = halves(plan).filter(is_begun).map(|(_, create)| create).collect();
+fn owed_now(
+    plan: &Plan,
+    halves: &[(usize, usize)],
+    outcomes: &[Option<Outcome>],
+) -> BTreeSet<usize> {
+    let is_begun = |(delete, _): &&(usize, usize)| outcomes[*delete] == Some(Outcome::Done);
+    let begun = halves.iter().filter(is_begun);
+    let mut open: Vec<usize> = begun.map(|(_, create)| *create).collect();
     let mut owed = BTreeSet::new();
     while let Some(index) = open.pop() {
         if owed.insert(index) {
@@ -345,6 +352,8 @@ pub(in crate::apply) struct Run<'a> {
     pub incomplete: Mutex<Vec<Incomplete>>,
     /// The objects of which an update took back what was there, and has not written the rest.
     pub taken_back: Mutex<BTreeSet<Key>>,
+    /// What was odd about answers to writes that were done.
+    pub remarks: Mutex<Vec<String>>,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -398,6 +407,7 @@ impl<'a> Run<'a> {
             others,
             incomplete,
             taken_back: Mutex::default(),
+            remarks: Mutex::default(),
         }
     }
 
@@ -408,12 +418,18 @@ impl<'a> Run<'a> {
         let waits_for: Vec<Vec<usize>> =
             plan.operations.iter().map(|operation| operation.waits_for.clone()).collect();
         let mut schedule = Schedule::new(&waits_for);
+        let halves: Vec<(usize, usize)> = halves(plan).collect();
         let mut running = FuturesUnordered::new();
         loop {
+            // What is started changes nothing of this; what is done may.
+            let mut owed = None;
             while running.len() < options.parallelism.max(1) && !options.halt.is_cancelled() {
                 let next = match options.stop.is_cancelled() {
                     false => schedule.next(),
-                    true => schedule.next_of(&owed(plan, &outcomes)),
+                    true => {
+                        let owed = owed.get_or_insert_with(|| owed_now(plan, &halves, &outcomes));
+                        schedule.next_of(owed)
+                    }
                 };
                 let Some(index) = next else { break };
                 let operation = &plan.operations[index];

@@ -182,6 +182,7 @@ impl Run<'_> {
                     if let Some(other) = self.made_another(operation, write, &answer) {
                         return other;
                     }
+                    self.remark_on(operation, &write.request, &answer);
                     self.learn_revision(operation, etag, &answer);
                     self.learn(operation, id, &answer);
                     return Outcome::Done;

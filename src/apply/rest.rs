@@ -64,6 +64,7 @@ impl Run<'_> {
                     if let Some(told) = self.told_another(operation, &request, (&target, &answer)) {
                         return self.half_done(operation, not_sent(told));
                     }
+                    self.remark_on(operation, &request, &answer);
                     self.learn_revision(operation, etag, &answer);
                 }
                 Err(error) => {

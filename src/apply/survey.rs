@@ -17,6 +17,15 @@ use crate::plan::references::{NamesById, name_ids};
 use crate::plan::renames::is_stand_in;
 use crate::plan::{Entry, Inventory, Observed, State};
 
+/// What a survey reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Everything.
+    All,
+    /// The things that are there, and not what somebody may do with them.
+    Things,
+}
+
 /// What is in a project.
 #[derive(Debug)]
 pub struct Survey {
@@ -43,13 +52,28 @@ pub struct Survey {
 ///
 /// The platform's. No list may be missing: what is not in an export would look deleted.
 pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result<Survey> {
+    survey_of(reader, project, set, Reads::All).await
+}
+
+/// The same of what is wanted.
+///
+/// # Errors
+///
+/// As [`survey`].
+pub async fn survey_of(
+    reader: &Reader,
+    project: &str,
+    set: Option<&str>,
+    reads: Reads,
+) -> Result<Survey> {
     let all = projects::projects(reader).await?;
     let project = the_one(&all, project, |project| (&project.id, &project.name))?;
     let stored = match set {
         Some(set) => Some(inventory::load(reader, set, &project.name, &project.id).await?),
         None => None,
     };
-    let kinds = kinds::ALL.iter().map(|kind| kind.name());
+    let is_read = |kind: &KindName| reads == Reads::All || !kind.kind().is_access();
+    let kinds = kinds::ALL.iter().map(|kind| kind.name()).filter(is_read);
     let lists = kinds.filter(|kind| !kind.is_project()).map(|kind| (kind, None)).collect();
     let mut read = observe::read_lists(reader, &project.id, lists).await?;
     let mut inside = Vec::new();
@@ -57,7 +81,8 @@ pub async fn survey(reader: &Reader, project: &str, set: Option<&str>) -> Result
         for item in items {
             let place = reader.spelling(*kind).seen(item);
             let place = place.map_err(|what| observe::unreadable(*kind, &what))?;
-            inside.extend(kind.inside().map(|kind| (kind, Some(place.name.clone()))));
+            inside
+                .extend(kind.inside().filter(is_read).map(|kind| (kind, Some(place.name.clone()))));
         }
     }
     read.extend(observe::read_lists(reader, &project.id, inside).await?);

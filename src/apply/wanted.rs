@@ -106,7 +106,7 @@ impl Wanted {
         }
         lists.sort_by_key(|(kind, _)| match () {
             () if kind.is_place() => 0,
-            () if kind.is_referred_to_by_id() => 1 + depth(*kind),
+            () if kind.is_referred_to_by_id() => 1 + depth(*kind, &[]),
             () => usize::MAX,
         });
         lists
@@ -114,11 +114,13 @@ impl Wanted {
 }
 
 /// How many kinds one after the other must be read before a kind, because each refers to the one
-/// before it by its id.
-fn depth(kind: KindName) -> usize {
+/// before it by its id. A circle, which no order can have, is gone through once.
+fn depth(kind: KindName, after: &[KindName]) -> usize {
+    let after = [after, &[kind]].concat();
     let by_id = kind.kind().relations().iter();
     let by_id = by_id.filter(|relation| matches!(relation.by, By::Id | By::Email));
-    by_id.map(|relation| 1 + depth(relation.to)).max().unwrap_or_default()
+    let by_id = by_id.filter(|relation| !after.contains(&relation.to));
+    by_id.map(|relation| 1 + depth(relation.to, &after)).max().unwrap_or_default()
 }
 
 /// The places that objects are in, by the kind of the objects.

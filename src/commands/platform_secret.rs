@@ -347,9 +347,7 @@ impl Written {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
 
-impl Written {
     /// Refuses names that the account has already: the platform would make a second secret, and
     /// nobody could tell which one is meant.
     async fn refuse_second(

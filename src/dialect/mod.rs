@@ -325,6 +325,11 @@ pub trait Spelling: Sync {
         fields::other_name(said)
     }
 
+    /// What is odd about the answer to a write that was done, and proves nothing, as a sentence.
+    fn remark(&self, _said: (&Value, &Value)) -> Option<&'static str> {
+        None
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::api::request::{Listing, Request};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
-use crate::kinds::{Asked, Key};
+use crate::kinds::{Asked, Key, KindName};
 
 /// One object of a list that the platform answered with.
 #[derive(Debug, Clone)]
@@ -25,8 +25,7 @@ pub struct Seen {
 pub struct Target<'a> {
     /// The project's id; empty when a project is created.
     pub project: &'a str,
-    /// The name of the place: of the room, for a service of one room; of the service account, for a
-    /// secret of one.
+    /// The name of the place, for what is in one: of the room, or of the service account.
     pub room: Option<&'a str>,
     /// The platform's id of the place, where that is known.
     pub place_id: Option<&'a str>,
@@ -88,6 +87,8 @@ pub struct GoesWith {
     pub several: &'static str,
     /// The list that has it.
     pub listing: Listing,
+    /// The kind of which an item of the list may be an object that somebody declares.
+    pub kind: Option<KindName>,
     /// What an item of the list is called, if it goes with the object of this id.
     pub named: fn(&Value, &str) -> Option<String>,
 }

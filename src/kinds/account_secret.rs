@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::document::{AnnotatedMetadata, Lifecycle, SecretText};
 use super::secret::NO_EMAIL;
@@ -143,7 +144,8 @@ pub fn parts_of(name: &str) -> Option<(&str, &str)> {
 #[must_use]
 pub fn other_owner<'a>(secret: &'a str, acts_for: &str) -> Option<&'a str> {
     let (owner, _) = parts_of(secret)?;
-    (owner != acts_for && !acts_for.contains('@')).then_some(owner)
+    let is_name = |text: &str| !text.contains('@') && Uuid::try_parse(text).is_err();
+    (owner != acts_for && is_name(owner) && is_name(acts_for)).then_some(owner)
 }
 
 impl Kind for AccountSecret {

@@ -66,7 +66,7 @@ fn former_name(kind: KindName, text: &str, names: usize) -> Result<(), Wrong> {
         Some((before, name)) if kinds::find(before).is_some() => name,
         _ => text,
     };
-    // Only a service has a key with its room.
+    // Some keys have a room behind the name.
     let plain = match plain.split_once('@') {
         Some((name, _)) if kind.fills_rooms() => name,
         _ => plain,

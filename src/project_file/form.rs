@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -99,6 +100,7 @@ pub struct EnvironmentForm {
     /// The API that the platform speaks, `"0.31"` or `"0.56"`, where it does not say so itself or
     /// speaks both.
     #[serde(default, deserialize_with = "release")]
+    #[schemars(schema_with = "releases")]
     pub dialect: Option<Spoken>,
     /// The manifests, in the place of those of the project file.
     #[serde(default)]
@@ -209,6 +211,15 @@ fn release<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Option<Spoken>,
         other => other,
     };
     serde_json::from_value(written).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// The schema of that: an API as a text, or as the number that YAML reads.
+fn releases(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let texts = Spoken::value_variants().iter().map(ToString::to_string);
+    let both =
+        texts.flat_map(|text| [text.parse::<f64>().ok().map(Value::from), Some(text.into())]);
+    let all: Vec<Value> = both.flatten().chain([Value::Null]).collect();
+    schemars::json_schema!({ "enum": all })
 }
 
 /// Whether the platform is the embedded one.

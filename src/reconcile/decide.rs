@@ -216,7 +216,10 @@ impl<'a> Seen<'a> {
         plan.api = Some(target.client.spoken());
         let basis = Basis { desired, state };
         plan.notes.extend(other_project(target, &basis, &plan));
-        plan.notes.extend(going(&reader, &plan).await);
+        // What is refused goes nowhere.
+        if plan.refused.is_empty() {
+            plan.notes.extend(going(&reader, &plan).await);
+        }
         tell(&mut plan, set, not_read, &basis);
         Ok(Decision { plan, stored, basis })
     }

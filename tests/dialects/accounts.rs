@@ -1,7 +1,9 @@
 //! Service accounts and their secrets in the program as a whole: other sets, exports, mistakes.
 
+use std::collections::BTreeMap;
+
 use super::migrate::Upgraded;
-use crate::hostile::proxy::{Fault, Hostile};
+use crate::hostile::proxy::{Fault, Hostile, Running};
 use crate::platform::harness::client;
 
 const SET: &str = "version: v1
@@ -264,4 +266,97 @@ async fn a_platform_of_both_apis_is_told_of_with_what_names_the_other_one() {
     let refused = it.ends(6, "0.31", &["plan", "-f", "set.yaml", "--set", "s"]);
     let told = "this platform speaks that of 0.56, too: --dialect 0.56 goes on with it";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
+}
+
+/// An account is named by its id as well as by its name, and so is it where its secrets are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_acts_for_an_account_may_name_it_by_its_id() {
+    let it = Upgraded::new().await;
+    it.sandbox.write("set.yaml", SET);
+    it.ends(0, "0.56", &APPLY);
+    let account = it.get("/service-accounts/by-name/bots").await;
+    let id = account["id"].as_str().expect("an id");
+    let acts = format!("image: x/y, run_as: {{account: {id}, scopes: [secrets:read]}}, ");
+    let by_id = SET.replace("image: x/y, ", &acts);
+    let by_id = by_id.replace("run_as: {email: bots", &format!("run_as: {{email: {id}"));
+    assert_eq!(by_id.matches(id).count(), 2, "{by_id}");
+    it.sandbox.write("set.yaml", &by_id);
+    it.ends(0, "0.56", &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+/// The requests that read something, with how often each came.
+fn reads(proxy: &Running) -> BTreeMap<String, u64> {
+    let all = proxy.requests().into_iter();
+    all.filter(|(request, _)| request.starts_with("GET ")).collect()
+}
+
+/// How often it was read what somebody may do.
+fn reads_of_policies(proxy: &Running) -> u64 {
+    let all = reads(proxy).into_iter();
+    all.filter(|(request, _)| request.contains("/iam/")).map(|(_, times)| times).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_with_several_accounts_is_read_once_and_only_for_a_plan_that_may_run() {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let mut it = Upgraded::new().await;
+    let account =
+        |name: &str| format!("version: v1\nkind: ServiceAccount\nmetadata: {{name: {name}}}\n");
+    let grant = "version: v1\nkind: RoleGrant\nmetadata: {name: \"service_account:d\"}\nroles: [developer]\n";
+    let all = [NAMES.map(account).join("---\n"), grant.to_owned()].join("---\n");
+    it.sandbox.write("set.yaml", &all);
+    it.ends(0, "0.56", &APPLY);
+    for name in NAMES {
+        let key = ["service-account", "api-key", "create", "ci", "--service-account", name];
+        it.ends(0, "0.56", &key);
+    }
+    for name in &NAMES[..3] {
+        it.grant(name, "developer").await;
+    }
+    let direct = it.url.clone();
+    // The plan itself reads the policy, because the set has a grant.
+    let proxy = Hostile::before(&direct, client()).start().await;
+    it.url.clone_from(&proxy.url);
+    let run = it.ends(0, "0.56", &["destroy", "--set", "s", "--dry-run"]);
+    assert_eq!(reads_of_policies(&proxy), 2, "{:?}", proxy.requests());
+    for name in NAMES {
+        let told = format!("the API key ci goes with ServiceAccount/{name}");
+        assert!(run.stderr.contains(&told), "{}", run.stderr);
+        // What has an operation of its own does not go along.
+        let told = format!("the grant of developer goes with ServiceAccount/{name}");
+        assert_eq!(run.stderr.contains(&told), name != "d", "{name}: {}", run.stderr);
+    }
+    // A plan that is refused takes nothing along.
+    let proxy = Hostile::before(&direct, client()).start().await;
+    it.url.clone_from(&proxy.url);
+    it.sandbox.write("set.yaml", "version: v1\nkind: Room\nmetadata: {name: r}\n");
+    let run = it.ends(6, "0.56", &["plan", "-f", "set.yaml", "--set", "s"]);
+    assert!(run.stderr.contains("--allow-deletes"), "{}", run.stderr);
+    assert_eq!(reads_of_policies(&proxy), 1, "{:?}", proxy.requests());
+    let requests = proxy.requests();
+    assert!(!requests.keys().any(|it| it.contains("/api-keys")), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_reads_each_list_once_and_not_what_people_may_do() {
+    let mut it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bots"]);
+    for name in ["one", "two"] {
+        it.ends(0, "0.56", &["rooms", "create", "--name", name]);
+    }
+    let direct = it.url.clone();
+    for (line, policies) in [
+        (["rooms", "delete", "--name", "one", "--dry-run"].as_slice(), 0),
+        // Which roles go with an account is read, once.
+        (&["service-account", "delete", "bots", "--dry-run"], 1),
+    ] {
+        let proxy = Hostile::before(&direct, client()).start().await;
+        it.url.clone_from(&proxy.url);
+        it.ends(0, "0.56", line);
+        assert_eq!(reads_of_policies(&proxy), policies, "{line:?}: {:?}", proxy.requests());
+        let is_list = |it: &String| it.contains("/projects/") && it.contains('?');
+        let lists: BTreeMap<_, _> =
+            reads(&proxy).into_iter().filter(|(it, _)| is_list(it)).collect();
+        assert!(lists.len() > 4 && lists.values().all(|times| *times == 1), "{line:?}: {lists:?}");
+    }
 }

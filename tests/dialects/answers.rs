@@ -2,7 +2,7 @@
 //! no secret is sent to what they name.
 
 use meshagent::api::spoken::Spoken;
-use meshagent::apply::execute::Outcome;
+use meshagent::apply::execute::{Outcome, Report};
 use serde_json::{Value, json};
 
 use crate::hostile::proxy::{Fault, Hostile, Mischief};
@@ -17,6 +17,16 @@ async fn answered(
     mischief: Mischief,
     documents: &[Value],
 ) -> (Vec<Outcome>, Vec<String>) {
+    let (report, writes) = reported(spoken, mischief, documents).await;
+    (report.outcomes, writes)
+}
+
+/// The same with all that is reported.
+async fn reported(
+    spoken: Spoken,
+    mischief: Mischief,
+    documents: &[Value],
+) -> (Report, Vec<String>) {
     let mut world = World::speaking(spoken).await;
     let url = world.server.url.clone();
     let proxy = Hostile::before(&url, client()).with(mischief).start().await;
@@ -26,7 +36,7 @@ async fn answered(
     let report = world.perform(&decided, 1).await.expect("a report");
     world.client = direct;
     let writes = proxy.writes().into_iter().filter(|it| !it.contains("/storage"));
-    (report.outcomes, writes.collect())
+    (report, writes.collect())
 }
 
 /// What is done to an answer.
@@ -90,15 +100,38 @@ async fn no_value_is_sent_to_another_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_value_than_was_sent_is_told() {
-    let edits: [(Edit, &str); 2] = [
-        (|it| it["value_sha256"] = "0".repeat(64).into(), "another `value_sha256`"),
-        (|it| it["secret_id"] = "0000".into(), "another `secret_id`"),
+async fn a_value_of_another_secret_is_told() {
+    let other = Fault::Answered(|it| it["secret_id"] = "0000".into());
+    let (outcomes, _) =
+        answered(Spoken::V0_56, other.on("POST").at("/versions"), &of_account()).await;
+    let told = told(&outcomes[1]);
+    assert!(told.contains("another `secret_id`") && !told.contains("the-value-of-it"), "{told}");
+}
+
+/// What the platform calls `value_sha256` is not known to be the sum of the value.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_sum_of_a_value_is_told_of_and_fails_nothing() {
+    let edits: [(Edit, bool); 5] = [
+        (|it| it["value_sha256"] = "0".repeat(64).into(), true),
+        (|it| it["value_sha256"] = "".into(), false),
+        (|it| it["value_sha256"] = format!("sha256:{}", "0".repeat(64)).into(), false),
+        (
+            |it| {
+                let sum = it["value_sha256"].as_str().expect("a text").to_uppercase();
+                it["value_sha256"] = sum.into();
+            },
+            false,
+        ),
+        (|_| {}, false),
     ];
-    for (edit, said) in edits {
+    for (index, (edit, is_told)) in edits.into_iter().enumerate() {
         let mischief = Fault::Answered(edit).on("POST").at("/versions");
-        let (outcomes, _) = answered(Spoken::V0_56, mischief, &of_account()).await;
-        let told = told(&outcomes[1]);
-        assert!(told.contains(said) && !told.contains("the-value-of-it"), "{told}");
+        let (report, _) = reported(Spoken::V0_56, mischief, &of_account()).await;
+        assert_eq!(report.outcomes, [Outcome::Done, Outcome::Done], "{index}");
+        let told = report
+            .notes
+            .iter()
+            .any(|it| it.contains("AccountSecret/support/k was written, but the `value_sha256`"));
+        assert_eq!(told, is_told, "{index}: {:?}", report.notes);
     }
 }

@@ -221,7 +221,11 @@ fn an_environment_says_which_api_its_platform_speaks() {
     let applied = run(&["apply", "-e", "dev", "--yes"]);
     assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
     // What an option says goes before it, and another platform may speak another one.
-    for arguments in [&["plan", "-e", "dev", "--dialect", "0.31"][..], &["plan", "-e", "other"]] {
+    for arguments in [
+        &["plan", "-e", "dev", "--dialect", "0.31"][..],
+        &["plan", "-e", "other"],
+        &["plan", "-e", "dev", "--embedded=elsewhere"],
+    ] {
         let refused = run(arguments);
         assert_ne!(refused.code, 0, "{arguments:?}");
         assert!(refused.stderr.contains("--dialect 0.56"), "{arguments:?}: {}", refused.stderr);

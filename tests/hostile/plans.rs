@@ -389,13 +389,15 @@ async fn are_bound(spoken: Spoken) {
         assert_eq!((run.code, proxy.total()), (1, 1 + tries), "{}", run.stderr);
     }
     let began = std::time::Instant::now();
-    let slow = Fault::Delay(std::time::Duration::from_secs(30));
+    let delay = std::time::Duration::from_secs(60);
+    let slow = Fault::Delay(delay);
     let proxy = Hostile::in_front_of(&platform).with(slow).start().await;
     let run =
         run_in(spoken, &sandbox, &platform, &proxy, &words(&["plan", "--timeout", "1s"])).await;
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("had no answer in time"), "{}", run.stderr);
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    // It does not wait for the answer, however busy the machine is.
+    assert!(began.elapsed() < delay, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

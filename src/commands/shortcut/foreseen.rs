@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Shortcut;
-use crate::apply::going::goes_with;
-use crate::apply::survey::{Survey, has_project, survey};
+use crate::apply::going::{Leaver, goes_with};
+use crate::apply::survey::{Reads, Survey, has_project, survey_of};
 use crate::apply::{inventory, served};
 use crate::connection::Connection;
 use crate::error::{self, Error, Problem, Result};
@@ -44,6 +44,21 @@ fn would_refuse(address: &str, why: Vec<String>) -> Error {
 }
 
 impl Shortcut {
+    /// Reads the project as far as a dry run must know it. A project that is yet to be has nothing
+    /// in it.
+    pub(super) async fn look_around(&self, connection: &Connection) -> Option<Result<Survey>> {
+        let reads = match self.key.kind.kind().is_access() {
+            true => Reads::All,
+            false => Reads::Things,
+        };
+        match self.key.kind.is_project() {
+            true => None,
+            false => {
+                Some(survey_of(&connection.client.reader(), &self.key.project, None, reads).await)
+            }
+        }
+    }
+
     /// Refuses a dry run of what the platform would refuse, as far as reading shows. Returns the
     /// project's name, if it was read.
     ///
@@ -54,15 +69,13 @@ impl Shortcut {
         &self,
         connection: &Connection,
         plan: &Plan,
+        survey: Option<Result<Survey>>,
     ) -> Result<Option<String>> {
         let reader = connection.client.reader();
-        let project = &self.key.project;
-        let found = match self.key.kind {
-            // A project that is yet to be has nothing in it.
-            KindName::Project => return self.foresee_project(connection).await.map(|()| None),
-            _ => survey(&reader, project, None).await,
+        let Some(survey) = survey else {
+            return self.foresee_project(connection).await.map(|()| None);
         };
-        let survey = match found {
+        let survey = match survey {
             Ok(survey) => survey,
             Err(error) => {
                 output::warning(&format!(
@@ -177,28 +190,40 @@ impl Shortcut {
             .collect()
     }
 
-    /// Warns about what is deleted together with a room or a service account, and about what is left without it, with
-    /// the sets that own these objects. Objects that cannot be read are reported, but do not
-    /// prevent the deletion.
-    pub(super) async fn tell_what_goes_with_it(&self, connection: &Connection) {
+    /// Warns about what is deleted together with a room or a service account, and about what is left
+    /// without it, with the sets that own these objects. Objects that cannot be read are reported, but
+    /// do not prevent the deletion.
+    pub(super) async fn tell_what_goes_with_it(
+        &self,
+        connection: &Connection,
+        survey: &Result<Survey>,
+    ) {
         if !self.key.kind.is_place() || self.action != Action::Delete {
             return;
         }
-        let told = match self.what_goes_with_it(connection).await {
-            Ok(told) => told,
-            Err(error) => vec![format!(
-                "the contents of {} cannot be read, and will be deleted with it: {}",
-                self.address(),
-                error::with_causes(&error)
-            )],
+        let told = match survey {
+            Ok(survey) => {
+                let told = self.what_goes_with_it(connection, survey).await;
+                told.map_err(|error| error::with_causes(&error))
+            }
+            Err(error) => Err(error::with_causes(error)),
         };
+        let told = told.unwrap_or_else(|why| {
+            vec![format!(
+                "the contents of {} cannot be read, and will be deleted with it: {why}",
+                self.address()
+            )]
+        });
         told.iter().for_each(|line| output::warning(line));
     }
 
-    async fn what_goes_with_it(&self, connection: &Connection) -> Result<Vec<String>> {
+    async fn what_goes_with_it(
+        &self,
+        connection: &Connection,
+        survey: &Survey,
+    ) -> Result<Vec<String>> {
         let reader = connection.client.reader();
-        let survey = survey(&reader, &self.key.project, None).await?;
-        let places = self.names_in(&survey);
+        let places = self.names_in(survey);
         let place = match self.key.is_room() {
             true => "room",
             false => "account",
@@ -246,8 +271,9 @@ impl Shortcut {
             key.kind == self.key.kind && has_id
         });
         if let Some(id) = meant.and_then(|(_, found)| found.id.as_deref()) {
-            let going = goes_with(&reader, &self.key, &self.key.project, id).await;
-            told.extend(going.into_iter().map(|told| format!("{told} the {place}")));
+            let leaver = Leaver { key: &self.key, project: &self.key.project, id };
+            let going = goes_with(&reader, &[leaver], &BTreeSet::new()).await;
+            told.extend(going.into_iter().flatten().map(|told| format!("{told} the {place}")));
         }
         Ok(told)
     }

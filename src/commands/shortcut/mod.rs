@@ -250,14 +250,15 @@ impl Shortcut {
                 }
             }
         }
-        // The run asks no more than it must; who wants to know beforehand asks for a dry run.
-        if mode == Mode::DryRun {
-            self.tell_what_goes_with_it(connection).await;
-        }
         match mode {
             Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
+            // The run asks no more than it must; who wants to know beforehand asks for a dry run.
             Mode::DryRun => {
-                let project = self.foresee(connection, &plan).await?;
+                let survey = self.look_around(connection).await;
+                if let Some(survey) = &survey {
+                    self.tell_what_goes_with_it(connection, survey).await;
+                }
+                let project = self.foresee(connection, &plan, survey).await?;
                 self.tell_owner(&Value::Null);
                 output::data(&text::render(&by_name(connection, plan, project)));
                 Ok(None)

@@ -30,6 +30,7 @@ fn roles(project: &str) -> GoesWith {
         one: "grant of",
         several: "grants",
         listing: Listing { request, envelope, paging: PAGE, below: None },
+        kind: Some(KindName::RoleGrant),
         named: |grant, id| {
             let roles = grant.get("direct_roles")?.as_array()?.iter().filter_map(Value::as_str);
             let is_its = grant.pointer("/subject/id")?.as_str() == Some(id);
@@ -76,6 +77,7 @@ impl Spelling for ServiceAccount {
             one: "API key",
             several: "API keys",
             listing,
+            kind: None,
             named: |key, _| Some(key.get("name")?.as_str()?.to_owned()),
         });
         keys.into_iter().chain([roles(target.project)]).collect()
