@@ -53,14 +53,16 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 /// The kind.
 pub struct RoleGrant;
 
-/// The fields of a grant: its roles without an order, and without what others of them say.
+/// The fields of a grant: its roles in one order, whatever the order in which they are written, and
+/// without what others of them say.
 #[must_use]
 pub fn fields_of(written: &Value) -> Tree {
     let mut fields = SHAPE.read(written);
     let path = FieldPath::of(&["roles"]);
     if let Some(Tree::List(roles)) = fields.at(&path) {
         let is_said = |role: &&Tree| roles.len() == 1 || role.as_str() != Some(MEMBER);
-        let said: Vec<Tree> = roles.iter().filter(is_said).cloned().collect();
+        let mut said: Vec<Tree> = roles.iter().filter(is_said).cloned().collect();
+        said.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
         fields.put(&path, Some(Tree::List(said)));
     }
     fields
@@ -234,6 +236,8 @@ mod tests {
         let grant = grant.unwrap();
         assert_eq!(grant.name, "user:ada@example.com");
         assert_eq!(roles_in(&grant.fields), ["developer"]);
+        let turned = declared("user:a", None, json!(["room_creator", "developer"])).unwrap();
+        assert_eq!(roles_in(&turned.fields), ["developer", "room_creator"]);
         let only = declared("agent: Planner", None, json!(["member"])).unwrap();
         assert_eq!((only.name.as_str(), roles_in(&only.fields)), ("agent:planner", vec!["member"]));
         assert!(grant.broken(&RoleGrant).is_empty() && only.broken(&RoleGrant).is_empty());

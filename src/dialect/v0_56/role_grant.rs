@@ -143,11 +143,10 @@ impl Spelling for RoleGrant {
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
         let name = names(subject_of(item)?)?.remove(0);
-        let mut roles: Vec<&str> = match item.get("direct_roles") {
+        let roles: Vec<&str> = match item.get("direct_roles") {
             Some(Value::Array(roles)) => roles.iter().filter_map(Value::as_str).collect(),
             _ => return Err("the answer has no list in `direct_roles`".to_owned()),
         };
-        roles.sort_unstable();
         let fields = fields_of(&json!({ "roles": roles }));
         Ok(Seen { name, id: None, owner: None, fields })
     }
