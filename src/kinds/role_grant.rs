@@ -83,6 +83,11 @@ pub fn parts_of(name: &str) -> Option<(&str, &str)> {
     name.split_once(':')
 }
 
+/// Whether a grant is for a person.
+fn is_person(key: &Key) -> bool {
+    parts_of(&key.name).is_some_and(|(of, _)| of == USER)
+}
+
 /// What is wrong with the name of a role.
 fn misnamed(role: &str, is_in_room: bool) -> Option<(String, String)> {
     let in_room = || roles::IN_ROOM.into_iter().map(str::to_owned);
@@ -196,18 +201,20 @@ impl Kind for RoleGrant {
 
     /// People are let into a room once they are in its project.
     fn comes_after(&self, key: &Key) -> Option<Key> {
-        let is_user = parts_of(&key.name).is_some_and(|(of, _)| of == USER);
-        (is_user && key.room.is_some()).then(|| key.with_room(None))
+        (is_person(key) && key.room.is_some()).then(|| key.with_room(None))
     }
 
     fn is_access(&self) -> bool {
         true
     }
 
-    fn takes_access(&self, before: &Tree, after: Option<&Tree>) -> bool {
+    /// Only the roles of people in a project are said at once. Others are taken back, all of them,
+    /// before they are given, which nobody can do who has them from the grant itself.
+    fn takes_access(&self, key: &Key, before: &Tree, after: Option<&Tree>) -> bool {
         let Some(after) = after.map(roles_in) else { return true };
         let stays = |role: &&str| *role == MEMBER || after.contains(role);
-        !after.contains(&ADMIN) && !roles_in(before).iter().all(stays)
+        let is_at_once = key.room.is_none() && is_person(key);
+        !roles_in(before).iter().all(stays) && !(is_at_once && after.contains(&ADMIN))
     }
 
     fn carries_owner(&self) -> bool {
@@ -268,11 +275,23 @@ mod tests {
     #[test]
     fn access_is_taken_by_less_of_it() {
         let of = |roles: &[&str]| fields_of(&json!({ "roles": roles }));
-        let takes =
-            |before: &[&str], after: &[&str]| RoleGrant.takes_access(&of(before), Some(&of(after)));
+        let key = |name: &str, room: Option<&str>| {
+            Key::new(KindName::RoleGrant, "p", room.map(str::to_owned), name)
+        };
+        let person = key("user:ada", None);
+        let takes = |before: &[&str], after: &[&str]| {
+            RoleGrant.takes_access(&person, &of(before), Some(&of(after)))
+        };
         assert!(takes(&["developer", "room_creator"], &["developer"]));
         assert!(takes(&["admin"], &["developer"]));
         assert!(!takes(&["member"], &["developer"]) && !takes(&["developer"], &["admin"]));
-        assert!(RoleGrant.takes_access(&of(&["member"]), None));
+        assert!(!takes(&["admin", "developer"], &["admin"]));
+        assert!(RoleGrant.takes_access(&person, &of(&["member"]), None));
+        // What takes two requests is refused between them.
+        for other in [key("service_account:bot", None), key("user:ada", Some("lobby"))] {
+            let (more, less) = (of(&["admin", "developer"]), of(&["admin"]));
+            assert!(RoleGrant.takes_access(&other, &more, Some(&less)), "{other}");
+            assert!(!RoleGrant.takes_access(&other, &less, Some(&more)), "{other}");
+        }
     }
 }

@@ -47,5 +47,5 @@ fn takes_access(operation: &Operation) -> bool {
         Action::Update | Action::Adopt | Action::Rename => operation.fields().map(|it| &**it),
         Action::Create | Action::Release | Action::Record => return false,
     };
-    operation.key.kind.kind().takes_access(&observed.fields, after)
+    operation.key.kind.kind().takes_access(&operation.key, &observed.fields, after)
 }
