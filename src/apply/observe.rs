@@ -34,7 +34,7 @@ use crate::plan::derived;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::{NamesById, name_ids};
-use crate::plan::{Incomplete, Observed, ProjectState, State};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -484,6 +484,8 @@ impl Intake<'_> {
                 self.state.own.insert(key.clone());
             }
             let mut observed = observed(spelling, seen, &item, None);
+            observed.also_called = names.into_iter().filter(|name| *name != key.name).collect();
+            self.rekey(&key, &observed);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
                 self.displace(key, first);
@@ -504,6 +506,20 @@ impl Intake<'_> {
             self.names.remove(&(key.kind, handle));
         }
         self.displaced.insert(key);
+    }
+
+    /// What the set owns under another name of an object, it owns under this one.
+    fn rekey(&mut self, key: &Key, observed: &Observed) {
+        let Some(inventory) = self.state.inventories.get_mut(self.project) else { return };
+        for other in observed.keys(key).skip(1) {
+            let is_it =
+                |entry: &Entry| entry.id.is_none() || entry.id.as_deref() == observed.id.as_deref();
+            if inventory.entries.get(&other).is_some_and(is_it)
+                && let Some(entry) = inventory.entries.remove(&other)
+            {
+                inventory.entries.entry(key.clone()).or_insert(entry);
+            }
+        }
     }
 
     /// Under which of its names the set knows an object; under the first one, if it does not.
@@ -568,6 +584,7 @@ pub fn observed(
         answered: spelling.sent_back(item).map(|kept| Recorded::from(&kept)),
         revision,
         called: None,
+        also_called: Vec::new(),
     }
 }
 

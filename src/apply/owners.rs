@@ -242,6 +242,6 @@ fn is_among(entries: &BTreeMap<Key, Entry>, key: &Key, observed: &Observed) -> b
     let may_be_it = |entry: &Entry| {
         entry.id.is_none() || observed.id.is_none() || entry.is_claim_to(observed.id.as_deref())
     };
-    entries.get(key).is_some_and(may_be_it)
+    observed.keys(key).any(|key| entries.get(&key).is_some_and(may_be_it))
         || entries.iter().any(|(other, entry)| other.kind == key.kind && same_id(entry))
 }

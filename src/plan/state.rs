@@ -33,9 +33,17 @@ pub struct Observed {
     pub revision: Option<String>,
     /// What the platform calls it, if it was looked up alone.
     pub called: Option<String>,
+    /// Its other names, where it has several; see [`crate::dialect::Spelling::also_called`].
+    pub also_called: Vec<String>,
 }
 
 impl Observed {
+    /// All keys that the object may be known by, beginning with the given one.
+    pub fn keys<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Key> + 'a {
+        let others = self.also_called.iter().map(|name| key.with_name(name.clone()));
+        std::iter::once(key.clone()).chain(others)
+    }
+
     /// What an update sends back of the platform's answer.
     #[must_use]
     pub fn sent_back(&self) -> Option<Value> {

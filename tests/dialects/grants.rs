@@ -278,6 +278,41 @@ fn somebody_is_known_by_an_address_and_by_an_id() {
 }
 
 #[test]
+fn a_grant_stays_the_sets_under_another_name_of_the_same_person() {
+    let of = |name: &str, role: &str| {
+        let start = "version: v1\nkind: RoleGrant\nmetadata: {name: ";
+        format!("{start}\"{name}\"}}\nroles: [{role}]\n")
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    let revoked = [format!("POST iam/project/{PROJECT}/policy:revoke")];
+    for (first, then) in
+        [("user:ada@x.example", "user:u-9"), ("user:u-9", "user:ada@x.example")]
+    {
+        for role in ["developer", "admin"] {
+            let platform = with_developers();
+            platform.sandbox.write("set.yaml", &of(first, "developer"));
+            platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes", "--adopt"]);
+            platform.sandbox.write("set.yaml", &of(then, role));
+            platform.ends(0, &apply);
+            platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+            let listed = platform.ends(0, &["set", "list", "-o", "json"]);
+            let sets: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+            assert!(sets.to_string().contains("\"objects\":1"), "{first}: {sets}");
+            // Another set cannot have it, by whatever name it calls it.
+            for name in [first, then] {
+                platform.sandbox.write("other.yaml", &of(name, "developer"));
+                let adopt = ["apply", "-f", "other.yaml", "--set", "t", "--yes", "--adopt"];
+                let run = platform.ends(6, &adopt);
+                assert!(run.stderr.contains("is owned by the set `s`"), "{name}: {}", run.stderr);
+            }
+            platform.take_writes();
+            platform.ends(0, &["destroy", "--set", "s", "--yes"]);
+            assert_eq!(platform.take_writes(), revoked, "{first} {role}");
+        }
+    }
+}
+
+#[test]
 fn accounts_and_agents_are_named_and_granted_by_their_ids() {
     let platform = StandIn::of(Spoken::V0_56);
     platform.sandbox.write(
