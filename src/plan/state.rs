@@ -222,6 +222,9 @@ pub struct State {
     pub ambiguous: BTreeSet<Key>,
     /// What somebody may do where that is whoever reads this.
     pub own: BTreeSet<Key>,
+    /// What other sets own that comes after something that this one may delete, with its set; see
+    /// [`crate::kinds::Kind::comes_after`].
+    pub others_after: BTreeMap<Key, String>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

@@ -224,6 +224,33 @@ async fn nobody_takes_his_own_access_away() {
     assert_eq!(policy_of(&world, false).await, ["ada@example.com developer,member"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_stays_in_the_project_while_grants_in_rooms_stay() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let person = "user:ada@x.example";
+    let all = [lobby(), grant(person, &["developer"]), in_lobby(person, &["viewer"])];
+    world.run(&all, &policy("s")).await;
+    let without = [all[0].clone(), all[2].clone()];
+    let told = refused(&world, &without, &policy("s")).await;
+    let goes = "RoleGrant/user:ada@x.example would be deleted, and RoleGrant/user:ada@x.example@lobby goes with it";
+    assert!(told.contains(goes) && told.contains("which is declared"), "{told}");
+    // One that another set owns, in a room that this one does not look into.
+    world.run(&all[..2], &policy("s")).await;
+    world.run(&all[2..], &policy("other")).await;
+    let told = refused(&world, &all[..1], &policy("s")).await;
+    assert!(told.contains(goes) && told.contains("the set `other` owns"), "{told}");
+    // One that nobody owns is told, where it is seen.
+    world.run(&[], &policy("other")).await;
+    let subject = json!({"type": "user", "email": "ada@x.example"});
+    let path = format!("{}:grant", of(&world, true).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["viewer"]})).await;
+    let bob = in_lobby("everyone:all", &["viewer"]);
+    world.run(&[all[0].clone(), all[1].clone(), bob.clone()], &policy("s")).await;
+    let plan = world.plan(&[all[0].clone(), bob], &policy("s")).await.plan;
+    let told = "RoleGrant/user:ada@x.example@lobby, which no set owns, goes with RoleGrant/user:ada@x.example";
+    assert!(plan.notes.iter().any(|note| note == told), "{:?}", plan.notes);
+}
+
 /// A platform with a person and an account that are developers.
 fn with_developers() -> StandIn {
     let platform = StandIn::of(Spoken::V0_56);
