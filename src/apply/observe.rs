@@ -114,6 +114,13 @@ pub async fn observe(
                 }
                 None => Stored::empty()?,
             };
+            if project.is_none() {
+                let (set, state) = (&observation.set, &mut observation.state);
+                let own = own_names(reader, &Wanted::new(policy, set, state, &name)).await?;
+                let keys = set.objects.keys().filter(|key| key.project == name);
+                let keys = keys.filter(|key| own.contains(&(key.kind, key.name.clone())));
+                state.own.extend(keys.cloned());
+            }
             // The set may own objects in a project of which it has no document any more.
             let is_followed = |project: &&Project| {
                 !matches!(scope, Scope::Only(_)) && stored.projects.contains(&project.id)
@@ -348,10 +355,13 @@ pub(super) fn names_of(
     all.into_iter().collect()
 }
 
-/// What whoever reads may be called where something says what somebody may do, if that matters.
-async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<BTreeSet<String>> {
+/// What an object may be called that is about whoever reads: what he may do, or himself.
+type Own = BTreeSet<(KindName, String)>;
+
+/// What of whoever reads may be called how, if that matters.
+async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<Own> {
     let Some(request) = reader.dialect().whose().filter(|_| wanted.is_about_access()) else {
-        return Ok(BTreeSet::new());
+        return Ok(Own::new());
     };
     let told = reader.get_json(&request).await.map_err(|error| {
         Error::from(error).saying("failed to read whose access this plan must not take away")
@@ -362,7 +372,12 @@ async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<BTreeSet<String>>
     let called = [text("id"), text("email"), name].into_iter().flatten();
     let called = called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}"));
     let kinds = || kinds::ALL.into_iter().filter(|kind| kind.is_access());
-    Ok(called.flat_map(|name| kinds().map(move |kind| kind.natural_name(&name))).collect())
+    let mut own = Own::new();
+    for (name, kind) in called.flat_map(|name| kinds().map(move |kind| (name.clone(), kind))) {
+        own.insert((kind.name(), kind.natural_name(&name)));
+        own.extend(kind.named_in(&name).map(|(kind, who)| (kind, who.to_owned())));
+    }
+    Ok(own)
 }
 
 /// The current names of the rooms whose services matter; the inventory and the documents may have
@@ -421,8 +436,7 @@ struct Intake<'a> {
     state: &'a mut State,
     /// The names of what is referred to by its id.
     names: NamesById,
-    /// What whoever reads may be called where something says what somebody may do.
-    own: BTreeSet<String>,
+    own: Own,
     /// The keys that several objects have.
     displaced: BTreeSet<Key>,
 }
@@ -480,7 +494,8 @@ impl Intake<'_> {
             let called = |name: &String| Key::new(kind, self.project, room.clone(), name);
             let keys: Vec<Key> = names.iter().map(called).collect();
             let key = self.known(&keys)?;
-            if names.iter().any(|name| self.own.contains(name)) {
+            let own = |name: &String| self.own.contains(&(kind, name.clone()));
+            if names.iter().chain(&seen.id).any(own) {
                 self.state.own.insert(key.clone());
             }
             let mut observed = observed(spelling, seen, &item, None);

@@ -312,8 +312,8 @@ pub trait Kind: Sync {
         false
     }
 
-    /// Whether a change of an object takes access away from those whom it is for, be it only until
-    /// the change is done; without fields after it, the object goes.
+    /// Whether a change of an object takes access away from those whom it is for, or whom it is, be
+    /// it only until the change is done; without fields after it, the object goes.
     fn takes_access(&self, _key: &Key, _before: &Tree, _after: Option<&Tree>) -> bool {
         false
     }

@@ -220,7 +220,7 @@ pub struct State {
     pub alike: BTreeSet<Key>,
     /// The keys that several objects have, of which nothing tells which one is meant.
     pub ambiguous: BTreeSet<Key>,
-    /// What somebody may do where that is whoever reads this.
+    /// What is about whoever reads this: what he may do, or himself.
     pub own: BTreeSet<Key>,
     /// What other sets own that comes after something that this one may delete, with its set; see
     /// [`crate::kinds::Kind::comes_after`].

@@ -3,24 +3,54 @@
 use super::Planner;
 use crate::error::Problem;
 use crate::kinds::Key;
-use crate::plan::{Action, Operation};
+use crate::kinds::path::FieldPath;
+use crate::plan::{Action, Effect, Operation, Reason, Why};
 
 impl Planner<'_> {
     /// Refuses what takes access away from whoever reads the platform for this plan. What is in a
-    /// place that goes is meant to go.
+    /// place that goes is meant to go; what is in a project that goes is left to go with it, since
+    /// without it the project could not be deleted.
     pub(super) fn check_own_access(&mut self) {
-        let goes = |place: Key| {
-            let operations = self.by_key.get(&place).into_iter().flatten();
-            let mut operations = operations.map(|index| &self.operations[*index]);
-            operations.any(|it| it.action() == Action::Delete && !it.replaces())
-        };
-        let takes = self.operations.iter().filter(|operation| {
-            self.state.own.contains(&operation.key)
-                && takes_access(operation)
-                && !operation.key.place_key().is_some_and(goes)
-        });
-        let problems: Vec<Problem> = takes.map(|operation| self.own_access(operation)).collect();
+        let mut problems = Vec::new();
+        let mut with_project = Vec::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            let key = &operation.key;
+            if !self.state.own.contains(key) || key.place_key().is_some_and(|key| self.goes(&key)) {
+                continue;
+            }
+            let is_new = || self.state.projects.get(&key.project).is_none_or(|it| it.id.is_none());
+            match operation.action() {
+                Action::Delete if self.goes(&key.project_key()) => with_project.push(index),
+                Action::Create if is_new() => problems.extend(self.given_to_maker(key)),
+                _ if takes_access(operation) => problems.push(self.own_access(operation)),
+                _ => {}
+            }
+        }
         self.guards.extend(problems);
+        for index in with_project {
+            let operation = &mut self.operations[index];
+            let of = operation.observed().cloned().map(Box::new);
+            operation.effect = Effect::Release { of, by_id: Vec::new() };
+            operation.reason = Reason::new(Why::Destroyed, "it goes with its project");
+        }
+    }
+
+    /// Whether an object is deleted for good.
+    fn goes(&self, key: &Key) -> bool {
+        let operations = self.by_key.get(key).into_iter().flatten();
+        let mut operations = operations.map(|index| &self.operations[*index]);
+        operations.any(|it| it.action() == Action::Delete && !it.replaces())
+    }
+
+    /// What says the access of whoever makes a project is there as soon as the project is.
+    fn given_to_maker(&self, key: &Key) -> Option<Problem> {
+        let told = format!("{key} cannot be made in a project that this plan makes: whoever makes a project has roles in it from then on");
+        let origin = &self.desired.get(key)?.origin;
+        let problem = origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+        Some(problem.hint(format!(
+            "remove its document; or apply the project first, and take it over then with --adopt {}",
+            key.as_word()
+        )))
     }
 
     fn own_access(&self, operation: &Operation) -> Problem {
@@ -35,7 +65,7 @@ impl Planner<'_> {
             None => Problem::new(told),
         };
         problem.hint(
-            "let somebody else run it; or keep the grant: declare it as it is, with `lifecycle: {delete: orphan}` if it is to leave the set",
+            "let somebody else run it; or keep it: declare it as it is, with `lifecycle: {delete: orphan}` if it is to leave the set",
         )
     }
 }
