@@ -32,12 +32,13 @@ impl Wanted {
         let keys: Vec<&Key> =
             set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
-        let referred: Vec<KindName> = kinds
-            .iter()
+        let referred = kinds.iter().filter(|kind| !kind.kind().refers_by_name());
+        let referred = referred
             .flat_map(|kind| kind.kind().relations())
             .filter(|relation| relation.by != By::Port)
-            .map(|relation| relation.to)
-            .collect();
+            .map(|relation| relation.to);
+        let in_names = keys.iter().filter_map(|key| Some(key.named_key()?.kind));
+        let referred: Vec<KindName> = referred.chain(in_names).collect();
         kinds.extend(referred);
         if keys.iter().any(|key| key.room.is_some()) {
             kinds.insert(KindName::of_rooms());

@@ -298,6 +298,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Whether an object refers to nothing but what its name names.
+    fn refers_by_name(&self) -> bool {
+        false
+    }
+
     /// The object that must be there before another one, if both are declared, and that goes after
     /// it.
     fn comes_after(&self, _key: &Key) -> Option<Key> {

@@ -199,6 +199,10 @@ impl Kind for RoleGrant {
         }
     }
 
+    fn refers_by_name(&self) -> bool {
+        true
+    }
+
     /// People are let into a room once they are in its project.
     fn comes_after(&self, key: &Key) -> Option<Key> {
         (is_person(key) && key.room.is_some()).then(|| key.with_room(None))

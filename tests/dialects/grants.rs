@@ -432,6 +432,40 @@ fn accounts_and_agents_are_named_and_granted_by_their_ids() {
 }
 
 #[test]
+fn a_plan_about_people_asks_for_people_alone() {
+    let platform = with_developers();
+    platform.put("agents", [json!({"id": "A-1", "name": "planner", "annotations": {}})]);
+    let of = |name: &str| {
+        format!(
+            "version: v1\nkind: RoleGrant\nmetadata: {{name: \"{name}\"}}\nroles: [room_creator]\n"
+        )
+    };
+    for (name, lists) in [
+        ("user:eve@x.example", &[][..]),
+        ("service_account:bot", &["service-accounts"]),
+        // An agent has an id of its own spelling.
+        ("agent:A-1", &["agents"]),
+    ] {
+        platform.sandbox.write("set.yaml", &of(name));
+        platform.take_asked();
+        platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--adopt"]);
+        let asked: Vec<String> = platform.take_asked().into_iter().map(|it| it.path).collect();
+        for list in ["service-accounts", "agents"] {
+            let is_asked = asked.iter().any(|path| path == list);
+            assert_eq!(is_asked, lists.contains(&list), "{name}: {asked:?}");
+        }
+    }
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    let asked = platform.take_asked();
+    let grants = asked.iter().filter(|it| it.path.ends_with("policy:grant"));
+    let subjects: Vec<&Value> = grants.map(|it| &it.body["subject"]).collect();
+    assert_eq!(subjects, [&json!({"type": "agent", "id": "A-1"})]);
+    platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+    platform.sandbox.write("set.yaml", &of("agent:Planner"));
+    platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+#[test]
 fn a_platform_of_0_31_has_no_policies() {
     let platform = StandIn::of(Spoken::V0_31);
     let set = meshagent::kinds::KindName::RoleGrant.kind().example();
