@@ -343,7 +343,11 @@ pub(super) fn names_of(
     names.extend(spelling.also_called(item));
     let named = |name: &String| {
         let (kind, who) = kind.kind().named_in(name)?;
-        let called = known.get(&(kind, who.to_owned()))?;
+        let exact = known.get(&(kind, who.to_owned()));
+        let is_it = |(of, handle): &(KindName, String)| {
+            *of == kind && kind.kind().natural_name(handle) == who
+        };
+        let called = exact.or_else(|| known.iter().find(|(key, _)| is_it(key)).map(|(_, it)| it))?;
         Some(format!("{}{called}", name.strip_suffix(who)?))
     };
     let called: Vec<String> = names.iter().filter_map(named).collect();

@@ -71,7 +71,8 @@ impl<'a> Known<'a> {
         }
         let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
         let by_id = referred.flat_map(|(key, observed)| {
-            observed.handles().map(move |handle| ((key.kind, key.project.as_str(), handle), key))
+            let handles = observed.handles().map(|handle| key.kind.kind().natural_name(&handle));
+            handles.map(move |handle| ((key.kind, key.project.as_str(), handle), key))
         });
         let also_called = state.objects.iter().flat_map(|(key, observed)| {
             observed.keys(key).skip(1).map(move |other| (other, key))
@@ -172,7 +173,9 @@ impl<'a> Known<'a> {
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        match self.by_id.get(&(key.kind, key.project.as_str(), key.name.clone())) {
+        // A name may be written in several ways, and so may an id where a name may stand.
+        let handle = key.kind.kind().natural_name(&key.name);
+        match self.by_id.get(&(key.kind, key.project.as_str(), handle)) {
             Some(key) => Resolved::Object((*key).clone()),
             None if key.kind.kind().may_be_elsewhere(&key.name) => Resolved::Any(Vec::new()),
             None => Resolved::Missing(key),
