@@ -347,7 +347,8 @@ pub(super) fn names_of(
         let is_it = |(of, handle): &(KindName, String)| {
             *of == kind && kind.kind().natural_name(handle) == who
         };
-        let called = exact.or_else(|| known.iter().find(|(key, _)| is_it(key)).map(|(_, it)| it))?;
+        let called =
+            exact.or_else(|| known.iter().find(|(key, _)| is_it(key)).map(|(_, it)| it))?;
         Some(format!("{}{called}", name.strip_suffix(who)?))
     };
     let called: Vec<String> = names.iter().filter_map(named).collect();

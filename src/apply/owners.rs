@@ -83,9 +83,9 @@ pub(super) async fn find(
                 let found = renamed(&entries, &lost, state);
                 state.renamed.extend(found);
                 let before = |key: &Key| key.kind.kind().comes_after(key);
-                let after = entries.into_keys().filter(|key| {
-                    before(key).is_some_and(|before| leaving.contains_key(&before))
-                });
+                let after = entries
+                    .into_keys()
+                    .filter(|key| before(key).is_some_and(|before| leaving.contains_key(&before)));
                 state.others_after.extend(after.map(|key| (key, other.clone())));
             }
         }

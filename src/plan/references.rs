@@ -74,9 +74,10 @@ impl<'a> Known<'a> {
             let handles = observed.handles().map(|handle| key.kind.kind().natural_name(&handle));
             handles.map(move |handle| ((key.kind, key.project.as_str(), handle), key))
         });
-        let also_called = state.objects.iter().flat_map(|(key, observed)| {
-            observed.keys(key).skip(1).map(move |other| (other, key))
-        });
+        let also_called = state
+            .objects
+            .iter()
+            .flat_map(|(key, observed)| observed.keys(key).skip(1).map(move |other| (other, key)));
         let also_called = also_called.collect();
         Self { desired, state, publishers, needed, by_id: by_id.collect(), also_called }
     }

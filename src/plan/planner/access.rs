@@ -8,11 +8,11 @@ use crate::plan::{Action, Effect, Operation, Reason, Why};
 
 impl Planner<'_> {
     /// Refuses what takes access away from whoever reads the platform for this plan. What is in a
-    /// place that goes is meant to go; what is in a project that goes is left to go with it, since
-    /// without it the project could not be deleted.
+    /// place that goes is meant to go. Projects stay, and with one that leaves the set its access
+    /// stays as well.
     pub(super) fn check_own_access(&mut self) {
         let mut problems = Vec::new();
-        let mut with_project = Vec::new();
+        let mut left = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
             let key = &operation.key;
             if !self.state.own.contains(key) || key.place_key().is_some_and(|key| self.goes(&key)) {
@@ -20,18 +20,21 @@ impl Planner<'_> {
             }
             let is_new = || self.state.projects.get(&key.project).is_none_or(|it| it.id.is_none());
             match operation.action() {
-                Action::Delete if self.goes(&key.project_key()) => with_project.push(index),
+                Action::Delete if self.is_released(&key.project_key()) => left.push(index),
                 Action::Create if is_new() => problems.extend(self.given_to_maker(key)),
                 _ if takes_access(operation) => problems.push(self.own_access(operation)),
                 _ => {}
             }
         }
         self.guards.extend(problems);
-        for index in with_project {
+        for index in left {
             let operation = &mut self.operations[index];
             let of = operation.observed().cloned().map(Box::new);
             operation.effect = Effect::Release { of, by_id: Vec::new() };
-            operation.reason = Reason::new(Why::Destroyed, "it goes with its project");
+            operation.reason = Reason::new(
+                Why::Destroyed,
+                "it is the access of whoever runs this plan, and stays with its project",
+            );
         }
     }
 
@@ -42,9 +45,17 @@ impl Planner<'_> {
         operations.any(|it| it.action() == Action::Delete && !it.replaces())
     }
 
+    /// Whether an object stays on the platform and leaves the set.
+    fn is_released(&self, key: &Key) -> bool {
+        let mut operations = self.by_key.get(key).into_iter().flatten();
+        operations.any(|index| self.operations[*index].action() == Action::Release)
+    }
+
     /// What says the access of whoever makes a project is there as soon as the project is.
     fn given_to_maker(&self, key: &Key) -> Option<Problem> {
-        let told = format!("{key} cannot be made in a project that this plan makes: whoever makes a project has roles in it from then on");
+        let told = format!(
+            "{key} cannot be made in a project that this plan makes: whoever makes a project has roles in it from then on"
+        );
         let origin = &self.desired.get(key)?.origin;
         let problem = origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
         Some(problem.hint(format!(
