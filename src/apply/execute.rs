@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::history::Occasion;
 use super::inventory::Stored;
 use super::journal::Journal;
+use super::look_up::Lists;
 use super::owners::OfOthers;
 use super::schedule::Schedule;
 use crate::api::client::Client;
@@ -334,6 +335,8 @@ pub(in crate::apply) struct Run<'a> {
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
     /// The lists that turned out to be incomplete.
     pub incomplete: Mutex<Vec<Incomplete>>,
+    /// The lists that were read again.
+    pub lists: Lists,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -386,6 +389,7 @@ impl<'a> Run<'a> {
             claims,
             others,
             incomplete,
+            lists: Lists::default(),
         }
     }
 

@@ -246,7 +246,8 @@ async fn an_account_that_runs_a_plan_stays_and_keeps_its_roles() {
     let told = refused(&world, &[], &policy("s")).await;
     assert!(told.contains("ServiceAccount/bot would be deleted"), "{told}");
     // Without a grant in the set, too.
-    let orphan = json!({"lifecycle": {"delete": "orphan"}, "roles": ["admin", "developer", "room_creator"]});
+    let orphan =
+        json!({"lifecycle": {"delete": "orphan"}, "roles": ["admin", "developer", "room_creator"]});
     let left = [account.clone(), document("RoleGrant", "service_account:bot", orphan)];
     world.run(&left, &policy("s")).await;
     world.run(&left[..1], &policy("s")).await;
@@ -258,7 +259,7 @@ async fn an_account_that_runs_a_plan_stays_and_keeps_its_roles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_makes_a_project_has_roles_in_it_and_may_delete_it() {
+async fn whoever_makes_a_project_has_roles_in_it_and_keeps_them() {
     let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
     let of = |name: &str, roles: &[&str]| {
         document("RoleGrant", name, json!({"project": "made", "roles": roles}))
@@ -272,10 +273,10 @@ async fn whoever_makes_a_project_has_roles_in_it_and_may_delete_it() {
     set.push(of(own, &["admin", "developer", "room_creator"]));
     world.run(&set, &Policy { adopt: Adopt::All, ..policy("s") }).await;
     assert!(world.plan(&set, &policy("s")).await.plan.is_empty());
-    // Its own roles go with the project, and not before.
+    // The project stays, and so do the roles of whoever lets go of it.
     let plan = world.run(&set, &destroying("s")).await.plan;
     let told = describe(&plan);
-    assert!(told.contains("it goes with its project"), "{told}");
+    assert!(told.contains("stays with its project"), "{told}");
     assert!(world.plan(&[], &policy("s")).await.plan.is_empty());
 }
 
@@ -299,9 +300,9 @@ async fn a_person_stays_in_the_project_while_grants_in_rooms_stay() {
     let subject = json!({"type": "user", "email": "ada@x.example"});
     let path = format!("{}:grant", of(&world, true).await);
     post(&world, &path, json!({"subject": subject, "roles": ["viewer"]})).await;
-    let bob = in_lobby("everyone:all", &["viewer"]);
-    world.run(&[all[0].clone(), all[1].clone(), bob.clone()], &policy("s")).await;
-    let plan = world.plan(&[all[0].clone(), bob], &policy("s")).await.plan;
+    let other = in_lobby("user:ada@example.com", &["viewer"]);
+    world.run(&[all[0].clone(), all[1].clone(), other.clone()], &policy("s")).await;
+    let plan = world.plan(&[all[0].clone(), other], &policy("s")).await.plan;
     let told = "RoleGrant/user:ada@x.example@lobby, which no set owns, goes with RoleGrant/user:ada@x.example";
     assert!(plan.notes.iter().any(|note| note == told), "{:?}", plan.notes);
 }
@@ -367,9 +368,7 @@ fn a_grant_stays_the_sets_under_another_name_of_the_same_person() {
     };
     let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
     let revoked = [format!("POST iam/project/{PROJECT}/policy:revoke")];
-    for (first, then) in
-        [("user:ada@x.example", "user:u-9"), ("user:u-9", "user:ada@x.example")]
-    {
+    for (first, then) in [("user:ada@x.example", "user:u-9"), ("user:u-9", "user:ada@x.example")] {
         let platform = with_developers();
         platform.sandbox.write("set.yaml", &of(first));
         platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes", "--adopt"]);
@@ -434,7 +433,7 @@ fn accounts_and_agents_are_named_and_granted_by_their_ids() {
 #[test]
 fn a_plan_about_people_asks_for_people_alone() {
     let platform = with_developers();
-    platform.put("agents", [json!({"id": "A-1", "name": "planner", "annotations": {}})]);
+    platform.put("agents", [json!({"id": "A-1", "name": "planner", "configuration": {}})]);
     let of = |name: &str| {
         format!(
             "version: v1\nkind: RoleGrant\nmetadata: {{name: \"{name}\"}}\nroles: [room_creator]\n"
@@ -463,6 +462,46 @@ fn a_plan_about_people_asks_for_people_alone() {
     platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
     platform.sandbox.write("set.yaml", &of("agent:Planner"));
     platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+#[test]
+fn a_policy_is_read_once_for_all_writes_of_a_run() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let of = |roles: &str| {
+        let one = |index: usize| {
+            format!(
+                "version: v1\nkind: RoleGrant\nmetadata: {{name: \"group:g-{index}\"}}\nroles: [{roles}]\n"
+            )
+        };
+        (0..12).map(one).collect::<Vec<_>>().join("---\n")
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    for roles in ["developer", "developer, room_creator", "room_creator"] {
+        platform.sandbox.write("set.yaml", &of(roles));
+        platform.take_asked();
+        platform.ends(0, &apply);
+        let asked = platform.take_asked();
+        let reads = asked.iter().filter(|it| it.method == "GET" && it.path.ends_with("/policy"));
+        // Once for the plan and once before the first write.
+        assert_eq!(reads.count(), 2, "{roles}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_somebody_else_makes_meanwhile_is_not_taken_over() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let set = [lobby(), in_lobby("user:ada@example.com", &["viewer"])];
+    world.run(&set[..1], &policy("s")).await;
+    let plan = world.plan(&set, &policy("s")).await;
+    let subject = json!({"type": "user", "email": "ada@example.com"});
+    let path = format!("{}:grant", of(&world, true).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["operator"]})).await;
+    let report = world.perform_with(&plan, &Options::standard(4)).await.expect("a report");
+    let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
+    assert!(message.contains("exists now, but did not when the plan was made"), "{message}");
+    assert_eq!(policy_of(&world, true).await, ["ada@example.com operator"]);
+    let told = refused(&world, &set, &policy("s")).await;
+    assert!(told.contains("exists and is not owned by the set"), "{told}");
 }
 
 #[test]

@@ -199,6 +199,10 @@ impl Spelling for RoleGrant {
         revoke(target)
     }
 
+    fn has_ids(&self) -> bool {
+        false
+    }
+
     fn created_id(&self, _answer: &Value) -> Option<String> {
         None
     }
