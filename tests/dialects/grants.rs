@@ -465,6 +465,31 @@ fn a_plan_about_people_asks_for_people_alone() {
 }
 
 #[test]
+fn a_line_that_no_document_can_name_is_passed_over_and_a_wrong_one_is_not() {
+    let line = |id: &str, roles: Value| {
+        json!({"subject": {"type": "user", "id": id}, "direct_roles": roles})
+    };
+    let plan = ["plan", "-f", "set.yaml", "--set", "s"];
+    let long = "a".repeat(252);
+    for (line, code) in [
+        (line("bob:", json!(["member"])), 0),
+        (line(&long, json!(["member"])), 0),
+        (line("bob", Value::Null), 0),
+        (line("bob", json!("admin")), 1),
+        (line("bob", json!(["admin", 5])), 1),
+        (json!({"subject": {"type": "user"}, "direct_roles": ["admin"]}), 1),
+    ] {
+        let platform = StandIn::of(Spoken::V0_56);
+        platform.sandbox.write(
+            "set.yaml",
+            "version: v1\nkind: RoleGrant\nmetadata: {name: \"user:ada@x.example\"}\nroles: [developer]\n",
+        );
+        platform.put("access_grants", [line]);
+        platform.ends(code, &plan);
+    }
+}
+
+#[test]
 fn a_policy_is_read_once_for_all_writes_of_a_run() {
     let platform = StandIn::of(Spoken::V0_56);
     let of = |roles: &str| {
