@@ -160,11 +160,12 @@ impl Kind for RoleGrant {
         }])
     }
 
-    /// Addresses are the same in upper and lower case, and agents have names of their own.
+    /// Addresses are the same in upper and lower case of ASCII, as to the platform: other letters that
+    /// look alike in lower case are other people's. Agents have names of their own.
     fn natural_name(&self, name: &str) -> String {
         let name = name.trim();
         match parts_of(name) {
-            Some((of, who)) if who.contains('@') => format!("{of}:{}", who.trim().to_lowercase()),
+            Some((of, who)) if who.contains('@') => format!("{of}:{}", who.trim().to_ascii_lowercase()),
             Some((of, who)) => {
                 let who = who.trim();
                 match self.named_in(name) {
@@ -249,6 +250,8 @@ mod tests {
         assert_eq!(roles_in(&grant.fields), ["developer"]);
         let turned = declared("user:a", None, json!(["room_creator", "developer"])).unwrap();
         assert_eq!(roles_in(&turned.fields), ["developer", "room_creator"]);
+        let kelvin = declared("user:\u{212a}ate@x.example", None, json!(["member"])).unwrap();
+        assert_eq!(kelvin.name, "user:\u{212a}ate@x.example");
         let only = declared("agent: Planner", None, json!(["member"])).unwrap();
         assert_eq!((only.name.as_str(), roles_in(&only.fields)), ("agent:planner", vec!["member"]));
         assert!(grant.broken(&RoleGrant).is_empty() && only.broken(&RoleGrant).is_empty());
