@@ -51,8 +51,15 @@ fn state(documents: &[Value]) -> State {
         let mut fields = desired.fields;
         mask(Arc::make_mut(&mut fields));
         let owner = desired.key.kind.kind().carries_owner().then(|| "s".to_owned());
-        let observed =
-            Observed { id: None, owner, fields, answered: None, revision: None, called: None };
+        let observed = Observed {
+            id: None,
+            owner,
+            fields,
+            answered: None,
+            revision: None,
+            called: None,
+            also_called: Vec::new(),
+        };
         (desired.key, observed)
     });
     let objects: BTreeMap<Key, Observed> = objects.collect();

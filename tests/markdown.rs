@@ -55,6 +55,7 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
         answered: None,
         revision: None,
         called: None,
+        also_called: Vec::new(),
     };
     let effect = effect((action, replaces), &Tree::map([]), Some(&met));
     Operation {

@@ -232,7 +232,7 @@ impl Absent<'_> {
             && self.is_given_alone((key, id))
         {
             let target = self.target(key, id);
-            let item = look_up::item(self.reader, key, &target).await?;
+            let item = look_up::item(self.reader, key, &target, None).await?;
             return Ok(item.map(|(item, _)| hidden(key, &item)).transpose()?);
         }
         let Some((first, _)) = sought.first() else { return Ok(None) };
@@ -269,7 +269,9 @@ pub async fn held_elsewhere(reader: &Reader, key: &Key, project_id: &str) -> Opt
         return None;
     }
     let target = Target::looked_for(key, project_id, None);
-    let Err(Unread::Forbidden(_)) = look_up::item(reader, key, &target).await else { return None };
+    let Err(Unread::Forbidden(_)) = look_up::item(reader, key, &target, None).await else {
+        return None;
+    };
     // A caller who may not read this project's own is refused as well, which proves nothing.
     reader.list(&reader.spelling(key.kind).list(project_id, None)?).await.ok()?;
     Some(Error::failed(key.held_by_another()))

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::history::Occasion;
 use super::inventory::Stored;
 use super::journal::Journal;
+use super::look_up::Lists;
 use super::owners::OfOthers;
 use super::schedule::Schedule;
 use crate::api::client::Client;
@@ -354,6 +355,8 @@ pub(in crate::apply) struct Run<'a> {
     pub taken_back: Mutex<BTreeSet<Key>>,
     /// What was odd about answers to writes that were done.
     pub remarks: Mutex<Vec<String>>,
+    /// The lists that were read again.
+    pub lists: Lists,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -408,6 +411,7 @@ impl<'a> Run<'a> {
             incomplete,
             taken_back: Mutex::default(),
             remarks: Mutex::default(),
+            lists: Lists::default(),
         }
     }
 

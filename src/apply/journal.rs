@@ -426,6 +426,7 @@ mod tests {
             answered: None,
             revision: None,
             called: None,
+            also_called: Vec::new(),
         };
         let open = [
             ("made", Action::Create),

@@ -1,13 +1,17 @@
 //! Reads one object again.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
+use super::execute::locked;
 use super::observe::{names_of, observed, unreadable};
 use crate::api::failure::ApiError;
 use crate::api::other_api;
-use crate::api::reader::Reader;
+use crate::api::reader::{ListError, Reader};
+use crate::api::request::Listing;
 use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
@@ -20,13 +24,38 @@ use crate::plan::references::{NamesById, name_ids};
 /// # Errors
 ///
 /// The platform's; an answer that is not what it should be.
-pub async fn look_up(
+pub(super) async fn look_up(
     reader: &Reader,
     key: &Key,
     target: &Target<'_>,
     names: &NamesById,
+    lists: Option<&Lists>,
 ) -> Result<Option<Observed>> {
-    Ok(find(reader, key, target, names).await?.map(|(_, observed)| observed))
+    Ok(find_in(reader, key, target, names, lists).await?.map(|(_, observed)| observed))
+}
+
+/// Lists that are read once each, by what they are of.
+#[derive(Default)]
+pub(super) struct Lists(Mutex<BTreeMap<Of, Arc<OnceCell<Items>>>>);
+
+/// What a list is of: its kind, the project's id, and the place.
+type Of = (KindName, String, Option<String>);
+
+/// What is in a list.
+type Items = Arc<Vec<Value>>;
+
+impl Lists {
+    async fn read(
+        &self,
+        reader: &Reader,
+        (kind, target): (KindName, &Target<'_>),
+        listing: &Listing,
+    ) -> std::result::Result<Items, ListError> {
+        let of = (kind, target.project.to_owned(), target.room.map(str::to_owned));
+        let cell = Arc::clone(locked(&self.0).entry(of).or_default());
+        let read = || async { reader.list(listing).await.map(Arc::new) };
+        cell.get_or_try_init(read).await.cloned()
+    }
 }
 
 /// The same, with the name that the object has.
@@ -40,8 +69,18 @@ pub async fn find(
     target: &Target<'_>,
     names: &NamesById,
 ) -> Result<Option<(String, Observed)>> {
+    find_in(reader, key, target, names, None).await
+}
+
+async fn find_in(
+    reader: &Reader,
+    key: &Key,
+    target: &Target<'_>,
+    names: &NamesById,
+    lists: Option<&Lists>,
+) -> Result<Option<(String, Observed)>> {
     let spelling = reader.spelling(key.kind);
-    let mut item = item(reader, key, target).await.map_err(Unread::into_error)?;
+    let mut item = item(reader, key, target, lists).await.map_err(Unread::into_error)?;
     // Under its name there may be nothing by now, or another object.
     if let Some(id) = target.id.filter(|_| goes_by_name(spelling, target)) {
         let is_it =
@@ -115,6 +154,7 @@ pub(super) async fn item(
     reader: &Reader,
     key: &Key,
     target: &Target<'_>,
+    lists: Option<&Lists>,
 ) -> Result<Option<(Value, Option<String>)>, Unread> {
     let spelling = reader.spelling(key.kind);
     match spelling.lookup(target) {
@@ -145,14 +185,17 @@ pub(super) async fn item(
             Ok(Some((item, answer.etag)))
         }
         Some(Lookup::Among(listing)) => {
-            let items = reader.list(&listing).await?;
+            let items = match lists {
+                Some(lists) => lists.read(reader, (key.kind, target), &listing).await?,
+                None => Arc::new(reader.list(&listing).await?),
+            };
             let is_meant = |item: &Value| match (spelling.seen(item), target.id) {
                 (Ok(seen), Some(id)) if seen.id.is_some() => seen.id.as_deref() == Some(id),
                 (Ok(seen), _) => is_called(spelling, (key.kind, &seen.name), item, target),
                 (Err(_), _) => false,
             };
-            let mut items = items.into_iter().filter(|item| spelling.is_declarable(item));
-            Ok(items.find(is_meant).map(|item| (item, None)))
+            let mut items = items.iter().filter(|item| spelling.is_declarable(item));
+            Ok(items.find(|item| is_meant(item)).map(|item| (item.clone(), None)))
         }
     }
 }

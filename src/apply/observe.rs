@@ -34,7 +34,7 @@ use crate::plan::derived;
 use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
 use crate::plan::references::{NamesById, name_ids};
-use crate::plan::{Incomplete, Observed, ProjectState, State};
+use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -114,6 +114,13 @@ pub async fn observe(
                 }
                 None => Stored::empty()?,
             };
+            if project.is_none() {
+                let (set, state) = (&observation.set, &mut observation.state);
+                let own = own_names(reader, &Wanted::new(policy, set, state, &name)).await?;
+                let keys = set.objects.keys().filter(|key| key.project == name);
+                let keys = keys.filter(|key| own.contains(&(key.kind, key.name.clone())));
+                state.own.extend(keys.cloned());
+            }
             // The set may own objects in a project of which it has no document any more.
             let is_followed = |project: &&Project| {
                 !matches!(scope, Scope::Only(_)) && stored.projects.contains(&project.id)
@@ -336,7 +343,12 @@ pub(super) fn names_of(
     names.extend(spelling.also_called(item));
     let named = |name: &String| {
         let (kind, who) = kind.kind().named_in(name)?;
-        let called = known.get(&(kind, who.to_owned()))?;
+        let exact = known.get(&(kind, who.to_owned()));
+        let is_it = |(of, handle): &(KindName, String)| {
+            *of == kind && kind.kind().natural_name(handle) == who
+        };
+        let called =
+            exact.or_else(|| known.iter().find(|(key, _)| is_it(key)).map(|(_, it)| it))?;
         Some(format!("{}{called}", name.strip_suffix(who)?))
     };
     let called: Vec<String> = names.iter().filter_map(named).collect();
@@ -348,10 +360,13 @@ pub(super) fn names_of(
     all.into_iter().collect()
 }
 
-/// What whoever reads may be called where something says what somebody may do, if that matters.
-async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<BTreeSet<String>> {
+/// What an object may be called that is about whoever reads: what he may do, or himself.
+type Own = BTreeSet<(KindName, String)>;
+
+/// What of whoever reads may be called how, if that matters.
+async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<Own> {
     let Some(request) = reader.dialect().whose().filter(|_| wanted.is_about_access()) else {
-        return Ok(BTreeSet::new());
+        return Ok(Own::new());
     };
     let told = reader.get_json(&request).await.map_err(|error| {
         Error::from(error).saying("failed to read whose access this plan must not take away")
@@ -362,7 +377,12 @@ async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<BTreeSet<String>>
     let called = [text("id"), text("email"), name].into_iter().flatten();
     let called = called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}"));
     let kinds = || kinds::ALL.into_iter().filter(|kind| kind.is_access());
-    Ok(called.flat_map(|name| kinds().map(move |kind| kind.natural_name(&name))).collect())
+    let mut own = Own::new();
+    for (name, kind) in called.flat_map(|name| kinds().map(move |kind| (name.clone(), kind))) {
+        own.insert((kind.name(), kind.natural_name(&name)));
+        own.extend(kind.named_in(&name).map(|(kind, who)| (kind, who.to_owned())));
+    }
+    Ok(own)
 }
 
 /// The current names of the rooms whose services matter; the inventory and the documents may have
@@ -421,8 +441,7 @@ struct Intake<'a> {
     state: &'a mut State,
     /// The names of what is referred to by its id.
     names: NamesById,
-    /// What whoever reads may be called where something says what somebody may do.
-    own: BTreeSet<String>,
+    own: Own,
     /// The keys that several objects have.
     displaced: BTreeSet<Key>,
 }
@@ -480,10 +499,13 @@ impl Intake<'_> {
             let called = |name: &String| Key::new(kind, self.project, room.clone(), name);
             let keys: Vec<Key> = names.iter().map(called).collect();
             let key = self.known(&keys)?;
-            if names.iter().any(|name| self.own.contains(name)) {
+            let own = |name: &String| self.own.contains(&(kind, name.clone()));
+            if names.iter().chain(&seen.id).any(own) {
                 self.state.own.insert(key.clone());
             }
             let mut observed = observed(spelling, seen, &item, None);
+            observed.also_called = names.into_iter().filter(|name| *name != key.name).collect();
+            self.rekey(&key, &observed);
             self.settle(&key, &mut observed);
             if let Some(first) = self.state.objects.insert(key.clone(), observed) {
                 self.displace(key, first);
@@ -504,6 +526,20 @@ impl Intake<'_> {
             self.names.remove(&(key.kind, handle));
         }
         self.displaced.insert(key);
+    }
+
+    /// What the set owns under another name of an object, it owns under this one.
+    fn rekey(&mut self, key: &Key, observed: &Observed) {
+        let Some(inventory) = self.state.inventories.get_mut(self.project) else { return };
+        for other in observed.keys(key).skip(1) {
+            let is_it =
+                |entry: &Entry| entry.id.is_none() || entry.id.as_deref() == observed.id.as_deref();
+            if inventory.entries.get(&other).is_some_and(is_it)
+                && let Some(entry) = inventory.entries.remove(&other)
+            {
+                inventory.entries.entry(key.clone()).or_insert(entry);
+            }
+        }
     }
 
     /// Under which of its names the set knows an object; under the first one, if it does not.
@@ -568,6 +604,7 @@ pub fn observed(
         answered: spelling.sent_back(item).map(|kept| Recorded::from(&kept)),
         revision,
         called: None,
+        also_called: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
-use crate::plan::planner::Policy;
+use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::{Known, Resolved};
 use crate::plan::renames::former_keys;
 use crate::plan::{Effect, Entry, Observed, Operation, State, UnknownOwner};
@@ -49,7 +49,8 @@ pub(super) async fn find(
         lost.retain(|former| !found.contains_key(former));
         state.renamed.extend(found);
     }
-    if open.is_empty() && lost.is_empty() {
+    let leaving = leaving(set, policy, project.0, state);
+    if open.is_empty() && lost.is_empty() && leaving.is_empty() {
         return;
     }
     let mut unread;
@@ -81,6 +82,11 @@ pub(super) async fn find(
                 });
                 let found = renamed(&entries, &lost, state);
                 state.renamed.extend(found);
+                let before = |key: &Key| key.kind.kind().comes_after(key);
+                let after = entries
+                    .into_keys()
+                    .filter(|key| before(key).is_some_and(|before| leaving.contains_key(&before)));
+                state.others_after.extend(after.map(|key| (key, other.clone())));
             }
         }
         Err(error) => unread = Some(error),
@@ -91,8 +97,24 @@ pub(super) async fn find(
             reason: error.to_string(),
             hint: error.hint.clone().unwrap_or_else(again),
         };
-        state.unknown_owners.extend(open.into_iter().map(|key| (key, unknown.clone())));
+        let open = open.into_iter().chain(leaving.into_values());
+        state.unknown_owners.extend(open.map(|key| (key, unknown.clone())));
     }
+}
+
+/// What this set may delete and something of others may come after, by each of its names.
+fn leaving(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeMap<Key, Key> {
+    let inventory = state.inventories.get(project);
+    let entries = inventory.into_iter().flat_map(|inventory| inventory.entries.keys());
+    let stays = |key: &Key| match policy.destroy {
+        true => false,
+        false => set.objects.contains_key(key) || policy.prune == Prune::None,
+    };
+    entries
+        .filter(|key| key.kind.kind().is_access() && key.room.is_none() && !stays(key))
+        .filter_map(|key| Some((key, state.objects.get(key)?)))
+        .flat_map(|(key, observed)| observed.keys(key).map(|name| (name, key.clone())))
+        .collect()
 }
 
 /// The rooms and secrets that documents refer to and that do not exist.
@@ -242,6 +264,6 @@ fn is_among(entries: &BTreeMap<Key, Entry>, key: &Key, observed: &Observed) -> b
     let may_be_it = |entry: &Entry| {
         entry.id.is_none() || observed.id.is_none() || entry.is_claim_to(observed.id.as_deref())
     };
-    entries.get(key).is_some_and(may_be_it)
+    observed.keys(key).any(|key| entries.get(&key).is_some_and(may_be_it))
         || entries.iter().any(|(other, entry)| other.kind == key.kind && same_id(entry))
 }

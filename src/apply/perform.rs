@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::execute::{Outcome, Run, locked};
-use super::look_up::look_up;
+use super::look_up::{Lists, look_up};
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
 use crate::api::request::{Precondition, Request};
@@ -66,11 +66,14 @@ pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Writ
 }
 
 /// Whether an object is read once more before it is written: if the platform does not compare the
-/// revisions that its lists show, and can return the object alone. What somebody may do is in short
-/// lists, and always read again.
+/// revisions that its lists show, and can return the object alone. What somebody may do is in lists
+/// that are read once a run, and always read again: also before it is created, since a grant is
+/// added to what is there.
 fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -> bool {
-    operation.action() != Action::Create
-        && operation.fingerprint.is_some()
+    if operation.action() == Action::Create {
+        return operation.key.kind.kind().is_access() && !is_claimed(operation);
+    }
+    operation.fingerprint.is_some()
         && !operation.sequel.follows_rename
         && (write.request.precondition == Precondition::None || !spelling.compares_revisions())
         && (operation.key.kind.kind().is_access()
@@ -162,6 +165,7 @@ impl Run<'_> {
 
     /// Sends the write, again where its answer was lost and it did not happen.
     async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
+        let spelling = self.client.spelling(operation.key.kind);
         let mut wait = self.options.first_wait;
         let mut attempts = 0;
         loop {
@@ -171,12 +175,12 @@ impl Run<'_> {
                     let etag = answer.etag.clone();
                     let created = operation.action() == Action::Create;
                     let (id, answer) = match answer.json() {
-                        Ok(answer) if created => {
-                            (self.client.spelling(operation.key.kind).created_id(&answer), answer)
-                        }
+                        Ok(answer) if created => (spelling.created_id(&answer), answer),
                         Ok(answer) => (None, answer),
                         // Half an answer says that it was done, and not under which id.
-                        Err(_) if created => (self.find(operation, write).await, Value::Null),
+                        Err(_) if created && spelling.has_ids() => {
+                            (self.find(operation, write).await, Value::Null)
+                        }
                         Err(_) => (None, Value::Null),
                     };
                     if let Some(other) = self.made_another(operation, write, &answer) {
@@ -214,7 +218,7 @@ impl Run<'_> {
                 _ => {}
             }
             let is_create = operation.action() == Action::Create;
-            if is_create && self.client.spelling(operation.key.kind).makes_doubles() {
+            if is_create && spelling.makes_doubles() {
                 return self.settle_unknown(operation, write, &error, attempts).await;
             }
             tokio::time::sleep(wait).await;
@@ -322,8 +326,9 @@ impl Run<'_> {
         operation: &Operation,
         write: &Write,
     ) -> Result<Option<String>, Outcome> {
-        let found =
-            self.look_up(operation, write).await.map_err(|error| not_sent(error.to_string()))?;
+        let lists = operation.key.kind.kind().is_access().then_some(&self.lists);
+        let found = self.look_up_in(operation, write, lists).await;
+        let found = found.map_err(|error| not_sent(error.to_string()))?;
         match (&operation.fingerprint, found) {
             (None, None) => Ok(None),
             // The half of a replacement that creates runs when the other half is done.
@@ -400,6 +405,16 @@ impl Run<'_> {
         operation: &Operation,
         write: &Write,
     ) -> Result<Option<Observed>, Error> {
+        self.look_up_in(operation, write, None).await
+    }
+
+    /// The same in lists of which each is read once, where there are such.
+    async fn look_up_in(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        lists: Option<&Lists>,
+    ) -> Result<Option<Observed>, Error> {
         let names: NamesById = {
             let (ids, emails) = (locked(&self.ids), locked(&self.emails));
             let named = ids.iter().chain(emails.iter());
@@ -411,7 +426,7 @@ impl Run<'_> {
         let mut found = None;
         for key in former.into_iter().chain([&operation.key]) {
             let target = target(key, operation, write);
-            found = look_up(&self.client.reader(), key, &target, &names).await?;
+            found = look_up(&self.client.reader(), key, &target, &names, lists).await?;
             // Another object may have got the name since.
             let is_meant = |found: &Observed| match (operation.id(), &found.id) {
                 (Some(id), Some(found)) => id == found,

@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     places: BTreeMap<KindName, BTreeSet<String>>,
     /// Whether what is in every room matters.
     pub all_rooms: bool,
+    /// Whether somebody may be deleted who may do something.
+    somebody_leaves: bool,
     /// Whether the project itself matters.
     pub project: bool,
 }
@@ -30,12 +32,13 @@ impl Wanted {
         let keys: Vec<&Key> =
             set.objects.keys().filter(|key| key.project == project).chain(owned).collect();
         let mut kinds: BTreeSet<KindName> = keys.iter().map(|key| key.kind).collect();
-        let referred: Vec<KindName> = kinds
-            .iter()
+        let referred = kinds.iter().filter(|kind| !kind.kind().refers_by_name());
+        let referred = referred
             .flat_map(|kind| kind.kind().relations())
             .filter(|relation| relation.by != By::Port)
-            .map(|relation| relation.to)
-            .collect();
+            .map(|relation| relation.to);
+        let in_names = keys.iter().filter_map(|key| Some(key.named_key()?.kind));
+        let referred: Vec<KindName> = referred.chain(in_names).collect();
         kinds.extend(referred);
         if keys.iter().any(|key| key.room.is_some()) {
             kinds.insert(KindName::of_rooms());
@@ -44,12 +47,13 @@ impl Wanted {
         for (kind, account) in named(set, project) {
             places.entry(kind).or_default().insert(account);
         }
-        let mut all_rooms = false;
+        let (mut all_rooms, mut somebody_leaves) = (false, false);
         for kind in ALL.iter().map(|kind| kind.name()) {
             let leaving = leaving(policy, set, (kind, &keys));
             if leaving.is_empty() {
                 continue;
             }
+            somebody_leaves |= kind.is_who();
             for inside in kind.contents() {
                 places.entry(inside).or_default().extend(leaving.iter().cloned());
             }
@@ -77,15 +81,16 @@ impl Wanted {
         Self {
             of_project: KindName::in_rooms().filter(is_of_project).collect(),
             all_rooms,
+            somebody_leaves,
             project: kinds.contains(&KindName::of_projects()),
             places,
             kinds,
         }
     }
 
-    /// Whether anything matters that somebody may do.
+    /// Whether anything matters that somebody may do, or somebody may be deleted.
     pub(super) fn is_about_access(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.kind().is_access())
+        self.somebody_leaves || self.kinds.iter().any(|kind| kind.kind().is_access())
     }
 
     /// The places in which objects of a kind matter.

@@ -330,6 +330,11 @@ pub trait Spelling: Sync {
         None
     }
 
+    /// Whether its objects have ids of the platform.
+    fn has_ids(&self) -> bool {
+        true
+    }
+
     /// The platform's id in the answer to a create.
     fn created_id(&self, answer: &Value) -> Option<String> {
         answer.get("id")?.as_str().map(str::to_owned)

@@ -11,7 +11,7 @@ use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
-    By, Declared, Fault, Kind, KindName, NameRule, Purpose, Reference, ReferredTo, Relation,
+    By, Declared, Fault, Key, Kind, KindName, NameRule, Purpose, Reference, ReferredTo, Relation,
     kind_tag, typed,
 };
 use crate::kinds::specs::Version;
@@ -119,6 +119,10 @@ impl Kind for ManagedAgent {
     }
 
     /// A path names an agent.
+    fn takes_access(&self, _key: &Key, _before: &Tree, after: Option<&Tree>) -> bool {
+        after.is_none()
+    }
+
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Segment, field: None }
     }

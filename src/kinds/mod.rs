@@ -298,6 +298,11 @@ pub trait Kind: Sync {
         None
     }
 
+    /// Whether an object refers to nothing but what its name names.
+    fn refers_by_name(&self) -> bool {
+        false
+    }
+
     /// The object that must be there before another one, if both are declared, and that goes after
     /// it.
     fn comes_after(&self, _key: &Key) -> Option<Key> {
@@ -312,9 +317,9 @@ pub trait Kind: Sync {
         false
     }
 
-    /// Whether a change of an object takes access away from those whom it is for; without fields
-    /// after it, the object goes.
-    fn takes_access(&self, _before: &Tree, _after: Option<&Tree>) -> bool {
+    /// Whether a change of an object takes access away from those whom it is for, or whom it is, be
+    /// it only until the change is done; without fields after it, the object goes.
+    fn takes_access(&self, _key: &Key, _before: &Tree, _after: Option<&Tree>) -> bool {
         false
     }
 

@@ -136,6 +136,13 @@ impl KindName {
         self.inside().filter(|kind| !kind.kind().is_access())
     }
 
+    /// Whether its objects may be those who do something, so that something says what they may do.
+    #[must_use]
+    pub fn is_who(self) -> bool {
+        let mut access = ALL.iter().filter(|kind| kind.is_access());
+        access.any(|kind| kind.relations().iter().any(|relation| relation.to == self))
+    }
+
     /// How its objects may refer to those of a kind; nothing where they do not.
     #[must_use]
     pub fn refers_to(self, to: KindName) -> Option<By> {

@@ -53,14 +53,16 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 /// The kind.
 pub struct RoleGrant;
 
-/// The fields of a grant: its roles without an order, and without what others of them say.
+/// The fields of a grant: its roles in one order, whatever the order in which they are written, and
+/// without what others of them say.
 #[must_use]
 pub fn fields_of(written: &Value) -> Tree {
     let mut fields = SHAPE.read(written);
     let path = FieldPath::of(&["roles"]);
     if let Some(Tree::List(roles)) = fields.at(&path) {
         let is_said = |role: &&Tree| roles.len() == 1 || role.as_str() != Some(MEMBER);
-        let said: Vec<Tree> = roles.iter().filter(is_said).cloned().collect();
+        let mut said: Vec<Tree> = roles.iter().filter(is_said).cloned().collect();
+        said.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
         fields.put(&path, Some(Tree::List(said)));
     }
     fields
@@ -79,6 +81,11 @@ pub fn roles_in(fields: &Tree) -> Vec<&str> {
 #[must_use]
 pub fn parts_of(name: &str) -> Option<(&str, &str)> {
     name.split_once(':')
+}
+
+/// Whether a grant is for a person.
+fn is_person(key: &Key) -> bool {
+    parts_of(&key.name).is_some_and(|(of, _)| of == USER)
 }
 
 /// What is wrong with the name of a role.
@@ -153,11 +160,14 @@ impl Kind for RoleGrant {
         }])
     }
 
-    /// Addresses are the same in upper and lower case, and agents have names of their own.
+    /// Addresses are the same in upper and lower case of ASCII, as to the platform: other letters that
+    /// look alike in lower case are other people's. Agents have names of their own.
     fn natural_name(&self, name: &str) -> String {
         let name = name.trim();
         match parts_of(name) {
-            Some((of, who)) if who.contains('@') => format!("{of}:{}", who.trim().to_lowercase()),
+            Some((of, who)) if who.contains('@') => {
+                format!("{of}:{}", who.trim().to_ascii_lowercase())
+            }
             Some((of, who)) => {
                 let who = who.trim();
                 match self.named_in(name) {
@@ -192,20 +202,26 @@ impl Kind for RoleGrant {
         }
     }
 
+    fn refers_by_name(&self) -> bool {
+        true
+    }
+
     /// People are let into a room once they are in its project.
     fn comes_after(&self, key: &Key) -> Option<Key> {
-        let is_user = parts_of(&key.name).is_some_and(|(of, _)| of == USER);
-        (is_user && key.room.is_some()).then(|| key.with_room(None))
+        (is_person(key) && key.room.is_some()).then(|| key.with_room(None))
     }
 
     fn is_access(&self) -> bool {
         true
     }
 
-    fn takes_access(&self, before: &Tree, after: Option<&Tree>) -> bool {
+    /// Only the roles of people in a project are said at once. Others are taken back, all of them,
+    /// before they are given, which nobody can do who has them from the grant itself.
+    fn takes_access(&self, key: &Key, before: &Tree, after: Option<&Tree>) -> bool {
         let Some(after) = after.map(roles_in) else { return true };
         let stays = |role: &&str| *role == MEMBER || after.contains(role);
-        !after.contains(&ADMIN) && !roles_in(before).iter().all(stays)
+        let is_at_once = key.room.is_none() && is_person(key);
+        !roles_in(before).iter().all(stays) && !(is_at_once && after.contains(&ADMIN))
     }
 
     fn carries_owner(&self) -> bool {
@@ -234,6 +250,10 @@ mod tests {
         let grant = grant.unwrap();
         assert_eq!(grant.name, "user:ada@example.com");
         assert_eq!(roles_in(&grant.fields), ["developer"]);
+        let turned = declared("user:a", None, json!(["room_creator", "developer"])).unwrap();
+        assert_eq!(roles_in(&turned.fields), ["developer", "room_creator"]);
+        let kelvin = declared("user:\u{212a}ate@x.example", None, json!(["member"])).unwrap();
+        assert_eq!(kelvin.name, "user:\u{212a}ate@x.example");
         let only = declared("agent: Planner", None, json!(["member"])).unwrap();
         assert_eq!((only.name.as_str(), roles_in(&only.fields)), ("agent:planner", vec!["member"]));
         assert!(grant.broken(&RoleGrant).is_empty() && only.broken(&RoleGrant).is_empty());
@@ -264,11 +284,23 @@ mod tests {
     #[test]
     fn access_is_taken_by_less_of_it() {
         let of = |roles: &[&str]| fields_of(&json!({ "roles": roles }));
-        let takes =
-            |before: &[&str], after: &[&str]| RoleGrant.takes_access(&of(before), Some(&of(after)));
+        let key = |name: &str, room: Option<&str>| {
+            Key::new(KindName::RoleGrant, "p", room.map(str::to_owned), name)
+        };
+        let person = key("user:ada", None);
+        let takes = |before: &[&str], after: &[&str]| {
+            RoleGrant.takes_access(&person, &of(before), Some(&of(after)))
+        };
         assert!(takes(&["developer", "room_creator"], &["developer"]));
         assert!(takes(&["admin"], &["developer"]));
         assert!(!takes(&["member"], &["developer"]) && !takes(&["developer"], &["admin"]));
-        assert!(RoleGrant.takes_access(&of(&["member"]), None));
+        assert!(!takes(&["admin", "developer"], &["admin"]));
+        assert!(RoleGrant.takes_access(&person, &of(&["member"]), None));
+        // What takes two requests is refused between them.
+        for other in [key("service_account:bot", None), key("user:ada", Some("lobby"))] {
+            let (more, less) = (of(&["admin", "developer"]), of(&["admin"]));
+            assert!(RoleGrant.takes_access(&other, &more, Some(&less)), "{other}");
+            assert!(!RoleGrant.takes_access(&other, &less, Some(&more)), "{other}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::document::{AnnotatedMetadata, Lifecycle};
 use super::path::FieldPath;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Kind, KindName, NameRule, kind_tag, typed};
+use super::{Declared, Fault, Key, Kind, KindName, NameRule, kind_tag, typed};
 use crate::kinds::specs::Version;
 use crate::kinds::specs::rules::Rule;
 
@@ -84,6 +84,10 @@ impl Kind for ServiceAccount {
             fields,
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         }])
+    }
+
+    fn takes_access(&self, _key: &Key, _before: &Tree, after: Option<&Tree>) -> bool {
+        after.is_none()
     }
 
     fn name_rule(&self) -> NameRule {

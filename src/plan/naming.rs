@@ -96,7 +96,8 @@ pub fn renamed(state: &State, renames: &Renames) -> State {
             key.with_room(room)
         }
     };
-    let mut moved = State { objects: BTreeMap::new(), ..state.clone() };
+    let own = state.own.iter().map(key_of).collect();
+    let mut moved = State { objects: BTreeMap::new(), own, ..state.clone() };
     for (key, observed) in &state.objects {
         let mut observed = observed.clone();
         if let Some(fields) = with_names(key, &observed.fields, &names) {

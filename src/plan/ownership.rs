@@ -63,6 +63,7 @@ mod tests {
             answered: None,
             revision: None,
             called: None,
+            also_called: Vec::new(),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Known<'a> {
     needed: BTreeMap<Key, Vec<&'a Key>>,
     /// The objects of the platform that are referred to by their ids, by kind, project and id.
     by_id: BTreeMap<(KindName, &'a str, String), &'a Key>,
+    /// The objects of the platform that have several names, by the others of them.
+    also_called: BTreeMap<Key, &'a Key>,
 }
 
 impl<'a> Known<'a> {
@@ -69,9 +71,15 @@ impl<'a> Known<'a> {
         }
         let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
         let by_id = referred.flat_map(|(key, observed)| {
-            observed.handles().map(move |handle| ((key.kind, key.project.as_str(), handle), key))
+            let handles = observed.handles().map(|handle| key.kind.kind().natural_name(&handle));
+            handles.map(move |handle| ((key.kind, key.project.as_str(), handle), key))
         });
-        Self { desired, state, publishers, needed, by_id: by_id.collect() }
+        let also_called = state
+            .objects
+            .iter()
+            .flat_map(|(key, observed)| observed.keys(key).skip(1).map(move |other| (other, key)));
+        let also_called = also_called.collect();
+        Self { desired, state, publishers, needed, by_id: by_id.collect(), also_called }
     }
 
     /// The name that was most likely meant by a key that leads to nothing.
@@ -83,6 +91,23 @@ impl<'a> Known<'a> {
         };
         let keys = self.desired.keys().chain(self.state.objects.keys()).filter(is_beside);
         nearest(&missing.name, keys.map(|key| key.name.as_str()))
+    }
+
+    /// The object that an object comes after, under whichever of their names that is known.
+    #[must_use]
+    pub fn comes_after(&self, key: &Key) -> Option<Key> {
+        let kind = key.kind.kind();
+        let observed = self.state.objects.get(key);
+        let others = observed.into_iter().flat_map(|observed| observed.keys(key).skip(1));
+        let mut before = std::iter::once(key.clone()).chain(others);
+        let known = before.find_map(|name| {
+            let before = kind.comes_after(&name)?;
+            match self.also_called.get(&before) {
+                _ if self.has(&before) => Some(before),
+                called => called.map(|key| (*key).clone()),
+            }
+        });
+        known.or_else(|| kind.comes_after(key))
     }
 
     fn has(&self, key: &Key) -> bool {
@@ -104,7 +129,7 @@ impl<'a> Known<'a> {
         if let Some(named) = key.named_key() {
             found.push((Some(kind.name_rule().path()), self.resolve(named)));
         }
-        found.extend(kind.comes_after(key).map(|before| (None, Resolved::Any(vec![before]))));
+        found.extend(self.comes_after(key).map(|before| (None, Resolved::Any(vec![before]))));
         for reference in kind.references(fields) {
             let resolved = match &reference.to {
                 ReferredTo::Object { kind, name, .. } => {
@@ -149,7 +174,9 @@ impl<'a> Known<'a> {
         if self.has(&key) {
             return Resolved::Object(key);
         }
-        match self.by_id.get(&(key.kind, key.project.as_str(), key.name.clone())) {
+        // A name may be written in several ways, and so may an id where a name may stand.
+        let handle = key.kind.kind().natural_name(&key.name);
+        match self.by_id.get(&(key.kind, key.project.as_str(), handle)) {
             Some(key) => Resolved::Object((*key).clone()),
             None if key.kind.kind().may_be_elsewhere(&key.name) => Resolved::Any(Vec::new()),
             None => Resolved::Missing(key),

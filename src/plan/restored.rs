@@ -128,6 +128,7 @@ fn effect(document: &OperationDocument) -> Effect {
                 answered: None,
                 revision: None,
                 called: None,
+                also_called: Vec::new(),
             };
             Effect::Adopt { of: Box::new(of), sent: sent() }
         }

@@ -33,9 +33,17 @@ pub struct Observed {
     pub revision: Option<String>,
     /// What the platform calls it, if it was looked up alone.
     pub called: Option<String>,
+    /// Its other names, where it has several; see [`crate::dialect::Spelling::also_called`].
+    pub also_called: Vec<String>,
 }
 
 impl Observed {
+    /// All keys that the object may be known by, beginning with the given one.
+    pub fn keys<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Key> + 'a {
+        let others = self.also_called.iter().map(|name| key.with_name(name.clone()));
+        std::iter::once(key.clone()).chain(others)
+    }
+
     /// What an update sends back of the platform's answer.
     #[must_use]
     pub fn sent_back(&self) -> Option<Value> {
@@ -212,8 +220,11 @@ pub struct State {
     pub alike: BTreeSet<Key>,
     /// The keys that several objects have, of which nothing tells which one is meant.
     pub ambiguous: BTreeSet<Key>,
-    /// What somebody may do where that is whoever reads this.
+    /// What is about whoever reads this: what he may do, or himself.
     pub own: BTreeSet<Key>,
+    /// What other sets own that comes after something that this one may delete, with its set; see
+    /// [`crate::kinds::Kind::comes_after`].
+    pub others_after: BTreeMap<Key, String>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the

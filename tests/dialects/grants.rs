@@ -237,7 +237,7 @@ async fn what_others_may_do_in_a_room_goes_with_it_and_is_not_read_for_it() {
     let proxy = watched(&mut world).await;
     world.run(&[], &policy("s")).await;
     let asked: Vec<String> = proxy.requests().into_keys().collect();
-    assert!(asked.iter().all(|it| !it.contains("/iam/") && !it.contains("whoami")), "{asked:?}");
+    assert!(asked.iter().all(|it| !it.contains("/iam/")), "{asked:?}");
     world.server.own("GET", "/rooms/lobby").send().await.expect(404);
     assert_eq!(policy_of(&world, false).await, ["ada@example.com member"]);
 }
@@ -269,6 +269,89 @@ async fn nobody_takes_his_own_access_away() {
     world.client = owner;
     world.run(&less, &policy("s")).await;
     assert_eq!(policy_of(&world, false).await, ["ada@example.com developer,member"]);
+}
+
+/// The same world, seen with another key.
+fn with_key(world: &mut World, key: String) {
+    let client = Client::new(&world.server.url, key.into(), Default::default()).expect("a client");
+    world.client = crate::spoken::speaking(client, Spoken::V0_56);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_runs_a_plan_stays_and_keeps_its_roles() {
+    let mut world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let (_, key) = world.server.account("bot").await;
+    let adopting = Policy { adopt: Adopt::All, ..policy("s") };
+    let account = document("ServiceAccount", "bot", json!({}));
+    let set = |roles: &[&str]| [account.clone(), grant("service_account:bot", roles)];
+    world.run(&set(&["admin", "developer"]), &adopting).await;
+    with_key(&mut world, key);
+    // What takes roles back takes admin first.
+    let told = refused(&world, &set(&["admin"]), &policy("s")).await;
+    assert!(told.contains("RoleGrant/service_account:bot would be reduced"), "{told}");
+    world.run(&set(&["admin", "developer", "room_creator"]), &policy("s")).await;
+    let told = refused(&world, &[], &policy("s")).await;
+    assert!(told.contains("ServiceAccount/bot would be deleted"), "{told}");
+    // Without a grant in the set, too.
+    let orphan =
+        json!({"lifecycle": {"delete": "orphan"}, "roles": ["admin", "developer", "room_creator"]});
+    let left = [account.clone(), document("RoleGrant", "service_account:bot", orphan)];
+    world.run(&left, &policy("s")).await;
+    world.run(&left[..1], &policy("s")).await;
+    for policy in [policy("s"), destroying("s")] {
+        let told = refused(&world, &[], &policy).await;
+        assert!(told.contains("ServiceAccount/bot would be deleted"), "{told}");
+        assert!(told.contains("is the access of whoever runs this plan"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_a_project_has_roles_in_it_and_keeps_them() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let of = |name: &str, roles: &[&str]| {
+        document("RoleGrant", name, json!({"project": "made", "roles": roles}))
+    };
+    let own = "user:owner@localhost";
+    let mut set = vec![document("Project", "made", json!({})), of(own, &["admin"])];
+    let told = refused(&world, &set, &policy("s")).await;
+    assert!(told.contains("cannot be made in a project that this plan makes"), "{told}");
+    set[1] = of("user:ada@x.example", &["developer"]);
+    world.run(&set, &policy("s")).await;
+    set.push(of(own, &["admin", "developer", "room_creator"]));
+    world.run(&set, &Policy { adopt: Adopt::All, ..policy("s") }).await;
+    assert!(world.plan(&set, &policy("s")).await.plan.is_empty());
+    // The project stays, and so do the roles of whoever lets go of it.
+    let plan = world.run(&set, &destroying("s")).await.plan;
+    let told = describe(&plan);
+    assert!(told.contains("stays with its project"), "{told}");
+    assert!(world.plan(&[], &policy("s")).await.plan.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_stays_in_the_project_while_grants_in_rooms_stay() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let person = "user:ada@x.example";
+    let all = [lobby(), grant(person, &["developer"]), in_lobby(person, &["viewer"])];
+    world.run(&all, &policy("s")).await;
+    let without = [all[0].clone(), all[2].clone()];
+    let told = refused(&world, &without, &policy("s")).await;
+    let goes = "RoleGrant/user:ada@x.example would be deleted, and RoleGrant/user:ada@x.example@lobby goes with it";
+    assert!(told.contains(goes) && told.contains("which is declared"), "{told}");
+    // One that another set owns, in a room that this one does not look into.
+    world.run(&all[..2], &policy("s")).await;
+    world.run(&all[2..], &policy("other")).await;
+    let told = refused(&world, &all[..1], &policy("s")).await;
+    assert!(told.contains(goes) && told.contains("the set `other` owns"), "{told}");
+    // One that nobody owns is told, where it is seen.
+    world.run(&[], &policy("other")).await;
+    let subject = json!({"type": "user", "email": "ada@x.example"});
+    let path = format!("{}:grant", of(&world, true).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["viewer"]})).await;
+    let other = in_lobby("user:ada@example.com", &["viewer"]);
+    world.run(&[all[0].clone(), all[1].clone(), other.clone()], &policy("s")).await;
+    let plan = world.plan(&[all[0].clone(), other], &policy("s")).await.plan;
+    let told = "RoleGrant/user:ada@x.example@lobby, which no set owns, goes with RoleGrant/user:ada@x.example";
+    assert!(plan.notes.iter().any(|note| note == told), "{:?}", plan.notes);
 }
 
 /// A platform with a person and an account that are developers.
@@ -325,6 +408,37 @@ fn somebody_is_known_by_an_address_and_by_an_id() {
 }
 
 #[test]
+fn a_grant_stays_the_sets_under_another_name_of_the_same_person() {
+    let of = |name: &str| {
+        let start = "version: v1\nkind: RoleGrant\nmetadata: {name: ";
+        format!("{start}\"{name}\"}}\nroles: [developer]\n")
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    let revoked = [format!("POST iam/project/{PROJECT}/policy:revoke")];
+    for (first, then) in [("user:ada@x.example", "user:u-9"), ("user:u-9", "user:ada@x.example")] {
+        let platform = with_developers();
+        platform.sandbox.write("set.yaml", &of(first));
+        platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes", "--adopt"]);
+        platform.sandbox.write("set.yaml", &of(then));
+        platform.ends(0, &apply);
+        platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+        let listed = platform.ends(0, &["set", "list", "-o", "json"]);
+        let sets: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+        assert!(sets.to_string().contains("\"objects\":1"), "{first}: {sets}");
+        // Another set cannot have it, by whatever name it calls it.
+        for name in [first, then] {
+            platform.sandbox.write("other.yaml", &of(name));
+            let adopt = ["apply", "-f", "other.yaml", "--set", "t", "--yes", "--adopt"];
+            let run = platform.ends(6, &adopt);
+            assert!(run.stderr.contains("is owned by the set `s`"), "{name}: {}", run.stderr);
+        }
+        platform.take_writes();
+        platform.ends(0, &["destroy", "--set", "s", "--yes"]);
+        assert_eq!(platform.take_writes(), revoked, "{first}");
+    }
+}
+
+#[test]
 fn accounts_and_agents_are_named_and_granted_by_their_ids() {
     let platform = StandIn::of(Spoken::V0_56);
     platform.sandbox.write(
@@ -361,6 +475,103 @@ fn accounts_and_agents_are_named_and_granted_by_their_ids() {
     assert!(lines.iter().all(|it| it["subject"].get("name").is_none()), "{lines:?}");
     platform.ends(0, &["destroy", "--set", "s", "--yes"]);
     assert_eq!(platform.list("access_grants").len(), 2);
+}
+
+#[test]
+fn a_plan_about_people_asks_for_people_alone() {
+    let platform = with_developers();
+    platform.put("agents", [json!({"id": "A-1", "name": "planner", "configuration": {}})]);
+    let of = |name: &str| {
+        format!(
+            "version: v1\nkind: RoleGrant\nmetadata: {{name: \"{name}\"}}\nroles: [room_creator]\n"
+        )
+    };
+    for (name, lists) in [
+        ("user:eve@x.example", &[][..]),
+        ("service_account:bot", &["service-accounts"]),
+        // An agent has an id of its own spelling.
+        ("agent:A-1", &["agents"]),
+    ] {
+        platform.sandbox.write("set.yaml", &of(name));
+        platform.take_asked();
+        platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--adopt"]);
+        let asked: Vec<String> = platform.take_asked().into_iter().map(|it| it.path).collect();
+        for list in ["service-accounts", "agents"] {
+            let is_asked = asked.iter().any(|path| path == list);
+            assert_eq!(is_asked, lists.contains(&list), "{name}: {asked:?}");
+        }
+    }
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    let asked = platform.take_asked();
+    let grants = asked.iter().filter(|it| it.path.ends_with("policy:grant"));
+    let subjects: Vec<&Value> = grants.map(|it| &it.body["subject"]).collect();
+    assert_eq!(subjects, [&json!({"type": "agent", "id": "A-1"})]);
+    platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+    platform.sandbox.write("set.yaml", &of("agent:Planner"));
+    platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+}
+
+#[test]
+fn a_line_that_no_document_can_name_is_passed_over_and_a_wrong_one_is_not() {
+    let line = |id: &str, roles: Value| json!({"subject": {"type": "user", "id": id}, "direct_roles": roles});
+    let plan = ["plan", "-f", "set.yaml", "--set", "s"];
+    let long = "a".repeat(252);
+    for (line, code) in [
+        (line("bob:", json!(["member"])), 0),
+        (line(&long, json!(["member"])), 0),
+        (line("bob", Value::Null), 0),
+        (line("bob", json!("admin")), 1),
+        (line("bob", json!(["admin", 5])), 1),
+        (json!({"subject": {"type": "user"}, "direct_roles": ["admin"]}), 1),
+    ] {
+        let platform = StandIn::of(Spoken::V0_56);
+        platform.sandbox.write(
+            "set.yaml",
+            "version: v1\nkind: RoleGrant\nmetadata: {name: \"user:ada@x.example\"}\nroles: [developer]\n",
+        );
+        platform.put("access_grants", [line]);
+        platform.ends(code, &plan);
+    }
+}
+
+#[test]
+fn a_policy_is_read_once_for_all_writes_of_a_run() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let of = |roles: &str| {
+        let one = |index: usize| {
+            format!(
+                "version: v1\nkind: RoleGrant\nmetadata: {{name: \"group:g-{index}\"}}\nroles: [{roles}]\n"
+            )
+        };
+        (0..12).map(one).collect::<Vec<_>>().join("---\n")
+    };
+    let apply = ["apply", "-f", "set.yaml", "--set", "s", "--yes"];
+    for roles in ["developer", "developer, room_creator", "room_creator"] {
+        platform.sandbox.write("set.yaml", &of(roles));
+        platform.take_asked();
+        platform.ends(0, &apply);
+        let asked = platform.take_asked();
+        let reads = asked.iter().filter(|it| it.method == "GET" && it.path.ends_with("/policy"));
+        // Once for the plan and once before the first write.
+        assert_eq!(reads.count(), 2, "{roles}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_somebody_else_makes_meanwhile_is_not_taken_over() {
+    let world = World::of_kind(Spoken::V0_56, meshagent::kinds::KindName::RoleGrant).await;
+    let set = [lobby(), in_lobby("user:ada@example.com", &["viewer"])];
+    world.run(&set[..1], &policy("s")).await;
+    let plan = world.plan(&set, &policy("s")).await;
+    let subject = json!({"type": "user", "email": "ada@example.com"});
+    let path = format!("{}:grant", of(&world, true).await);
+    post(&world, &path, json!({"subject": subject, "roles": ["operator"]})).await;
+    let report = world.perform_with(&plan, &Options::standard(4)).await.expect("a report");
+    let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
+    assert!(message.contains("exists now, but did not when the plan was made"), "{message}");
+    assert_eq!(policy_of(&world, true).await, ["ada@example.com operator"]);
+    let told = refused(&world, &set, &policy("s")).await;
+    assert!(told.contains("exists and is not owned by the set"), "{told}");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Model {
                 answered: None,
                 revision: None,
                 called: None,
+                also_called: Vec::new(),
             };
             (key.clone(), observed)
         };

@@ -115,6 +115,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
         answered: None,
         revision: None,
         called: None,
+        also_called: Vec::new(),
     };
     let effect = effect((action, replaces), &fields(), Some(&met));
     Operation {

@@ -101,7 +101,8 @@ fn named(subject: &Value) -> Option<Value> {
 }
 
 /// What a subject may be called, the best name first: people by their addresses, accounts and
-/// agents by their names, and groups, which nobody declares, by their ids.
+/// agents by their names, and groups, which nobody declares, by their ids. There is none for whom
+/// no document can name.
 fn names(subject: &Value) -> Result<Vec<String>, String> {
     let of = text_of(subject, "type")?;
     let fields: &[&str] = match of.as_str() {
@@ -115,10 +116,8 @@ fn names(subject: &Value) -> Result<Vec<String>, String> {
         .map(|text| KindName::RoleGrant.kind().natural_name(&format!("{of}:{text}")))
         .filter(|name| Rule::Name.check(name).is_ok() && !name.ends_with(':'))
         .collect();
-    match names.is_empty() {
-        true => Err(format!("the answer does not say which {of} is meant")),
-        false => Ok(names),
-    }
+    let says_who = fields.iter().any(|field| subject.get(*field).is_some_and(Value::is_string));
+    if says_who { Ok(names) } else { Err(format!("the answer does not say which {of} is meant")) }
 }
 
 fn subject_of(item: &Value) -> Result<&Value, String> {
@@ -145,24 +144,34 @@ impl Spelling for RoleGrant {
     }
 
     fn seen(&self, item: &Value) -> Result<Seen, String> {
-        let name = names(subject_of(item)?)?.remove(0);
-        let mut roles: Vec<&str> = match item.get("direct_roles") {
-            Some(Value::Array(roles)) => roles.iter().filter_map(Value::as_str).collect(),
-            _ => return Err("the answer has no list in `direct_roles`".to_owned()),
+        let mut names = names(subject_of(item)?)?.into_iter();
+        let name = names.next().ok_or("the answer names somebody whom no document can name")?;
+        let roles: Option<Vec<&str>> = match item.get("direct_roles") {
+            Some(Value::Array(roles)) => roles.iter().map(Value::as_str).collect(),
+            _ => None,
         };
-        roles.sort_unstable();
+        let roles = roles.ok_or("the answer has no list of names in `direct_roles`")?;
         let fields = fields_of(&json!({ "roles": roles }));
         Ok(Seen { name, id: None, owner: None, fields })
     }
 
-    /// What somebody has for other reasons is no grant, and relations are none of documents.
+    /// What somebody has for other reasons is no grant. No document declares relations, or what is
+    /// for somebody whom it cannot name.
     fn is_declarable(&self, item: &Value) -> bool {
-        let has_roles = item["direct_roles"].as_array().is_some_and(|roles| !roles.is_empty());
-        has_roles && item["subject"]["type"] != "userset"
+        let roles = &item["direct_roles"];
+        let has_none = roles.is_null() || roles.as_array().is_some_and(Vec::is_empty);
+        let is_nameless = || {
+            let names = subject_of(item).and_then(names);
+            names.is_ok_and(|names| names.is_empty())
+        };
+        !has_none && item["subject"]["type"] != "userset" && !is_nameless()
     }
 
     fn also_called(&self, item: &Value) -> Vec<String> {
-        subject_of(item).and_then(names).map(|names| names[1..].to_vec()).unwrap_or_default()
+        subject_of(item)
+            .and_then(names)
+            .map(|names| names.into_iter().skip(1).collect())
+            .unwrap_or_default()
     }
 
     /// It has no revision, and nothing gives one alone.
@@ -210,6 +219,10 @@ impl Spelling for RoleGrant {
 
     fn takes_back(&self, request: &Request) -> bool {
         request.path.ends_with(REVOKE)
+    }
+
+    fn has_ids(&self) -> bool {
+        false
     }
 
     fn created_id(&self, _answer: &Value) -> Option<String> {

@@ -3,24 +3,65 @@
 use super::Planner;
 use crate::error::Problem;
 use crate::kinds::Key;
-use crate::plan::{Action, Operation};
+use crate::kinds::path::FieldPath;
+use crate::plan::{Action, Effect, Operation, Reason, Why};
 
 impl Planner<'_> {
     /// Refuses what takes access away from whoever reads the platform for this plan. What is in a
-    /// place that goes is meant to go.
+    /// place that goes is meant to go. Projects stay, and with one that leaves the set its access
+    /// stays as well.
     pub(super) fn check_own_access(&mut self) {
-        let goes = |place: Key| {
-            let operations = self.by_key.get(&place).into_iter().flatten();
-            let mut operations = operations.map(|index| &self.operations[*index]);
-            operations.any(|it| it.action() == Action::Delete && !it.replaces())
-        };
-        let takes = self.operations.iter().filter(|operation| {
-            self.state.own.contains(&operation.key)
-                && takes_access(operation)
-                && !operation.key.place_key().is_some_and(goes)
-        });
-        let problems: Vec<Problem> = takes.map(|operation| self.own_access(operation)).collect();
+        let mut problems = Vec::new();
+        let mut left = Vec::new();
+        for (index, operation) in self.operations.iter().enumerate() {
+            let key = &operation.key;
+            if !self.state.own.contains(key) || key.place_key().is_some_and(|key| self.goes(&key)) {
+                continue;
+            }
+            let is_new = || self.state.projects.get(&key.project).is_none_or(|it| it.id.is_none());
+            match operation.action() {
+                Action::Delete if self.is_released(&key.project_key()) => left.push(index),
+                Action::Create if is_new() => problems.extend(self.given_to_maker(key)),
+                _ if takes_access(operation) => problems.push(self.own_access(operation)),
+                _ => {}
+            }
+        }
         self.guards.extend(problems);
+        for index in left {
+            let operation = &mut self.operations[index];
+            let of = operation.observed().cloned().map(Box::new);
+            operation.effect = Effect::Release { of, by_id: Vec::new() };
+            operation.reason = Reason::new(
+                Why::Destroyed,
+                "it is the access of whoever runs this plan, and stays with its project",
+            );
+        }
+    }
+
+    /// Whether an object is deleted for good.
+    fn goes(&self, key: &Key) -> bool {
+        let operations = self.by_key.get(key).into_iter().flatten();
+        let mut operations = operations.map(|index| &self.operations[*index]);
+        operations.any(|it| it.action() == Action::Delete && !it.replaces())
+    }
+
+    /// Whether an object stays on the platform and leaves the set.
+    fn is_released(&self, key: &Key) -> bool {
+        let mut operations = self.by_key.get(key).into_iter().flatten();
+        operations.any(|index| self.operations[*index].action() == Action::Release)
+    }
+
+    /// What says the access of whoever makes a project is there as soon as the project is.
+    fn given_to_maker(&self, key: &Key) -> Option<Problem> {
+        let told = format!(
+            "{key} cannot be made in a project that this plan makes: whoever makes a project has roles in it from then on"
+        );
+        let origin = &self.desired.get(key)?.origin;
+        let problem = origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+        Some(problem.hint(format!(
+            "remove its document; or apply the project first, and take it over then with --adopt {}",
+            key.as_word()
+        )))
     }
 
     fn own_access(&self, operation: &Operation) -> Problem {
@@ -35,7 +76,7 @@ impl Planner<'_> {
             None => Problem::new(told),
         };
         problem.hint(
-            "let somebody else run it; or keep the grant: declare it as it is, with `lifecycle: {delete: orphan}` if it is to leave the set",
+            "let somebody else run it; or keep it: declare it as it is, with `lifecycle: {delete: orphan}` if it is to leave the set",
         )
     }
 }
@@ -47,5 +88,5 @@ fn takes_access(operation: &Operation) -> bool {
         Action::Update | Action::Adopt | Action::Rename => operation.fields().map(|it| &**it),
         Action::Create | Action::Release | Action::Record => return false,
     };
-    operation.key.kind.kind().takes_access(&observed.fields, after)
+    operation.key.kind.kind().takes_access(&operation.key, &observed.fields, after)
 }

@@ -144,6 +144,7 @@ pub fn plan(
     planner.check_references();
     planner.check_what_is_in_use();
     planner.check_deleted();
+    planner.check_what_comes_after();
     planner.check_shared_names();
     planner.check_own_access();
     if !planner.faults.is_empty() {
