@@ -221,7 +221,8 @@ impl Kind for RoleGrant {
         let Some(after) = after.map(roles_in) else { return true };
         let stays = |role: &&str| *role == MEMBER || after.contains(role);
         let is_at_once = key.room.is_none() && is_person(key);
-        !roles_in(before).iter().all(stays) && !(is_at_once && after.contains(&ADMIN))
+        let is_kept = is_at_once && after.contains(&ADMIN);
+        !is_kept && !roles_in(before).iter().all(stays)
     }
 
     fn carries_owner(&self) -> bool {
