@@ -165,7 +165,9 @@ impl Kind for RoleGrant {
     fn natural_name(&self, name: &str) -> String {
         let name = name.trim();
         match parts_of(name) {
-            Some((of, who)) if who.contains('@') => format!("{of}:{}", who.trim().to_ascii_lowercase()),
+            Some((of, who)) if who.contains('@') => {
+                format!("{of}:{}", who.trim().to_ascii_lowercase())
+            }
             Some((of, who)) => {
                 let who = who.trim();
                 match self.named_in(name) {
@@ -219,7 +221,7 @@ impl Kind for RoleGrant {
         let Some(after) = after.map(roles_in) else { return true };
         let stays = |role: &&str| *role == MEMBER || after.contains(role);
         let is_at_once = key.room.is_none() && is_person(key);
-        !roles_in(before).iter().all(stays) && !(is_at_once && after.contains(&ADMIN))
+        !(roles_in(before).iter().all(stays) || is_at_once && after.contains(&ADMIN))
     }
 
     fn carries_owner(&self) -> bool {

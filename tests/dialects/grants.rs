@@ -466,9 +466,7 @@ fn a_plan_about_people_asks_for_people_alone() {
 
 #[test]
 fn a_line_that_no_document_can_name_is_passed_over_and_a_wrong_one_is_not() {
-    let line = |id: &str, roles: Value| {
-        json!({"subject": {"type": "user", "id": id}, "direct_roles": roles})
-    };
+    let line = |id: &str, roles: Value| json!({"subject": {"type": "user", "id": id}, "direct_roles": roles});
     let plan = ["plan", "-f", "set.yaml", "--set", "s"];
     let long = "a".repeat(252);
     for (line, code) in [

@@ -165,7 +165,10 @@ impl Spelling for RoleGrant {
     }
 
     fn also_called(&self, item: &Value) -> Vec<String> {
-        subject_of(item).and_then(names).map(|names| names.into_iter().skip(1).collect()).unwrap_or_default()
+        subject_of(item)
+            .and_then(names)
+            .map(|names| names.into_iter().skip(1).collect())
+            .unwrap_or_default()
     }
 
     /// It has no revision, and nothing gives one alone.
