@@ -317,7 +317,10 @@ impl Written {
             self.refuse_second(connection, &parts).await?;
         }
         let of = Key::of(KindName::ServiceAccount, project, account);
-        for (pair, fields) in parts {
+        for (index, (pair, fields)) in parts.into_iter().enumerate() {
+            if index > 0 && declare.is_only_declared() {
+                output::exactly("---\n");
+            }
             // Under an id, the name is what the secret is called itself.
             let name = match &self.id {
                 Some(_) => self.name.clone(),

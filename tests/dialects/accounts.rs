@@ -360,3 +360,14 @@ async fn a_dry_run_reads_each_list_once_and_not_what_people_may_do() {
         assert!(lists.len() > 4 && lists.values().all(|times| *times == 1), "{line:?}: {lists:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documents_of_several_pairs_are_one_manifest() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "bot"]);
+    let pairs = ["--name", "k", "--data", "A=1111111 B=2222222", "--as-manifest"];
+    let run = it.ends(0, "0.56", &[&CREATE[..], &pairs].concat());
+    it.sandbox.write("set.yaml", &run.stdout);
+    let told = it.ends(0, "0.56", &["validate", "-f", "set.yaml"]);
+    assert_eq!(told.stdout, "valid: 2 documents, 2 objects\n");
+}

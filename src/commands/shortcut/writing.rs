@@ -74,6 +74,14 @@ pub struct DeclareArgs {
     as_manifest: bool,
 }
 
+impl DeclareArgs {
+    /// Whether nothing is written but the manifest.
+    #[must_use]
+    pub const fn is_only_declared(&self) -> bool {
+        self.as_manifest
+    }
+}
+
 /// What is done with an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
