@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
-use super::observe::{CONCURRENT_LISTS, names_of};
+use super::intake::names_of;
+use super::observe::CONCURRENT_LISTS;
 use crate::api::reader::{ListError, Reader};
 use crate::api::request::Listing;
 use crate::dialect::{GoesWith, Speaks, Target};

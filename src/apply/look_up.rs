@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::execute::locked;
-use super::observe::{names_of, observed, unreadable};
+use super::intake::names_of;
+use super::observe::{observed, unreadable};
 use crate::api::failure::ApiError;
 use crate::api::other_api;
 use crate::api::reader::{ListError, Reader};

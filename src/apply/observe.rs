@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use indexmap::IndexSet;
 use serde_json::Value;
 use tokio::sync::SetOnce;
 
 use super::absent::{self, Absent};
 use super::homes;
+use super::intake::{Intake, settle_ambiguous};
 use super::inventory::{self, Stored};
 use super::owners;
 use super::projects::{
@@ -25,16 +25,14 @@ use crate::api::failure::ApiError;
 use crate::api::reader::{List, ListError, Reader};
 use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
-use crate::kinds::path::FieldPath;
 use crate::kinds::recorded::Recorded;
-use crate::kinds::{self, By, Key, Kind, KindName};
+use crate::kinds::{self, Key, Kind, KindName};
 use crate::manifest::of_accounts::of_accounts;
-use crate::manifest::set::{Desired, Set};
+use crate::manifest::set::Set;
 use crate::plan::derived;
-use crate::plan::diff::has_masked;
 use crate::plan::planner::Policy;
-use crate::plan::references::{NamesById, name_ids};
-use crate::plan::{Entry, Incomplete, Observed, ProjectState, State};
+use crate::plan::references::NamesById;
+use crate::plan::{Incomplete, Observed, ProjectState, State};
 
 /// How many lists are read at once.
 pub(super) const CONCURRENT_LISTS: usize = 16;
@@ -203,7 +201,7 @@ const NO_SUCH_LIST: &str =
 
 /// One list, or why it could not be read completely. If the platform does not know the list (404),
 /// that says nothing about its objects: only the list of rooms says which rooms exist.
-async fn read_list(
+pub(super) async fn read_list(
     reader: &Reader,
     project_id: &str,
     kind: KindName,
@@ -234,9 +232,11 @@ async fn read_list(
 }
 
 /// Why a list could not be read completely, and what to do about it.
-struct Unreadable {
-    reason: String,
-    hint: String,
+pub(super) struct Unreadable {
+    /// Why.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// The list of objects that cannot exist.
@@ -331,37 +331,8 @@ async fn read_project(
     Ok(unproven)
 }
 
-/// What an object of a list may be called, the best name first. What its name names by an id may
-/// have a name.
-pub(super) fn names_of(
-    spelling: &dyn Spelling,
-    (kind, name): (KindName, &str),
-    item: &Value,
-    known: &NamesById,
-) -> Vec<String> {
-    let mut names = vec![name.to_owned()];
-    names.extend(spelling.also_called(item));
-    let named = |name: &String| {
-        let (kind, who) = kind.kind().named_in(name)?;
-        let exact = known.get(&(kind, who.to_owned()));
-        let is_it = |(of, handle): &(KindName, String)| {
-            *of == kind && kind.kind().natural_name(handle) == who
-        };
-        let called =
-            exact.or_else(|| known.iter().find(|(key, _)| is_it(key)).map(|(_, it)| it))?;
-        Some(format!("{}{called}", name.strip_suffix(who)?))
-    };
-    let called: Vec<String> = names.iter().filter_map(named).collect();
-    // Most objects have one name.
-    if called.is_empty() && names.len() == 1 {
-        return names;
-    }
-    let all: IndexSet<String> = called.into_iter().chain(names).collect();
-    all.into_iter().collect()
-}
-
 /// What an object may be called that is about whoever reads: what he may do, or himself.
-type Own = BTreeSet<(KindName, String)>;
+pub(super) type Own = BTreeSet<(KindName, String)>;
 
 /// What of whoever reads may be called how, if that matters.
 async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<Own> {
@@ -433,160 +404,6 @@ fn names(spelling: &dyn Spelling, items: &[Value]) -> BTreeSet<String> {
     items.iter().filter_map(|item| spelling.seen(item).ok()).map(|seen| seen.name).collect()
 }
 
-/// Takes lists of a project into the state.
-struct Intake<'a> {
-    reader: &'a Reader,
-    set: &'a Set,
-    project: &'a str,
-    state: &'a mut State,
-    /// The names of what is referred to by its id.
-    names: NamesById,
-    own: Own,
-    /// The keys that several objects have.
-    displaced: BTreeSet<Key>,
-}
-
-impl Intake<'_> {
-    /// Reads what of a kind is in a room, for each of these.
-    async fn take_rooms(
-        &mut self,
-        project_id: &str,
-        lists: Vec<(KindName, String)>,
-        unproven: &mut BTreeSet<absent::ListOf>,
-    ) -> Result<()> {
-        let reader = self.reader;
-        let mut lists = stream::iter(lists)
-            .map(|(kind, room)| async move {
-                let read = read_list(reader, project_id, kind, Some(&room)).await?;
-                Ok::<_, Error>(((kind, Some(room)), read))
-            })
-            .buffered(CONCURRENT_LISTS);
-        while let Some((of, list)) = lists.try_next().await? {
-            self.take_list(of, list, unproven)?;
-        }
-        Ok(())
-    }
-
-    /// What was read of one list.
-    fn take_list(
-        &mut self,
-        (kind, room): absent::ListOf,
-        list: std::result::Result<List, Unreadable>,
-        unproven: &mut BTreeSet<absent::ListOf>,
-    ) -> Result<()> {
-        match list {
-            Ok(list) => {
-                self.take(kind, room.as_ref(), list.items)?;
-                if !list.is_proven {
-                    unproven.insert((kind, room));
-                }
-            }
-            // What can be decided without this list is decided without it.
-            Err(Unreadable { reason, hint }) => {
-                let project = self.project.to_owned();
-                self.state.incomplete.push(Incomplete { kind, project, room, reason, hint });
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, kind: KindName, room: Option<&String>, items: Vec<Value>) -> Result<()> {
-        let spelling = self.reader.spelling(kind);
-        for item in items.into_iter().filter(|item| spelling.is_declarable(item)) {
-            let seen = spelling.seen(&item).map_err(|what| unreadable(kind, &what))?;
-            let room = room.filter(|_| kind.is_in_rooms()).cloned();
-            let names = names_of(spelling, (kind, &seen.name), &item, &self.names);
-            let called = |name: &String| Key::new(kind, self.project, room.clone(), name);
-            let keys: Vec<Key> = names.iter().map(called).collect();
-            let key = self.known(&keys)?;
-            let own = |name: &String| self.own.contains(&(kind, name.clone()));
-            if names.iter().chain(&seen.id).any(own) {
-                self.state.own.insert(key.clone());
-            }
-            let mut observed = observed(spelling, seen, &item, None);
-            observed.also_called = names.into_iter().filter(|name| *name != key.name).collect();
-            self.rekey(&key, &observed);
-            self.settle(&key, &mut observed);
-            if let Some(first) = self.state.objects.insert(key.clone(), observed) {
-                self.displace(key, first);
-            }
-        }
-        Ok(())
-    }
-
-    /// Of two objects of one key, the one that the inventory knows is meant. What refers to the other
-    /// one by its id refers to something else.
-    fn displace(&mut self, key: Key, first: Observed) {
-        let is_meant = first.id.is_some() && recorded_id(self.state, &key) == first.id.as_deref();
-        let other = match self.state.objects.get_mut(&key).filter(|_| is_meant) {
-            Some(last) => std::mem::replace(last, first),
-            None => first,
-        };
-        for handle in other.handles() {
-            self.names.remove(&(key.kind, handle));
-        }
-        self.displaced.insert(key);
-    }
-
-    /// What the set owns under another name of an object, it owns under this one.
-    fn rekey(&mut self, key: &Key, observed: &Observed) {
-        let Some(inventory) = self.state.inventories.get_mut(self.project) else { return };
-        for other in observed.keys(key).skip(1) {
-            let is_it =
-                |entry: &Entry| entry.id.is_none() || entry.id.as_deref() == observed.id.as_deref();
-            if inventory.entries.get(&other).is_some_and(is_it)
-                && let Some(entry) = inventory.entries.remove(&other)
-            {
-                inventory.entries.entry(key.clone()).or_insert(entry);
-            }
-        }
-    }
-
-    /// Under which of its names the set knows an object; under the first one, if it does not.
-    fn known(&self, keys: &[Key]) -> Result<Key> {
-        if let [only] = keys {
-            return Ok(only.clone());
-        }
-        let declared: Vec<&Desired> =
-            keys.iter().filter_map(|key| self.set.objects.get(key)).collect();
-        if let [first, second, ..] = declared[..] {
-            let told = format!("{} and {} are one and the same", first.key, second.key);
-            let problem = second.origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
-            return Err(Error::manifests(vec![problem.hint("remove one of the two documents")]));
-        }
-        let inventory = self.state.inventories.get(self.project);
-        let is_owned = |key: &&Key| inventory.is_some_and(|it| it.entries.contains_key(*key));
-        let declared = declared.first().map(|desired| &desired.key);
-        let known = declared.or_else(|| keys.iter().find(is_owned)).or(keys.first());
-        known.cloned().ok_or_else(|| Error::failed("an object has no name"))
-    }
-
-    /// Brings an object's fields into the form in which they are compared.
-    fn settle(&mut self, key: &Key, observed: &mut Observed) {
-        if key.kind.is_referred_to_by_id() {
-            let handles = observed.handles();
-            self.names.extend(handles.map(|handle| ((key.kind, handle), key.name.clone())));
-        }
-        if key.kind.kind().relations().iter().any(|it| matches!(it.by, By::Id | By::Email)) {
-            name_ids(key, Arc::make_mut(&mut observed.fields), &self.names);
-        }
-        if let Some(inventory) = self.state.inventories.get(self.project)
-            && let Some(entry) = inventory.entries.get(key)
-            && let Some(applied) = &entry.applied
-        {
-            let fields = Arc::make_mut(&mut observed.fields);
-            fields.seal_recorded(applied, &inventory.fingerprinter(key));
-        }
-        // What is as it should be is held once. A masked secret only looks like its mask.
-        if let Some(desired) = self.set.objects.get(key)
-            && desired.fields == observed.fields
-            && !has_masked(Some(&observed.fields))
-        {
-            observed.fields = Arc::clone(&desired.fields);
-        }
-    }
-}
-
 /// An object as the platform returned it, with its revision if the answer has one.
 pub fn observed(
     spelling: &dyn Spelling,
@@ -606,33 +423,4 @@ pub fn observed(
         called: None,
         also_called: Vec::new(),
     }
-}
-
-/// The id under which the inventory knows an object.
-fn recorded_id<'a>(state: &'a State, key: &Key) -> Option<&'a str> {
-    state.inventories.get(&key.project)?.entries.get(key)?.id.as_deref()
-}
-
-/// Two objects may share a name on the platform. The one whose id the inventory knows is
-/// meant; without that, a set that needs the name cannot be planned.
-fn settle_ambiguous(set: &Set, state: &mut State, ambiguous: BTreeSet<Key>) -> Result<()> {
-    let mut problems = Vec::new();
-    for key in ambiguous {
-        let found = state.objects.get(&key).and_then(|it| it.id.as_deref());
-        if found.is_some() && recorded_id(state, &key) == found {
-            continue;
-        }
-        if let Some(desired) = set.objects.get(&key) {
-            let problem = desired.origin.problem_at(
-                &FieldPath::of(&["metadata", "name"]),
-                format!(
-                    "the platform has more than one {key}, so it is not clear which one is meant"
-                ),
-            );
-            problems.push(problem.hint("delete or rename all but one"));
-        } else {
-            state.ambiguous.insert(key);
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Error::manifests(problems)) }
 }

@@ -166,24 +166,7 @@ pub fn plan(
             .cloned();
     }
     planner.name_displaced();
-    let mut plan = planner.plan;
-    plan.fingerprints = state
-        .inventories
-        .iter()
-        .map(|(project, inventory)| (project.clone(), inventory.fingerprints.clone()))
-        .collect();
-    let referred = state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
-    // What is deleted in the end is known only by its id.
-    for (key, observed) in referred.filter(|(key, _)| !planner.renames.displaces(key)) {
-        plan.ids.extend(observed.id.clone().map(|id| (key.clone(), id)));
-        plan.emails.extend(observed.email().map(|email| (key.clone(), email)));
-    }
-    // What somebody may do in a place is written below its id.
-    let places = planner.operations.iter().filter(|it| it.key.kind.kind().is_access());
-    for place in places.filter_map(|operation| operation.key.place_key()) {
-        let id = state.objects.get(&place).and_then(|observed| observed.id.clone());
-        plan.ids.extend(id.map(|id| (place, id)));
-    }
+    let mut plan = planner.told();
     plan.operations = order::sort(planner.operations, &edges).map_err(Refusal::Manifests)?;
     Ok(plan)
 }
@@ -226,6 +209,30 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
+    /// The plan with what is known of the platform, beyond its operations.
+    fn told(&mut self) -> Plan {
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.fingerprints = self
+            .state
+            .inventories
+            .iter()
+            .map(|(project, inventory)| (project.clone(), inventory.fingerprints.clone()))
+            .collect();
+        let referred = self.state.objects.iter().filter(|(key, _)| key.kind.is_referred_to_by_id());
+        // What is deleted in the end is known only by its id.
+        for (key, observed) in referred.filter(|(key, _)| !self.renames.displaces(key)) {
+            plan.ids.extend(observed.id.clone().map(|id| (key.clone(), id)));
+            plan.emails.extend(observed.email().map(|email| (key.clone(), email)));
+        }
+        // What somebody may do in a place is written below its id.
+        let places = self.operations.iter().filter(|it| it.key.kind.kind().is_access());
+        for place in places.filter_map(|operation| operation.key.place_key()) {
+            let id = self.state.objects.get(&place).and_then(|observed| observed.id.clone());
+            plan.ids.extend(id.map(|id| (place, id)));
+        }
+        plan
+    }
+
     fn inventory(&self, key: &Key) -> Option<&'a Inventory> {
         self.state.inventories.get(&key.project)
     }
