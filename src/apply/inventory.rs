@@ -172,10 +172,35 @@ pub async fn load_if_allowed(
     project: &str,
     project_id: &str,
 ) -> Result<Result<Stored, ApiError>> {
-    load_of(reader, set, (project, project_id), false).await
+    load_of(reader, set, (project, project_id), Takes::Spoken).await
 }
 
-/// The same. An inventory that was written in 0.31 may be `migrated` to a later API.
+/// The same for what is only shown: it may have been written in another API.
+///
+/// # Errors
+///
+/// As [`load`].
+pub async fn load_to_show(
+    reader: &Reader,
+    set: &str,
+    project: &str,
+    project_id: &str,
+) -> Result<Stored> {
+    Ok(load_of(reader, set, (project, project_id), Takes::Any).await??)
+}
+
+/// In which APIs an inventory may have been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// In that of the platform.
+    Spoken,
+    /// In that, or in 0.31, from which it is migrated.
+    Older,
+    /// In any: nothing is decided on it.
+    Any,
+}
+
+/// The same. An inventory may have been written in another API.
 ///
 /// # Errors
 ///
@@ -184,7 +209,7 @@ pub async fn load_of(
     reader: &Reader,
     set: &str,
     (project, project_id): (&str, &str),
-    migrated: bool,
+    takes: Takes,
 ) -> Result<Result<Stored, ApiError>> {
     let request = reader.dialect().download(project_id, &path(set));
     let answer = match reader.get(&request).await {
@@ -209,7 +234,12 @@ pub async fn load_of(
     // What it says of objects means nothing to the other API: ids and names are others there.
     let is_of_other_api = written != spoken && !file.objects.is_empty();
     let is_older = written == Spoken::V0_31.to_string();
-    if is_of_other_api && !(migrated && is_older) {
+    let is_taken = match takes {
+        Takes::Spoken => !is_of_other_api,
+        Takes::Older => !is_of_other_api || is_older,
+        Takes::Any => true,
+    };
+    if !is_taken {
         let is_spoken = reader.also().is_some_and(|other| other.to_string() == written);
         let as_before = format!(
             "this platform speaks that of {written}, too: --dialect {written} goes on with it"

@@ -14,7 +14,7 @@ use tokio::sync::SetOnce;
 use super::absent::{self, Absent};
 use super::homes;
 use super::intake::{Intake, settle_ambiguous};
-use super::inventory::{self, Stored};
+use super::inventory::{self, Stored, Takes};
 use super::owners;
 use super::projects::{
     Project, Resolved, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
@@ -102,7 +102,8 @@ pub async fn observe(
             let stored = match &project {
                 Some(project) => {
                     let (set, id) = (&policy.set, &project.id);
-                    match inventory::load_of(reader, set, (&name, id), policy.migrates).await? {
+                    let takes = if policy.migrates { Takes::Older } else { Takes::Spoken };
+                    match inventory::load_of(reader, set, (&name, id), takes).await? {
                         Err(_) if policy.is_only_shown => {
                             observation.state.unread.insert(name.clone());
                             Stored::empty()?

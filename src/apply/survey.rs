@@ -115,7 +115,7 @@ pub async fn survey_of(
         let mut sets = sets::listed(reader, &project.id).await?.names;
         sets.extend(set.map(str::to_owned));
         for set in sets {
-            let stored = inventory::load(reader, &set, &project.name, &project.id).await?;
+            let stored = inventory::load_to_show(reader, &set, &project.name, &project.id).await?;
             survey.tell_between_names(&set, &stored.inventory);
         }
     }
@@ -187,7 +187,7 @@ async fn entries_of_all(
 ) -> Result<BTreeMap<Key, Entry>> {
     let mut all = BTreeMap::new();
     for set in sets::listed(reader, id).await?.names {
-        let inventory = inventory::load(reader, &set, project, id).await?.inventory;
+        let inventory = inventory::load_to_show(reader, &set, project, id).await?.inventory;
         seal(&mut survey.objects, &inventory);
         all.extend(inventory.entries.into_iter().filter(|(key, entry)| {
             let observed = survey.objects.get(key);

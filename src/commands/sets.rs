@@ -146,11 +146,11 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         output::warning(&format!("{doubt}; it is skipped"));
     }
     let here = &LookedAt::new(&[PathBuf::from(".")]);
-    let items: Vec<Option<(Value, usize)>> = stream::iter(sets.names)
+    let items: Vec<Option<(Value, usize, bool)>> = stream::iter(sets.names)
         .map(|name| {
             let reader = &reader;
             async move {
-                let stored = inventory::load(reader, &name, project, id).await?;
+                let stored = inventory::load_to_show(reader, &name, project, id).await?;
                 let entries = &stored.inventory.entries;
                 let files = entries.values().flat_map(|entry| &entry.declared_in);
                 let folders: BTreeSet<String> = files.map(|file| file.folder(here)).collect();
@@ -163,7 +163,7 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
                         "declared_in": folders.into_iter().collect::<Vec<_>>(),
                     });
                     let arrived = entries.values().filter(|entry| entry.arrived).count();
-                    (item, arrived)
+                    (item, arrived, stored.inventory.is_of_other_api)
                 }))
             }
         })
@@ -176,13 +176,15 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         name: "name",
         none: "There are no sets.",
     };
-    let items: Vec<(Value, usize)> = items.into_iter().flatten().collect();
+    let items: Vec<(Value, usize, bool)> = items.into_iter().flatten().collect();
+    let named = |(item, ..): &(Value, usize, bool)| item["name"].as_str().map(str::to_owned);
+    let of_other_api: Vec<String> = items.iter().filter(|it| it.2).filter_map(named).collect();
     let arrived: Vec<(String, usize)> = items
         .iter()
-        .filter(|(_, count)| *count > 0)
-        .filter_map(|(item, count)| Some((item["name"].as_str()?.to_owned(), *count)))
+        .filter(|(_, count, _)| *count > 0)
+        .filter_map(|it| Some((named(it)?, it.1)))
         .collect();
-    let items: Vec<Value> = items.into_iter().map(|(item, _)| item).collect();
+    let items: Vec<Value> = items.into_iter().map(|(item, ..)| item).collect();
     let names = items.iter().filter(|item| item["objects"] == 0);
     let empty: Vec<String> =
         names.filter_map(|item| item["name"].as_str()).map(str::to_owned).collect();
@@ -192,6 +194,12 @@ async fn list(connection: &Connection, args: &AllArgs) -> Result<ExitCode> {
         output::note(&format!(
             "note: {} of the set `{set}` {were} moved to it and not applied since; where it is declared is what the set before said",
             counted(count, "object")
+        ));
+    }
+    for set in of_other_api {
+        output::note(&format!(
+            "note: the set `{set}` was applied in another API than that of {}, which is spoken here",
+            reader.spoken()
         ));
     }
     for set in empty {

@@ -297,3 +297,30 @@ fn there_is_no_way_back_to_the_former_api() {
     assert!(refused.stderr.contains("was applied in the API of 0.56"), "{}", refused.stderr);
     assert_eq!(platform.take_writes(), Vec::<String>::new());
 }
+
+/// While one set of a project is migrated and another one is not yet, all of them are listed, and the
+/// project is exported, in either API.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_shown_while_sets_are_of_both_apis() {
+    let platform = Upgraded::new().await;
+    for set in ["a", "b"] {
+        let room = format!("version: v1\nkind: Room\nmetadata: {{name: r{set}}}\n");
+        platform.sandbox.write(&format!("{set}.yaml"), &room);
+        let file = format!("{set}.yaml");
+        platform.ends(0, "0.31", &["apply", "-f", &file, "--set", set, "--yes"]);
+    }
+    platform.ends(0, "0.56", &["set", "migrate", "-f", "a.yaml", "--set", "a", "--yes"]);
+    for (dialect, other) in [("0.31", "a"), ("0.56", "b")] {
+        let listed = platform.ends(0, dialect, &["set", "list", "--output", "json"]);
+        let sets: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+        let names: Vec<&Value> =
+            sets["sets"].as_array().expect("a list").iter().map(|set| &set["name"]).collect();
+        assert_eq!(names, ["a", "b"], "{dialect}");
+        let told = format!("the set `{other}` was applied in another API than that of {dialect}");
+        assert!(listed.stderr.contains(&told), "{}", listed.stderr);
+        let folder = format!("exported-{dialect}");
+        platform.ends(0, dialect, &["export", "--dir", &folder]);
+        let dry = platform.ends(0, dialect, &["rooms", "delete", "--name", "ra", "--dry-run"]);
+        assert!(!dry.stderr.contains("cannot be read"), "{}", dry.stderr);
+    }
+}

@@ -247,7 +247,8 @@ impl Shortcut {
         for set in found.iter().filter_map(|(_, found)| found.owner.as_deref()) {
             if !inventories.contains_key(set) {
                 let stored =
-                    inventory::load(&reader, set, &survey.project, &self.key.project).await?;
+                    inventory::load_to_show(&reader, set, &survey.project, &self.key.project)
+                        .await?;
                 inventories.insert(set, stored.inventory);
             }
         }
