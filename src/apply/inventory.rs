@@ -248,7 +248,7 @@ pub async fn load_of(
             (true, _) => {
                 let as_before = if is_spoken { format!("; {as_before}") } else { String::new() };
                 format!(
-                    "nothing was changed; if this platform was upgraded, `meshagent set migrate --set {set}` takes the set over, with its manifests{as_before}"
+                    "nothing was changed; if this platform was upgraded, `meshagent set migrate -f MANIFESTS --set {set} --dialect {spoken}` takes the set over{as_before}"
                 )
             }
             (false, true) => format!("nothing was changed; {as_before}"),

@@ -25,6 +25,7 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let mut paragraphs = text.split("\n\n").map(one_line);
     let message = paragraphs.next().unwrap_or_default();
     let message = message.replace("invalid digit found in string", "it must be a whole number");
+    let message = without_value(message, parser);
     // Behind `--` an option would be taken for a name, which nobody means.
     let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
@@ -44,6 +45,22 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
         None => tips.join("; "),
     };
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
+}
+
+/// A message without the value of a pair that stands where none is expected: it may be a secret.
+fn without_value(message: String, parser: &clap::Error) -> String {
+    let Some(argument) = pair(parser) else { return message };
+    let shown = argument.split_once('=').map_or("", |(name, _)| name);
+    message.replace(&one_line(&argument), &format!("{shown}=…"))
+}
+
+/// An argument that the command does not accept, if it is `NAME=VALUE`.
+fn pair(parser: &clap::Error) -> Option<String> {
+    let argument = parser.get(ContextKind::InvalidArg)?.to_string();
+    let is_pair = parser.kind() == ErrorKind::UnknownArgument
+        && !argument.starts_with('-')
+        && argument.contains('=');
+    is_pair.then_some(argument)
 }
 
 /// The command of a command line: its names, without the program's, and its arguments.
@@ -354,6 +371,9 @@ fn meant(
             return Some("`meshagent plan` shows what apply would do".to_owned());
         }
         _ => {}
+    }
+    if pair(parser).is_some() && takes("data") {
+        return Some(format!("give pairs with --data: `meshagent {names} --data NAME=VALUE`"));
     }
     if !is_option {
         let shown = word(&argument);

@@ -95,6 +95,19 @@ pub struct Misfit {
 }
 
 impl KindName {
+    /// What one of its objects is called in a sentence, such as `service account`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let mut words = String::new();
+        for letter in self.to_string().chars() {
+            if letter.is_uppercase() && !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(letter.to_lowercase());
+        }
+        words
+    }
+
     /// Whether its objects are the projects of keys.
     #[must_use]
     pub fn is_project(self) -> bool {

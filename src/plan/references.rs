@@ -24,7 +24,7 @@ pub enum Resolved {
 /// The message about a reference that leads to no known object.
 #[must_use]
 pub fn missing(key: &Key) -> String {
-    let kind = key.kind.to_string().to_lowercase();
+    let kind = key.kind.in_words();
     let project = visible::line(&key.project);
     format!("{kind} `{}` is neither in the set nor in the project `{project}`", key.name)
 }

@@ -37,7 +37,7 @@ fn a_set_that_was_applied_in_one_api_is_left_alone_in_the_other() {
             assert!(run.stderr.contains(&told), "{command:?}: {}", run.stderr);
             let way_out = match first {
                 Spoken::V0_31 => {
-                    "hint: nothing was changed; if this platform was upgraded, `meshagent set migrate --set s` takes the set over, with its manifests"
+                    "hint: nothing was changed; if this platform was upgraded, `meshagent set migrate -f MANIFESTS --set s --dialect 0.56` takes the set over"
                 }
                 Spoken::V0_56 => {
                     "hint: nothing was changed; apply it with a program and a platform of the same release"

@@ -120,7 +120,7 @@ async fn a_set_is_taken_over_with_all_that_can_be() {
     let after = SECRET.to_owned() + "service_account: support\n" + REST + ACCOUNT;
     it.sandbox.write("set.yaml", &after);
     let refused = it.ends(6, "0.56", &PLAN);
-    let way_out = "`meshagent set migrate --set s` takes the set over";
+    let way_out = "`meshagent set migrate -f MANIFESTS --set s --dialect 0.56` takes the set over";
     assert!(refused.stderr.contains(way_out), "{}", refused.stderr);
 
     // What cannot be read any more is not forgotten in silence.
@@ -192,7 +192,7 @@ async fn stops_part_way(fault: Mischief) {
     if stopped.code != 0 {
         // It is neither of one API nor of the other, and says what helps.
         let refused = it.ends(6, "0.56", &PLAN);
-        assert!(refused.stderr.contains("set migrate --set s"), "{told}: {}", refused.stderr);
+        assert!(refused.stderr.contains("set migrate -f MANIFESTS --set s"), "{told}: {}", refused.stderr);
         it.ends(0, "0.56", &with(&["--yes"]));
     }
     it.ends(0, "0.56", &PLAN);

@@ -341,7 +341,7 @@ async fn what_cannot_be_turned_into_secrets_of_accounts_is_refused_at_its_place(
     // The account is nowhere.
     let told = refused(&[native("a")]).await;
     assert!(
-        told.contains("serviceaccount `support` is neither in the set nor in the project"),
+        told.contains("service account `support` is neither in the set nor in the project"),
         "{told}"
     );
     // Two documents of one secret.

@@ -144,6 +144,11 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "which one is meant is an option: `meshagent rooms update --id lobby` or `meshagent rooms update --name lobby`",
         ),
         (
+            "meshagent secret key create --name k TOKEN=sk-secret",
+            "unexpected argument 'TOKEN=…' found",
+            "give pairs with --data: `meshagent secret key create --data NAME=VALUE`",
+        ),
+        (
             "meshagent service update abc -f s.yaml",
             "unexpected argument 'abc' found",
             "which one is meant is an option: `meshagent service update --id abc`",

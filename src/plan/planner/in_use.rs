@@ -101,7 +101,7 @@ impl Planner<'_> {
             "the platform refuses to change the {field} of {used} while {user} refers to it"
         );
         let problem = desired.origin.problem_at(&FieldPath::of(&[field]), message);
-        let kind = used.kind.to_string().to_lowercase();
+        let kind = used.kind.in_words();
         Some(problem.hint(format!(
             "declare a {kind} with the new {field} under another name, and refer to that one in {user}"
         )))
