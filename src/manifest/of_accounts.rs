@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::set::{Desired, Set};
+use super::set::{Desired, Origin, Set};
 use crate::error::{Error, Problem, Result};
 use crate::kinds::account_secret::{DOCKER, called, parts_of};
 use crate::kinds::document::FormerNames;
@@ -156,7 +156,10 @@ fn one(secret: &Desired, account: &str, pair: Option<&str>, fields: Tree) -> Des
         key: Key::of(KindName::AccountSecret, &secret.key.project, &name(&secret.key.name)),
         fields: Arc::new(fields),
         lifecycle,
-        origin: secret.origin.clone(),
+        origin: Origin {
+            value_at: pair.map(|pair| FieldPath::of(&["data", pair])),
+            ..secret.origin.clone()
+        },
         declared_in: secret.declared_in.clone(),
         sources: sources.filter_map(|(path, from)| Some((moved(path)?, from.clone()))).collect(),
     }

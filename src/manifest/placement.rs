@@ -206,7 +206,12 @@ pub(super) fn place(
                 lifecycle: lifecycle.clone(),
             },
             kind: KindName::Service,
-            origin: Origin { document: Arc::clone(document), derived_from: None, brought: None },
+            origin: Origin {
+                document: Arc::clone(document),
+                derived_from: None,
+                brought: None,
+                value_at: None,
+            },
         });
     }
     Ok(found)
@@ -473,6 +478,7 @@ impl Installation<'_> {
                         room: room.to_owned(),
                         part,
                     }),
+                    value_at: None,
                 },
             })
             .ok_or_else(|| vec![Problem::new(format!("{origin} declares nothing"))])

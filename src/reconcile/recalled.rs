@@ -49,6 +49,7 @@ pub fn wanted(state: u64, key: &Key, entry: &Entry) -> Option<Desired> {
             document: Arc::new(Document::of_own(&Arc::new(source), key.kind.kind())),
             derived_from: None,
             brought: entry.brought.clone(),
+            value_at: None,
         },
         declared_in: entry.declared_in.clone(),
         sources: entry.sources.clone(),

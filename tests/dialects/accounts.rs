@@ -371,3 +371,19 @@ async fn the_documents_of_several_pairs_are_one_manifest() {
     let told = it.sandbox.command(&["validate", "-f", "set.yaml"]).output().expect("a run");
     assert_eq!(String::from_utf8_lossy(&told.stdout), "valid: 2 documents, 2 objects\n");
 }
+
+/// A value is told at its line, although the document became several objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_pairs_are_told_at_their_lines() {
+    let it = Upgraded::new().await;
+    it.ends(0, "0.56", &["service-account", "create", "sup"]);
+    let pair = |name: &str| format!("  {name}: {{from: {{env: {name}_IS_NOT_SET}}}}\n");
+    let head =
+        "version: v1\nkind: Secret\nmetadata: {name: k}\nservice_account: sup\ntype: keys\ndata:\n";
+    it.sandbox.write("set.yaml", &[head, &pair("ONE"), &pair("TWO")].concat());
+    let run = it.ends(0, "0.56", &["plan", "-f", "set.yaml"]);
+    for place in ["set.yaml:7:", "set.yaml:8:"] {
+        assert!(run.stderr.contains(place), "{place}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("set.yaml:1:1"), "{}", run.stderr);
+}

@@ -192,7 +192,11 @@ async fn stops_part_way(fault: Mischief) {
     if stopped.code != 0 {
         // It is neither of one API nor of the other, and says what helps.
         let refused = it.ends(6, "0.56", &PLAN);
-        assert!(refused.stderr.contains("set migrate -f MANIFESTS --set s"), "{told}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("set migrate -f MANIFESTS --set s"),
+            "{told}: {}",
+            refused.stderr
+        );
         it.ends(0, "0.56", &with(&["--yes"]));
     }
     it.ends(0, "0.56", &PLAN);

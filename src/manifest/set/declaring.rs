@@ -95,6 +95,7 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                     document: Arc::clone(&document),
                     derived_from: None,
                     brought: None,
+                    value_at: None,
                 },
             })),
             Err(faults) => {

@@ -42,6 +42,9 @@ mod taken_along;
 mod templates;
 mod unique;
 
+/// The field that [`Origin::value_at`] is about.
+const VALUE: &str = "value";
+
 /// Where an object comes from.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -51,6 +54,9 @@ pub struct Origin {
     pub derived_from: Option<String>,
     /// The service that the template became, where it brought this object with it.
     pub brought: Option<Brought>,
+    /// The field of the document that is this object's `value`, where it is one of several that came
+    /// of the document.
+    pub value_at: Option<FieldPath>,
 }
 
 impl Origin {
@@ -75,6 +81,12 @@ impl Origin {
 
     /// The field of the document that says what is in a field of the object.
     fn written<'a>(&self, path: &'a FieldPath) -> Cow<'a, FieldPath> {
+        if let (Some(value), Some((Step::Field(first), rest))) =
+            (&self.value_at, path.0.split_first())
+            && first == VALUE
+        {
+            return Cow::Owned(rest.iter().cloned().fold(value.clone(), |path, it| path.join(it)));
+        }
         self.document.kind.written_at(path).map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
