@@ -99,20 +99,8 @@ pub async fn observe(
     let mut is_looked_for = false;
     loop {
         while let Some((name, project)) = named.pop_first() {
-            let stored = match &project {
-                Some(project) => {
-                    let (set, id) = (&policy.set, &project.id);
-                    let takes = if policy.migrates { Takes::Older } else { Takes::Spoken };
-                    match inventory::load_of(reader, set, (&name, id), takes).await? {
-                        Err(_) if policy.is_only_shown => {
-                            observation.state.unread.insert(name.clone());
-                            Stored::empty()?
-                        }
-                        stored => stored?,
-                    }
-                }
-                None => Stored::empty()?,
-            };
+            let unread = &mut observation.state.unread;
+            let stored = stored_in(reader, policy, (&name, project.as_ref()), unread).await?;
             if project.is_none() {
                 let (set, state) = (&observation.set, &mut observation.state);
                 let own = own_names(reader, &Wanted::new(policy, set, state, &name)).await?;
@@ -166,6 +154,25 @@ pub async fn observe(
         absent.look_up(&mut observation.state).await?;
     }
     Ok(observation)
+}
+
+/// What the set owns in a project, which may be one that is not there yet. Where that may not be read
+/// and is only shown, it is unread.
+async fn stored_in(
+    reader: &Reader,
+    policy: &Policy,
+    (name, project): (&str, Option<&Project>),
+    unread: &mut BTreeSet<String>,
+) -> Result<Stored> {
+    let Some(project) = project else { return Stored::empty() };
+    let takes = if policy.migrates { Takes::Older } else { Takes::Spoken };
+    match inventory::load_of(reader, &policy.set, (name, &project.id), takes).await? {
+        Err(_) if policy.is_only_shown => {
+            unread.insert(name.to_owned());
+            Stored::empty()
+        }
+        stored => Ok(stored?),
+    }
 }
 
 pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
