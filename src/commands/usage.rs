@@ -25,12 +25,13 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let mut paragraphs = text.split("\n\n").map(one_line);
     let message = paragraphs.next().unwrap_or_default();
     let message = message.replace("invalid digit found in string", "it must be a whole number");
-    let message = without_value(message, parser);
     // Behind `--` an option would be taken for a name, which nobody means.
     let tips = paragraphs.filter_map(|it| it.strip_prefix("tip: ").map(str::to_owned));
     let tips: Vec<String> = tips.filter(|tip| !tip.contains("as a value, use '-- ")).collect();
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let (names, command) = command(&usage, &tree);
+    let takes_pairs = command.is_some_and(|it| takes(it, "data"));
+    let message = if takes_pairs { without_value(message, parser) } else { message };
     let tips: Vec<String> = tips.into_iter().filter(|tip| !names_an_alias(tip, command)).collect();
     let guessed = habit(parser, &names, words).or_else(|| habits::told(parser, &names));
     let guessed = guessed.map(str::to_owned);
@@ -52,6 +53,11 @@ fn without_value(message: String, parser: &clap::Error) -> String {
     let Some(argument) = pair(parser) else { return message };
     let shown = argument.split_once('=').map_or("", |(name, _)| name);
     message.replace(&one_line(&argument), &format!("{shown}=…"))
+}
+
+/// Whether a command has an option.
+fn takes(command: &clap::Command, option: &str) -> bool {
+    command.get_arguments().any(|it| it.get_long() == Some(option))
 }
 
 /// An argument that the command does not accept, if it is `NAME=VALUE`.
@@ -356,7 +362,7 @@ fn meant(
     let command = command?;
     let bare = argument.trim_start_matches('-');
     let is_option = argument.starts_with("--");
-    let takes = |option: &str| command.get_arguments().any(|it| it.get_long() == Some(option));
+    let takes = |option: &str| takes(command, option);
     match bare {
         "help" => return Some(format!("`meshagent help {names}` shows its help")),
         "yes" | "y" if names == "accept" => {

@@ -236,8 +236,9 @@ pub(super) fn packed_files(objects: &BTreeMap<Key, Desired>) -> BTreeSet<(String
 
 /// Where a secret is written: a `gar` secret spells its password `json_key`.
 pub(super) fn written_at(path: &FieldPath, origin: &Origin) -> FieldPath {
-    let (_, found) = locate(path, &origin.document.root());
-    if found { path.clone() } else { FieldPath::of(&["json_key"]) }
+    let path = origin.written(path);
+    let (_, found) = locate(&path, &origin.document.root());
+    if found { path.into_owned() } else { FieldPath::of(&["json_key"]) }
 }
 
 /// Where its source is written.

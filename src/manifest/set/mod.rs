@@ -80,7 +80,7 @@ impl Origin {
     }
 
     /// The field of the document that says what is in a field of the object.
-    fn written<'a>(&self, path: &'a FieldPath) -> Cow<'a, FieldPath> {
+    pub(super) fn written<'a>(&self, path: &'a FieldPath) -> Cow<'a, FieldPath> {
         if let (Some(value), Some((Step::Field(first), rest))) =
             (&self.value_at, path.0.split_first())
             && first == VALUE
