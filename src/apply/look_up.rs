@@ -63,7 +63,7 @@ impl Lists {
 ///
 /// # Errors
 ///
-/// As [`look_up`].
+/// As that of a look-up by the key alone: the platform's, and an answer that cannot be read.
 pub async fn find(
     reader: &Reader,
     key: &Key,

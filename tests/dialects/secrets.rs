@@ -410,6 +410,14 @@ async fn a_secret_whose_value_others_write_gets_no_other_name() {
     let told = format!("{:?}", refused.expect("a refusal").problems);
     assert!(told.contains("cannot take the place of AccountSecret/support/native"), "{told}");
     assert!(told.contains("which `lifecycle.ignore` leaves to others"), "{told}");
+    // The same where the account gets another name, and its secrets with it.
+    let mut moved = secret("native", json!({"ignore": ["value"]}));
+    moved[0] = account("helpers");
+    moved[0]["lifecycle"] = json!({"moved_from": "support"});
+    moved[1]["account"] = "helpers".into();
+    let refused = world.decide(world.set_of(&moved).unwrap(), &policy("s")).await.err();
+    let told = format!("{:?}", refused.expect("a refusal").problems);
+    assert!(told.contains("helpers/native cannot take the place of"), "{told}");
     // Whoever declares the value loses nothing.
     world.run(&secret("other", json!({"moved_from": "native"})), &policy("s")).await;
     assert_eq!(value(&world, "other").await, "declared");

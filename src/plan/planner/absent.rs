@@ -66,11 +66,22 @@ impl<'a> Planner<'a> {
             _ => Why::NotThere.into(),
         };
         let former = there.first().filter(|_| !is_renamable);
-        if former.is_some_and(|former| self.refuse_loss(desired, former)) {
+        let replaced = former.cloned().or_else(|| self.in_former_place(key));
+        if replaced.is_some_and(|replaced| self.refuse_loss(desired, &replaced)) {
             return;
         }
         let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
+    }
+
+    /// The object of the same name in the place that this one's place takes the place of, if that is
+    /// there.
+    fn in_former_place(&self, key: &Key) -> Option<Key> {
+        let place = key.place_key().filter(|place| !place.kind.kind().is_renamable())?;
+        let rest = key.name.strip_prefix(place.name.as_str())?;
+        let former = renames::former_keys(self.desired.get(&place)?);
+        let keys = former.iter().map(|former| key.with_name(format!("{}{rest}", former.name)));
+        keys.into_iter().find(|former| self.state.objects.contains_key(former))
     }
 
     /// Refuses to take an object of the set for gone that somebody called otherwise, if it cannot be
@@ -89,9 +100,8 @@ impl<'a> Planner<'a> {
         }
         self.guards.push(
             Problem::new(format!("{key} is called {other} on the platform now")).hint(format!(
-                "give it the name `{}` again where that was changed, or name it so in its document and say --adopt {}",
-                key.name,
-                other.as_word()
+                "give it the name `{}` again where that was changed, or give its document the new name and say --adopt",
+                key.name
             )),
         );
         true
