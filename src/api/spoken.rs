@@ -4,16 +4,7 @@ use std::fmt;
 
 /// A spelling of the API, by the release of the public SDK that it came with.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    clap::ValueEnum,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Deserialize,
 )]
 pub enum Spoken {
     /// That of 0.31.4.

@@ -28,6 +28,7 @@ pub(super) struct Intake<'a> {
     pub state: &'a mut State,
     /// The names of what is referred to by its id.
     pub names: NamesById,
+    /// What is about whoever reads.
     pub own: Own,
     /// The keys that several objects have.
     pub displaced: BTreeSet<Key>,

@@ -59,11 +59,11 @@ impl Lists {
     }
 }
 
-/// The same, with the name that the object has.
+/// Reads one object again, and the name that it has.
 ///
 /// # Errors
 ///
-/// As that of a look-up by the key alone: the platform's, and an answer that cannot be read.
+/// The platform's; an answer that is not what it should be.
 pub async fn find(
     reader: &Reader,
     key: &Key,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
-use tokio::sync::SetOnce;
+use tokio::sync::{OnceCell, SetOnce};
 
 use super::absent::{self, Absent};
 use super::homes;
@@ -23,6 +23,7 @@ use super::taken_over;
 use super::wanted::Wanted;
 use crate::api::failure::ApiError;
 use crate::api::reader::{List, ListError, Reader};
+use crate::api::request::Request;
 use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::recorded::Recorded;
@@ -95,7 +96,7 @@ pub async fn observe(
     };
     let state = State { immutable, unspoken, ..State::default() };
     let mut observation = Observation { set, state, stored: BTreeMap::new() };
-    let mut unproven = Vec::new();
+    let (mut unproven, whose) = (Vec::new(), OnceCell::new());
     let mut is_looked_for = false;
     loop {
         while let Some((name, project)) = named.pop_first() {
@@ -103,7 +104,8 @@ pub async fn observe(
             let stored = stored_in(reader, policy, (&name, project.as_ref()), unread).await?;
             if project.is_none() {
                 let (set, state) = (&observation.set, &mut observation.state);
-                let own = own_names(reader, &Wanted::new(policy, set, state, &name)).await?;
+                let own =
+                    own_names(reader, &Wanted::new(policy, set, state, &name), &whose).await?;
                 let keys = set.objects.keys().filter(|key| key.project == name);
                 let keys = keys.filter(|key| own.contains(&(key.kind, key.name.clone())));
                 state.own.extend(keys.cloned());
@@ -123,7 +125,8 @@ pub async fn observe(
             observation.state.projects.insert(name.clone(), state);
             if let Some(project) = project {
                 let (set, state) = (&observation.set, &mut observation.state);
-                let lists = read_project(reader, policy, set, &name, &project, state).await?;
+                let lists =
+                    read_project(reader, policy, set, &name, &project, state, &whose).await?;
                 unproven.push((name, project.id, lists));
             }
         }
@@ -260,9 +263,10 @@ async fn read_project(
     name: &str,
     project: &Project,
     state: &mut State,
+    whose: &OnceCell<Own>,
 ) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
-    let own = own_names(reader, &wanted).await?;
+    let own = own_names(reader, &wanted, whose).await?;
     // What is in a place waits for the list of places, which is among the first therefore.
     let lists = wanted.lists();
     let places: Places = lists
@@ -342,22 +346,40 @@ async fn read_project(
 /// What an object may be called that is about whoever reads: what he may do, or himself.
 pub(super) type Own = BTreeSet<(KindName, String)>;
 
-/// What of whoever reads may be called how, if that matters.
-async fn own_names(reader: &Reader, wanted: &Wanted) -> Result<Own> {
-    let Some(request) = reader.dialect().whose().filter(|_| wanted.is_about_access()) else {
-        return Ok(Own::new());
-    };
+/// What of whoever reads may be called how, if that matters. It is asked for once.
+async fn own_names(reader: &Reader, wanted: &Wanted, whose: &OnceCell<Own>) -> Result<Own> {
+    match reader.dialect().whose().filter(|_| wanted.is_about_access()) {
+        Some(request) => whose.get_or_try_init(|| read_own(reader, request)).await.cloned(),
+        None => Ok(Own::new()),
+    }
+}
+
+async fn read_own(reader: &Reader, request: Request) -> Result<Own> {
+    let unknown = "it is not known whose access this plan must not take away";
     let told = reader.get_json(&request).await.map_err(|error| {
-        Error::from(error).saying("failed to read whose access this plan must not take away")
+        let cause = Error::from(error);
+        let failed = Error::new(cause.class, unknown);
+        let failed = match &cause.hint {
+            Some(hint) => failed.hint(hint.clone()),
+            None => failed,
+        };
+        failed.because(cause)
     })?;
     let text = |field: &str| told.get(field).and_then(Value::as_str);
     let of = text("type").unwrap_or_default();
     let name = told.pointer("/service_account/name").and_then(Value::as_str);
     let called = [text("id"), text("email"), name].into_iter().flatten();
-    let called = called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}"));
+    let called: Vec<String> =
+        called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}")).collect();
+    if of.is_empty() || called.is_empty() {
+        return Err(Error::failed(format!("{unknown}: the platform does not say who this is"))
+            .hint("use another credential, or ask whoever runs the platform"));
+    }
     let kinds = || kinds::ALL.into_iter().filter(|kind| kind.is_access());
     let mut own = Own::new();
-    for (name, kind) in called.flat_map(|name| kinds().map(move |kind| (name.clone(), kind))) {
+    for (name, kind) in
+        called.into_iter().flat_map(|name| kinds().map(move |kind| (name.clone(), kind)))
+    {
         own.insert((kind.name(), kind.natural_name(&name)));
         own.extend(kind.named_in(&name).map(|(kind, who)| (kind, who.to_owned())));
     }

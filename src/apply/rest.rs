@@ -89,8 +89,9 @@ impl Run<'_> {
         spelling: &dyn Spelling,
         request: &Request,
     ) -> Result<Answer, ApiError> {
-        let mut wait = self.options.first_wait;
-        for attempts in 1.. {
+        let (mut wait, mut attempts) = (self.options.first_wait, 0);
+        loop {
+            attempts += 1;
             match self.client.send(request).await {
                 Err(error)
                     if error.is_ambiguous()
@@ -104,7 +105,6 @@ impl Run<'_> {
             tokio::time::sleep(wait).await;
             wait *= 2;
         }
-        self.client.send(request).await
     }
 
     /// A write of which a later request failed. Where no set is meant, no apply comes after it.

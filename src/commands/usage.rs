@@ -31,7 +31,10 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     let usage = parser.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     let (names, command) = command(&usage, &tree);
     let takes_pairs = command.is_some_and(|it| takes(it, "data"));
-    let message = if takes_pairs { without_value(message, parser) } else { message };
+    let message = match pair(parser).filter(|_| takes_pairs) {
+        Some(pair) => without_value(&pair),
+        None => message,
+    };
     let tips: Vec<String> = tips.into_iter().filter(|tip| !names_an_alias(tip, command)).collect();
     let guessed = habit(parser, &names, words).or_else(|| habits::told(parser, &names));
     let guessed = guessed.map(str::to_owned);
@@ -48,11 +51,10 @@ pub fn error(parser: &clap::Error, tree: clap::Command, words: &[String]) -> Opt
     Some(Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(hint))
 }
 
-/// A message without the value of a pair that stands where none is expected: it may be a secret.
-fn without_value(message: String, parser: &clap::Error) -> String {
-    let Some(argument) = pair(parser) else { return message };
-    let shown = argument.split_once('=').map_or("", |(name, _)| name);
-    message.replace(&one_line(&argument), &format!("{shown}=…"))
+/// What is told of a pair that stands where none is expected. Its value may be a secret.
+fn without_value(pair: &str) -> String {
+    let name = pair.split('=').next().unwrap_or_default();
+    format!("unexpected argument '{}=…' found", one_line(name))
 }
 
 /// Whether a command has an option.

@@ -118,11 +118,11 @@ impl Kind for ManagedAgent {
         found
     }
 
-    /// A path names an agent.
     fn takes_access(&self, _key: &Key, _before: &Tree, after: Option<&Tree>) -> bool {
         after.is_none()
     }
 
+    /// A path names an agent.
     fn name_rule(&self) -> NameRule {
         NameRule { rule: Rule::Segment, field: None }
     }

@@ -115,3 +115,27 @@ async fn a_run_that_is_stopped_creates_again_what_it_deleted() {
     assert_eq!(after.len(), 2, "{after:?}");
     assert_eq!(after.iter().filter(|it| before.contains(it)).count(), 1, "{after:?}");
 }
+
+/// A secret cannot be renamed: it is created under its new name, and the former one goes after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_before_what_takes_its_place_is_there() {
+    let (mut world, before) = replacing().await;
+    let mut documents = documents("first", true);
+    documents[1]["metadata"]["name"] = "other".into();
+    documents[1]["lifecycle"] = json!({"moved_from": "one"});
+    let decided = world.plan(&documents, &policy("s")).await;
+    let refused = Fault::Status(400).on("POST").at("/secrets");
+    let url = world.server.url.clone();
+    let proxy = Hostile::before(&url, client()).with(refused).start().await;
+    let direct = world.client.clone();
+    world.through(&proxy);
+    let report = world.perform(&decided, 4).await.expect("a report");
+    assert_eq!(report.count(|it| *it == Outcome::Done), 0, "{report:?}");
+    assert_eq!(secrets(&world).await, before);
+    world.client = direct;
+    world.run(&documents, &policy("s")).await;
+    let after = secrets(&world).await;
+    let mut names: Vec<&str> = after.iter().filter_map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["other", "two"]);
+}

@@ -149,6 +149,11 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "give pairs with --data: `meshagent secret key create --data NAME=VALUE`",
         ),
         (
+            "meshagent secret key create --name k TOKEN=one\u{a0}two=three",
+            "unexpected argument 'TOKEN=…' found",
+            "give pairs with --data: `meshagent secret key create --data NAME=VALUE`",
+        ),
+        (
             "meshagent service update abc -f s.yaml",
             "unexpected argument 'abc' found",
             "which one is meant is an option: `meshagent service update --id abc`",

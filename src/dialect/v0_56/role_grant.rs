@@ -42,7 +42,8 @@ fn resource<'a>(target: &'a Target<'_>) -> Option<[&'a str; 2]> {
     Some(["room", seen.or(target.place_id)?])
 }
 
-/// Whom a grant is for, as a request says it: as it was seen, or else as the name says it.
+/// Whom a grant is for, as a request says it: as it was seen, or else as the name says it. The id of
+/// everyone is `all`, as the public command line has it.
 fn subject(target: &Target<'_>) -> Option<Value> {
     if let Some(seen) = target.answered.as_ref().and_then(|seen| seen.get("subject")) {
         return Some(seen.clone());
@@ -50,7 +51,6 @@ fn subject(target: &Target<'_>) -> Option<Value> {
     let (of, who) = parts_of(target.name)?;
     Some(match target.named_id {
         Some(id) => json!({ "type": of, "id": id }),
-        None if target.name == EVERYONE => json!({ "type": of }),
         None if who.contains('@') => json!({ "type": of, "email": who }),
         None => json!({ "type": of, "id": who }),
     })

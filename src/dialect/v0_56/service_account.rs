@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::role_grant::RoleGrant;
 use super::{PAGE, V0_56};
-use crate::api::request::{Listing, Request};
+use crate::api::request::Request;
 use crate::dialect::fields::{annotated, annotations, text_of};
 use crate::dialect::{Collection, Dialect, GoesWith, Holder, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
@@ -23,20 +24,18 @@ pub(super) fn by_name(project: &str, name: &str) -> Option<Request> {
 }
 
 /// The roles that accounts have in a project.
-fn roles(project: &str) -> GoesWith {
-    let path = ["accounts", "projects", project, "iam", "project", project, "policy"];
-    let (request, envelope) = (Request::get(&path), "access_grants");
-    GoesWith {
+fn roles(project: &str) -> Option<GoesWith> {
+    Some(GoesWith {
         one: "grant of",
         several: "grants",
-        listing: Listing { request, envelope, paging: PAGE, below: None },
+        listing: RoleGrant.list(project, None)?,
         kind: Some(KindName::RoleGrant),
         named: |grant, id| {
             let roles = grant.get("direct_roles")?.as_array()?.iter().filter_map(Value::as_str);
             let is_its = grant.pointer("/subject/id")?.as_str() == Some(id);
             is_its.then(|| roles.collect::<Vec<_>>().join(", "))
         },
-    }
+    })
 }
 
 /// A text of an answer, unless it is empty.
@@ -80,7 +79,7 @@ impl Spelling for ServiceAccount {
             kind: None,
             named: |key, _| Some(key.get("name")?.as_str()?.to_owned()),
         });
-        keys.into_iter().chain([roles(target.project)]).collect()
+        keys.into_iter().chain(roles(target.project)).collect()
     }
 
     /// What containers name it by.

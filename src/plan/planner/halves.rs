@@ -1,5 +1,6 @@
-//! The two halves of a replacement: what the creating half waits for, the deleting half waits for as
-//! well, so that nothing is deleted that cannot be created again.
+//! Replacements: nothing is deleted whose successor cannot be created. What the creating half of a
+//! replacement waits for, the deleting half waits for as well; and what another object takes the place
+//! of goes once that one is there.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +9,22 @@ use crate::plan::Action;
 use crate::plan::order::Edge;
 
 impl Planner<'_> {
-    /// The edges by which deleting halves wait, besides these. What comes only after the deletion,
-    /// such as the new object of a place that is replaced as well, cannot be waited for.
+    /// The edges by which deletions wait, besides these. What comes only after the deletion, such as
+    /// the new object of a place that is replaced as well, or of a name that must become free, cannot
+    /// be waited for.
     pub(super) fn half_edges(&self, edges: &[Edge]) -> Vec<Edge> {
-        let pairs = self.halves();
-        if pairs.is_empty() {
+        let (pairs, successions) = (self.halves(), self.successions());
+        if pairs.is_empty() && successions.is_empty() {
             return Vec::new();
         }
         let mut graph = Graph::new(self.operations.len(), edges);
         let mut added = Vec::new();
+        for (create, delete) in successions {
+            if !all_from(&graph.after, delete).contains(&create) {
+                graph.add((create, delete));
+                added.push((create, delete));
+            }
+        }
         for (delete, create) in pairs {
             for edge in graph.needed(delete, create) {
                 graph.add(edge);
@@ -24,6 +32,22 @@ impl Planner<'_> {
             }
         }
         added
+    }
+
+    /// Which creates put an object in the place of one that is deleted.
+    fn successions(&self) -> Vec<Edge> {
+        let mut found = Vec::new();
+        for (delete, operation) in self.operations.iter().enumerate() {
+            let goes = operation.action() == Action::Delete && !operation.replaces();
+            let Some(heir) = self.replacement(&operation.key).filter(|_| goes) else { continue };
+            let indices = self.by_key.get(&heir.key).into_iter().flatten();
+            let creates = indices.filter(|index| {
+                let operation = &self.operations[**index];
+                operation.action() == Action::Create && !operation.replaces()
+            });
+            found.extend(creates.map(|create| (*create, delete)));
+        }
+        found
     }
 
     /// The halves of each replacement.

@@ -121,10 +121,14 @@ impl Planner<'_> {
         left.map_or_else(|| Arc::clone(&desired.fields), |left| left.fields.into())
     }
 
-    /// Refuses to create an object in the place of another one whose values are left to others and
-    /// not known: they would be gone. Returns whether it refused.
+    /// Refuses to create an object in the place of another one of the set whose values are left to
+    /// others and not known: they would be gone. Returns whether it refused.
     pub(super) fn refuse_loss(&mut self, desired: &Desired, former: &Key) -> bool {
         let Some(observed) = self.state.objects.get(former) else { return false };
+        let is_ours = matches!(self.ownership(former, observed), Ownership::Ours);
+        if !is_ours || self.desired.contains_key(former) {
+            return false;
+        }
         let left = self.left(desired, &observed.fields);
         let Some(path) = left.and_then(|left| left.untold.into_iter().next()) else { return false };
         let message = format!(

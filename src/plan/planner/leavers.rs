@@ -476,7 +476,7 @@ impl Planner<'_> {
     }
 
     /// What is declared in the place of an object that cannot be renamed.
-    fn replacement(&self, key: &Key) -> Option<&Desired> {
+    pub(super) fn replacement(&self, key: &Key) -> Option<&Desired> {
         if key.kind.kind().is_renamable() || !self.former.contains(key) {
             return None;
         }

@@ -3,7 +3,7 @@
 //! objects that do not, and `leavers` about objects that are not declared any more. `claims` judges
 //! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
 //! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
-//! that something refers to. `halves` has a replacement delete nothing that cannot be created again.
+//! that something refers to. `halves` has nothing deleted whose successor cannot be created.
 //! `access` keeps whoever plans from being locked out. `restarts` finds what reads a changed value
 //! only when it starts.
 //! `kept_back` handles fields that are left to others, and writes that

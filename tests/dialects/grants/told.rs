@@ -102,7 +102,7 @@ fn accounts_and_agents_are_named_and_granted_by_their_ids() {
     for wanted in [
         json!({"subject": {"type": "agent", "id": "id-1"}, "roles": ["room_creator"]}),
         json!({"subject": {"type": "group", "id": "g-1"}, "roles": ["member"]}),
-        json!({"subject": {"type": "everyone"}, "roles": ["member"]}),
+        json!({"subject": {"type": "everyone", "id": "all"}, "roles": ["member"]}),
     ] {
         assert!(granted.contains(&&wanted), "{wanted}: {granted:?}");
     }
