@@ -262,7 +262,9 @@ fn server_known_as(data: &Path, name: &str) -> std::process::Command {
 
 #[tokio::test]
 async fn held_uploads_and_downloads_take_no_memory() {
-    let server = Watched::start("");
+    // What the allocator keeps of bodies that are gone differs from run to run; the server is
+    // measured by what it holds.
+    let server = Watched::start("export MALLOC_MMAP_THRESHOLD_=131072;");
     let reached = server.process.reached.clone();
     assert_eq!(reached.create_room("warm").await, Some(201));
     let (before, _) = server.process.memory();
@@ -302,7 +304,7 @@ async fn held_uploads_and_downloads_take_no_memory() {
         .collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (_, most) = server.process.memory();
-    assert!(most < 200 * MEGABYTE, "{most}");
+    assert!(most < 150 * MEGABYTE, "{most}");
     // Small things are answered meanwhile, and who hangs up makes room for the next.
     assert_eq!(reached.create_room("meanwhile").await, Some(201));
     drop(taking);
