@@ -90,6 +90,15 @@ pub fn node(tested: &str) -> bool {
     met(is_new && said("npm").is_some(), tested, &needed)
 }
 
+/// Whether there is the TypeScript client of a release near 0.56. It is on no registry, so a test
+/// without it is skipped with `CI=true` too; `tests/npm/rest_v0_56.test.js` says how to build it.
+pub fn typescript(tested: &str) {
+    const BUILT: &str = "MESHAGENT_TEST_TYPESCRIPT";
+    if std::env::var_os(BUILT).is_none_or(|it| it.is_empty()) {
+        skipped(tested, &format!("built client, named by {BUILT}"));
+    }
+}
+
 /// The engine for containers that runs here and has this image or can get it. Few machines have
 /// one, those of CI included, so a test without it is skipped with `CI=true` too.
 pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {

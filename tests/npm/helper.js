@@ -56,13 +56,14 @@ console.warn = (...words) => {
 };
 console.error = console.warn;
 
-/** Starts a server for the tests of a file, and gives its environment. */
-function platform() {
+/** Starts a server for the tests of a file, with more options, and gives its environment. */
+function platform(...more) {
     const running = {};
     before(async () => {
         running.folder = fs.mkdtempSync(path.join(os.tmpdir(), "meshagent-npm-"));
         const data = path.join(running.folder, "data");
         const words = ["server", "--listen", "127.0.0.1:0", "--data", data, "--print-env", "--all"];
+        words.push(...more);
         running.server = spawn(program, words, { stdio: ["ignore", "pipe", "inherit"] });
         running.ended = once(running.server, "exit");
         // The server ends with the tests, however they end.

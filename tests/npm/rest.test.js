@@ -3,7 +3,7 @@
 // all of it.
 //
 // The newest one has secrets, repositories, feeds and loggers of releases between 0.31 and 0.56; no
-// platform of either has these.
+// platform of either has these. Newer ones are not on npm: see rest_v0_56.test.js.
 
 const assert = require("node:assert/strict");
 const { test } = require("node:test");

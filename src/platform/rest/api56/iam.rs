@@ -415,6 +415,8 @@ struct UserTokens {
     page_size: Option<i64>,
     continuation_token: Option<String>,
     filter: Option<String>,
+    /// The person with exactly this address, as the public TypeScript client asks for.
+    email: Option<String>,
 }
 
 async fn list_users(
@@ -423,7 +425,7 @@ async fn list_users(
     Asked(asked): Asked<UserTokens>,
 ) -> Result<Answer> {
     const LIST: &str = "users";
-    let UserTokens { page_size, continuation_token, filter } = asked;
+    let UserTokens { page_size, continuation_token, filter, email } = asked;
     let tokens = Tokens { page_size, continuation_token, filter, view: None };
     let size = tokens.size(&app)?;
     let rows = sqlx::query_as(
@@ -433,11 +435,13 @@ async fn list_users(
          WHERE members.project_id = $1 AND ($2 IS NULL OR members.seq > $2) \
          AND ($3 IS NULL OR instr(lower(users.id || ' ' || users.email || ' ' || \
          COALESCE(first_name, '') || ' ' || COALESCE(last_name, '')), lower($3)) > 0) \
-         ORDER BY members.seq LIMIT $4",
+         AND ($4 IS NULL OR lower(users.email) = lower($4)) \
+         ORDER BY members.seq LIMIT $5",
     )
     .bind(&caller.project)
     .bind(tokens.after_seq(LIST)?)
     .bind(&tokens.filter)
+    .bind(email)
     .bind(size + 1)
     .fetch(app.store().reads());
     let item = |member: &Member| {
