@@ -11,6 +11,7 @@
 //! | `live` | what lives in memory: the rooms that somebody is in |
 //! | `objects` | the rows that more than one module needs |
 //! | `rest` | one file per resource: its routes, handlers and SQL |
+//! | `schedule` | when scheduled tasks run |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
 //! | `surface` | which API a request is in, where both are served |
 //!
@@ -31,6 +32,7 @@ mod host;
 mod live;
 mod objects;
 mod rest;
+mod schedule;
 mod store;
 mod surface;
 
@@ -218,8 +220,9 @@ impl Platform {
         Ok(self)
     }
 
-    /// The same; it has the rooms of its folder from the start, and other processes send those who
-    /// enter them here. Otherwise it takes them when somebody enters one.
+    /// The same; it has the rooms of its folder from the start, or once the process that has them
+    /// ends. Other processes send those who enter them here, and scheduled tasks run here.
+    /// Otherwise it takes the rooms, with the tasks, when somebody enters one.
     #[must_use]
     pub const fn keeping_rooms(mut self) -> Self {
         self.keeps_rooms = true;
@@ -373,7 +376,7 @@ impl Platform {
         }
         let outcome = tokio::select! {
             outcome = serve(listener, served, stop.clone(), bounds) => outcome,
-            () = look_after(&store, &rooms) => Ok(()),
+            () = look_after(&store, &rooms, keeps_rooms) => Ok(()),
             () = told => Ok(()),
         };
         rooms.close().await;
@@ -387,11 +390,15 @@ impl Platform {
 }
 
 /// Runs for ever: warns about files that were removed or overwritten, removes participants who may
-/// no longer be in their rooms, and ends rooms that were deleted. Another process of the same store may have deleted a room, or it may have been deleted
-/// right before somebody entered.
-async fn look_after(store: &Store, rooms: &Rooms) {
+/// no longer be in their rooms, and ends rooms that were deleted. Another process of the same store
+/// may have deleted a room, or it may have been deleted right before somebody entered. If the rooms
+/// are to be kept, they are taken once the process that has them ends.
+async fn look_after(store: &Store, rooms: &Rooms, keeps_rooms: bool) {
     loop {
         tokio::time::sleep(LOOKING).await;
+        if keeps_rooms {
+            rooms.take_over().await;
+        }
         if let Some(fault) = store.fault().await {
             notice::tell("the data folder is no longer intact", fault);
         }

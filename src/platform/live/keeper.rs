@@ -14,6 +14,7 @@ use super::calls::{refused, short};
 use super::queues::{Asked, Delivery, Received, Told};
 use crate::notice;
 use crate::platform::error::{Refusal, Result as Stored};
+use crate::platform::objects::tasks::{self, Run};
 use crate::platform::store::{Change, Store};
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -129,6 +130,10 @@ impl Keeper {
             Asked::Send(message, tell) => {
                 let sent = self.send(message, batch).await;
                 batch.tell(tell, sent);
+            }
+            Asked::Run(run, tell) => {
+                let ran = self.run_task(&run, batch).await;
+                batch.tell(tell, ran);
             }
             Asked::Receive(asked, tell) => self.receive(asked, tell, batch).await,
             Asked::Done(name, seq) => self.sent.push((name, seq)),
@@ -368,6 +373,18 @@ impl Keeper {
         queue.messages.insert(seq);
         batch.touched.insert(name);
         Ok(())
+    }
+
+    async fn run_task(&mut self, run: &Run, batch: &mut Batch) -> Result<bool, Refused> {
+        let (store, room) = (Arc::clone(&self.store), self.room.clone());
+        let queue = self.usable(&run.task.queue, true, batch).await?;
+        let ran = async { tasks::run(batch.write(&store).await?, (&room, run)).await };
+        let sent = ran.await.map_err(|refusal: Refusal| failed(&refusal))?;
+        if let Some(seq) = sent {
+            queue.messages.insert(seq);
+            batch.touched.insert(run.task.queue.clone());
+        }
+        Ok(sent.is_some())
     }
 
     async fn receive(&mut self, asked: Receive, tell: Told<Received>, batch: &mut Batch) {

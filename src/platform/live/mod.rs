@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `calls` | what participants ask: from the message to the answer |
+//! | `clock` | runs scheduled tasks when they are due |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
 //! | `downloads` | addresses from which files can be downloaded for a while |
@@ -28,6 +29,7 @@
 //! anything here is called. Nothing here knows about routes.
 
 mod calls;
+mod clock;
 mod connection;
 pub mod deliveries;
 pub mod downloads;
@@ -142,6 +144,8 @@ pub struct House {
     url: String,
     /// The rooms of the folder, once this process has them.
     lease: OnceCell<Lease>,
+    /// Signals that the platform closes.
+    closing: CancellationToken,
     open: Mutex<Open>,
 }
 
@@ -261,6 +265,7 @@ impl House {
             let lease = Lease::take(self.store.folder(), &self.url).await?;
             // What an earlier process left is ended: nothing of it can still be going on.
             Files::sweep(&self.folder);
+            self.run(clock::run(Arc::downgrade(self), self.closing.clone()));
             let (house, now) = (Arc::clone(self), sessions::now());
             self.run(async move {
                 match sessions::end_all(&house.store, &now).await {
@@ -309,6 +314,7 @@ impl Rooms {
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),
+            closing: CancellationToken::new(),
             open: Mutex::default(),
         })))
     }
@@ -481,6 +487,7 @@ impl Rooms {
     /// Ends all rooms, and lets nobody in any more. It takes no longer than participants have to
     /// disconnect.
     pub async fn close(&self) {
+        self.0.closing.cancel();
         let (rooms, mut tasks, was_closed) = {
             let mut open = self.0.open();
             let was_closed = std::mem::replace(&mut open.is_closed, true);

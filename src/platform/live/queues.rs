@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::calls::refused;
 use super::keeper::Keeper;
+use crate::platform::objects::tasks::Run;
 use crate::platform::store::Store;
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -48,6 +49,8 @@ pub enum Asked {
     Close(String, Told<()>),
     /// To take a message.
     Send(Send, Told<()>),
+    /// To take the message of a scheduled task, and record its run.
+    Run(Box<Run>, Told<bool>),
     /// To give a message.
     Receive(Receive, Told<Received>),
     /// A message was sent to its receiver.
@@ -140,6 +143,17 @@ impl RoomQueues {
     pub async fn send(&self, message: Send) -> Result<(), Refused> {
         check(&message.name)?;
         self.ask(|tell| Asked::Send(message, tell)).await
+    }
+
+    /// Sends the message of a scheduled task, to a queue that is created if it is missing, and
+    /// records the run. Says whether it was sent: a task that was changed meanwhile is not run.
+    ///
+    /// # Errors
+    ///
+    /// The queue is closed, or one too many; the store failed: nothing was sent or recorded.
+    pub async fn run(&self, run: Run) -> Result<bool, Refused> {
+        check(&run.task.queue)?;
+        self.ask(|tell| Asked::Run(Box::new(run), tell)).await
     }
 
     /// Receives a message. One that gives up waiting takes none.

@@ -13,6 +13,7 @@
 //! | `rooms` | rooms, by name and id, and the rows that name them |
 //! | `services` | the services that are effective in a room |
 //! | `sessions` | sessions, from their beginning to their end |
+//! | `tasks` | scheduled tasks, when they are due, and their runs |
 //! | `versions` | the versions of secrets, and to which accounts secrets are attached |
 //!
 //! Nothing here knows about requests and callers, or about what lives in memory. SQL that only one
@@ -28,6 +29,7 @@ pub mod room_files;
 pub mod rooms;
 pub mod services;
 pub mod sessions;
+pub mod tasks;
 pub mod versions;
 
 use serde_json::Value;

@@ -13,11 +13,12 @@ use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{Change, Reads, Store, Write, insert, of_row, select};
 
 /// The tables whose rows contain the current name of a room, which may be renamed or deleted:
-/// those with a column `room_name`. The records of a session keep the name that the room had then.
-/// A view has no rows of its own.
+/// those with a column `room_name`. The records of sessions and of runs of tasks keep the name that
+/// the room had then. A view has no rows of its own.
 const NAMING: &str = "SELECT tables.name FROM sqlite_schema AS tables \
      JOIN pragma_table_info(tables.name) AS columns \
-     WHERE tables.type = 'table' AND columns.name = 'room_name' AND tables.name <> 'sessions' \
+     WHERE tables.type = 'table' AND columns.name = 'room_name' \
+     AND tables.name NOT IN ('sessions', 'task_runs') \
      ORDER BY tables.name";
 
 /// An annotation of rooms: how many seconds a room goes on without participants.

@@ -69,6 +69,14 @@ impl Columns {
         }
     }
 
+    /// What a flag is set to, if it is.
+    pub fn flagged(&self, name: &str) -> Option<bool> {
+        match self.0.iter().find(|(column, _)| *column == name)? {
+            (_, Cell::Flag(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
     /// The parameters of a statement: the key, the project, the revision, the columns.
     async fn arguments(
         &self,

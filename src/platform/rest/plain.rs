@@ -44,6 +44,11 @@ pub trait Resource: OfRow + Sync + 'static {
     /// A row as the API returns it.
     fn whole(&self) -> Result<Value>;
 
+    /// A change with what follows from it for this row.
+    fn implied(&self, draft: Draft) -> Draft {
+        draft
+    }
+
     /// Refuses a change, or a deletion if there is no draft, because of other objects.
     fn spare(
         &self,
@@ -227,6 +232,7 @@ pub async fn put<T: Plain>(
     let mut change = condition.admits(write, found.rev)?;
     draft.require_room(&mut change, &caller).await?;
     found.row.spare(&mut change, Some(&draft)).await?;
+    let draft = found.row.implied(draft);
     let place = (at::<T>(&caller, &key), draft.taken.as_str());
     let (row, revision) = draft.columns.update(vault, &mut change, place).await?;
     change.commit().await?;

@@ -17,6 +17,7 @@ use crate::platform::App;
 use crate::platform::auth::{Access, Caller};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::{Answer, Asked};
+use crate::platform::objects::sessions::now;
 use crate::platform::objects::stored;
 use crate::platform::store::{Write, of_row};
 
@@ -92,6 +93,24 @@ of_row!(Task {
     last_return_message
 });
 
+/// A task whose schedule counts from now on, for the clock.
+pub(super) fn begun(columns: Columns) -> Columns {
+    columns.text("since", now()).text("due_at", String::new())
+}
+
+/// A change of a task with that schedule, which is active or not, and runs a container or not. If
+/// one of these becomes another one, the schedule counts from now on.
+pub(super) fn timed(draft: Draft, (schedule, active, contained): (&str, bool, bool)) -> Draft {
+    let columns = &draft.columns;
+    let same = columns.get("schedule").is_none_or(|it| it == schedule)
+        && columns.flagged("active").is_none_or(|it| it == active)
+        && columns.get("container").is_some() == contained;
+    match same {
+        true => draft,
+        false => Draft { columns: begun(draft.columns), ..draft },
+    }
+}
+
 impl Resource for Task {
     const TABLE: &'static str = "scheduled_tasks";
     const KEY: &'static str = "id";
@@ -117,6 +136,10 @@ impl Resource for Task {
             "last_status": self.last_status,
             "last_return_message": self.last_return_message,
         }))
+    }
+
+    fn implied(&self, draft: Draft) -> Draft {
+        timed(draft, (&self.schedule, self.active, self.container.is_some()))
     }
 
     /// A change must not lose what it cannot say.
@@ -146,7 +169,7 @@ impl Plain for Task {
             active: Some(new.active.unwrap_or(true)),
             annotations: Some(new.annotations.unwrap_or_default()),
         })?;
-        draft.columns = draft.columns.flag("once", new.once.unwrap_or(false));
+        draft.columns = begun(draft.columns).flag("once", new.once.unwrap_or(false));
         let id = new.id.unwrap_or_else(|| Uuid::new_v4().to_string());
         draft.taken = format!("a scheduled task {id:?} already exists");
         Ok((id, draft))

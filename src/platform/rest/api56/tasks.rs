@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use croner::parser::{CronParser, Seconds, Year};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::check_annotations;
-use super::super::plain::{self, Draft, Plain, Resource, Stored};
+use super::super::plain::{self, Draft, Plain, Resource};
+use super::super::tasks::{begun, timed};
+use super::super::{Page, check_annotations};
 use super::page::{self, Placed, Tokens};
 use super::route_spec::Version;
 use super::service_spec::Service;
@@ -26,6 +26,7 @@ use crate::platform::exchange::{Answer, Asked, Body, Listing, decode};
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::stored;
 use crate::platform::rest::columns::{At, Columns};
+use crate::platform::schedule::Schedule;
 use crate::platform::store::of_row;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -43,10 +44,6 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The shortest interval between two runs, in seconds.
 const SHORTEST: i64 = 15 * 60;
-
-/// How many runs are looked at for it, and from when on.
-const LOOKED_AT: usize = 101;
-const FROM: &str = "2026-01-01T00:00:00Z";
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -97,25 +94,9 @@ const fn yes() -> bool {
     true
 }
 
-/// The shortest interval of a schedule that is one: `N minutes`, or fields of cron.
+/// The shortest interval of a schedule that is one.
 fn interval(schedule: &str) -> Option<i64> {
-    let mut words = schedule.split_whitespace();
-    if let (Some(count), Some(unit), None) = (words.next(), words.next(), words.next()) {
-        let seconds = match unit.to_lowercase().as_str() {
-            "second" | "seconds" => 1,
-            "minute" | "minutes" => 60,
-            "hour" | "hours" => 60 * 60,
-            "day" | "days" => 24 * 60 * 60,
-            _ => return None,
-        };
-        return count.parse::<u32>().ok().map(|count| i64::from(count) * seconds);
-    }
-    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    let cron = parser.parse(schedule).ok()?;
-    let from: jiff::Timestamp = FROM.parse().ok()?;
-    let runs = cron.iter_after(from.to_zoned(jiff::tz::TimeZone::UTC)).take(LOOKED_AT);
-    let runs: Vec<i64> = runs.map(|run| run.timestamp().as_second()).collect();
-    runs.windows(2).map(|pair| pair[1] - pair[0]).min()
+    Schedule::read(schedule)?.shortest()
 }
 
 fn check_schedule(schedule: &str) -> Result<()> {
@@ -186,6 +167,10 @@ impl Resource for Task {
     const TELLS_ROOM_ID: bool = true;
     const LIST: &'static str = "tasks";
 
+    fn implied(&self, draft: Draft) -> Draft {
+        timed(draft, (&self.schedule, self.active, self.container.is_some()))
+    }
+
     fn whole(&self) -> Result<Value> {
         let container: Option<Value> = self.container.as_deref().map(stored).transpose()?;
         let payload: Map<String, Value> = serde_json::from_str(&self.payload)?;
@@ -239,7 +224,9 @@ impl Plain for Task {
     type Change = Wrapped;
 
     fn create(new: Wrapped) -> Result<(String, Draft)> {
-        Ok((Uuid::new_v4().to_string(), Self::change(new)?))
+        let draft = Self::change(new)?;
+        let draft = Draft { columns: begun(draft.columns), ..draft };
+        Ok((Uuid::new_v4().to_string(), draft))
     }
 
     /// A task is replaced as a whole.
@@ -379,47 +366,80 @@ async fn list(
     Ok(Answer::listed(list))
 }
 
-/// This platform has not run any.
+/// A run of a task. Tasks that run containers have none.
+struct Run {
+    seq: i64,
+    project_id: String,
+    task_id: String,
+    room_id: String,
+    room_name: String,
+    status: String,
+    error: Option<String>,
+    scheduled_time: String,
+    started_at: String,
+    completed_at: String,
+}
+
+of_row!(Run {
+    seq,
+    project_id,
+    task_id,
+    room_id,
+    room_name,
+    status,
+    error,
+    scheduled_time,
+    started_at,
+    completed_at
+});
+
+impl Run {
+    fn item(&self) -> Value {
+        json!({
+            "id": self.seq.to_string(),
+            "task_id": self.task_id,
+            "project_id": self.project_id,
+            "room_id": self.room_id,
+            "room_name": self.room_name,
+            "target": "queue",
+            "status": self.status,
+            "attempt_count": 1,
+            "error": self.error,
+            "scheduled_time": self.scheduled_time,
+            "started_at": self.started_at,
+            "completed_at": self.completed_at,
+        })
+    }
+}
+
+/// The last runs of a task, the newest first.
 async fn runs(
     State(app): State<App>,
     caller: Caller,
     Path((_, task)): Path<(String, String)>,
+    Asked(page): Asked<Page>,
 ) -> Result<Answer> {
-    let question =
-        plain::question::<Task>("scheduled_tasks.project_id = $1 AND scheduled_tasks.id = $2");
-    let found: Option<Stored<Task>> = sqlx::query_as(question)
-        .bind(&caller.project)
-        .bind(&task)
-        .fetch_optional(app.store().reads())
-        .await?;
-    found.ok_or_else(|| Refusal::missing(Task::NOUN, &task))?;
-    Ok(Answer::json(&json!({ "runs": [], "total": 0 })))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shortest_interval_is_that_of_the_public_sdk() {
-        for (schedule, expected) in [
-            ("*/15 * * * *", Some(900)),
-            ("*/10 * * * *", Some(600)),
-            ("0,5 3 * * *", Some(300)),
-            ("@hourly", Some(3600)),
-            ("59 23 * * 1", Some(7 * 24 * 3600)),
-            ("0,59 0,23 * * *", Some(60)),
-            ("0,59 0,23 * * 1", Some(59 * 60)),
-            ("30 minutes", Some(1800)),
-            (" 1  Day ", Some(24 * 3600)),
-            ("5 weeks", None),
-            ("-5 minutes", None),
-            ("99999999999 days", None),
-            ("0 0 31 2 *", None),
-            ("nonsense", None),
-            ("", None),
-        ] {
-            assert_eq!(interval(schedule), expected, "{schedule}");
-        }
+    let (limit, offset) = page.bounds(&app, 100)?;
+    let (reads, project) = (app.store().reads(), &caller.project);
+    plain::find::<Task>(reads, project, (&task, &task)).await?;
+    let total = "SELECT COUNT(*) FROM task_runs WHERE project_id = $1 AND task_id = $2";
+    let total: i64 =
+        sqlx::query_scalar(total).bind(project).bind(&task).fetch_one(reads).await?;
+    let mut rows = sqlx::query_as(
+        "SELECT seq, project_id, task_id, room_id, room_name, status, error, scheduled_time, \
+         started_at, completed_at FROM task_runs WHERE project_id = $1 AND task_id = $2 \
+         ORDER BY seq DESC LIMIT $3 OFFSET $4",
+    )
+    .bind(project)
+    .bind(&task)
+    .bind(limit)
+    .bind(offset)
+    .fetch(reads);
+    let mut list = Listing::new("runs");
+    while let Some(run) = rows.try_next().await? {
+        let run: Run = run;
+        list.push(&app, run.item()).await?;
     }
+    list.end_with(&app, &[("total", json!(total))]).await?;
+    Ok(Answer::listed(list))
 }
