@@ -423,8 +423,7 @@ async fn runs(
     let (reads, project) = (app.store().reads(), &caller.project);
     plain::find::<Task>(reads, project, (&task, &task)).await?;
     let total = "SELECT COUNT(*) FROM task_runs WHERE project_id = $1 AND task_id = $2";
-    let total: i64 =
-        sqlx::query_scalar(total).bind(project).bind(&task).fetch_one(reads).await?;
+    let total: i64 = sqlx::query_scalar(total).bind(project).bind(&task).fetch_one(reads).await?;
     let mut rows = sqlx::query_as(
         "SELECT seq, project_id, task_id, room_id, room_name, status, error, scheduled_time, \
          started_at, completed_at FROM task_runs WHERE project_id = $1 AND task_id = $2 \
