@@ -148,3 +148,41 @@ async fn what_was_missed_is_told_when_the_server_starts() {
     assert_eq!(log.matches(&told).count(), 1, "{log}");
     assert!(!log.contains("report"), "{log}");
 }
+
+/// The schedule is one that only the store allows, so that much is due in a short time.
+#[tokio::test]
+async fn nothing_runs_twice_whenever_the_process_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = &folder.path().join("data");
+    let mut process = Process::start(&mut server(data, ""));
+    process.reached.create_room("demo").await;
+    for number in 0..20 {
+        create(&process.reached, &format!("task-{number}"), "@yearly", json!({})).await;
+    }
+    process.terminate();
+    process.ends(Duration::from_secs(10));
+    let sql = "UPDATE scheduled_tasks SET schedule = '* * * * * *', due_at = ''";
+    let mut store = database(data).await;
+    sqlx::query(sql).execute(&mut store).await.expect("an update");
+    store.close().await.expect("its end");
+
+    for life in [1500, 1998, 2002, 2509] {
+        let mut process = Process::start(&mut server(data, ""));
+        tokio::time::sleep(Duration::from_millis(life)).await;
+        process.child.kill().expect("a kill");
+        process.child.wait().expect("its end");
+    }
+    let mut store = database(data).await;
+    let mut count = async |sql: &'static str| -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&mut store).await.expect("a count")
+    };
+    let messages = count("SELECT COUNT(*) FROM queue_messages").await;
+    let times =
+        count("SELECT COUNT(*) FROM (SELECT DISTINCT task_id, scheduled_time FROM task_runs)");
+    let times = times.await;
+    assert!(messages >= 20, "{messages}");
+    assert_eq!((messages, times), (times, count("SELECT COUNT(*) FROM task_runs").await));
+    let sql = "SELECT COUNT(*) FROM queue_messages JOIN task_runs \
+         ON task_runs.task_id = queue AND task_runs.seq = queue_messages.seq";
+    assert_eq!(count(sql).await, messages);
+}

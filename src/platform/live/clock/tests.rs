@@ -298,3 +298,26 @@ async fn many_tasks_are_due_at_once_and_few_runs_are_remembered() {
     world.pass(&mut clock, "10:00:00").await;
     assert_eq!(world.messages().await.len(), 59 + 1000);
 }
+
+/// In real time, with a schedule that only the store allows.
+#[tokio::test]
+async fn tasks_run_from_when_the_rooms_are_taken_until_the_platform_closes() {
+    let world = World::new().await;
+    world.task("seconds", "* * * * * *", false).await;
+    world.task("deleted", "* * * * * *", false).await;
+    let of = async |id: &str| world.messages().await.iter().filter(|it| *it == id).count();
+    world.rooms.take_over().await;
+    while of("seconds").await < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.write("DELETE FROM scheduled_tasks WHERE id = 'deleted'").await;
+    let (deleted, seconds) = (of("deleted").await, of("seconds").await);
+    while of("seconds").await < seconds + 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(of("deleted").await, deleted);
+    world.rooms.close().await;
+    let seconds = of("seconds").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(of("seconds").await, seconds);
+}
