@@ -143,7 +143,7 @@ async fn what_was_missed_is_told_when_the_server_starts() {
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let (years, next) = (now.year() - 2020, now.year() + 1);
     let told = format!(
-        "the scheduled task \"digest\" of the room \"demo\" ({years} runs, next at {next}-01-01T00:00:00Z)"
+        "scheduled tasks missed runs, which are not made up for: \"digest\" of the room \"demo\" ({years} runs, next at {next}-01-01T00:00:00Z)"
     );
     assert_eq!(log.matches(&told).count(), 1, "{log}");
     assert!(!log.contains("report"), "{log}");

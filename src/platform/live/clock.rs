@@ -155,7 +155,8 @@ fn time(text: Option<&String>) -> Option<Timestamp> {
 /// has missed.
 fn times(task: &Task, until: Timestamp) -> (Option<Timestamp>, usize) {
     let Some(schedule) = Schedule::read(&task.schedule) else {
-        notice::tell(&format!("{} does not run", shown(task)), "its schedule cannot be read");
+        let what = format!("the scheduled task {} does not run", named(task));
+        notice::tell(&what, "its schedule cannot be read; give it another one");
         return (None, 0);
     };
     // Nothing is known of times before the clock was there.
@@ -186,7 +187,7 @@ async fn run_task(house: &Arc<House>, task: Task, now: Timestamp) {
     let due = time(Some(&task.due_at)).unwrap_or(now);
     let next = Schedule::read(&task.schedule).and_then(|schedule| schedule.after(due, since));
     let next = stamp(next.unwrap_or(Timestamp::MAX));
-    let (what, room) = (shown(&task), task.room_id.clone());
+    let (what, room) = (format!("the scheduled task {}", named(&task)), task.room_id.clone());
     let run = Run { task, next, started_at: stamp(now) };
     let ran = match &room {
         Some(room) => house.queues(room).run(run.clone()).await,
@@ -208,9 +209,9 @@ async fn run_task(house: &Arc<House>, task: Task, now: Timestamp) {
 }
 
 /// A task as it is named to people.
-fn shown(task: &Task) -> String {
+fn named(task: &Task) -> String {
     let name = task.name.as_ref().unwrap_or(&task.id);
-    format!("the scheduled task {name:?} of the room {:?}", task.room_name)
+    format!("{name:?} of the room {:?}", task.room_name)
 }
 
 /// Tells which tasks missed runs.
@@ -224,12 +225,11 @@ fn tell(missed: &[Missed]) {
             _ => format!("more than {COUNTED} runs"),
         };
         let next = one.next.map_or_else(|| "never again".to_owned(), |next| format!("at {next}"));
-        format!("{} ({count}, next {next})", shown(&one.task))
+        format!("{} ({count}, next {next})", named(&one.task))
     }));
     notice::tell(
-        "what was due while nobody ran it is not made up for; if it is needed, send it with \
-         `meshagent room queue send`",
-        told,
+        "scheduled tasks missed runs, which are not made up for",
+        format!("{told}; send what is needed with `meshagent room queue send`"),
     );
 }
 
