@@ -6,6 +6,7 @@
 //! due while no process had the rooms, or more than [`LATE`] ago, is missed: that is told, and
 //! not made up for.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use super::calls::refused;
 use crate::listed::{counted, few};
 use crate::notice;
 use crate::platform::error::Result;
-use crate::platform::objects::tasks::{self, Run, Task, stamp};
+use crate::platform::objects::tasks::{self, NEVER, Run, Task, stamp};
 use crate::platform::schedule::Schedule;
 use crate::room::codes;
+use crate::room::content::Refused;
 
 /// How often it is looked whether tasks were changed, by this process or another one. It costs one
 /// row, as long as nothing was committed and no task is due.
@@ -71,8 +73,31 @@ struct Clock {
 /// A task that missed runs.
 struct Missed {
     task: Task,
-    count: usize,
+    /// The first one, and until when they were missed.
+    first: Timestamp,
+    until: Timestamp,
     next: Option<Timestamp>,
+}
+
+impl Missed {
+    /// How many there were, or one more than are counted.
+    fn count(&self) -> usize {
+        let Some(schedule) = Schedule::read(&self.task.schedule) else { return 0 };
+        let since = time(self.task.since.as_ref()).unwrap_or(self.until);
+        let runs = std::iter::successors(Some(self.first), |run| schedule.after(*run, since));
+        runs.take_while(|run| *run <= self.until).take(COUNTED + 1).count()
+    }
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = match self.count() {
+            count @ ..=COUNTED => counted(count, "run"),
+            _ => format!("more than {COUNTED} runs"),
+        };
+        let next = self.next.map_or_else(|| "never again".to_owned(), |next| format!("at {next}"));
+        write!(f, "{} ({runs}, next {next})", named(&self.task))
+    }
 }
 
 impl Clock {
@@ -123,10 +148,10 @@ impl Clock {
             last = Some(end.clone());
             let mut due = Vec::new();
             for task in page {
-                let (next, count) = times(&task, until);
-                let due_at = stamp(next.unwrap_or(Timestamp::MAX));
-                if count > 0 {
-                    missed.push(Missed { task: task.clone(), count, next });
+                let (next, first) = times(&task, until);
+                let due_at = next.map_or_else(|| NEVER.to_owned(), stamp);
+                if let Some(first) = first {
+                    missed.push(Missed { task: task.clone(), first, until, next });
                 }
                 if due_at != task.due_at {
                     due.push((task, due_at));
@@ -151,61 +176,93 @@ fn time(text: Option<&String>) -> Option<Timestamp> {
     text?.parse().ok()
 }
 
-/// For which time a task is due that does not run for times until `until`, and how many of them it
-/// has missed.
-fn times(task: &Task, until: Timestamp) -> (Option<Timestamp>, usize) {
+/// For which time a task is due that does not run for times until `until`, and the first of these
+/// that it has missed.
+fn times(task: &Task, until: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
     let Some(schedule) = Schedule::read(&task.schedule) else {
         let what = format!("the scheduled task {} does not run", named(task));
         notice::tell(&what, "its schedule cannot be read; give it another one");
-        return (None, 0);
+        return (None, None);
     };
+    if task.due_at == NEVER {
+        return (None, None);
+    }
     // Nothing is known of times before the clock was there.
     let since = time(task.since.as_ref()).unwrap_or(until);
     let ran = time(task.fired_for.as_ref()).map_or(since, |ran| ran.max(since));
     let first = time(Some(&task.due_at)).or_else(|| schedule.after(ran, since));
-    let runs = std::iter::successors(first, |run| schedule.after(*run, since));
-    let count = runs.take_while(|run| *run <= until).take(COUNTED + 1).count();
-    (schedule.after(ran.max(until), since), count)
+    // To find that there is none takes long.
+    let next = first.and_then(|_| schedule.after(ran.max(until), since));
+    (next, first.filter(|first| *first <= until))
 }
 
-/// Runs the tasks that are due.
+/// What kept tasks from running, as it is told.
+#[derive(Default)]
+struct Kept {
+    /// From running at all for that time.
+    back: Vec<String>,
+    /// From running now.
+    waiting: Vec<String>,
+}
+
+/// Runs the tasks that are due, and tells what keeps some of them from it.
 async fn run_due(house: &Arc<House>, now: Timestamp) -> Result<()> {
+    let mut kept = Kept::default();
+    let done = run_all(house, now, &mut kept).await;
+    if !kept.back.is_empty() {
+        notice::tell("scheduled tasks did not run", few(&kept.back));
+    }
+    // When the platform closes, they are left to the next process.
+    if !kept.waiting.is_empty() && !house.closing.is_cancelled() {
+        let what = "scheduled tasks could not run, and are tried again for a minute";
+        notice::tell(what, few(&kept.waiting));
+    }
+    done
+}
+
+async fn run_all(house: &Arc<House>, now: Timestamp, kept: &mut Kept) -> Result<()> {
     let mut last: Option<Task> = None;
     loop {
         let page = tasks::due(&house.store, &stamp(now), last.as_ref()).await?;
         let Some(end) = page.last() else { return Ok(()) };
         last = Some(end.clone());
         // What is written at once is committed together.
-        join_all(page.into_iter().map(|task| run_task(house, task, now))).await;
-    }
-}
-
-/// Runs a task for the time that it is due for. What keeps it from that is told, and recorded if it
-/// will not go away by itself.
-async fn run_task(house: &Arc<House>, task: Task, now: Timestamp) {
-    let since = time(task.since.as_ref()).unwrap_or(now);
-    let due = time(Some(&task.due_at)).unwrap_or(now);
-    let next = Schedule::read(&task.schedule).and_then(|schedule| schedule.after(due, since));
-    let next = stamp(next.unwrap_or(Timestamp::MAX));
-    let (what, room) = (format!("the scheduled task {}", named(&task)), task.room_id.clone());
-    let run = Run { task, next, started_at: stamp(now) };
-    let ran = match &room {
-        Some(room) => house.queues(room).run(run.clone()).await,
-        None => Err(refused(codes::NOT_FOUND, "there is no such room; create it again")),
-    };
-    match ran {
-        // One that was changed meanwhile is looked at again.
-        Ok(_) => {}
-        Err(why) if why.code == Some(codes::OPERATION_FAILED) => {
-            notice::tell(&format!("{what} could not run, and is tried again for a minute"), why);
-        }
-        Err(why) => {
-            notice::tell(&format!("{what} did not run"), &why);
-            if let Err(refusal) = tasks::fail(&house.store, &run, &why.to_string()).await {
-                notice::tell(&format!("it was not recorded that {what} did not run"), &refusal);
+        let ran = join_all(page.iter().map(|task| run_task(house, task, now))).await;
+        for (task, ran) in page.iter().zip(ran) {
+            let Err(why) = ran else { continue };
+            let told = format!("{} ({why})", named(task));
+            match will_pass(&why) {
+                true => kept.waiting.push(told),
+                false => kept.back.push(told),
             }
         }
     }
+}
+
+/// Whether what keeps a task from running may be over in the next pass.
+fn will_pass(why: &Refused) -> bool {
+    why.code == Some(codes::OPERATION_FAILED)
+}
+
+/// Runs a task for the time that it is due for. What keeps it from that, and will not pass, is
+/// recorded as its run. A task that was changed meanwhile is not run, but looked at again.
+async fn run_task(house: &Arc<House>, task: &Task, now: Timestamp) -> Result<(), Refused> {
+    let since = time(task.since.as_ref()).unwrap_or(now);
+    let due = time(Some(&task.due_at)).unwrap_or(now);
+    let next = Schedule::read(&task.schedule).and_then(|schedule| schedule.after(due, since));
+    let next = next.map_or_else(|| NEVER.to_owned(), stamp);
+    let run = Run { task: task.clone(), next, started_at: stamp(now) };
+    let ran = match &task.room_id {
+        Some(room) => house.queues(room).run(run.clone()).await,
+        None => Err(refused(codes::NOT_FOUND, "there is no such room; create it again")),
+    };
+    if let Err(why) = &ran
+        && !will_pass(why)
+        && let Err(refusal) = tasks::fail(&house.store, &run, &why.to_string()).await
+    {
+        notice::tell("it was not recorded that scheduled tasks did not run", &refusal);
+    }
+    ran.map(drop)
 }
 
 /// A task as it is named to people.
@@ -219,17 +276,9 @@ fn tell(missed: &[Missed]) {
     if missed.is_empty() {
         return;
     }
-    let told = few(missed.iter().map(|one| {
-        let count = match one.count {
-            ..=COUNTED => counted(one.count, "run"),
-            _ => format!("more than {COUNTED} runs"),
-        };
-        let next = one.next.map_or_else(|| "never again".to_owned(), |next| format!("at {next}"));
-        format!("{} ({count}, next {next})", named(&one.task))
-    }));
     notice::tell(
         "scheduled tasks missed runs, which are not made up for",
-        format!("{told}; send what is needed with `meshagent room queue send`"),
+        format!("{}; send what is needed with `meshagent room queue send`", few(missed)),
     );
 }
 

@@ -18,6 +18,9 @@ pub const KEPT: i64 = 50;
 /// How many tasks are read at once.
 pub const AT_ONCE: i64 = 256;
 
+/// For which time a task is due that does not run again: later than all others.
+pub const NEVER: &str = "9999-12-31T23:59:59.000000Z";
+
 /// What of a task the clock needs.
 #[derive(Debug, Clone)]
 pub struct Task {
