@@ -28,6 +28,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0007" "both_apis",
     "0008" "managed_agents",
     "0009" "access",
+    "0011" "room_secrets",
 ];
 
 /// All migrations, in order.
