@@ -435,7 +435,7 @@ mod tests {
         let code = json!({"request_id": "r", "code": "canary", "error": null});
         let provided = ProvideAuthorization::read(&code).unwrap();
         assert_eq!(serde_json::to_value(&provided).unwrap(), code);
-        let token = Token::answered(Content::Json(json!({"access_token": "canary"}))).unwrap();
+        let token = GetToken::answered(Content::Json(json!({"access_token": "canary"}))).unwrap();
         let held = Held { data: secret("canary"), ..Held::default() };
         // The value goes beside the description, and never into it.
         assert!(!serde_json::to_string(&held).unwrap().contains("canary"));

@@ -113,4 +113,12 @@ fn what_is_wrong_with_a_secret_is_told_without_it() {
     let run = room.run(1, &plain);
     assert!(run.stderr.contains("http://a.test/t is plain http"), "{}", run.stderr);
     assert!(!run.stderr.contains("canary"), "{}", run.stderr);
+    // The program's secret may come on standard input, which nobody else sees.
+    let ends = ["--authorization-endpoint", "https://a/o", "--token-endpoint", "https://a/t"];
+    let more = ["--client-secret", "-", "--room", "demo", "--embedded"];
+    let piped = room.0.command(&[&["room"], &oauth[..], &ends, &nobody, &more].concat());
+    let run = fed(piped, b"canary-client\n");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("no participant with the id \"nobody\""), "{}", run.stderr);
+    assert!(!run.stderr.contains("warning") && !run.stderr.contains("canary"), "{}", run.stderr);
 }

@@ -10,10 +10,12 @@ import contextlib
 import email
 import email.policy
 import json
+import types
 import uuid
 
 import jwt
 import pytest
+from aiohttp import web
 from meshagent.agents.mail_common import message_to_json, should_reply_to_message
 from meshagent.api.messaging import TextContent
 from meshagent.api.room_server_client import ToolContentSpec
@@ -23,7 +25,7 @@ from meshagent.tools.tool import ContentTool
 from command_lines import Ours, Reference, nothing, run
 from recording import asked, by_call
 from rooms import entered
-from test_room_server import Add, external
+from test_room_server import Add, external, web_server
 
 FILES = {
     "notes.txt": "für später\n".encode(),
@@ -84,7 +86,11 @@ async def keep_secrets(platform, room, bob):
         await bob.secrets.provide_secret(request_id=request.request_id, data=b"\0given")
 
     async def sign_in(request):
-        await bob.secrets.reject_oauth_authorization(request_id=request.request_id, error="no")
+        id = request.request_id
+        if request.authorization_endpoint.startswith("http://127.0.0.1"):
+            await bob.secrets.provide_oauth_authorization(request_id=id, code="code")
+        else:
+            await bob.secrets.reject_oauth_authorization(request_id=id, error="no")
 
     bob.secrets._secret_request_handler = give
     bob.secrets._oauth_token_request_handler = sign_in
@@ -119,7 +125,7 @@ async def furnished(platform, room, group):
                     service=external("calculator", "http://127.0.0.1:1"),
                 )
             names[id] = "SERVICE"
-        if group == "secret":
+        if group in ("secret", "secrets"):
             await keep_secrets(platform, room, bob)
         if group == "agent":
             toolkit = RemoteToolkit(name="math", tools=[Add(), Say()])
@@ -343,6 +349,31 @@ async def test_a_secret_is_printed_as_it_is(platform, programs):
         platform, programs, "secret request --from-participant-id BOB --url u"
     )
     assert program.stdout == reference.stdout == "\0given"
+
+
+async def test_a_token_is_printed_alone(platform, programs):
+    # The reference prints a sentence.
+    forms = []
+
+    async def token(request):
+        forms.append({**await request.post()})
+        return web.json_response({"access_token": "the.token"})
+
+    app = web.Application()
+    app.router.add_post("/token", token)
+    async with web_server(types.SimpleNamespace(app=app)) as url:
+        words = "secret oauth --from-participant-id BOB --client-id app --client-secret s"
+        words += f" --authorization-endpoint {url}/o --token-endpoint {url}/token --redirect-uri r"
+        # Of the reference, scopes keep the spaces between them.
+        words = [*words.split(), "--scopes", "a, b"]
+        reference, program = await both(platform, programs, words)
+    assert program.stdout == "the.token\n"
+    assert reference.stdout.splitlines()[-1] == "Got access token: the.token"
+    (_, theirs), (_, ours) = asked(reference.sent) + asked(program.sent)
+    assert (theirs["oauth"].pop("scopes"), ours["oauth"].pop("scopes")) == (["a", " b"], ["a", "b"])
+    assert ours == theirs
+    assert [form["code"] for form in forms] == ["code", "code"]
+    assert (reference.code, program.code) == (0, 0)
 
 
 async def test_a_file_is_shown_as_it_is(platform, programs):

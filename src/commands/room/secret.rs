@@ -31,6 +31,9 @@ use crate::room::secrets::{
 /// What stands for standard input, and for standard output.
 const STREAM: &str = "-";
 
+/// How large a value may be that is looked for in what a room says, in bytes.
+const CONCEALED: usize = 8 * 1024;
+
 /// How long a participant may take to sign in, in seconds.
 const SIGNING_IN: u32 = 300;
 
@@ -216,7 +219,9 @@ impl InRoom for SetArgs {
 
     fn asked(&self) -> Result<Set> {
         let data = self.value()?;
-        if let Ok(text) = std::str::from_utf8(data.expose_secret()) {
+        let text = std::str::from_utf8(data.expose_secret()).ok();
+        // What is longer is not repeated by any room.
+        if let Some(text) = text.filter(|text| text.len() <= CONCEALED) {
             conceal::credential(&SecretString::from(text));
         }
         Ok(Set {

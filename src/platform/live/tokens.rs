@@ -135,16 +135,19 @@ impl Client {
     }
 }
 
-/// Checks an address: http or https, without a user, and as it is, since it is compared as text.
+/// Checks an address: http or https, without a user, and as it will be requested, since it is
+/// compared as text.
 fn address(what: &str, text: &str) -> Result<(), Refused> {
-    let is_plain = |url: &Url| {
-        let is_web = matches!(url.scheme(), "http" | "https");
+    let is_web = |url: &Url| {
         let has_user = !url.username().is_empty() || url.password().is_some();
-        // A path that climbs is another one when it is requested.
-        let leads_on = url.path() == "/" || text.contains(url.path());
-        is_web && !has_user && leads_on && !text.contains(char::is_whitespace)
+        matches!(url.scheme(), "http" | "https") && !has_user
     };
-    match Url::parse(text).is_ok_and(|url| is_plain(&url)) {
+    // A path that climbs is another one when it is requested.
+    let path = text.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2e", ".");
+    let climbs = path.split('/').any(|part| part == "." || part == "..") || path.contains('\\');
+    let is_plain = !climbs && !text.contains(char::is_whitespace);
+    match is_plain && Url::parse(text).is_ok_and(|url| is_web(&url)) {
         true => Ok(()),
         false => Err(Refused::invalid(format!(
             "oauth.{what} is not a plain http or https address, without a user and without `..`"
@@ -412,6 +415,17 @@ mod tests {
         let stored = of(Some(7)).write().unwrap();
         assert_eq!(Credential::read(&stored).unwrap().expires_at, Some(7));
         assert!(!format!("{:?} {stored:?}", of(None)).contains("canary"));
+    }
+
+    /// Time goes on by itself while nothing else does.
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_never_answers_is_not_waited_for() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let token = format!("http://{}/t", silent.local_addr().unwrap());
+        let client = Client::of(given("https://a.test/o", &token)).unwrap();
+        let code = SecretBox::new(Box::new(b"code".to_vec()));
+        let no_token = exchange(&client, &code, ("r", None)).await.unwrap_err();
+        assert_eq!(no_token, NoToken::new("the token endpoint did not answer as it should"));
     }
 
     #[tokio::test]
