@@ -27,7 +27,7 @@ use super::queues::RoomQueues;
 use super::requests::Requests;
 use super::services::Services;
 use super::session::Records;
-use super::tokens::Refreshing;
+use super::tokens::Endpoints;
 use super::toolkits::developer::Watcher;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
@@ -59,8 +59,8 @@ pub struct Room {
     pub services: Services,
     /// What its participants are asked for.
     pub requests: Requests,
-    /// The credentials that are being refreshed in it.
-    pub refreshing: Refreshing,
+    /// What it asks of endpoints for tokens.
+    pub endpoints: Endpoints,
     /// Signals that it ends.
     pub stop: CancellationToken,
     /// What may wait for participants that are slow to read, with a permit for each byte.
@@ -124,7 +124,7 @@ impl Room {
             url,
             services: Services::default(),
             requests: Requests::default(),
-            refreshing: Refreshing::default(),
+            endpoints: Endpoints::default(),
             session: Uuid::new_v4().to_string(),
             stop: CancellationToken::new(),
             held: Arc::new(Semaphore::new(HELD)),

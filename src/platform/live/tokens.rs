@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -30,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How large its answer may be, in bytes.
 const ANSWER: usize = 64 * 1024;
+
+/// How many requests to endpoints a room may have at once.
+const PLACES: usize = 16;
 
 /// How long an address may be, in bytes.
 pub const ADDRESS: usize = 2048;
@@ -321,20 +325,40 @@ async fn post(
     })
 }
 
-/// The tokens that are being renewed. Each is renewed by one call at a time, since what makes a new
-/// one may be good for once.
-#[derive(Debug, Default)]
-pub struct Refreshing(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+/// What a room asks of endpoints. A token is renewed by one call at a time, since what makes a new
+/// one may be good for once. Such requests go on when their participant leaves, so there is a place
+/// for each.
+#[derive(Debug)]
+pub struct Endpoints {
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    places: Arc<Semaphore>,
+}
 
-impl Refreshing {
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self { turns: Mutex::default(), places: Arc::new(Semaphore::new(PLACES)) }
+    }
+}
+
+impl Endpoints {
     /// Waits for the turn to renew a token.
-    pub async fn turn(&self, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    pub async fn turn(&self, id: &str) -> OwnedMutexGuard<()> {
         let turns = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|_, turns| Arc::strong_count(turns) > 1);
             Arc::clone(all.entry(id.to_owned()).or_default())
         };
         turns.lock_owned().await
+    }
+
+    /// Waits for a place among the requests of the room.
+    ///
+    /// # Errors
+    ///
+    /// The room is closing.
+    pub async fn place(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map_err(|_| refused(codes::OPERATION_FAILED, "the room is closing"))
     }
 }
 
@@ -428,14 +452,21 @@ mod tests {
         assert_eq!(no_token, NoToken::new("the token endpoint did not answer as it should"));
     }
 
-    #[tokio::test]
-    async fn a_token_has_one_turn_at_a_time() {
-        let refreshing = Refreshing::default();
-        let first = refreshing.turn("a").await;
-        let other = refreshing.turn("b").await;
-        let second = tokio::time::timeout(Duration::from_millis(20), refreshing.turn("a"));
-        assert!(second.await.is_err());
+    #[tokio::test(start_paused = true)]
+    async fn a_token_has_one_turn_and_a_room_so_many_places() {
+        let waits = Duration::from_secs(1);
+        let endpoints = Endpoints::default();
+        let first = endpoints.turn("a").await;
+        let other = endpoints.turn("b").await;
+        assert!(tokio::time::timeout(waits, endpoints.turn("a")).await.is_err());
         drop((first, other));
-        drop(refreshing.turn("a").await);
+        drop(endpoints.turn("a").await);
+        let mut places = Vec::new();
+        for _ in 0..PLACES {
+            places.push(endpoints.place().await.unwrap());
+        }
+        assert!(tokio::time::timeout(waits, endpoints.place()).await.is_err());
+        places.pop();
+        drop(endpoints.place().await.unwrap());
     }
 }

@@ -74,11 +74,13 @@ pub async fn request(caller: &Caller, asked: RequestToken) -> Result<Token, Refu
     };
     let whom = (asked.participant_id.as_str(), What::Authorization);
     let code = caller.room.request(&caller.guest, whom, patience, message).await?;
+    let place = caller.room.endpoints.place().await?;
     // Somebody has signed in for it, so it is kept even if the caller leaves now.
     let room = Arc::clone(&caller.room);
     let work = async move {
         let how = (redirect_uri.as_str(), verifier.as_ref());
         let credential = tokens::exchange(&client, &code, how).await?;
+        drop(place);
         let new = New {
             owner: &owner,
             delegated_to: &delegated_to,
@@ -150,17 +152,18 @@ async fn kept(
     if let Some(token) = credential.token() {
         return Ok(Some(token));
     }
-    let turn = room.refreshing.turn(&found.id).await;
+    let turn = room.endpoints.turn(&found.id).await;
     // Another call may have renewed or deleted it meanwhile.
     let Some((found, credential)) = self::found(room, wanted).await? else { return Ok(None) };
     if let Some(token) = credential.token() {
         return Ok(Some(token));
     }
+    let place = room.endpoints.place().await?;
     // What makes a new one may be used up by that, so its answer is not lost.
     let (client, of) = (client.clone(), Arc::clone(room));
     let work = async move {
         let renewed = renewed(&of, &client, (&found, &credential)).await;
-        drop(turn);
+        drop((turn, place));
         renewed
     };
     room.to_the_end(work).await
