@@ -19,6 +19,7 @@ pub(crate) mod process;
 mod promises;
 mod reach;
 mod revocation;
+mod room_secrets;
 mod rooms;
 mod runtime;
 pub(crate) mod sign_in;

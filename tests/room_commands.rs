@@ -2,6 +2,7 @@
 
 mod copying;
 mod queues;
+mod secrets;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

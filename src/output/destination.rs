@@ -38,6 +38,19 @@ impl Destination {
     ///
     /// The system's; a pipe that nobody reads.
     pub async fn open(path: &Path) -> Result<Self> {
+        Self::begin(path, Draft::like).await
+    }
+
+    /// The same for what only its owner may read. A file that is there is replaced by one like that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub async fn private(path: &Path) -> Result<Self> {
+        Self::begin(path, Draft::of).await
+    }
+
+    async fn begin(path: &Path, draft: fn(&Path) -> Result<Draft>) -> Result<Self> {
         let into = |file| Self { out: Out::File(File::from_std(file)), draft: None };
         Ok(match Target::of(path)? {
             Target::Open(file) => into(file),
@@ -46,7 +59,7 @@ impl Destination {
             }
             Target::Node(path) => into(OpenOptions::new().write(true).truncate(true).open(path)?),
             Target::File(path) => {
-                let draft = Draft::like(&path)?;
+                let draft = draft(&path)?;
                 let file = File::from_std(draft.file().try_clone()?);
                 Self { out: Out::File(file), draft: Some((draft, path)) }
             }

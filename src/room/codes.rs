@@ -14,6 +14,8 @@ pub const INVALID_STATE: i64 = 1006;
 pub const DEPENDENCY_MISSING: i64 = 1007;
 /// It was tried, and failed.
 pub const OPERATION_FAILED: i64 = 1008;
+/// It took too long.
+pub const TIMEOUT: i64 = 1009;
 /// An answer has another type or shape than expected. Clients say so, not rooms.
 pub const UNEXPECTED: i64 = 1100;
 

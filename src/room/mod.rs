@@ -23,6 +23,7 @@ pub mod messaging;
 pub mod mime;
 pub mod operation;
 pub mod queues;
+pub mod secrets;
 pub mod services;
 pub mod storage;
 pub mod sync;

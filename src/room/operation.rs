@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretBox};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +32,9 @@ impl fmt::Display for At {
     }
 }
 
+/// Bytes that cannot be printed.
+pub type Secret = SecretBox<Vec<u8>>;
+
 /// A request that a room answers once.
 pub trait Operation: Serialize + DeserializeOwned {
     /// The answer.
@@ -42,6 +46,17 @@ pub trait Operation: Serialize + DeserializeOwned {
     /// Whether the answer may take any time, because the request waits for something.
     fn waits(&self) -> bool {
         false
+    }
+
+    /// The bytes that go beside the arguments, if the operation takes any.
+    fn bytes(&self) -> Option<&Secret> {
+        None
+    }
+
+    /// The same with the bytes that came beside the arguments.
+    #[must_use]
+    fn with_bytes(self, _bytes: Secret) -> Self {
+        self
     }
 
     /// Reads the request from a message. A header that is not an object has no arguments.
@@ -106,7 +121,11 @@ impl Room {
         let answer = match O::AT {
             At::Room(kind) => self.request_within(patience, (kind, header, Vec::new())).await?,
             At::Tool(toolkit, tool) => {
-                let invocation = Invocation::new(toolkit, tool, Content::Json(header));
+                let arguments = match asked.bytes() {
+                    Some(bytes) => Content::part(header, bytes.expose_secret().clone()),
+                    None => Content::Json(header),
+                };
+                let invocation = Invocation::new(toolkit, tool, arguments);
                 self.invoke(Invocation { patience, ..invocation }).await?
             }
         };

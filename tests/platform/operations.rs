@@ -1,7 +1,7 @@
 //! Each operation of a room is tried with a scope that suffices, without one, with another
 //! section, and with a part of its section.
 
-use meshagent::platform::Platform;
+use meshagent::platform::{OperationSummary, Platform};
 use meshagent::room::message::Message;
 use serde_json::{Value, json};
 
@@ -44,8 +44,12 @@ fn every_operation_has_its_line() {
 }
 
 /// The code with which an operation is refused, if it is.
-async fn code(visitor: &mut Visitor, row: &Row, is_stream: bool) -> Option<i64> {
-    let content = |value: &Value| json!({"type": "json", "json": value});
+async fn code(visitor: &mut Visitor, row: &Row, how: &OperationSummary) -> Option<i64> {
+    let is_stream = how.is_stream;
+    let content = |value: &Value| match how.takes_bytes {
+        true => json!({"type": "binary", "headers": value}),
+        false => json!({"type": "json", "json": value}),
+    };
     let message = match row.at.split_once('.').expect("a toolkit") {
         ("room", _) => Message::new(1, &row.at, row.arguments.clone()),
         (toolkit, tool) => {
@@ -89,18 +93,19 @@ async fn an_operation_needs_its_grant_and_nothing_else() {
     let server = Server::start().await;
     server.room("demo").await;
     let key = server.key_of(&server.project).await;
-    let streams: Vec<String> =
-        Platform::operations().into_iter().filter(|it| it.is_stream).map(|it| it.at).collect();
+    let operations = Platform::operations();
     for row in rows() {
-        let is_stream = streams.contains(&row.at);
+        let how = operations.iter().find(|it| it.at == row.at).expect("an operation");
         let tried = async |token: &str| {
             let mut visitor = Visitor::enter(&server, "demo", token).await;
             visitor.greeting().await;
-            code(&mut visitor, &row, is_stream).await
+            code(&mut visitor, &row, how).await
         };
         let with = async |scope: &Value| tried(&token_for(&key, "demo", scope.clone())).await;
         assert_ne!(with(&row.with).await, DENIED, "{} with {}", row.at, row.with);
-        let foreign = json!({"livekit": {}, "admin": {}, "secrets": {}, "tunnels": {}});
+        let mut foreign = json!({"livekit": {}, "admin": {}, "secrets": {}, "tunnels": {}});
+        let own = row.at.split('.').next().expect("a toolkit");
+        foreign.as_object_mut().expect("an object").shift_remove(own);
         for scope in [Some(json!({})), Some(foreign), row.part.clone()].into_iter().flatten() {
             let is_denied = with(&scope).await == DENIED;
             assert_eq!(is_denied, row.grant != "api", "{} with {scope}", row.at);

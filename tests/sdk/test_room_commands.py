@@ -10,9 +10,12 @@ import contextlib
 import email
 import email.policy
 import json
+import types
 import uuid
 
+import jwt
 import pytest
+from aiohttp import web
 from meshagent.agents.mail_common import message_to_json, should_reply_to_message
 from meshagent.api.messaging import TextContent
 from meshagent.api.room_server_client import ToolContentSpec
@@ -22,7 +25,7 @@ from meshagent.tools.tool import ContentTool
 from command_lines import Ours, Reference, nothing, run
 from recording import asked, by_call
 from rooms import entered
-from test_room_server import Add, external
+from test_room_server import Add, external, web_server
 
 FILES = {
     "notes.txt": "für später\n".encode(),
@@ -41,6 +44,7 @@ HERE = {
     "c.png": bytes(70_000),
     "folder/x.txt": b"x",
     ".a.hid": b"hidden",
+    "latin.txt": "für".encode("latin-1"),
     "job.json": '{"do": ["this", null, "ü"]}\n'.encode(),
     "job.unknown": b"\0\xff",
 }
@@ -48,7 +52,7 @@ HERE = {
 
 # Commands that answer with nothing.
 SILENT = ["queue send", "messaging send", "messaging broadcast", "storage cp", "storage rm"]
-SILENT += ["service restart", "queue send-mail"]
+SILENT += ["service restart", "queue send-mail", "secret set", "secret delete"]
 
 
 class Say(ContentTool):
@@ -75,6 +79,30 @@ def programs(platform, tmp_path_factory):
     reference.stop()
 
 
+async def keep_secrets(platform, room, bob):
+    """What the commands' own identity has, and a participant that gives what it is asked for."""
+
+    async def give(request):
+        await bob.secrets.provide_secret(request_id=request.request_id, data=b"\0given")
+
+    async def sign_in(request):
+        id = request.request_id
+        if request.authorization_endpoint.startswith("http://127.0.0.1"):
+            await bob.secrets.provide_oauth_authorization(request_id=id, code="code")
+        else:
+            await bob.secrets.reject_oauth_authorization(request_id=id, error="no")
+
+    bob.secrets._secret_request_handler = give
+    bob.secrets._oauth_token_request_handler = sign_in
+    async with platform.client() as client:
+        connected = await client.connect_room(
+            project_id=platform.environment["MESHAGENT_PROJECT_ID"], room=room
+        )
+    me = jwt.decode(connected.jwt, options={"verify_signature": False})["name"]
+    for id, more in [("key", {"type": "text/x"}), ("shared", {"delegated_to": "bob"})]:
+        await bob.secrets.set_secret(secret_id=id, for_identity=me, data=b"\0value\n", **more)
+
+
 @contextlib.asynccontextmanager
 async def furnished(platform, room, group):
     """A room with what the commands of a group need; what ids in it are called."""
@@ -97,6 +125,8 @@ async def furnished(platform, room, group):
                     service=external("calculator", "http://127.0.0.1:1"),
                 )
             names[id] = "SERVICE"
+        if group in ("secret", "secrets"):
+            await keep_secrets(platform, room, bob)
         if group == "agent":
             toolkit = RemoteToolkit(name="math", tools=[Add(), Say()])
             await toolkit.start(room=bob)
@@ -212,6 +242,39 @@ SAME = [
     (0, 1, "storage ls room://none/*"),
     (0, 1, "storage ls room://*.none"),
     (1, 1, "storage ls none"),
+    (0, 0, "secret list"),
+    (0, 0, "secret set --id new --text vålue"),
+    (0, 0, "secret set --id key --in latin.txt --type t/x --name Key"),
+    (0, 0, "secret set --id key --base64 AP8= --delegated-to bob --for-identity ada"),
+    (0, 0, "secret get --id key"),
+    (0, 0, "secret get --id shared --delegated-to bob --out out.bin"),
+    (1, 1, "secret get --id none"),
+    (0, 0, "secret delete key"),
+    (0, 0, "secret delete shared --delegated-to bob"),
+    (1, 1, "secret delete none"),
+    (0, 0, "secret request --from-participant-id BOB --url u"),
+    (
+        0,
+        0,
+        "secrets request --from-participant-id BOB --url u --type t --delegate-to bob"
+        " --timeout 5 -o out.bin",
+    ),
+    (1, 1, "secret request --from-participant-id nobody --url u"),
+    (
+        1,
+        1,
+        "secret oauth --from-participant-id BOB --client-id app --client-secret s --scopes a,b"
+        " --authorization-endpoint https://a/o --token-endpoint https://a/t --redirect-uri r",
+    ),
+    (
+        1,
+        1,
+        "secret oauth --from-participant-id BOB --client-id app --client-secret s --no-pkce"
+        " --authorization-endpoint https://a/o --token-endpoint https://a/t --redirect-uri r",
+    ),
+    (2, 2, "secret set --id key"),
+    (2, 2, "secret set --id key --text a --base64 YQ=="),
+    (2, 2, "secret set --id key --base64 !"),
     (0, 0, "service list"),
     (0, 0, "service list --output json"),
     (0, 0, "service restart --id SERVICE"),
@@ -276,6 +339,41 @@ async def test_a_file_is_copied_to_a_path_without_a_folder(platform, programs):
     assert reference.sent == program.sent == []
     assert (reference.code, program.code) == (1, 0)
     assert program.files["b.txt"] == HERE["a.txt"]
+
+
+async def test_a_secret_is_printed_as_it_is(platform, programs):
+    # The reference tells of it on standard error as well.
+    reference, program = await both(platform, programs, "secret get --id key")
+    assert program.stdout == reference.stdout == "\0value\n"
+    reference, program = await both(
+        platform, programs, "secret request --from-participant-id BOB --url u"
+    )
+    assert program.stdout == reference.stdout == "\0given"
+
+
+async def test_a_token_is_printed_alone(platform, programs):
+    # The reference prints a sentence.
+    forms = []
+
+    async def token(request):
+        forms.append({**await request.post()})
+        return web.json_response({"access_token": "the.token"})
+
+    app = web.Application()
+    app.router.add_post("/token", token)
+    async with web_server(types.SimpleNamespace(app=app)) as url:
+        words = "secret oauth --from-participant-id BOB --client-id app --client-secret s"
+        words += f" --authorization-endpoint {url}/o --token-endpoint {url}/token --redirect-uri r"
+        # Of the reference, scopes keep the spaces between them.
+        words = [*words.split(), "--scopes", "a, b"]
+        reference, program = await both(platform, programs, words)
+    assert program.stdout == "the.token\n"
+    assert reference.stdout.splitlines()[-1] == "Got access token: the.token"
+    (_, theirs), (_, ours) = asked(reference.sent) + asked(program.sent)
+    assert (theirs["oauth"].pop("scopes"), ours["oauth"].pop("scopes")) == (["a", " b"], ["a", "b"])
+    assert ours == theirs
+    assert [form["code"] for form in forms] == ["code", "code"]
+    assert (reference.code, program.code) == (0, 0)
 
 
 async def test_a_file_is_shown_as_it_is(platform, programs):

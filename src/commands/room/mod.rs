@@ -30,6 +30,7 @@ mod invoke;
 mod messaging;
 mod participants;
 mod queue;
+mod secret;
 mod service;
 pub(super) mod storage;
 
@@ -57,6 +58,9 @@ pub enum RoomCommand {
     /// See how the services of a room are, and start them again
     #[command(subcommand, alias = "services")]
     Service(Lenient<service::RoomServiceCommand>),
+    /// Store secrets in a room, and ask participants for them
+    #[command(subcommand, alias = "secrets")]
+    Secret(Lenient<secret::RoomSecretCommand>),
     /// Watch what is logged in a room
     #[command(subcommand)]
     Developer(Lenient<developer::DeveloperCommand>),
@@ -247,6 +251,7 @@ pub async fn run(command: RoomCommand) -> Result<ExitCode> {
         RoomCommand::Messaging(command) => messaging::run(command.0).await,
         RoomCommand::Storage(command) => storage::run(command.0).await,
         RoomCommand::Service(command) => service::run(command.0).await,
+        RoomCommand::Secret(command) => secret::run(command.0).await,
         RoomCommand::Developer(command) => developer::run(command.0).await,
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
+use secrecy::SecretBox;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -287,6 +288,13 @@ impl Caller {
                 }
                 self.start(id, run(self.clone(), Value::Null))
             }
+            (Run::Bytes(run), Content::Binary { headers, bytes }) => {
+                if !found.gate.admits(scope, &headers) {
+                    return Err(denied());
+                }
+                let bytes = SecretBox::new(Box::new(bytes));
+                self.start(id, run(self.clone(), headers, bytes))
+            }
             (Run::Stream { starts, run }, Content::Open) => {
                 // Without a part that starts it, everything is known by now.
                 if !starts && !found.gate.admits(scope, &Value::Null) {
@@ -324,6 +332,9 @@ impl Caller {
             }
             (Run::Stream { .. }, _) => {
                 Err(Refused::invalid(format!("{}.{} takes a stream", invoke.toolkit, invoke.tool)))
+            }
+            (Run::Bytes(_), _) => {
+                Err(Refused::invalid(format!("{}.{} takes bytes", invoke.toolkit, invoke.tool)))
             }
             (Run::Once(_), _) => {
                 Err(Refused::invalid(format!("{}.{} takes JSON", invoke.toolkit, invoke.tool)))

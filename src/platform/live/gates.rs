@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::files::FilePath;
 use crate::kinds::specs::scope::{
-    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, StorageGrant,
+    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, SecretsGrant, StorageGrant,
 };
 
 /// What an operation needs.
@@ -96,6 +96,24 @@ pub const DEVELOPER_LOGS: Gate =
 pub const SERVICES: Gate =
     scope("services.list", |it| it.services.as_ref().is_some_and(|it| it.list));
 
+/// Secrets may be used: one's own, and those that are delegated to one.
+pub const SECRETS: Gate = scope("secrets", |it| it.secrets.is_some());
+/// Secrets may be stored, and with `for_identity` those of others.
+pub const SECRETS_SET: Gate = Gate {
+    grant: "secrets, and admin.config for another identity",
+    check: Check::Arguments(|scope, header| {
+        let is_admin = scope.admin.as_ref().is_some_and(|it| it.config);
+        scope.secrets.is_some() && (header["for_identity"].is_null() || is_admin)
+    }),
+};
+/// The token of this program may be asked for.
+pub const SECRETS_TOKEN: Gate = Gate {
+    grant: "secrets.request_oauth_token",
+    check: Check::Arguments(|scope, header| {
+        scope.secrets.as_ref().is_some_and(|it| may_have_token(it, &header["oauth"]))
+    }),
+};
+
 /// Agents may be called to the room.
 pub const AGENTS_CALL: Gate = scope("agents.call", |it| agents(it, |it| it.call));
 /// The toolkit may be offered to the room.
@@ -135,6 +153,21 @@ fn is_in(list: Option<&[String]>, name: &str) -> bool {
 
 fn messaging(scope: &ApiScope, check: impl FnOnce(&MessagingGrant) -> bool) -> bool {
     scope.messaging.as_ref().is_some_and(check)
+}
+
+/// Whether the token of a program may be asked for, by where people sign in for it. A star at the
+/// end of an entry stands for anything.
+fn may_have_token(grant: &SecretsGrant, oauth: &Value) -> bool {
+    let Some(list) = &grant.request_oauth_token else { return true };
+    let text = |name: &str| oauth[name].as_str().unwrap_or_default().trim();
+    let (endpoint, client) = (text("authorization_endpoint"), text("client_id"));
+    let is_meant = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(beginning) => endpoint.starts_with(beginning),
+        None => endpoint == pattern,
+    };
+    !endpoint.is_empty()
+        && !client.is_empty()
+        && list.iter().any(|it| is_meant(&it.endpoint) && it.client_id == client)
 }
 
 fn agents(scope: &ApiScope, check: impl FnOnce(&AgentsGrant) -> bool) -> bool {
@@ -191,6 +224,8 @@ mod tests {
     fn table() -> Vec<Row> {
         let q = json!({"name": "q"});
         let file = json!({"path": "a/b.txt"});
+        let oauth = |endpoint: &str, client: &str| json!({"oauth": {"authorization_endpoint": endpoint, "client_id": client}});
+        let token = |endpoint: &str, client: &str| json!({"secrets": {"request_oauth_token": [{"endpoint": endpoint, "client_id": client}]}});
         let only = |path: &str, read_only: bool| json!({"storage": {"paths": [{"path": path, "read_only": read_only}]}});
         vec![
             (
@@ -254,6 +289,33 @@ mod tests {
                 json!({"services": {}}),
                 vec![json!({"services": {"list": false}})],
             ),
+            (SECRETS, json!({}), json!({"secrets": {}}), vec![json!({"admin": {}})]),
+            (SECRETS_SET, json!({}), json!({"secrets": {}}), vec![json!({"admin": {}})]),
+            (
+                SECRETS_SET,
+                json!({"for_identity": "eve"}),
+                json!({"secrets": {}, "admin": {}}),
+                vec![json!({"secrets": {}}), json!({"secrets": {}, "admin": {"config": false}})],
+            ),
+            (SECRETS_TOKEN, oauth("https://a/o", "c"), token("https://a/*", "c"), vec![]),
+            (
+                SECRETS_TOKEN,
+                oauth(" https://a/o ", " c "),
+                token("https://a/o", "c"),
+                vec![
+                    token("https://a/", "c"),
+                    token("https://b/*", "c"),
+                    token("https://a/o", "d"),
+                    json!({"secrets": {"request_oauth_token": []}}),
+                ],
+            ),
+            (
+                SECRETS_TOKEN,
+                json!({"connector": {"server_url": "https://a/o"}}),
+                json!({"secrets": {}}),
+                vec![token("*", ""), token("https://a/o", "c")],
+            ),
+            (SECRETS_TOKEN, oauth(" ", "c"), json!({"secrets": {}}), vec![token("*", "c")]),
             (
                 AGENTS_CALL,
                 json!({}),

@@ -19,10 +19,12 @@
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
 //! | `queues` | the queues of rooms, as operations use them |
+//! | `requests` | what participants are asked for, and have not answered yet |
 //! | `room` | a room: who is in it, and what they are told |
 //! | `servers` | MCP servers of services, whose tools are toolkits of a room |
 //! | `services` | the services of a room while it runs |
 //! | `session` | the record of a room's run |
+//! | `tokens` | tokens for which people have signed in elsewhere: codes become tokens, and old ones new |
 //! | `toolkits` | one file for each toolkit that every room has |
 //!
 //! What outlives a room is a row in `objects`, or a file. `auth` decides who may enter before
@@ -45,10 +47,12 @@ mod localhost;
 pub mod operations;
 mod outgoing;
 mod queues;
+mod requests;
 mod room;
 mod servers;
 mod services;
 mod session;
+mod tokens;
 mod toolkits;
 
 use std::collections::HashMap;

@@ -7,14 +7,15 @@ use serde_json::Value;
 use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
-use super::toolkits::{agents, developer, messaging, queues, services, storage};
+use super::toolkits::{agents, developer, messaging, oauth, queues, secrets, services, storage};
 use crate::room::agents::{CallAgent, ListToolkits};
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::operation::{At, Operation};
+use crate::room::operation::{At, Operation, Secret};
 use crate::room::toolkit::{Register, Unregister};
 use crate::room::{
-    developer as log, messaging as post, queues as queue, services as service, storage as files,
+    developer as log, messaging as post, queues as queue, secrets as secret, services as service,
+    storage as files,
 };
 
 /// An operation of a room.
@@ -32,6 +33,8 @@ pub struct Served {
 pub enum Run {
     /// It takes JSON and answers once.
     Once(fn(Caller, Value) -> BoxFuture<'static, Result<Reply, Refused>>),
+    /// It takes bytes with a description, and answers once.
+    Bytes(fn(Caller, Value, Secret) -> BoxFuture<'static, Result<Reply, Refused>>),
     /// It takes a stream and answers with one.
     Stream {
         /// Whether the caller's first part says what it is about; the gate looks at that.
@@ -59,6 +62,24 @@ macro_rules! once {
     };
 }
 
+/// An operation that takes bytes with a description, and answers once.
+macro_rules! bytes {
+    ($asked:ty, $gate:ident, $handler:path) => {
+        Served {
+            at: <$asked>::AT,
+            gate: gates::$gate,
+            run: Run::Bytes(|caller, header, bytes| {
+                Box::pin(async move {
+                    let asked = <$asked>::read(&header)?.with_bytes(bytes);
+                    drop(header);
+                    let answer = $handler(&caller, asked).await?;
+                    Ok(<$asked>::answer(&answer).into())
+                })
+            }),
+        }
+    };
+}
+
 /// An operation that answers with a stream.
 macro_rules! stream {
     ($toolkit:literal, $tool:literal, $gate:ident, $starts:literal, $handler:path) => {
@@ -74,7 +95,7 @@ macro_rules! stream {
 }
 
 /// All operations.
-pub static OPERATIONS: [Served; 28] = [
+pub static OPERATIONS: [Served; 38] = [
     once!(ListToolkits, OPEN, hosted::list),
     once!(Register, AGENTS_REGISTER, hosted::register),
     once!(Unregister, OPEN, hosted::unregister),
@@ -107,6 +128,16 @@ pub static OPERATIONS: [Served; 28] = [
     stream!("developer", "logs", DEVELOPER_LOGS, false, developer::logs),
     once!(service::List, SERVICES, services::list),
     once!(service::Restart, SERVICES, services::restart),
+    once!(secret::List, SECRETS, secrets::list),
+    bytes!(secret::Set, SECRETS_SET, secrets::set),
+    once!(secret::Get, SECRETS, secrets::get),
+    once!(secret::Delete, SECRETS, secrets::delete),
+    once!(secret::Request, SECRETS, secrets::request),
+    bytes!(secret::Provide, SECRETS, secrets::provide),
+    once!(secret::DeleteRequested, SECRETS, secrets::delete_requested),
+    once!(secret::RequestToken, SECRETS_TOKEN, oauth::request),
+    once!(secret::ProvideAuthorization, SECRETS, oauth::provide),
+    once!(secret::GetToken, SECRETS_TOKEN, oauth::get),
 ];
 
 /// An operation, as documentation and tests see it.
@@ -118,6 +149,8 @@ pub struct OperationSummary {
     pub grant: &'static str,
     /// Whether it answers with a stream.
     pub is_stream: bool,
+    /// Whether it takes bytes with a description.
+    pub takes_bytes: bool,
 }
 
 /// All operations, as documentation and tests see them.
@@ -126,14 +159,14 @@ pub fn summaries() -> Vec<OperationSummary> {
         at: served.at.to_string(),
         grant: served.gate.grant,
         is_stream: matches!(served.run, Run::Stream { .. }),
+        takes_bytes: matches!(served.run, Run::Bytes(_)),
     };
     OPERATIONS.iter().map(summary).collect()
 }
 
 /// The toolkits of rooms that this platform does not have, and what they would be for.
-const ABSENT: [(&str, &str); 6] = [
+const ABSENT: [(&str, &str); 5] = [
     ("sync", "documents"),
-    ("secrets", "secrets of rooms"),
     ("database", "databases in rooms"),
     ("memory", "memories in rooms"),
     ("containers", "containers in rooms"),

@@ -24,8 +24,10 @@ use super::hosted::{Forwarded, Hosted};
 use super::localhost::Lent;
 use super::outgoing::Letter;
 use super::queues::RoomQueues;
+use super::requests::Requests;
 use super::services::Services;
 use super::session::Records;
+use super::tokens::Endpoints;
 use super::toolkits::developer::Watcher;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
@@ -55,6 +57,10 @@ pub struct Room {
     pub house: Arc<House>,
     /// Its services.
     pub services: Services,
+    /// What its participants are asked for.
+    pub requests: Requests,
+    /// What it asks of endpoints for tokens.
+    pub endpoints: Endpoints,
     /// Signals that it ends.
     pub stop: CancellationToken,
     /// What may wait for participants that are slow to read, with a permit for each byte.
@@ -117,6 +123,8 @@ impl Room {
             name,
             url,
             services: Services::default(),
+            requests: Requests::default(),
+            endpoints: Endpoints::default(),
             session: Uuid::new_v4().to_string(),
             stop: CancellationToken::new(),
             held: Arc::new(Semaphore::new(HELD)),
@@ -172,6 +180,8 @@ impl Room {
         guest.leave();
         let mut state = self.state();
         let Some(present) = state.present.shift_remove(&guest.id) else { return };
+        let is_gone = !state.present.values().any(|it| it.guest.name == guest.name);
+        self.requests.left(guest, is_gone);
         if present.is_enabled {
             self.tell_disabled(&state, guest);
         }

@@ -10,6 +10,7 @@
 //! | `projects` | projects about to be created |
 //! | `roles` | what was granted to people in rooms and to service accounts |
 //! | `room_files` | media types of files in rooms |
+//! | `room_secrets` | secrets of rooms |
 //! | `rooms` | rooms, by name and id, and the rows that name them |
 //! | `services` | the services that are effective in a room |
 //! | `sessions` | sessions, from their beginning to their end |
@@ -26,6 +27,7 @@ pub mod people;
 pub mod projects;
 pub mod roles;
 pub mod room_files;
+pub mod room_secrets;
 pub mod rooms;
 pub mod services;
 pub mod sessions;

@@ -29,6 +29,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0008" "managed_agents",
     "0009" "access",
     "0010" "clock",
+    "0011" "room_secrets",
 ];
 
 /// All migrations, in order.
@@ -73,6 +74,7 @@ mod tests {
             "211f06909215ecd477740c6d484c85d3b9bf213fbdd26e079a96f97b1095db8c8c0b27b04e67e14a31f7ebb8323b8575",
             "e780dd8a3c86249f9baebefea398dd7191b2bce016e3becd61a17ae26db5ac1b1a819d91b589b4db22268a32844d6fa8",
             "a60816d47330b26ae1312f28cb476f84fc960dc937db77fa2f18136edf9a20d39d51c26bdde5205d33dd08ddbc59a827",
+            "f381889d074f71578840536228511dd8a57227d6368e2d8d57f635d37f979f91de9e0b12c87a96727bfa1862bb2af224",
         ];
         assert_eq!(digests.collect::<Vec<_>>(), known);
     }

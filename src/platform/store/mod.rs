@@ -27,7 +27,7 @@ pub(crate) use self::statement::of_row;
 pub use self::statement::{OfRow, Reads, insert, insert_with, select};
 use self::transaction::{COUNT, Transaction};
 pub use self::vault::{
-    Column, HELD_VALUE, KEY_SECRET, SECRET_DATA, SETTINGS, SETTINGS_DOCUMENT, Vault,
+    Column, HELD_VALUE, KEY_SECRET, ROOM_SECRET, SECRET_DATA, SETTINGS, SETTINGS_DOCUMENT, Vault,
 };
 use self::writer::Writer;
 pub use self::writer::{Change, Write};

@@ -68,7 +68,15 @@ pub const SETTINGS_DOCUMENT: Column = Column {
     update: "UPDATE settings_documents SET document = $1 WHERE id = $2",
 };
 
-const COLUMNS: [Column; 5] = [KEY_SECRET, SECRET_DATA, SETTINGS, HELD_VALUE, SETTINGS_DOCUMENT];
+/// The value of a secret of a room.
+pub const ROOM_SECRET: Column = Column {
+    name: "room_secrets.data",
+    select: "SELECT id, data FROM room_secrets",
+    update: "UPDATE room_secrets SET data = $1 WHERE id = $2",
+};
+
+const COLUMNS: [Column; 6] =
+    [KEY_SECRET, SECRET_DATA, SETTINGS, HELD_VALUE, SETTINGS_DOCUMENT, ROOM_SECRET];
 
 /// The place of the database's own key, as one of those above.
 const OWN: &str = "vault.key";
