@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::client::Room;
 use super::content::Refused;
-use super::operation::{At, Operation};
+use super::operation::{At, Operation, done};
 
 /// Asks for the contents of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,46 @@ pub struct Describe {
     /// The file of its schema; without it, the one that follows from its name.
     #[serde(default)]
     pub schema_path: Option<String>,
+}
+
+/// Makes a document without opening it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Create {
+    /// Its path.
+    pub path: String,
+    /// What it contains: an object with its root element.
+    #[serde(default)]
+    pub json: Option<Value>,
+    /// What it may contain.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// The file of its schema; without both, the one that follows from its name.
+    #[serde(default)]
+    pub schema_path: Option<String>,
+}
+
+done! { Create => At::Tool("sync", "create") }
+
+/// What a participant says that opens a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its path.
+    pub path: String,
+    /// Whether it is made if there is none.
+    #[serde(default)]
+    pub create: bool,
+    /// What the participant has of it already, as Yjs encodes it, in base64.
+    #[serde(default)]
+    pub vector: Option<String>,
+    /// What it may contain, if it is made.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// The file of that.
+    #[serde(default)]
+    pub schema_path: Option<String>,
+    /// What it contains, if it is made.
+    #[serde(default)]
+    pub initial_json: Option<Value>,
 }
 
 impl Operation for Describe {

@@ -5,6 +5,7 @@
 //! | `calls` | what participants ask: from the message to the answer |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
+//! | `documents` | documents that several edit at once |
 //! | `downloads` | addresses from which files can be downloaded for a while |
 //! | `external` | services that run elsewhere and work in a room |
 //! | `files` | the files of rooms, on disk |
@@ -30,6 +31,7 @@
 mod calls;
 mod connection;
 pub mod deliveries;
+mod documents;
 pub mod downloads;
 mod external;
 pub mod files;
@@ -65,6 +67,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::deliveries::Deliveries;
+use self::documents::Documents;
 use self::downloads::Downloads;
 use self::files::Files;
 use self::lease::Lease;
@@ -136,6 +139,8 @@ pub struct House {
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
+    /// The documents that are open in rooms.
+    documents: Documents,
     /// Up to which revision of the store it is known that everybody may be where they are.
     checked: AtomicI64,
     /// Where this process is reached.
@@ -306,6 +311,7 @@ impl Rooms {
             folder,
             store,
             queues: Mutex::default(),
+            documents: Documents::default(),
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
-use super::toolkits::{agents, developer, messaging, queues, services, storage};
+use super::toolkits::{agents, developer, messaging, queues, services, storage, sync};
 use crate::room::agents::{CallAgent, ListToolkits};
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -15,6 +15,7 @@ use crate::room::operation::{At, Operation};
 use crate::room::toolkit::{Register, Unregister};
 use crate::room::{
     developer as log, messaging as post, queues as queue, services as service, storage as files,
+    sync as documents,
 };
 
 /// An operation of a room.
@@ -74,7 +75,7 @@ macro_rules! stream {
 }
 
 /// All operations.
-pub static OPERATIONS: [Served; 28] = [
+pub static OPERATIONS: [Served; 31] = [
     once!(ListToolkits, OPEN, hosted::list),
     once!(Register, AGENTS_REGISTER, hosted::register),
     once!(Unregister, OPEN, hosted::unregister),
@@ -100,6 +101,9 @@ pub static OPERATIONS: [Served; 28] = [
     once!(files::DownloadUrl, STORAGE_READ, storage::download_url),
     stream!("storage", "upload", STORAGE_WRITE, true, storage::upload),
     stream!("storage", "download", STORAGE_READ, true, storage::download),
+    once!(documents::Create, SYNC_WRITE, sync::create),
+    once!(documents::Describe, SYNC_READ, sync::describe),
+    stream!("sync", "open", SYNC_READ, true, sync::open),
     once!(log::Log, DEVELOPER_LOGS, developer::log),
     once!(log::Info, DEVELOPER_LOGS, developer::info),
     once!(log::Warning, DEVELOPER_LOGS, developer::warning),
@@ -131,8 +135,7 @@ pub fn summaries() -> Vec<OperationSummary> {
 }
 
 /// The toolkits of rooms that this platform does not have, and what they would be for.
-const ABSENT: [(&str, &str); 6] = [
-    ("sync", "documents"),
+const ABSENT: [(&str, &str); 5] = [
     ("secrets", "secrets of rooms"),
     ("database", "databases in rooms"),
     ("memory", "memories in rooms"),

@@ -7,3 +7,4 @@ pub mod messaging;
 pub mod queues;
 pub mod services;
 pub mod storage;
+pub mod sync;

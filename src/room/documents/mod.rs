@@ -1,0 +1,17 @@
+//! Documents that several edit at once: what may be in them, what is in them, and what their updates
+//! are. A room and its clients share this.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `built_in` | the schemas that need not be given |
+//! | `schema` | what a document may contain |
+//! | `shape` | a document as JSON, and JSON as a document |
+//! | `update` | whether an update can be applied without harm |
+//!
+//! Must not live here: how a document is kept, which is the platform's; how one is opened in a room,
+//! which is in [`super::sync`].
+
+mod built_in;
+pub mod schema;
+pub mod shape;
+pub mod update;
