@@ -15,3 +15,12 @@ mod built_in;
 pub mod schema;
 pub mod shape;
 pub mod update;
+
+use yrs::Doc;
+
+/// A new document. Its writer gets a number of 32 bits, as in Yjs: clients in Python cannot use the
+/// greater ones that the library would draw.
+#[must_use]
+pub fn new() -> Doc {
+    Doc::with_client_id(u64::from(fastrand::u32(..)))
+}

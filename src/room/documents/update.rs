@@ -50,7 +50,7 @@ pub fn checked(bytes: &[u8]) -> Result<Checked, &'static str> {
         }
     }
     for _ in 0..reader.count()? {
-        reader.long()?;
+        reader.short()?;
         for _ in 0..reader.count()? {
             let (clock, length) = (reader.short()?, reader.short()?);
             within(clock, length)?;
@@ -100,23 +100,19 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
-    /// A number of up to 53 bits, as JavaScript has them.
-    fn long(&mut self) -> Result<u64, &'static str> {
+    /// A number of up to 32 bits. Writers have numbers of as many: clients in Python mistake greater
+    /// ones for each other.
+    fn short(&mut self) -> Result<u64, &'static str> {
         let mut number = 0_u64;
-        for shift in (0..56).step_by(7) {
+        for shift in (0..35).step_by(7) {
             let byte = self.byte()?;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return if number < 1 << 53 { Ok(number) } else { Err("a number is too large") };
+                let is_short = number <= u64::from(u32::MAX);
+                return if is_short { Ok(number) } else { Err("a number is too large") };
             }
         }
-        Err("a number is too long")
-    }
-
-    /// A number of up to 32 bits.
-    fn short(&mut self) -> Result<u64, &'static str> {
-        let number = self.long()?;
-        if number <= u64::from(u32::MAX) { Ok(number) } else { Err("a number is too large") }
+        Err("a number is too large")
     }
 
     /// How many of something follow. Each takes at least one byte.
@@ -131,13 +127,13 @@ impl<'a> Reader<'a> {
     }
 
     fn id(&mut self) -> Result<Id, &'static str> {
-        Ok((self.long()?, self.short()?))
+        Ok((self.short()?, self.short()?))
     }
 
     /// The blocks of one writer; who it is.
     fn blocks_of_one(&mut self, items: &mut Items) -> Result<u64, &'static str> {
         let count = self.count()?;
-        let client = self.long()?;
+        let client = self.short()?;
         let mut clock = self.short()?;
         for _ in 0..count {
             let start = clock;

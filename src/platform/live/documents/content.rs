@@ -12,6 +12,7 @@ use crate::platform::live::calls::{denied, refused};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::room::codes;
 use crate::room::content::Refused;
+use crate::room::documents::new as new_document;
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape;
 use crate::room::documents::update::checked;
@@ -138,7 +139,7 @@ impl Content {
             Some(json) => shape::given(&schema, json).map_err(Refused::invalid)?,
             None => (Map::new(), Vec::new()),
         };
-        let doc = Doc::new();
+        let doc = new_document();
         let mut txn = doc.transact_mut();
         shape::append(&mut txn, &schema, &children).map_err(Refused::invalid)?;
         let state = txn.encode_state_as_update_v1(&StateVector::default());
@@ -168,7 +169,7 @@ impl Content {
         })?;
         let share = Share::of(memory, log.length())?;
         let schema = Schema::parse(about.schema).map_err(|what| damaged(name, &what))?;
-        let doc = Doc::new();
+        let doc = new_document();
         let mut txn = doc.transact_mut();
         for update in updates {
             checked(&update).map_err(|what| damaged(name, what))?;
@@ -289,7 +290,7 @@ impl Content {
 
     /// Whether an update would change anything.
     fn would_change(&self, update: Update) -> bool {
-        let doc = Doc::new();
+        let doc = new_document();
         let mut txn = doc.transact_mut();
         let own = Update::decode_v1(&self.state(None));
         let Ok(Ok(())) = own.map(|own| txn.apply_update(own)) else { return true };
