@@ -2,6 +2,7 @@
 
 mod access;
 mod at_rest;
+mod documents;
 mod durability;
 mod faults;
 pub(crate) mod harness;

@@ -58,7 +58,7 @@ async fn code(visitor: &mut Visitor, row: &Row, is_stream: bool) -> Option<i64> 
         }
     };
     visitor.send(&message).await;
-    if is_stream && row.at.starts_with("storage.") {
+    if is_stream && !row.at.starts_with("developer.") {
         let mut headers = row.arguments.clone();
         headers["kind"] = "start".into();
         let chunk = json!({"type": "binary", "headers": headers});

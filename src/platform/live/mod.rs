@@ -458,10 +458,14 @@ impl Rooms {
     pub fn delete(&self, room: &str) {
         self.end(room);
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
-        let files = self.0.files(room);
-        tokio::task::spawn_blocking(move || {
+        let (files, documents) = (self.0.files(room), self.0.documents.take(room));
+        self.0.run(async move {
+            // Otherwise a document could be put where everything was removed.
+            let _changing = documents.change_files().await;
+            documents.end_all("the room was deleted");
+            let removed = tokio::task::spawn_blocking(move || files.remove()).await;
             // What stays is removed when a process starts.
-            if let Err(error) = files.remove() {
+            if let Err(error) = removed.unwrap_or_else(|error| Err(error.into())) {
                 notice::tell("files of a deleted room were not removed", &error);
             }
         });

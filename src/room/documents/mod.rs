@@ -4,6 +4,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `built_in` | the schemas that need not be given |
+//! | `edit` | the smallest edit that makes a document what it should be |
+//! | `grep` | which elements of a document a pattern matches |
 //! | `schema` | what a document may contain |
 //! | `shape` | a document as JSON, and JSON as a document |
 //! | `update` | whether an update can be applied without harm |
@@ -12,6 +14,8 @@
 //! which is in [`super::sync`].
 
 mod built_in;
+pub mod edit;
+pub mod grep;
 pub mod schema;
 pub mod shape;
 pub mod update;

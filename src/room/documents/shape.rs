@@ -193,13 +193,19 @@ pub fn append(
 }
 
 /// Makes elements.
-struct Writing<'a> {
-    schema: &'a Schema,
+pub(super) struct Writing<'a> {
+    /// What the document may contain.
+    pub(super) schema: &'a Schema,
 }
 
 impl Writing<'_> {
+    /// What elements of a tag may contain.
+    pub(super) fn about(&self, tag: &str) -> Result<&Element, String> {
+        self.schema.element(tag).ok_or_else(|| format!("the schema has no element {tag:?}"))
+    }
+
     /// The tag and the fields of a child, if it may be one.
-    fn allowed<'a>(
+    pub(super) fn allowed<'a>(
         &self,
         parent: &str,
         about: &Element,
@@ -215,15 +221,14 @@ impl Writing<'_> {
     }
 
     /// Fills an element that was just made.
-    fn element(
+    pub(super) fn element(
         &self,
         txn: &mut TransactionMut<'_>,
         element: &XmlElementRef,
         tag: &str,
         fields: &Map<String, Value>,
     ) -> Result<(), String> {
-        let about = self.schema.element(tag);
-        let about = about.ok_or_else(|| format!("the schema has no element {tag:?}"))?;
+        let about = self.about(tag)?;
         let (values, children) = split(tag, about, fields)?;
         element.insert_attribute(txn, ID, Uuid::new_v4().to_string());
         for (name, value) in values {
@@ -244,7 +249,7 @@ impl Writing<'_> {
 }
 
 /// Fills an element with its text.
-fn text(
+pub(super) fn text(
     txn: &mut TransactionMut<'_>,
     element: &XmlElementRef,
     parts: &[Value],
@@ -275,16 +280,16 @@ fn text(
 }
 
 /// The one field of an object that has no other, and the object in it.
-fn only(json: &Value) -> Option<(&str, &Map<String, Value>)> {
+pub(super) fn only(json: &Value) -> Option<(&str, &Map<String, Value>)> {
     let fields = json.as_object().filter(|fields| fields.len() == 1)?;
     let (tag, value) = fields.iter().next()?;
     Some((tag, value.as_object()?))
 }
 
-type Split<'a> = (Vec<(&'a String, &'a Value)>, &'a [Value]);
+pub(super) type Split<'a> = (Vec<(&'a String, &'a Value)>, &'a [Value]);
 
 /// The values of an element, and its children.
-fn split<'a>(
+pub(super) fn split<'a>(
     tag: &str,
     about: &Element,
     fields: &'a Map<String, Value>,

@@ -42,6 +42,12 @@ impl Documents {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(rooms.entry(room.to_owned()).or_default())
     }
+
+    /// Those of a room that is deleted: nothing is opened in it any more.
+    pub fn take(&self, room: &str) -> Arc<InRoom> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.remove(room).unwrap_or_default()
+    }
 }
 
 /// The open documents of a room.
@@ -76,6 +82,13 @@ impl InRoom {
     pub fn end(&self, paths: &[String], why: &str) {
         let open = self.open();
         let ended = paths.iter().filter_map(|path| open.get(path)?.document.upgrade());
+        ended.for_each(|document| document.end(refused(codes::FILE_NOT_FOUND, why)));
+    }
+
+    /// Ends all of them.
+    pub fn end_all(&self, why: &str) {
+        let open = self.open();
+        let ended = open.values().filter_map(|entry| entry.document.upgrade());
         ended.for_each(|document| document.end(refused(codes::FILE_NOT_FOUND, why)));
     }
 }
