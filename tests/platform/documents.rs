@@ -178,7 +178,14 @@ async fn ten_writers_end_equal_although_the_platform_is_killed() {
                 opener.hear().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), heard).await.expect("all of it");
+        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
+        assert!(
+            heard.is_ok(),
+            "{}
+{}",
+            opener.text(),
+            last.text()
+        );
     }
     assert!(all > 10 && last.text().len() > 100, "{}", last.text());
     // The file is read again, by whoever opens it next.
@@ -195,14 +202,17 @@ async fn ten_writers_end_equal_although_the_platform_is_killed() {
 
 /// Sends something as an update; the code with which it is refused.
 async fn refused(url: &str, given: &str, update: &[u8]) -> Option<i64> {
-    let mut opener = Opener::open(url, given, "a.n").await;
-    let data = STANDARD.encode(update).into_bytes();
-    opener.visitor.send(&part(3, "open", json!({"kind": "sync"}), data)).await;
+    refused_at(&mut Opener::open(url, given, "a.n").await, update).await
+}
+
+async fn refused_at(opener: &mut Opener, update: &[u8]) -> Option<i64> {
+    let id = opener.next;
+    opener.send(update).await;
     loop {
         let message = opener.visitor.next().await;
         match message.header["chunk"]["type"].as_str() {
             Some("error") => return message.header["chunk"]["code"].as_i64(),
-            _ if message.kind == "__response__" && message.id == 3 => return None,
+            _ if message.kind == "__response__" && message.id == id => return None,
             _ => {}
         }
     }
@@ -225,7 +235,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         (1..depth).for_each(|_| at = at.push_back(&mut txn, XmlElementPrelim::empty("n")));
         txn.encode_update_v1()
     };
-    assert!(update::checked(&deep(60)).is_ok());
+    assert!(update::checked(&deep(update::DEPTH)).is_ok());
     for update in
         [nested(1_000_000), huge(117), huge(118), huge(119), deep(5000), vec![1], vec![9; 99]]
     {
@@ -235,7 +245,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
     let mut deeper = Opener::open(url, &given, "a.n").await;
     let mut at = None;
     let mut is_refused = false;
-    for _ in 0..1100 {
+    for _ in 0..100 {
         let update = {
             let mut txn = deeper.doc.transact_mut();
             let root = txn.get_or_insert_xml_fragment("xml");
@@ -258,6 +268,27 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         }
     }
     assert!(is_refused);
+    // The same from the innermost on: nothing is in the document before the last one comes.
+    let doc = documents::new();
+    let mut updates = Vec::new();
+    let mut at: Option<yrs::XmlElementRef> = None;
+    for _ in 0..300 {
+        let mut txn = doc.transact_mut();
+        let root = txn.get_or_insert_xml_fragment("xml");
+        let one = XmlElementPrelim::empty("n");
+        at = Some(match at.take() {
+            None => root.push_back(&mut txn, one),
+            Some(above) => XmlFragment::push_back(&above, &mut txn, one),
+        });
+        txn.commit();
+        updates.push(txn.encode_update_v1());
+    }
+    let mut inside_out = Opener::open(url, &given, "b.n").await;
+    for update in updates.iter().skip(1).rev() {
+        inside_out.send(update).await;
+        inside_out.settle().await;
+    }
+    assert_eq!(refused_at(&mut inside_out, &updates[0]).await, Some(1002));
     let mut drawn = fastrand::Rng::with_seed(1);
     let update = good.edit(&mut drawn);
     good.send(&update).await;

@@ -308,16 +308,15 @@ mod tests {
             [("hello world", "hello, wörld"), ("aaa", "aa"), ("ü", "üü😀"), ("x😀y", "x😃y")]
         {
             let (before, after) = (one(before), one(after));
-            let (doc, other) = (made(&before), ());
-            let () = other;
-            // Somebody else writes at the end meanwhile.
+            let doc = made(&before);
+            // Somebody else writes at the beginning meanwhile.
             let others = copy(&doc);
             let update = edited(&doc, &schema(), (&before, &after)).unwrap().unwrap();
             {
                 let mut txn = others.transact_mut();
                 let element = txn.get_xml_fragment(ROOT).unwrap().get(&txn, 0).unwrap();
                 let text = element.into_xml_element().unwrap().get(&txn, 0).unwrap();
-                text.into_xml_text().unwrap().push(&mut txn, "!");
+                text.into_xml_text().unwrap().insert(&mut txn, 0, "!");
             }
             others.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
             let inserted = |value: &Value| {
@@ -328,7 +327,7 @@ mod tests {
                     .unwrap()
                     .to_owned()
             };
-            assert_eq!(inserted(&shown(&others, false)), format!("{}!", inserted(&after)));
+            assert_eq!(inserted(&shown(&others, false)), format!("!{}", inserted(&after)));
         }
         let bold = root(json!([text(json!([{"insert": "a", "attributes": {"bold": true}}]))]));
         assert_eq!((kept(&one("a"), &bold), kept(&bold, &one("a"))), (1, 1));

@@ -16,17 +16,14 @@ use yrs::types::Attrs;
 use yrs::types::text::YChange;
 use yrs::{
     Any, Array, ArrayRef, Map as _, Number, Out, ReadTxn, Text, TransactionMut, WriteTxn, Xml,
-    XmlElementPrelim, XmlElementRef, XmlFragment, XmlTextPrelim, XmlTextRef,
+    XmlElementPrelim, XmlElementRef, XmlFragment, XmlOut, XmlTextPrelim, XmlTextRef,
 };
 
 use super::schema::{Element, Schema, TEXT};
-use super::update::ROOT;
+use super::update::{DEPTH, ROOT};
 
 /// The value by which an element is known, whatever happens around it.
 pub const ID: &str = "$id";
-
-/// How deep elements may be nested. Deeper ones cannot be deleted or shown without danger.
-pub const DEPTH: usize = 200;
 
 /// Reads a document.
 ///
@@ -79,6 +76,17 @@ pub fn depth(txn: &impl ReadTxn) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
+}
+
+/// In how many elements a node is, itself included.
+#[must_use]
+pub fn depth_of(node: XmlOut) -> usize {
+    let parent = |node: &XmlOut| match node {
+        XmlOut::Element(element) => element.parent(),
+        XmlOut::Text(text) => text.parent(),
+        XmlOut::Fragment(_) => None,
+    };
+    std::iter::successors(parent(&node), parent).count()
 }
 
 /// Reads a document, or a part of it.

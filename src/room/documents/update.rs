@@ -8,11 +8,9 @@ use std::collections::{HashMap, HashSet};
 /// How deep values may be nested.
 const VALUES: usize = 64;
 
-/// How deep the elements that one update brings may be nested in each other.
-const ELEMENTS: usize = 64;
-
-/// Up to which number of elements their nesting is not looked at: it cannot be deeper.
-const FEW: usize = 16;
+/// How deep elements may be nested in each other. As JSON, each takes three levels, and readers of JSON
+/// often stop at 128.
+pub const DEPTH: usize = 40;
 
 /// The name of what all elements of a document are in.
 pub const ROOT: &str = "xml";
@@ -60,7 +58,7 @@ pub fn checked(bytes: &[u8]) -> Result<Checked, &'static str> {
         return Err("it goes on behind its end");
     }
     let deepens = items.deepens();
-    match deepens <= ELEMENTS {
+    match deepens <= DEPTH {
         true => Ok(Checked { deepens }),
         false => Err("its elements are nested too deep"),
     }
@@ -291,7 +289,8 @@ impl Items {
     /// How deep the elements of the update are nested in each other. Those that are there already
     /// count for nothing.
     fn deepens(mut self) -> usize {
-        if self.elements <= FEW {
+        // One cannot be nested, and most updates bring no more.
+        if self.elements <= 1 {
             return self.elements;
         }
         self.all.sort_by_key(|(id, _)| *id);
@@ -444,7 +443,7 @@ mod tests {
             checked(&whole(&doc))
         };
         assert_eq!(made(20, 5000), Ok(Checked { deepens: 20 }));
-        assert_eq!(made(ELEMENTS, 0), Ok(Checked { deepens: ELEMENTS }));
-        assert_eq!(made(ELEMENTS + 1, 100), Err("its elements are nested too deep"));
+        assert_eq!(made(DEPTH, 0), Ok(Checked { deepens: DEPTH }));
+        assert_eq!(made(DEPTH + 1, 100), Err("its elements are nested too deep"));
     }
 }

@@ -1,11 +1,13 @@
 //! What is in an open document, and on disk of it. All of it blocks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use yrs::types::Event;
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, ReadTxn, StateVector, Transact, Update};
+use yrs::{DeepObservable, Doc, ReadTxn, StateVector, Transact, Update, XmlOut};
 
 use super::log::{self, About, Log, Unreadable};
 use crate::platform::live::calls::{denied, refused};
@@ -15,7 +17,7 @@ use crate::room::content::Refused;
 use crate::room::documents::new as new_document;
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape;
-use crate::room::documents::update::checked;
+use crate::room::documents::update::{DEPTH, ROOT, checked};
 
 /// How long the state of a document may be, in bytes.
 pub const STATE: u64 = 8 * 1024 * 1024;
@@ -27,9 +29,6 @@ const BESIDES: u64 = 256 * 1024;
 
 /// How long the file of a document may be.
 const FILE: u64 = STATE * (TIMES + 2) + BESIDES;
-
-/// How deep elements may become before it is looked how deep they are.
-const UNSEEN: usize = 1000;
 
 /// What all open documents may take, in KiB of their files. In memory it is several times as much.
 const ALL: usize = 128 * 1024;
@@ -56,8 +55,8 @@ pub struct Content {
     share: Share,
     /// How long the file was when it was last written anew.
     written: u64,
-    /// How deep elements are nested at most.
-    deepest: usize,
+    /// How deep the deepest element is in which something has changed.
+    changed: Arc<AtomicUsize>,
 }
 
 /// What a document has of the memory for all.
@@ -177,10 +176,14 @@ impl Content {
             let update = update.map_err(|error| damaged(name, &error.to_string()))?;
             txn.apply_update(update).map_err(|error| damaged(name, &error.to_string()))?;
         }
-        let deepest = shape::depth(&txn);
+        if shape::depth(&txn) > DEPTH {
+            return Err(damaged(name, TOO_DEEP));
+        }
         drop(txn);
+        let changed = Arc::new(AtomicUsize::new(0));
+        watch(&doc, Arc::clone(&changed));
         let (schema, written) = (Arc::new(schema), 0);
-        Ok(Self { doc, schema, values: about.values, log, share, written, deepest })
+        Ok(Self { doc, schema, values: about.values, log, share, written, changed })
     }
 
     /// What it may contain.
@@ -257,8 +260,10 @@ impl Content {
         if let Err(refused) = self.share.cover(*length + bytes.len() as u64) {
             return Ok(Err(refused));
         }
+        self.changed.store(0, Ordering::Relaxed);
         let mut txn = self.doc.transact_mut();
         let before = txn.state_vector();
+        let was_waiting = txn.has_missing_updates();
         if let Err(error) = txn.apply_update(update) {
             // Some of it may have been applied, so what is in memory is not what is on disk.
             return Err(unusable(&error.to_string()));
@@ -268,12 +273,13 @@ impl Content {
         txn.commit();
         let change: Option<Arc<[u8]>> = is_changed.then(|| txn.encode_update_v1().into());
         drop(txn);
-        self.deepest += about.deepens;
-        if self.deepest > UNSEEN {
-            self.deepest = shape::depth(&self.doc.transact());
-            if self.deepest > shape::DEPTH {
-                return Err(unusable("its elements are nested too deep"));
-            }
+        // With what has waited, more may have come into the document than the update brings.
+        let is_too_deep = match was_waiting || is_waiting {
+            true => shape::depth(&self.doc.transact()) > DEPTH,
+            false => about.deepens > 0 && self.deepest_change() + about.deepens > DEPTH,
+        };
+        if is_too_deep {
+            return Err(unusable(TOO_DEEP));
         }
         // What waits for something that has not come yet is kept as it is.
         let kept = match (&change, is_waiting) {
@@ -286,6 +292,10 @@ impl Content {
             to_write.push(kept);
         }
         Ok(Ok(change))
+    }
+
+    fn deepest_change(&self) -> usize {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Whether an update would change anything.
@@ -339,6 +349,23 @@ pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
         // Each was made here, so they can be read.
         several => yrs::merge_updates_v1(several.iter().map(|it| &**it)).ok(),
     }
+}
+
+const TOO_DEEP: &str = "its elements are nested too deep";
+
+/// Notes how deep what changes in a document is. What is new in something that is new counts for
+/// nothing: an update says itself how deep that is.
+fn watch(doc: &Doc, deepest: Arc<AtomicUsize>) {
+    doc.get_or_insert_xml_fragment(ROOT).observe_deep("depth", move |_, events| {
+        for event in events.iter() {
+            let node = match event {
+                Event::XmlFragment(event) => event.target().clone(),
+                Event::XmlText(event) => XmlOut::Text(event.target().clone()),
+                _ => continue,
+            };
+            deepest.fetch_max(shape::depth_of(node), Ordering::Relaxed);
+        }
+    });
 }
 
 fn unusable(what: &str) -> Refused {
