@@ -23,8 +23,8 @@ const EDITS: usize = 1_000;
 const PAST: usize = 100_000;
 const ELEMENTS: u32 = 1_000;
 
-/// How many edits of one writer may wait to be acknowledged.
-const WAITING: usize = 64;
+/// How many edits of one writer may wait to be acknowledged: as many as the room lets wait.
+const WAITING: usize = 4;
 
 /// Takes the figures.
 pub fn figures() -> Table {
@@ -107,7 +107,10 @@ impl Writer {
         let message = self.wire.message().await;
         let chunk: &Value = &message.header["chunk"];
         assert_ne!(chunk["type"], "error", "{chunk}");
-        self.waiting -= usize::from(message.kind == "__response__");
+        if message.kind == "__response__" {
+            assert_ne!(message.header["type"], "error", "{}", message.header);
+            self.waiting -= 1;
+        }
         let kind = chunk["headers"]["kind"].as_str().unwrap_or_default().to_owned();
         if !kind.is_empty() {
             apply(&self.doc, &STANDARD.decode(&message.bytes).expect("base64"));

@@ -27,6 +27,7 @@ use crate::output;
 use crate::room::client::Room;
 use crate::room::codes;
 use crate::room::content::Refused;
+use crate::room::documents;
 use crate::room::documents::edit::edited;
 use crate::room::documents::grep::{Wanted, grep};
 use crate::room::documents::schema::Schema;
@@ -299,7 +300,11 @@ async fn create(args: &CreateArgs) -> Result<ExitCode> {
     })?;
     let json = given(("--json", args.json.as_deref()), args.json_file.as_ref())?;
     if let Some(json) = &json {
-        shape::given(&known, json).map_err(|what| Error::usage(format!("the JSON: {what}")))?;
+        // As the room would make it.
+        let made = shape::given(&known, json).and_then(|(_, children)| {
+            shape::append(&mut documents::new().transact_mut(), &known, &children)
+        });
+        made.map_err(|what| Error::usage(format!("the JSON: {what}")))?;
     }
     let asked = Create { path: path.clone(), json, schema: Some(schema), schema_path: None };
     let made = async |room: &Room| {
