@@ -3,6 +3,7 @@
 mod access;
 mod at_rest;
 mod clock;
+mod documents;
 mod durability;
 mod faults;
 pub(crate) mod harness;

@@ -1,6 +1,7 @@
 //! The commands that work in rooms, against the embedded platform.
 
 mod copying;
+mod documents;
 mod queues;
 mod secrets;
 

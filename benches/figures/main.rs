@@ -11,6 +11,7 @@
 mod apply;
 mod child;
 mod corpus;
+mod documents;
 mod environments;
 mod history;
 mod load;
@@ -29,7 +30,7 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 9] = [
+const ALL: [Benchmark; 10] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
@@ -39,6 +40,7 @@ const ALL: [Benchmark; 9] = [
     ("sources", sources::figures),
     ("load", load::figures),
     ("rooms", rooms::figures),
+    ("documents", documents::figures),
 ];
 
 fn main() {

@@ -27,13 +27,15 @@ const PART: usize = 64 * 1024;
 const ENTER: usize = 300;
 const STAY: u64 = 400;
 
-fn token(served: &Served) -> String {
+/// A token of a participant.
+pub fn token(served: &Served) -> String {
     let key = ApiKey::parse(served.variable("MESHAGENT_API_KEY")).expect("a key");
-    let scope = json!({"storage": {}, "messaging": {}, "agents": {}, "queues": {}});
+    let scope = json!({"storage": {}, "messaging": {}, "agents": {}, "queues": {}, "sync": {}});
     Token::new("ada").grant("room", "demo").api(scope).sign(&Signer::Key(key))
 }
 
-async fn enter(served: &Served, token: &str) -> Wire {
+/// A participant that is in the room.
+pub async fn enter(served: &Served, token: &str) -> Wire {
     let address = served.variable("MESHAGENT_API_URL").trim_start_matches("http://");
     let mut wire = Wire::connect(address, &format!("/rooms/demo?token={token}")).await;
     wire.message().await;
@@ -41,14 +43,16 @@ async fn enter(served: &Served, token: &str) -> Wire {
     wire
 }
 
-fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
+/// A call of a tool.
+pub fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
     let header = json!({
         "toolkit": toolkit, "tool": tool, "arguments": arguments, "tool_call_id": "call",
     });
     Message::new(id, "room.invoke_tool", header)
 }
 
-fn part(id: u64, headers: Value, bytes: Vec<u8>) -> Message {
+/// A part of a stream.
+pub fn part(id: u64, headers: Value, bytes: Vec<u8>) -> Message {
     let chunk = json!({"type": "binary", "headers": headers});
     let header = json!({"tool_call_id": "call", "chunk": chunk});
     Message { id, kind: "room.tool_call_request_chunk".to_owned(), header, bytes }

@@ -14,6 +14,7 @@ pub mod codes;
 pub mod connection;
 pub mod content;
 pub mod developer;
+pub mod documents;
 pub mod files;
 pub mod handshake;
 pub mod invocation;

@@ -1,11 +1,20 @@
 //! The toolkit `sync`, which every room has: documents that several edit at once.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use yrs::updates::decoder::Decode;
+use yrs::{Doc, Transact, Update};
+
+use super::call::{Call, Input, Output};
 
 use super::client::Room;
-use super::content::Refused;
-use super::operation::{At, Operation};
+use super::content::{Content, Refused};
+use super::documents::schema::Schema;
+use super::documents::update::checked;
+use super::invocation::Invocation;
+use super::operation::{At, Operation, done};
 
 /// Asks for the contents of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +24,46 @@ pub struct Describe {
     /// The file of its schema; without it, the one that follows from its name.
     #[serde(default)]
     pub schema_path: Option<String>,
+}
+
+/// Makes a document without opening it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Create {
+    /// Its path.
+    pub path: String,
+    /// What it contains: an object with its root element.
+    #[serde(default)]
+    pub json: Option<Value>,
+    /// What it may contain.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// The file of its schema; without both, the one that follows from its name.
+    #[serde(default)]
+    pub schema_path: Option<String>,
+}
+
+done! { Create => At::Tool("sync", "create") }
+
+/// What a participant says that opens a document.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its path.
+    pub path: String,
+    /// Whether it is made if there is none.
+    #[serde(default)]
+    pub create: bool,
+    /// What the participant has of it already, as Yjs encodes it, in base64.
+    #[serde(default)]
+    pub vector: Option<String>,
+    /// What it may contain, if it is made.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// The file of that.
+    #[serde(default)]
+    pub schema_path: Option<String>,
+    /// What it contains, if it is made.
+    #[serde(default)]
+    pub initial_json: Option<Value>,
 }
 
 impl Operation for Describe {
@@ -32,6 +81,95 @@ impl Room {
     pub async fn describe(&self, path: &str) -> Result<Value, Refused> {
         let asked = Describe { path: path.to_owned(), schema_path: None };
         self.perform(&asked).await.map(Value::Object)
+    }
+
+    /// Opens a document.
+    ///
+    /// # Errors
+    ///
+    /// The room refuses; an answer that is no document; the room is gone.
+    pub async fn open_document(&self, asked: &Open) -> Result<Opened, Refused> {
+        let mut start = serde_json::to_value(asked).map_err(|it| Refused::new(it.to_string()))?;
+        start["kind"] = "start".into();
+        let Call { mut input, mut output } =
+            self.open(Invocation::new("sync", "open", Content::Open)).await?;
+        // The state may come before the start is acknowledged.
+        let started = async { input.send(Content::part(start, Vec::new())).await };
+        let (started, first) = tokio::join!(started, output.next());
+        let first = first?;
+        started?;
+        let odd = || Refused::unexpected("sync.open");
+        let Some(Content::Binary { mut headers, bytes }) = first else { return Err(odd()) };
+        if headers["kind"] != "state" {
+            return Err(odd());
+        }
+        let schema = Schema::parse(headers["schema"].take());
+        let schema = schema.map_err(|what| Refused::new(format!("the room's schema: {what}")))?;
+        let opened = Opened { doc: super::documents::new(), schema, input, output };
+        opened.apply(&bytes)?;
+        Ok(opened)
+    }
+}
+
+/// A document that is open in a room.
+pub struct Opened {
+    /// What is in it.
+    pub doc: Doc,
+    /// What may be in it.
+    pub schema: Schema,
+    input: Input,
+    output: Output,
+}
+
+impl Opened {
+    /// Applies what the room sends. It may send anything.
+    fn apply(&self, data: &[u8]) -> Result<(), Refused> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let odd =
+            |what: &str| Refused::new(format!("an update of the room cannot be used: {what}"));
+        let bytes = STANDARD.decode(data).map_err(|_| odd("it is not in base64"))?;
+        checked(&bytes).map_err(odd)?;
+        let update = Update::decode_v1(&bytes).map_err(|error| odd(&error.to_string()))?;
+        let applied = self.doc.transact_mut().apply_update(update);
+        applied.map_err(|error| odd(&error.to_string()))
+    }
+
+    /// Sends a change, and waits until the room has it on disk. What others change meanwhile is
+    /// applied.
+    ///
+    /// # Errors
+    ///
+    /// The room refuses it, or is gone.
+    pub async fn send(&mut self, update: &[u8]) -> Result<(), Refused> {
+        let data = STANDARD.encode(update).into_bytes();
+        let mut news = Vec::new();
+        {
+            let part = Content::part(json!({"kind": "sync"}), data);
+            let mut sending = std::pin::pin!(self.input.send(part));
+            loop {
+                tokio::select! {
+                    sent = &mut sending => { sent?; break }
+                    part = self.output.next() => match part? {
+                        Some(Content::Binary { bytes, .. }) => news.push(bytes),
+                        _ => return Err(Refused::unexpected("sync.open")),
+                    }
+                }
+            }
+        }
+        news.iter().try_for_each(|data| self.apply(data))
+    }
+
+    /// Closes it: the room has done everything that was sent before.
+    ///
+    /// # Errors
+    ///
+    /// The room refused something, or is gone.
+    pub async fn close(mut self) -> Result<(), Refused> {
+        self.input.close().await;
+        while self.output.next().await?.is_some() {}
+        Ok(())
     }
 }
 

@@ -16,7 +16,9 @@ use super::rooms::Visitor;
 
 /// Everything that a participant may have.
 pub fn every() -> Value {
-    json!({"queues": {}, "storage": {}, "messaging": {}, "agents": {}, "developer": {}})
+    json!({
+        "queues": {}, "storage": {}, "messaging": {}, "agents": {}, "developer": {}, "sync": {},
+    })
 }
 
 pub fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
@@ -25,20 +27,20 @@ pub fn invoke(id: u64, toolkit: &str, tool: &str, arguments: Value) -> Message {
     Message::new(id, "room.invoke_tool", header)
 }
 
-fn part(id: u64, call: &str, headers: Value, bytes: Vec<u8>) -> Message {
+pub fn part(id: u64, call: &str, headers: Value, bytes: Vec<u8>) -> Message {
     let chunk = json!({"type": "binary", "headers": headers});
     let header = json!({"tool_call_id": call, "chunk": chunk});
     let kind = "room.tool_call_request_chunk".to_owned();
     Message { id, kind, header, bytes }
 }
 
-fn closed(id: u64, call: &str) -> Message {
+pub fn closed(id: u64, call: &str) -> Message {
     let chunk = json!({"type": "control", "method": "close", "status_code": 1000});
     let header = json!({"tool_call_id": call, "chunk": chunk});
     Message::new(id, "room.tool_call_request_chunk", header)
 }
 
-fn opened(id: u64, call: &str, toolkit: &str, tool: &str) -> Message {
+pub fn opened(id: u64, call: &str, toolkit: &str, tool: &str) -> Message {
     let arguments = json!({"type": "control", "method": "open"});
     let header =
         json!({"toolkit": toolkit, "tool": tool, "arguments": arguments, "tool_call_id": call});

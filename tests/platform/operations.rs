@@ -62,7 +62,7 @@ async fn code(visitor: &mut Visitor, row: &Row, how: &OperationSummary) -> Optio
         }
     };
     visitor.send(&message).await;
-    if is_stream && row.at.starts_with("storage.") {
+    if is_stream && !row.at.starts_with("developer.") {
         let mut headers = row.arguments.clone();
         headers["kind"] = "start".into();
         let chunk = json!({"type": "binary", "headers": headers});

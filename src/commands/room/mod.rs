@@ -33,6 +33,7 @@ mod queue;
 mod secret;
 mod service;
 pub(super) mod storage;
+mod sync;
 
 /// The status with which a room closes a connection that brought a message that is too large.
 const TOO_LARGE: u16 = 1009;
@@ -55,6 +56,9 @@ pub enum RoomCommand {
     /// Copy, list and remove files of a room
     #[command(subcommand)]
     Storage(Lenient<storage::StorageCommand>),
+    /// Read and change documents of a room
+    #[command(subcommand)]
+    Sync(Lenient<sync::SyncCommand>),
     /// See how the services of a room are, and start them again
     #[command(subcommand, alias = "services")]
     Service(Lenient<service::RoomServiceCommand>),
@@ -250,6 +254,7 @@ pub async fn run(command: RoomCommand) -> Result<ExitCode> {
         RoomCommand::Queue(command) => queue::run(command.0).await,
         RoomCommand::Messaging(command) => messaging::run(command.0).await,
         RoomCommand::Storage(command) => storage::run(command.0).await,
+        RoomCommand::Sync(command) => sync::run(command.0).await,
         RoomCommand::Service(command) => service::run(command.0).await,
         RoomCommand::Secret(command) => secret::run(command.0).await,
         RoomCommand::Developer(command) => developer::run(command.0).await,

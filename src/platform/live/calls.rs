@@ -124,9 +124,23 @@ pub struct Stream {
     is_given_up: bool,
 }
 
+/// A part that was not acknowledged yet. It counts as waiting as long as this is held.
+pub struct Received {
+    id: u64,
+    share: OwnedSemaphorePermit,
+}
+
 impl Stream {
     /// The next part that the caller sends, which is acknowledged thereby; none at the end.
     pub async fn next(&mut self) -> Option<Content> {
+        let (content, received) = self.arrived().await?;
+        self.acknowledge(received).await;
+        (!self.is_over).then_some(content)
+    }
+
+    /// The next part that the caller sends, before it is acknowledged; none behind the end, which is
+    /// a part itself. To wait for it can be given up.
+    pub async fn arrived(&mut self) -> Option<(Content, Received)> {
         if self.is_over {
             return None;
         }
@@ -136,9 +150,13 @@ impl Stream {
             self.is_over = true;
             self.is_given_up = *status != NORMAL;
         }
+        Some((content, Received { id, share }))
+    }
+
+    /// Tells the caller that what was to be done with a part is done.
+    pub async fn acknowledge(&self, Received { id, share }: Received) {
         drop(share);
         self.caller.answer(id, Content::Empty).await;
-        (!self.is_over).then_some(content)
     }
 
     /// Sends a part to the caller, when there is room for it.

@@ -211,14 +211,27 @@ impl Files {
     ///
     /// There is none; it is a folder; the system's.
     pub fn open(&self, path: &FilePath) -> Result<(fs::File, u64), Refused> {
+        let file = self.opened(path, fs::OpenOptions::new().read(true))?;
+        let size = file.metadata().map_err(|error| failed(&error))?.len();
+        Ok((file, size))
+    }
+
+    /// Opens a file to be read and written where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::open`].
+    pub fn open_to_change(&self, path: &FilePath) -> Result<fs::File, Refused> {
+        self.opened(path, fs::OpenOptions::new().read(true).write(true))
+    }
+
+    fn opened(&self, path: &FilePath, how: &fs::OpenOptions) -> Result<fs::File, Refused> {
         let place = self.place(path)?;
         let about = fs::symlink_metadata(&place).map_err(|error| not_there(path, &error))?;
         if !about.is_file() {
             return Err(refused(codes::INVALID_PATH, format!("{:?} is not a file", path.0)));
         }
-        let file = fs::File::open(&place).map_err(|error| not_there(path, &error))?;
-        let size = file.metadata().map_err(|error| failed(&error))?.len();
-        Ok((file, size))
+        how.open(&place).map_err(|error| not_there(path, &error))
     }
 
     /// Begins a file.

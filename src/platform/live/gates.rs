@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::files::FilePath;
 use crate::kinds::specs::scope::{
-    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, SecretsGrant, StorageGrant,
+    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, SecretsGrant, StorageGrant, SyncGrant,
 };
 
 /// What an operation needs.
@@ -88,6 +88,12 @@ pub const STORAGE_WRITE: Gate =
 
 /// The file may be deleted, or the folder with everything in it.
 pub const STORAGE_DELETE: Gate = path("storage.paths, with nothing read_only below", may_delete);
+
+/// The document may be read.
+pub const SYNC_READ: Gate = path("sync.paths", |it, path| shared(it, path).is_some());
+/// The document may be changed.
+pub const SYNC_WRITE: Gate =
+    path("sync.paths, not read_only", |it, path| shared(it, path) == Some(Right::Write));
 
 /// Logs may be written and watched.
 pub const DEVELOPER_LOGS: Gate =
@@ -211,6 +217,22 @@ fn right(scope: &ApiScope, path: &FilePath) -> Option<Right> {
     Some(if first.read_only { Right::Read } else { Right::Write })
 }
 
+/// The right to a document, if there is one: the first entry decides that is its path, or ends in `*`
+/// and is the beginning of it without that.
+fn shared(scope: &ApiScope, path: &FilePath) -> Option<Right> {
+    let SyncGrant { paths } = scope.sync.as_ref()?;
+    let Some(paths) = paths else { return Some(Right::Write) };
+    let of = |entry: &str| {
+        let entry = entry.trim_start_matches("./").trim_start_matches('/');
+        match entry.strip_suffix('*') {
+            Some(start) => path.text().starts_with(start),
+            None => path.text() == entry,
+        }
+    };
+    let first = paths.iter().find(|entry| of(&entry.path))?;
+    Some(if first.read_only { Right::Read } else { Right::Write })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -276,6 +298,25 @@ mod tests {
                 json!({"path": "/a/./b.txt"}),
                 only("a", false),
                 vec![only("a", true), json!({"storage": {"paths": []}})],
+            ),
+            (
+                SYNC_READ,
+                file.clone(),
+                json!({"sync": {"paths": [{"path": "/a/*", "read_only": true}]}}),
+                vec![
+                    json!({"sync": {"paths": []}}),
+                    json!({"sync": {"paths": [{"path": "a/b"}, {"path": "b*"}]}}),
+                    json!({"storage": {}}),
+                ],
+            ),
+            (
+                SYNC_WRITE,
+                json!({"path": "./a/b.txt"}),
+                json!({"sync": {"paths": [{"path": "a/b.txt"}]}}),
+                vec![
+                    json!({"sync": {"paths": [{"path": "*", "read_only": true}, {"path": "a/b.txt"}]}}),
+                    json!({"storage": {}}),
+                ],
             ),
             (
                 DEVELOPER_LOGS,

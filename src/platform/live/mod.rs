@@ -6,6 +6,7 @@
 //! | `clock` | runs scheduled tasks when they are due |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
+//! | `documents` | documents that several edit at once |
 //! | `downloads` | addresses from which files can be downloaded for a while |
 //! | `external` | services that run elsewhere and work in a room |
 //! | `files` | the files of rooms, on disk |
@@ -34,6 +35,7 @@ mod calls;
 mod clock;
 mod connection;
 pub mod deliveries;
+mod documents;
 pub mod downloads;
 mod external;
 pub mod files;
@@ -71,6 +73,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::deliveries::Deliveries;
+use self::documents::Documents;
 use self::downloads::Downloads;
 use self::files::Files;
 use self::lease::Lease;
@@ -142,6 +145,8 @@ pub struct House {
     folder: PathBuf,
     /// The queues of rooms that were used since the start, by the ids of the rooms.
     queues: Mutex<HashMap<String, RoomQueues>>,
+    /// The documents that are open in rooms.
+    documents: Documents,
     /// Up to which revision of the store it is known that everybody may be where they are.
     checked: AtomicI64,
     /// Where this process is reached.
@@ -315,6 +320,7 @@ impl Rooms {
             folder,
             store,
             queues: Mutex::default(),
+            documents: Documents::default(),
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),
@@ -462,10 +468,14 @@ impl Rooms {
     pub fn delete(&self, room: &str) {
         self.end(room);
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
-        let files = self.0.files(room);
-        tokio::task::spawn_blocking(move || {
+        let (files, documents) = (self.0.files(room), self.0.documents.take(room));
+        self.0.run(async move {
+            // Otherwise a document could be put where everything was removed.
+            let _changing = documents.change_files().await;
+            documents.end_all("the room was deleted");
+            let removed = tokio::task::spawn_blocking(move || files.remove()).await;
             // What stays is removed when a process starts.
-            if let Err(error) = files.remove() {
+            if let Err(error) = removed.unwrap_or_else(|error| Err(error.into())) {
                 notice::tell("files of a deleted room were not removed", &error);
             }
         });

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
-use super::toolkits::{agents, developer, messaging, oauth, queues, secrets, services, storage};
+use super::toolkits::{
+    agents, developer, messaging, oauth, queues, secrets, services, storage, sync,
+};
 use crate::room::agents::{CallAgent, ListToolkits};
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -15,7 +17,7 @@ use crate::room::operation::{At, Operation, Secret};
 use crate::room::toolkit::{Register, Unregister};
 use crate::room::{
     developer as log, messaging as post, queues as queue, secrets as secret, services as service,
-    storage as files,
+    storage as files, sync as documents,
 };
 
 /// An operation of a room.
@@ -95,7 +97,7 @@ macro_rules! stream {
 }
 
 /// All operations.
-pub static OPERATIONS: [Served; 38] = [
+pub static OPERATIONS: [Served; 41] = [
     once!(ListToolkits, OPEN, hosted::list),
     once!(Register, AGENTS_REGISTER, hosted::register),
     once!(Unregister, OPEN, hosted::unregister),
@@ -121,6 +123,9 @@ pub static OPERATIONS: [Served; 38] = [
     once!(files::DownloadUrl, STORAGE_READ, storage::download_url),
     stream!("storage", "upload", STORAGE_WRITE, true, storage::upload),
     stream!("storage", "download", STORAGE_READ, true, storage::download),
+    once!(documents::Create, SYNC_WRITE, sync::create),
+    once!(documents::Describe, SYNC_READ, sync::describe),
+    stream!("sync", "open", SYNC_READ, true, sync::open),
     once!(log::Log, DEVELOPER_LOGS, developer::log),
     once!(log::Info, DEVELOPER_LOGS, developer::info),
     once!(log::Warning, DEVELOPER_LOGS, developer::warning),
@@ -165,8 +170,7 @@ pub fn summaries() -> Vec<OperationSummary> {
 }
 
 /// The toolkits of rooms that this platform does not have, and what they would be for.
-const ABSENT: [(&str, &str); 5] = [
-    ("sync", "documents"),
+const ABSENT: [(&str, &str); 4] = [
     ("database", "databases in rooms"),
     ("memory", "memories in rooms"),
     ("containers", "containers in rooms"),

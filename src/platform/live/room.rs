@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::House;
 use super::calls::refused;
+use super::documents::InRoom;
 use super::files::Files;
 use super::guest::{Guest, seen};
 use super::hosted::{Forwarded, Hosted};
@@ -285,6 +286,11 @@ impl Room {
     /// Its files, which outlive it.
     pub fn files(&self) -> Files {
         self.house.files(&self.id)
+    }
+
+    /// Its open documents, whose files outlive it.
+    pub fn documents(&self) -> Arc<InRoom> {
+        self.house.documents.of(&self.id)
     }
 
     /// Ends the room: its participants have to go.

@@ -10,3 +10,4 @@ pub mod queues;
 pub mod secrets;
 pub mod services;
 pub mod storage;
+pub mod sync;

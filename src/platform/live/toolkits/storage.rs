@@ -66,12 +66,15 @@ pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
     let recursive = asked.recursive.unwrap_or_default();
     let (room, who) = (Arc::clone(&caller.room), caller.guest.id.clone());
     let work = async move {
+        let documents = room.documents();
+        let _changing = documents.change_files().await;
         let (gone, done) = blocking(&room.files(), move |files| {
             let mut gone = Vec::new();
             let done = files.delete(&path, recursive, &mut gone);
             Ok((gone, done))
         })
         .await?;
+        documents.end(&gone, "the document was deleted");
         if let Err(refusal) = room_files::forget(&room.house.store, &room.id, &gone).await {
             notice::tell("the media types of deleted files were not forgotten", &refusal);
         }
@@ -143,7 +146,13 @@ async fn published(
     who: String,
     publish: impl FnOnce(&Files) -> Result<(), Refused> + Send + 'static,
 ) -> Result<(), Refused> {
-    blocking(&room.files(), publish).await?;
+    {
+        let documents = room.documents();
+        let _changing = documents.change_files().await;
+        blocking(&room.files(), publish).await?;
+        documents
+            .end(&[path.text().to_owned()], "another file was put in the place of the document");
+    }
     // Only now: an upload that fails here leaves the file that was there, and its media type.
     let unusual = mime_type.filter(|given| given != mime::of_name(path.name()));
     let noted = room_files::note(&room.house.store, (&room.id, path.text()), unusual.as_deref());

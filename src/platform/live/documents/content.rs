@@ -1,0 +1,383 @@
+//! What is in an open document, and on disk of it. All of it blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use yrs::types::Event;
+use yrs::updates::decoder::Decode;
+use yrs::{DeepObservable, Doc, ReadTxn, StateVector, Transact, Update, XmlOut};
+
+use super::log::{self, About, Log, Unreadable};
+use crate::platform::live::calls::{denied, refused};
+use crate::platform::live::files::{FilePath, Files, failed};
+use crate::room::codes;
+use crate::room::content::Refused;
+use crate::room::documents::new as new_document;
+use crate::room::documents::schema::Schema;
+use crate::room::documents::shape;
+use crate::room::documents::update::{DEPTH, ROOT, checked};
+
+/// How long the state of a document may be, in bytes.
+pub const STATE: u64 = 8 * 1024 * 1024;
+
+/// How much longer than the state its file may be before the file is written anew: so many times, and
+/// so many bytes.
+const TIMES: u64 = 4;
+const BESIDES: u64 = 256 * 1024;
+
+/// How long the file of a document may be.
+const FILE: u64 = STATE * (TIMES + 2) + BESIDES;
+
+/// What all open documents may take, in KiB of their files. In memory it is several times as much.
+const ALL: usize = 128 * 1024;
+
+/// What even an empty document takes.
+const LEAST: u64 = 64 * 1024;
+
+/// What is left of the memory for open documents. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Memory(Arc<Semaphore>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ALL)))
+    }
+}
+
+/// A document.
+pub struct Content {
+    doc: Doc,
+    schema: Arc<Schema>,
+    values: Map<String, Value>,
+    log: Log,
+    share: Share,
+    /// How long the file was when it was last written anew.
+    written: u64,
+    /// How deep the deepest element is in which something has changed.
+    changed: Arc<AtomicUsize>,
+}
+
+/// What a document has of the memory for all.
+struct Share {
+    memory: Memory,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Share {
+    fn of(memory: &Memory, bytes: u64) -> Result<Self, Refused> {
+        let permit = Arc::clone(&memory.0).try_acquire_many_owned(kib(bytes.max(LEAST)));
+        let permit = permit.map_err(|_| crowded())?;
+        Ok(Self { memory: memory.clone(), permit })
+    }
+
+    /// Takes more if that is needed for a file of so many bytes.
+    fn cover(&mut self, bytes: u64) -> Result<(), Refused> {
+        let has = u32::try_from(self.permit.num_permits()).unwrap_or(u32::MAX);
+        let more = kib(bytes).saturating_sub(has);
+        if more > 0 {
+            // Some more at once, so that it is not asked for each update.
+            let more = more.max(kib(LEAST));
+            let permit = Arc::clone(&self.memory.0).try_acquire_many_owned(more);
+            self.permit.merge(permit.map_err(|_| crowded())?);
+        }
+        Ok(())
+    }
+}
+
+fn kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+fn crowded() -> Refused {
+    refused(
+        codes::OPERATION_FAILED,
+        "the documents that are open take all memory there is for them",
+    )
+}
+
+/// Something that somebody wants to change.
+pub struct Wanted {
+    /// Who.
+    pub by: u64,
+    /// The update.
+    pub bytes: Vec<u8>,
+    /// Whether they may change the document.
+    pub may_write: bool,
+}
+
+/// Why nothing could be changed. What is in memory is not what is on disk then.
+pub struct Failed {
+    /// Which of what was wanted is the reason, if one is.
+    pub of: Option<usize>,
+    /// What went wrong.
+    pub why: Refused,
+}
+
+/// What became of it: what has changed, if anything did.
+pub type Done = Result<Option<Arc<[u8]>>, Refused>;
+
+/// What a new document is made of.
+pub struct New {
+    /// What it may contain.
+    pub schema: Schema,
+    /// What it contains.
+    pub json: Option<Value>,
+}
+
+impl Content {
+    /// Makes a document. It is on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Its contents are not as the schema wants them; a file is there; the system's.
+    pub fn create(files: &Files, path: &FilePath, new: New) -> Result<(), Refused> {
+        let New { schema, json } = new;
+        let (values, children) = match &json {
+            Some(json) => shape::given(&schema, json).map_err(Refused::invalid)?,
+            None => (Map::new(), Vec::new()),
+        };
+        let doc = new_document();
+        let mut txn = doc.transact_mut();
+        shape::append(&mut txn, &schema, &children).map_err(Refused::invalid)?;
+        let state = txn.encode_state_as_update_v1(&StateVector::default());
+        if state.len() as u64 > STATE {
+            return Err(too_long());
+        }
+        let about = About { schema: schema.source().clone(), values };
+        let draft = files.begin(path.clone(), false)?;
+        log::write(&mut draft.file()?, &about, &state).map_err(|error| failed(&error))?;
+        draft.publish(false)
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or a file that is none; it is damaged; the system's.
+    pub fn load(files: &Files, path: &FilePath, memory: &Memory) -> Result<Self, Refused> {
+        let name = path.text();
+        let file = files.open_to_change(path)?;
+        let (about, updates, log) = log::read(file, FILE).map_err(|why| match why {
+            Unreadable::NoDocument => {
+                refused(codes::INVALID_STATE, format!("the file {name:?} is not a document"))
+            }
+            Unreadable::Damaged(what) => damaged(name, &what),
+            Unreadable::Failed(error) => failed(&error),
+        })?;
+        let share = Share::of(memory, log.length())?;
+        let schema = Schema::parse(about.schema).map_err(|what| damaged(name, &what))?;
+        let doc = new_document();
+        let mut txn = doc.transact_mut();
+        for update in updates {
+            checked(&update).map_err(|what| damaged(name, what))?;
+            let update = Update::decode_v1(&update);
+            let update = update.map_err(|error| damaged(name, &error.to_string()))?;
+            txn.apply_update(update).map_err(|error| damaged(name, &error.to_string()))?;
+        }
+        if shape::depth(&txn) > DEPTH {
+            return Err(damaged(name, TOO_DEEP));
+        }
+        drop(txn);
+        let changed = Arc::new(AtomicUsize::new(0));
+        watch(&doc, Arc::clone(&changed));
+        let (schema, written) = (Arc::new(schema), 0);
+        Ok(Self { doc, schema, values: about.values, log, share, written, changed })
+    }
+
+    /// What it may contain.
+    pub fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema)
+    }
+
+    /// Its state, without what the one who asks has already.
+    pub fn state(&self, has: Option<&StateVector>) -> Vec<u8> {
+        let nothing = StateVector::default();
+        self.doc.transact().encode_state_as_update_v1(has.unwrap_or(&nothing))
+    }
+
+    /// The document as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Its elements are nested too deep.
+    pub fn describe(&self) -> Result<Value, Refused> {
+        let described = shape::project(&self.doc.transact(), &self.schema, &self.values, false);
+        described.map_err(|what| refused(codes::OPERATION_FAILED, what))
+    }
+
+    /// Changes the document as several want it, one after the other. What is done is on disk when
+    /// this returns.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written, or something came in the way. The document has to be read again.
+    pub fn change(&mut self, wanted: &[Wanted]) -> Result<Vec<Done>, Failed> {
+        let mut to_write: Vec<Vec<u8>> = Vec::new();
+        let mut length = self.log.length();
+        let mut done = Vec::with_capacity(wanted.len());
+        for (index, one) in wanted.iter().enumerate() {
+            let applied = self.apply(one, &mut length, &mut to_write);
+            done.push(applied.map_err(|why| Failed { of: Some(index), why })?);
+        }
+        if !to_write.is_empty() {
+            let updates: Vec<&[u8]> = to_write.iter().map(Vec::as_slice).collect();
+            let written = self.log.append(&updates);
+            written.map_err(|error| Failed { of: None, why: failed(&error) })?;
+        }
+        Ok(done)
+    }
+
+    /// Applies what one wants, in memory.
+    fn apply(
+        &mut self,
+        wanted: &Wanted,
+        length: &mut u64,
+        to_write: &mut Vec<Vec<u8>>,
+    ) -> Result<Done, Refused> {
+        let Wanted { bytes, may_write, .. } = wanted;
+        let about = match checked(bytes) {
+            Ok(about) => about,
+            Err(what) => return Ok(Err(unusable(what))),
+        };
+        let read = || Update::decode_v1(bytes).map_err(|error| unusable(&error.to_string()));
+        let update = match read() {
+            Ok(update) => update,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if !may_write {
+            // Clients send back what they were sent. That changes nothing.
+            let is_new = self.would_change(update);
+            return Ok(if is_new { Err(denied()) } else { Ok(None) });
+        }
+        if *length + bytes.len() as u64 > FILE - STATE {
+            let state = self.state(None).len() as u64;
+            if state + bytes.len() as u64 > STATE {
+                return Ok(Err(too_long()));
+            }
+        }
+        if let Err(refused) = self.share.cover(*length + bytes.len() as u64) {
+            return Ok(Err(refused));
+        }
+        self.changed.store(0, Ordering::Relaxed);
+        let mut txn = self.doc.transact_mut();
+        let before = txn.state_vector();
+        let was_waiting = txn.has_missing_updates();
+        if let Err(error) = txn.apply_update(update) {
+            // Some of it may have been applied, so what is in memory is not what is on disk.
+            return Err(unusable(&error.to_string()));
+        }
+        let is_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
+        let is_waiting = txn.has_missing_updates();
+        txn.commit();
+        let change: Option<Arc<[u8]>> = is_changed.then(|| txn.encode_update_v1().into());
+        drop(txn);
+        // With what has waited, more may have come into the document than the update brings.
+        let is_too_deep = match was_waiting || is_waiting {
+            true => shape::depth(&self.doc.transact()) > DEPTH,
+            false => about.deepens > 0 && self.deepest_change() + about.deepens > DEPTH,
+        };
+        if is_too_deep {
+            return Err(unusable(TOO_DEEP));
+        }
+        // What waits for something that has not come yet is kept as it is.
+        let kept = match (&change, is_waiting) {
+            (Some(change), false) => Some(change.to_vec()),
+            (None, false) => None,
+            (_, true) => Some(bytes.clone()),
+        };
+        if let Some(kept) = kept {
+            *length += kept.len() as u64;
+            to_write.push(kept);
+        }
+        Ok(Ok(change))
+    }
+
+    fn deepest_change(&self) -> usize {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// Whether an update would change anything.
+    fn would_change(&self, update: Update) -> bool {
+        let doc = new_document();
+        let mut txn = doc.transact_mut();
+        let own = Update::decode_v1(&self.state(None));
+        let Ok(Ok(())) = own.map(|own| txn.apply_update(own)) else { return true };
+        txn.commit();
+        drop(txn);
+        let mut txn = doc.transact_mut();
+        let before = txn.state_vector();
+        let applied = txn.apply_update(update);
+        applied.is_err() || txn.state_vector() != before || !txn.delete_set().is_empty()
+    }
+
+    /// Whether the file should be written anew: it has much that is in the state already.
+    pub fn is_long(&self, is_last: bool) -> bool {
+        let length = self.log.length();
+        let allowed = match is_last {
+            true => BESIDES / 8,
+            false => self.written * TIMES + BESIDES,
+        };
+        length > self.written + allowed.min(FILE - STATE)
+    }
+
+    /// Writes the file anew, with the state alone.
+    ///
+    /// # Errors
+    ///
+    /// The system's. The file is as it was then.
+    pub fn shorten(&mut self, files: &Files, path: &FilePath) -> Result<(), Refused> {
+        let about = About { schema: self.schema.source().clone(), values: self.values.clone() };
+        let draft = files.begin(path.clone(), true)?;
+        log::write(&mut draft.file()?, &about, &self.state(None))
+            .map_err(|error| failed(&error))?;
+        draft.publish(true)?;
+        let file = files.open_to_change(path)?;
+        let (_, _, log) = log::read(file, FILE).map_err(|_| damaged(path.text(), "it changed"))?;
+        self.written = log.length();
+        self.log = log;
+        Ok(())
+    }
+}
+
+/// What several have changed, as one update for each of those who did not do all of it alone.
+pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
+    match changes {
+        [] => None,
+        [one] => Some(one.to_vec()),
+        // Each was made here, so they can be read.
+        several => yrs::merge_updates_v1(several.iter().map(|it| &**it)).ok(),
+    }
+}
+
+const TOO_DEEP: &str = "its elements are nested too deep";
+
+/// Notes how deep what changes in a document is. What is new in something that is new counts for
+/// nothing: an update says itself how deep that is.
+fn watch(doc: &Doc, deepest: Arc<AtomicUsize>) {
+    doc.get_or_insert_xml_fragment(ROOT).observe_deep("depth", move |_, events| {
+        for event in events.iter() {
+            let node = match event {
+                Event::XmlFragment(event) => event.target().clone(),
+                Event::XmlText(event) => XmlOut::Text(event.target().clone()),
+                _ => continue,
+            };
+            deepest.fetch_max(shape::depth_of(node), Ordering::Relaxed);
+        }
+    });
+}
+
+fn unusable(what: &str) -> Refused {
+    Refused::invalid(format!("the update cannot be used: {what}"))
+}
+
+fn too_long() -> Refused {
+    let what = format!("a document has at most {} MiB", STATE / 1024 / 1024);
+    refused(codes::OPERATION_FAILED, what)
+}
+
+fn damaged(path: &str, what: &str) -> Refused {
+    let what = format!("the document {path:?} is damaged: {what}");
+    refused(codes::OPERATION_FAILED, what)
+}

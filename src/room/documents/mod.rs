@@ -1,0 +1,30 @@
+//! Documents that several edit at once: what may be in them, what is in them, and what their updates
+//! are. A room and its clients share this.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `built_in` | the schemas that need not be given |
+//! | `edit` | the smallest edit that makes a document what it should be |
+//! | `grep` | which elements of a document a pattern matches |
+//! | `schema` | what a document may contain |
+//! | `shape` | a document as JSON, and JSON as a document |
+//! | `update` | whether an update can be applied without harm |
+//!
+//! Must not live here: how a document is kept, which is the platform's; how one is opened in a room,
+//! which is in [`super::sync`].
+
+mod built_in;
+pub mod edit;
+pub mod grep;
+pub mod schema;
+pub mod shape;
+pub mod update;
+
+use yrs::Doc;
+
+/// A new document. Its writer gets a number of 32 bits, as in Yjs: clients in Python cannot use the
+/// greater ones that the library would draw.
+#[must_use]
+pub fn new() -> Doc {
+    Doc::with_client_id(u64::from(fastrand::u32(..)))
+}

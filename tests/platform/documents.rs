@@ -1,0 +1,308 @@
+//! Documents of rooms: several who edit one at once, a process that is killed meanwhile, and updates
+//! that mean harm.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use meshagent::room::documents::{self, update};
+use meshagent::room::message::Message;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use yrs::updates::decoder::Decode;
+use yrs::{Doc, GetString, ReadTxn, StateVector, Transact, Update, WriteTxn};
+use yrs::{Xml, XmlElementPrelim, XmlFragment};
+
+use super::harness::token;
+use super::hostile_rooms::{answer, ask, closed, every, invoke, opened, part};
+use super::process::{Process, server};
+use super::rooms::Visitor;
+
+/// A schema with one element in itself.
+fn schema() -> Value {
+    let list = json!({"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/n"}]}});
+    let properties = json!({"n": {"properties": {"v": {"type": "string"}, "of": list}}});
+    json!({"$root_tag_ref": "#/$defs/n", "$defs": {"n": {"properties": properties}}})
+}
+
+/// Somebody who has a document open.
+struct Opener {
+    visitor: Visitor,
+    doc: Doc,
+    next: u64,
+    /// The parts that were sent and not acknowledged yet.
+    waiting: usize,
+}
+
+impl Opener {
+    async fn open(url: &str, given: &str, path: &str) -> Self {
+        let entered = Visitor::try_enter(url, "demo", given, false).await;
+        let mut visitor = entered.expect("a way in");
+        visitor.greeting().await;
+        ask(&mut visitor, opened(1, "open", "sync", "open")).await;
+        let start = json!({"kind": "start", "path": path, "create": true, "schema": schema()});
+        visitor.send(&part(2, "open", start, Vec::new())).await;
+        let mut opener = Self { visitor, doc: documents::new(), next: 3, waiting: 1 };
+        while !opener.hear().await {}
+        opener
+    }
+
+    /// Hears one message; whether it was one of the document.
+    async fn hear(&mut self) -> bool {
+        let message = self.visitor.next().await;
+        let chunk = &message.header["chunk"];
+        assert_ne!(chunk["type"], "error", "{chunk}");
+        if message.kind == "__response__" {
+            assert_ne!(message.header["type"], "error", "{}", message.header);
+            self.waiting -= 1;
+        }
+        let kind = chunk["headers"]["kind"].as_str();
+        if let Some("state" | "sync") = kind {
+            let bytes = STANDARD.decode(&message.bytes).expect("base64");
+            let update = Update::decode_v1(&bytes).expect("an update");
+            self.doc.transact_mut().apply_update(update).expect("it fits");
+        }
+        kind.is_some()
+    }
+
+    /// Sends an update, once few enough wait to be acknowledged.
+    async fn send(&mut self, update: &[u8]) {
+        while self.waiting >= 4 {
+            self.hear().await;
+        }
+        let data = STANDARD.encode(update).into_bytes();
+        self.visitor.send(&part(self.next, "open", json!({"kind": "sync"}), data)).await;
+        self.next += 1;
+        self.waiting += 1;
+    }
+
+    /// Waits until everything that was sent is acknowledged.
+    async fn settle(&mut self) {
+        while self.waiting > 0 {
+            self.hear().await;
+        }
+    }
+
+    /// Changes something; the update.
+    fn edit(&self, drawn: &mut fastrand::Rng) -> Vec<u8> {
+        let mut txn = self.doc.transact_mut();
+        let root = txn.get_or_insert_xml_fragment("xml");
+        let count = root.len(&txn);
+        match drawn.u8(..4) {
+            0 if count > 0 => root.remove(&mut txn, drawn.u32(..count)),
+            1 if count > 0 => {
+                let one = root.get(&txn, drawn.u32(..count)).and_then(|it| it.into_xml_element());
+                one.expect("an element").insert_attribute(&mut txn, "v", drawn.u32(..).to_string());
+            }
+            _ => {
+                root.insert(&mut txn, drawn.u32(..=count), XmlElementPrelim::empty("n"));
+            }
+        }
+        txn.commit();
+        txn.encode_update_v1()
+    }
+
+    /// Everything that it has.
+    fn state(&self) -> Vec<u8> {
+        self.doc.transact().encode_state_as_update_v1(&StateVector::default())
+    }
+
+    fn text(&self) -> String {
+        let txn = self.doc.transact();
+        txn.get_xml_fragment("xml").map(|root| root.get_string(&txn)).unwrap_or_default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_writers_end_equal_although_the_platform_is_killed() {
+    const WRITERS: u64 = 10;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut process = Process::start(&mut server(folder.path(), ""));
+    let given = token(&process.reached.key, every());
+    let (done, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
+    let mut working = JoinSet::new();
+    for seed in 0..WRITERS {
+        let (url, given, done) = (process.reached.url.clone(), given.clone(), done.clone());
+        working.spawn(async move {
+            let mut opener = Opener::open(&url, &given, "a.n").await;
+            let mut drawn = fastrand::Rng::with_seed(seed);
+            loop {
+                let update = opener.edit(&mut drawn);
+                opener.send(&update).await;
+                opener.settle().await;
+                // It ends with its connection, in a panic of its task, and what it has so far is here.
+                if done.send((seed, opener.state())).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut states = vec![Vec::new(); usize::try_from(WRITERS).expect("few")];
+    for count in 0.. {
+        let (seed, state) = acknowledged.recv().await.expect("more");
+        states[usize::try_from(seed).expect("few")] = state;
+        if count == 300 {
+            process.child.kill().expect("a kill");
+            break;
+        }
+    }
+    working.shutdown().await;
+    while let Ok((seed, state)) = acknowledged.try_recv() {
+        states[usize::try_from(seed).expect("few")] = state;
+    }
+    drop(process);
+
+    let process = Process::start(&mut server(folder.path(), ""));
+    let mut openers = Vec::new();
+    for state in &states {
+        let opener = Opener::open(&process.reached.url, &given, "a.n").await;
+        // What was acknowledged is there: nothing of it is new.
+        let before = opener.doc.transact().state_vector();
+        let update = Update::decode_v1(state).expect("an update");
+        opener.doc.transact_mut().apply_update(update).expect("it fits");
+        assert_eq!(opener.doc.transact().state_vector(), before);
+        openers.push(opener);
+    }
+    let mut drawn = fastrand::Rng::with_seed(7);
+    for _ in 0..20 {
+        for opener in &mut openers {
+            let update = opener.edit(&mut drawn);
+            opener.send(&update).await;
+        }
+    }
+    for opener in &mut openers {
+        opener.settle().await;
+    }
+    // Each hears the rest of the others.
+    let last = Opener::open(&process.reached.url, &given, "a.n").await;
+    for opener in &mut openers {
+        let heard = async {
+            while opener.text() != last.text() {
+                opener.hear().await;
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
+        assert!(heard.is_ok(), "{} is not {}", opener.text(), last.text());
+    }
+    let writers = last.doc.transact().state_vector().len();
+    assert!(writers >= 10 && last.text().len() > 100, "{writers}: {}", last.text());
+    // The file is read again, by whoever opens it next.
+    let mut visitor = openers.remove(0).visitor;
+    drop((openers, last));
+    visitor.send(&closed(9000, "open")).await;
+    let described =
+        ask(&mut visitor, invoke(9001, "sync", "describe", json!({"path": "a.n"}))).await;
+    assert!(
+        described["json"]["n"]["of"].as_array().is_some_and(|of| !of.is_empty()),
+        "{described}"
+    );
+}
+
+/// Sends something as an update; the code with which it is refused.
+async fn refused(url: &str, given: &str, update: &[u8]) -> Option<i64> {
+    refused_at(&mut Opener::open(url, given, "a.n").await, update).await
+}
+
+async fn refused_at(opener: &mut Opener, update: &[u8]) -> Option<i64> {
+    let id = opener.next;
+    opener.send(update).await;
+    loop {
+        let message = opener.visitor.next().await;
+        match message.header["chunk"]["type"].as_str() {
+            Some("error") => return message.header["chunk"]["code"].as_i64(),
+            _ if message.kind == "__response__" && message.id == id => return None,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_that_mean_harm_end_their_own_stream_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(&mut server(folder.path(), ""));
+    let (url, given) = (&process.reached.url, token(&process.reached.key, every()));
+    let mut good = Opener::open(url, &given, "a.n").await;
+    let root = [1, 1, 7, 0, 8, 1, 3, b'x', b'm', b'l', 1];
+    let nested = |depth: usize| [&root[..], &[117, 1].repeat(depth), &[126, 0]].concat();
+    let huge = |kind: u8| [&root[..], &[kind, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+    let deep = |depth: usize| {
+        let doc = documents::new();
+        let mut txn = doc.transact_mut();
+        let root = txn.get_or_insert_xml_fragment("xml");
+        let mut at = root.push_back(&mut txn, XmlElementPrelim::empty("n"));
+        (1..depth).for_each(|_| at = at.push_back(&mut txn, XmlElementPrelim::empty("n")));
+        txn.encode_update_v1()
+    };
+    assert!(update::checked(&deep(update::DEPTH)).is_ok());
+    for update in
+        [nested(1_000_000), huge(117), huge(118), huge(119), deep(5000), vec![1], vec![9; 99]]
+    {
+        assert_eq!(refused(url, &given, &update).await, Some(1002), "{} bytes", update.len());
+    }
+    // Deeper by little each time: what would be too deep is refused, and the others go on.
+    let mut deeper = Opener::open(url, &given, "a.n").await;
+    let mut at = None;
+    let mut is_refused = false;
+    for _ in 0..100 {
+        let update = {
+            let mut txn = deeper.doc.transact_mut();
+            let root = txn.get_or_insert_xml_fragment("xml");
+            let one = XmlElementPrelim::empty("n");
+            at = Some(match at.take() {
+                None => root.push_back(&mut txn, one),
+                Some(above) => XmlFragment::push_back(&above, &mut txn, one),
+            });
+            txn.commit();
+            txn.encode_update_v1()
+        };
+        deeper.send(&update).await;
+        while deeper.waiting > 0 && !is_refused {
+            let message = deeper.visitor.next().await;
+            deeper.waiting -= usize::from(message.kind == "__response__");
+            is_refused |= message.header["chunk"]["type"] == "error";
+        }
+        if is_refused {
+            break;
+        }
+    }
+    assert!(is_refused);
+    // The same from the innermost on: nothing is in the document before the last one comes.
+    let doc = documents::new();
+    let mut updates = Vec::new();
+    let mut at: Option<yrs::XmlElementRef> = None;
+    for _ in 0..300 {
+        let mut txn = doc.transact_mut();
+        let root = txn.get_or_insert_xml_fragment("xml");
+        let one = XmlElementPrelim::empty("n");
+        at = Some(match at.take() {
+            None => root.push_back(&mut txn, one),
+            Some(above) => XmlFragment::push_back(&above, &mut txn, one),
+        });
+        txn.commit();
+        updates.push(txn.encode_update_v1());
+    }
+    let mut inside_out = Opener::open(url, &given, "b.n").await;
+    for update in updates.iter().skip(1).rev() {
+        inside_out.send(update).await;
+        inside_out.settle().await;
+    }
+    assert_eq!(refused_at(&mut inside_out, &updates[0]).await, Some(1002));
+    let mut drawn = fastrand::Rng::with_seed(1);
+    let update = good.edit(&mut drawn);
+    good.send(&update).await;
+    good.settle().await;
+    let mut visitor = Visitor::try_enter(url, "demo", &given, false).await.expect("a way in");
+    visitor.greeting().await;
+    let gone = invoke(1, "storage", "delete", json!({"path": "a.n"}));
+    assert_eq!(ask(&mut visitor, gone).await["type"], "empty");
+    // Who has it open is told.
+    loop {
+        let message: Message = good.visitor.next().await;
+        if message.header["chunk"]["type"] == "error" {
+            assert_eq!(message.header["chunk"]["code"], 3001);
+            break;
+        }
+    }
+    visitor.send(&invoke(2, "sync", "describe", json!({"path": "a.n"}))).await;
+    assert_eq!(answer(&mut visitor, 2).await["code"], 1003);
+}
