@@ -139,8 +139,11 @@ fn record(parts: &[&[u8]]) -> Vec<u8> {
     [&about[..], &sum(&about), &payload].concat()
 }
 
+/// A record, and what is behind it.
+type Next<'a> = (&'a [u8], &'a [u8]);
+
 /// The next record and what is behind it; none at the end, or if all that is left was being written.
-fn next(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, &'static str> {
+fn next(bytes: &[u8]) -> Result<Option<Next<'_>>, &'static str> {
     let Some((head, rest)) = bytes.split_at_checked(HEAD) else { return Ok(None) };
     let number = |place: usize| {
         let bytes = head.get(place * LENGTH..).and_then(|bytes| bytes.first_chunk());
