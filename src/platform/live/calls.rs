@@ -159,6 +159,12 @@ impl Stream {
         self.caller.answer(id, Content::Empty).await;
     }
 
+    /// Tells the caller why what was to be done with a part is not done.
+    pub async fn decline(&self, Received { id, share }: Received, why: Refused) {
+        drop(share);
+        self.caller.answer(id, Content::Error(why)).await;
+    }
+
     /// Sends a part to the caller, when there is room for it.
     ///
     /// # Errors

@@ -22,13 +22,16 @@ use crate::room::documents::update::{DEPTH, ROOT, checked};
 /// How long the state of a document may be, in bytes.
 pub const STATE: u64 = 8 * 1024 * 1024;
 
-/// How much longer than the state its file may be before the file is written anew: so many times, and
+/// How much longer its file may become before it is written anew: so many times as long as it was, and
 /// so many bytes.
 const TIMES: u64 = 4;
 const BESIDES: u64 = 256 * 1024;
 
-/// How long the file of a document may be.
-const FILE: u64 = STATE * (TIMES + 2) + BESIDES;
+/// How long the file of a document may be: what arrives at once is on top.
+const FILE: u64 = 128 * 1024 * 1024;
+
+/// How many bytes more than its state a document may have before it is looked how long that is.
+const UNSEEN: u64 = 64 * 1024;
 
 /// What all open documents may take, in KiB of their files. In memory it is several times as much.
 const ALL: usize = 128 * 1024;
@@ -53,8 +56,8 @@ pub struct Content {
     values: Map<String, Value>,
     log: Log,
     share: Share,
-    /// How long the file was when it was last written anew.
-    written: u64,
+    /// Up to which length of the file the state is known not to be too long.
+    fits_until: u64,
     /// How deep the deepest element is in which something has changed.
     changed: Arc<AtomicUsize>,
 }
@@ -182,8 +185,8 @@ impl Content {
         drop(txn);
         let changed = Arc::new(AtomicUsize::new(0));
         watch(&doc, Arc::clone(&changed));
-        let (schema, written) = (Arc::new(schema), 0);
-        Ok(Self { doc, schema, values: about.values, log, share, written, changed })
+        let (schema, values) = (Arc::new(schema), about.values);
+        Ok(Self { doc, schema, values, log, share, fits_until: STATE, changed })
     }
 
     /// What it may contain.
@@ -251,13 +254,16 @@ impl Content {
             let is_new = self.would_change(update);
             return Ok(if is_new { Err(denied()) } else { Ok(None) });
         }
-        if *length + bytes.len() as u64 > FILE - STATE {
+        let more = bytes.len() as u64;
+        if *length + more > self.fits_until {
             let state = self.state(None).len() as u64;
-            if state + bytes.len() as u64 > STATE {
+            if state + more > STATE {
                 return Ok(Err(too_long()));
             }
+            // The state grows no faster than the file.
+            self.fits_until = *length + (STATE - state).max(UNSEEN);
         }
-        if let Err(refused) = self.share.cover(*length + bytes.len() as u64) {
+        if let Err(refused) = self.share.cover(*length + more) {
             return Ok(Err(refused));
         }
         self.changed.store(0, Ordering::Relaxed);
@@ -313,40 +319,33 @@ impl Content {
     }
 
     /// Whether the file should be written anew: it has much that is in the state already.
-    pub fn is_long(&self, is_last: bool) -> bool {
-        let length = self.log.length();
-        let allowed = match is_last {
-            true => BESIDES / 8,
-            false => self.written * TIMES + BESIDES,
-        };
-        length > self.written + allowed.min(FILE - STATE)
+    pub const fn is_long(&self, is_last: bool) -> bool {
+        let (length, written) = (self.log.length(), self.log.written());
+        let allowed = if is_last { BESIDES / 8 } else { written * TIMES + BESIDES };
+        length > written + allowed
     }
 
     /// Writes the file anew, with the state alone.
     ///
     /// # Errors
     ///
-    /// The system's. The file is as it was then.
+    /// The system's. The document has to be read again.
     pub fn shorten(&mut self, files: &Files, path: &FilePath) -> Result<(), Refused> {
         let about = About { schema: self.schema.source().clone(), values: self.values.clone() };
         let draft = files.begin(path.clone(), true)?;
         log::write(&mut draft.file()?, &about, &self.state(None))
             .map_err(|error| failed(&error))?;
         draft.publish(true)?;
-        let file = files.open_to_change(path)?;
-        let (_, _, log) = log::read(file, FILE).map_err(|_| damaged(path.text(), "it changed"))?;
-        self.written = log.length();
-        self.log = log;
+        self.log = Log::new(files.open_to_change(path)?).map_err(|error| failed(&error))?;
+        self.fits_until = self.log.length() + STATE.saturating_sub(self.log.length()).max(UNSEEN);
         Ok(())
     }
 }
 
-/// What several have changed, as one update for each of those who did not do all of it alone.
+/// Several changes as one update; none if they cannot be merged.
 pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
     match changes {
-        [] => None,
         [one] => Some(one.to_vec()),
-        // Each was made here, so they can be read.
         several => yrs::merge_updates_v1(several.iter().map(|it| &**it)).ok(),
     }
 }

@@ -33,6 +33,8 @@ pub struct About {
 pub struct Log {
     file: File,
     length: u64,
+    /// How long it was when it was written anew.
+    written: u64,
 }
 
 /// Why a file cannot be read as a document.
@@ -77,6 +79,7 @@ pub fn read(mut file: File, most: u64) -> Result<(About, Vec<Vec<u8>>, Log), Unr
     file.read_to_end(&mut bytes)?;
     let Some(mut rest) = bytes.strip_prefix(BEGIN) else { return Err(Unreadable::NoDocument) };
     let mut parts = Vec::new();
+    let mut ends = Vec::new();
     loop {
         let place = bytes.len() - rest.len();
         let damaged = |what: &str| Unreadable::Damaged(format!("{what} at byte {place}"));
@@ -84,6 +87,7 @@ pub fn read(mut file: File, most: u64) -> Result<(About, Vec<Vec<u8>>, Log), Unr
             Some((payload, behind)) => {
                 parts.extend(parts_of(payload).ok_or_else(|| damaged("a record is odd"))?);
                 rest = behind;
+                ends.push((bytes.len() - rest.len()) as u64);
             }
             None => break,
         }
@@ -96,13 +100,30 @@ pub fn read(mut file: File, most: u64) -> Result<(About, Vec<Vec<u8>>, Log), Unr
     let mut parts = parts.into_iter();
     let about = parts.next().and_then(|about| serde_json::from_slice(&about).ok());
     let about = about.ok_or_else(|| Unreadable::Damaged("its beginning is missing".to_owned()))?;
-    Ok((about, parts.collect(), Log { file, length: place }))
+    // What does not change and the state are two records.
+    let written = ends.get(1).copied().unwrap_or(place);
+    Ok((about, parts.collect(), Log { file, length: place, written }))
 }
 
 impl Log {
+    /// The file of a document that was just written.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length, written: length })
+    }
+
     /// How many bytes it has.
     pub const fn length(&self) -> u64 {
         self.length
+    }
+
+    /// How many it had when it was written anew.
+    pub const fn written(&self) -> u64 {
+        self.written
     }
 
     /// Adds updates. They are on disk when this returns, or nothing of them is.
@@ -211,6 +232,7 @@ mod tests {
         log.append(&[b"one", b""]).unwrap();
         log.append(&[b"two"]).unwrap();
         assert_eq!(log.length(), file.metadata().unwrap().len());
+        assert_eq!(log.written(), made().metadata().unwrap().len());
         assert_eq!(updates(&file), [&b"state"[..], b"one", b"", b"two"]);
     }
 

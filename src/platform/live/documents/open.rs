@@ -168,12 +168,15 @@ impl Document {
 }
 
 impl Opener {
-    /// Changes the document. What the answer says is on disk.
+    /// Changes the document, unless there is nothing in the update. What the answer says is on disk.
     ///
     /// # Errors
     ///
     /// The update cannot be used, or the opener must not change anything; it could not be written.
     pub async fn change(&self, bytes: Vec<u8>) -> Result<(), Refused> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let wanted = Wanted { by: self.number, bytes, may_write: self.may_write };
         self.document.ask(|tell| Ask::Change(wanted, tell)).await?
     }
@@ -193,19 +196,16 @@ impl Opener {
                 }
                 (changes.since(self.seen, self.number), changes.count)
             };
-            match found {
-                Some(changes) => {
-                    self.seen = count;
-                    if let Some(merged) = merged(&changes) {
-                        return Ok(merged);
-                    }
-                }
-                None => {
-                    let (state, seen) = self.document.ask(|tell| Ask::State(None, tell)).await?;
-                    self.seen = seen;
-                    return Ok(state);
-                }
+            if found.as_ref().is_none_or(|changes| !changes.is_empty()) {
+                // What is not kept any more, or cannot be merged, is told with all the rest.
+                let (told, seen) = match found.and_then(|changes| merged(&changes)) {
+                    Some(merged) => (merged, count),
+                    None => self.document.ask(|tell| Ask::State(None, tell)).await?,
+                };
+                self.seen = seen;
+                return Ok(told);
             }
+            self.seen = count;
             // The document is held, so there is somebody who may signal.
             let _ = self.more.changed().await;
         }
@@ -296,6 +296,9 @@ impl Keeper {
         mut wanted: Vec<Wanted>,
         mut tell: Vec<oneshot::Sender<Result<(), Refused>>>,
     ) {
+        if let Some(why) = self.recent.changes().ended.clone() {
+            return tell.into_iter().for_each(|tell| drop(tell.send(Err(why.clone()))));
+        }
         while !wanted.is_empty() {
             let who: Vec<u64> = wanted.iter().map(|one| one.by).collect();
             let work = move |content: &mut Content| (content.change(&wanted), wanted);
@@ -378,6 +381,8 @@ impl Keeper {
         let done = self.with(move |content| content.shorten(&place.files, &place.path)).await;
         if let Some(Err(refused)) = done {
             notice::tell("the file of a document could not be shortened", &refused);
+            // What it wrote to may not be the file any more.
+            self.read_again().await;
         }
     }
 }

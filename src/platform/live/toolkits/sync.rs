@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use yrs::StateVector;
@@ -125,27 +126,37 @@ async fn change(
         arrived.push(part);
     }
     let mut is_over = false;
-    let (mut changes, mut received) = (Vec::new(), Vec::new());
-    for (content, part) in arrived {
-        received.push(part);
-        match content {
-            Content::Close { .. } => is_over = true,
-            Content::Binary { headers, bytes } if headers["kind"] == "sync" => {
-                // Nothing to apply.
-                if !bytes.is_empty() {
-                    changes.push(decoded(&bytes)?);
-                }
+    let mut received = Vec::with_capacity(arrived.len());
+    let changes: Vec<_> = arrived
+        .into_iter()
+        .map(|(content, part)| {
+            received.push(part);
+            is_over |= matches!(content, Content::Close { .. });
+            async { opener.change(update(content)?).await }
+        })
+        .collect();
+    let mut failed = None;
+    for (part, done) in received.into_iter().zip(join_all(changes).await) {
+        match done {
+            Ok(()) => stream.acknowledge(part).await,
+            Err(why) => {
+                stream.decline(part, why.clone()).await;
+                failed.get_or_insert(why);
             }
-            _ => return Err(Refused::invalid("a part of a document is of the kind \"sync\"")),
         }
     }
-    let done =
-        futures_util::future::join_all(changes.into_iter().map(|it| opener.change(it))).await;
-    done.into_iter().collect::<Result<(), Refused>>()?;
-    for part in received {
-        stream.acknowledge(part).await;
+    failed.map_or(Ok(is_over), Err)
+}
+
+/// The update in a part; empty if there is nothing to apply.
+fn update(part: Content) -> Result<Vec<u8>, Refused> {
+    match part {
+        Content::Close { .. } => Ok(Vec::new()),
+        Content::Binary { headers, bytes } if headers["kind"] == "sync" => {
+            STANDARD.decode(bytes).map_err(|_| Refused::invalid("an update is not in base64"))
+        }
+        _ => Err(Refused::invalid("a part of a document is of the kind \"sync\"")),
     }
-    Ok(is_over)
 }
 
 /// A document that somebody wants to be there.
@@ -216,10 +227,6 @@ fn unknown(path: &FilePath) -> Refused {
 
 fn missing(path: &FilePath) -> Refused {
     refused(codes::NOT_FOUND, format!("the document {:?} does not exist", path.text()))
-}
-
-fn decoded(data: &[u8]) -> Result<Vec<u8>, Refused> {
-    STANDARD.decode(data).map_err(|_| Refused::invalid("an update is not in base64"))
 }
 
 /// What a participant has already. Few bytes must not stand for many.
