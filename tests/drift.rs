@@ -243,3 +243,53 @@ async fn what_is_left_alone_is_told_and_is_not_counted_as_declared() {
     assert!(plan.stdout.contains("2 objects are as declared.\n"), "{}", plan.stdout);
     assert!(!plan.stderr.contains("--ignore-drift"), "{}", plan.stderr);
 }
+
+#[test]
+fn a_task_that_has_run_its_only_time_is_not_run_again() {
+    for dialect in ["0.31", "0.56"] {
+        let sandbox = Sandbox::new();
+        let write = |payload: &str| {
+            sandbox.write(
+                "set.yaml",
+                &format!(
+                    "version: v1\nkind: Room\nmetadata: {{name: lobby}}\n---\n\
+                     version: v1\nkind: ScheduledTask\nmetadata: {{name: brief}}\nroom: lobby\n\
+                     queue: q\nschedule: 0 7 * * *\npayload: {payload}\nonce: true\n"
+                ),
+            );
+        };
+        let run = |code: i32, words: &[&str]| {
+            sandbox.embedded(code, &[words, &["--dialect", dialect]].concat())
+        };
+        let plan = |code: i32| run(code, &["plan", "-f", "set.yaml", "--set", "s", "--exit-code"]);
+        let apply = || run(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+        let id = || {
+            let listed = run(0, &["scheduled-task", "list", "-o", "json"]).json();
+            listed["tasks"][0]["id"].as_str().expect("an id").to_owned()
+        };
+        let is_active = || {
+            run(0, &["scheduled-task", "list", "-o", "json"]).json()["tasks"][0]["active"] == true
+        };
+        write("{}");
+        apply();
+        // As it is after its run.
+        run(0, &["scheduled-task", "update", &id(), "--inactive"]);
+        let said = plan(0);
+        let told = "has run its only time, or was deactivated";
+        assert!(
+            format!("{}{}", said.stdout, said.stderr).contains(told),
+            "{dialect}: {}",
+            said.stdout
+        );
+        apply();
+        assert!(!is_active(), "{dialect}");
+        // What is changed besides is written, and nothing is activated by that.
+        write("{a: b}");
+        apply();
+        assert!(!is_active(), "{dialect}");
+        plan(0);
+        run(0, &["scheduled-task", "update", &id(), "--active"]);
+        assert!(is_active(), "{dialect}");
+        plan(0);
+    }
+}
