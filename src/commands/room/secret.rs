@@ -132,7 +132,7 @@ pub struct RequestArgs {
 #[derive(Debug, clap::Args)]
 pub struct OutArgs {
     /// The file to write it into, which only you can read; `-` is standard output
-    #[arg(short, long, value_name = "FILE", default_value = STREAM, value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", default_value = STREAM, value_hint = ValueHint::AnyPath)]
     out: PathBuf,
 }
 
@@ -176,7 +176,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "NAME")]
     for_identity: Option<String>,
     /// A file with the value; `-` is standard input
-    #[arg(short, long = "in", value_name = "FILE", group = "value", value_hint = ValueHint::FilePath)]
+    #[arg(short, long = "in", value_name = "FILE", group = "value", value_hint = ValueHint::AnyPath)]
     input: Option<PathBuf>,
     /// The value as text
     #[arg(long, value_name = "TEXT", group = "value")]

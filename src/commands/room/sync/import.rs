@@ -44,10 +44,10 @@ pub enum ImportCommand {
 )]
 pub struct ThreadsArgs {
     /// The file `conversations.json` of the export
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     file: PathBuf,
     /// The folder in the room
-    #[arg(long, value_name = "FOLDER", default_value = ".threads/anthropic")]
+    #[arg(long, value_name = "ROOM_FOLDER", default_value = ".threads/anthropic")]
     thread_dir: String,
     /// Replace conversations that are there already
     #[arg(long)]

@@ -83,7 +83,7 @@ impl Printing {
 #[command(after_help = "Example:\n  meshagent room sync show --room lobby notes.document")]
 pub struct ShowArgs {
     /// The document's path
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     /// Print the ids of elements, too
     #[arg(long)]
@@ -101,7 +101,7 @@ pub struct ShowArgs {
 )]
 pub struct GrepArgs {
     /// The document's path
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     /// The pattern, a regular expression as Python has them
     #[arg(value_name = "PATTERN", allow_hyphen_values = true)]
@@ -128,7 +128,7 @@ pub struct GrepArgs {
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
     /// The document's path
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     #[command(flatten)]
     printing: Printing,
@@ -143,16 +143,16 @@ pub struct InspectArgs {
 )]
 pub struct CreateArgs {
     /// The document's path
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     /// A file with the schema: what the document may contain; `-` is standard input
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     schema: PathBuf,
     /// What it contains: an object with its root element
     #[arg(long, value_name = "JSON", conflicts_with = "json_file")]
     json: Option<String>,
     /// A file with what it contains; `-` is standard input
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     json_file: Option<PathBuf>,
     #[command(flatten)]
     at: RoomArgs,
@@ -166,13 +166,13 @@ pub struct CreateArgs {
 )]
 pub struct UpdateArgs {
     /// The document's path
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "ROOM_PATH")]
     path: String,
     /// The patch: a list of operations in JSON
     #[arg(long, value_name = "JSON")]
     patch: Option<String>,
     /// A file with the patch; `-` is standard input
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     patch_file: Option<PathBuf>,
     #[command(flatten)]
     at: RoomArgs,
