@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, Transact, Update};
+use yrs::{Doc, ReadTxn, Transact, Update};
 
 use super::call::{Call, Input, Output};
 
@@ -130,7 +130,7 @@ impl Opened {
         let odd =
             |what: &str| Refused::new(format!("an update of the room cannot be used: {what}"));
         let bytes = STANDARD.decode(data).map_err(|_| odd("it is not in base64"))?;
-        checked(&bytes).map_err(odd)?;
+        checked(&bytes, &self.doc.transact().state_vector()).map_err(odd)?;
         let update = Update::decode_v1(&bytes).map_err(|error| odd(&error.to_string()))?;
         let applied = self.doc.transact_mut().apply_update(update);
         applied.map_err(|error| odd(&error.to_string()))

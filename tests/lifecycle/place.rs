@@ -73,6 +73,17 @@ const FACTS: [&str; 6] = [
 /// A row of a table, by its columns.
 type Row = Map<String, Value>;
 
+/// What the platform itself notes of scheduled tasks: when they are due, and their last run.
+const OF_THE_CLOCK: [&str; 7] = [
+    "due_at",
+    "fired_for",
+    "last_run_id",
+    "last_start_time",
+    "last_end_time",
+    "last_status",
+    "last_return_message",
+];
+
 /// The tables whose rows are looked at whole, and the columns with their names. Those of the plain
 /// kinds without wishes of their own come on top.
 const TABLES: [(&str, &str); 6] = [
@@ -378,7 +389,12 @@ impl Place {
         let query = format!("SELECT json_object({}) FROM {table}", columns.join(", "));
         let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&self.store);
         let rows: Vec<String> = rows.await.unwrap();
-        rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect()
+        let read = |row: &String| {
+            let mut row: Row = serde_json::from_str(row).unwrap();
+            row.retain(|name, _| !OF_THE_CLOCK.contains(&name.as_str()));
+            row
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The objects that are not ours, whole, with their revisions.

@@ -156,11 +156,11 @@ async fn ten_writers_end_equal_although_the_platform_is_killed() {
     let mut openers = Vec::new();
     for state in &states {
         let opener = Opener::open(&process.reached.url, &given, "a.n").await;
-        // What was acknowledged is there: nothing of it is new.
-        let before = opener.doc.transact().state_vector();
+        // What was acknowledged is there: nothing of it is new, and nothing is deleted by it.
+        let before = (opener.doc.transact().state_vector(), opener.text());
         let update = Update::decode_v1(state).expect("an update");
         opener.doc.transact_mut().apply_update(update).expect("it fits");
-        assert_eq!(opener.doc.transact().state_vector(), before);
+        assert_eq!((opener.doc.transact().state_vector(), opener.text()), before);
         openers.push(opener);
     }
     let mut drawn = fastrand::Rng::with_seed(7);
@@ -233,7 +233,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         (1..depth).for_each(|_| at = at.push_back(&mut txn, XmlElementPrelim::empty("n")));
         txn.encode_update_v1()
     };
-    assert!(update::checked(&deep(update::DEPTH)).is_ok());
+    assert!(update::checked(&deep(update::DEPTH), &StateVector::default()).is_ok());
     for update in
         [nested(1_000_000), huge(117), huge(118), huge(119), deep(5000), vec![1], vec![9; 99]]
     {
@@ -266,11 +266,11 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         }
     }
     assert!(is_refused);
-    // The same from the innermost on: nothing is in the document before the last one comes.
+    // From the innermost on: nothing that builds on what is not there is taken.
     let doc = documents::new();
     let mut updates = Vec::new();
     let mut at: Option<yrs::XmlElementRef> = None;
-    for _ in 0..300 {
+    for _ in 0..2 {
         let mut txn = doc.transact_mut();
         let root = txn.get_or_insert_xml_fragment("xml");
         let one = XmlElementPrelim::empty("n");
@@ -282,11 +282,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         updates.push(txn.encode_update_v1());
     }
     let mut inside_out = Opener::open(url, &given, "b.n").await;
-    for update in updates.iter().skip(1).rev() {
-        inside_out.send(update).await;
-        inside_out.settle().await;
-    }
-    assert_eq!(refused_at(&mut inside_out, &updates[0]).await, Some(1002));
+    assert_eq!(refused_at(&mut inside_out, &updates[1]).await, Some(1002));
     let mut drawn = fastrand::Rng::with_seed(1);
     let update = good.edit(&mut drawn);
     good.send(&update).await;

@@ -20,11 +20,12 @@ pub mod schema;
 pub mod shape;
 pub mod update;
 
-use yrs::Doc;
+use yrs::{ClientID, Doc, Options};
 
 /// A new document. Its writer gets a number of 32 bits, as in Yjs: clients in Python cannot use the
-/// greater ones that the library would draw.
+/// greater ones that the library would draw. It changes nothing by itself.
 #[must_use]
 pub fn new() -> Doc {
-    Doc::with_client_id(u64::from(fastrand::u32(..)))
+    let options = Options::with_client_id(ClientID::new(u64::from(fastrand::u32(..))));
+    Doc::with_options(Options { cleanup_formatting: false, ..options })
 }

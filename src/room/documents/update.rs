@@ -1,19 +1,26 @@
 //! Whether an update is what it says it is. Updates come from strangers, and the library that applies
 //! them takes counts and nesting at their word: one byte may ask for gigabytes, and what is nested as
-//! deep as it is long ends the process. So each is read here first, byte by byte and without taking
-//! memory, in the first version of the encoding of Yjs.
+//! deep as it is long ends the process. So each is read here first, in the first version of the
+//! encoding of Yjs.
+//!
+//! What builds on something that is not there is refused, though the library would let it wait: room
+//! and client hear of everything in its order, so nothing that they build on is still to come.
 
 use std::collections::{HashMap, HashSet};
 
-/// How deep values may be nested.
-const VALUES: usize = 64;
+use yrs::{ClientID, StateVector};
 
-/// How deep elements may be nested in each other. As JSON, each takes three levels, and readers of JSON
-/// often stop at 128.
-pub const DEPTH: usize = 40;
+/// How deep values may be nested.
+const VALUES: usize = 20;
+
+/// How deep elements may be nested in each other. As JSON, each takes three levels, and with its values
+/// and the answer around it a document must stay below the 128 at which readers of JSON often stop.
+pub const DEPTH: usize = 32;
 
 /// The name of what all elements of a document are in.
 pub const ROOT: &str = "xml";
+
+const MISSING: &str = "it builds on something that is not there";
 
 const STRANGE: &str = "it contains something that no document has";
 
@@ -30,28 +37,45 @@ type Id = (u64, u64);
 pub struct Checked {
     /// How much deeper a document can be after it.
     pub deepens: usize,
+    /// Whether it brings something that is not there.
+    pub is_new: bool,
 }
 
-/// Reads an update.
+/// Reads an update for a document that has so much already.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn checked(bytes: &[u8]) -> Result<Checked, &'static str> {
+pub fn checked(bytes: &[u8], known: &StateVector) -> Result<Checked, &'static str> {
     let mut reader = Reader { bytes };
     let mut items = Items::default();
-    let mut writers = HashSet::new();
+    let mut ends: HashMap<u64, u64> = HashMap::new();
+    let has = |writer: u64| u64::from(known.get(&ClientID::new(writer)));
+    let mut is_new = false;
     for _ in 0..reader.count()? {
-        let writer = reader.blocks_of_one(&mut items)?;
-        if !writers.insert(writer) {
+        let (writer, end) = reader.blocks_of_one(&mut items, has)?;
+        is_new |= end > has(writer);
+        if ends.insert(writer, end).is_some() {
             return Err("it has two parts of one writer");
         }
     }
+    let is_there =
+        |(writer, place): Id| place < has(writer).max(ends.get(&writer).copied().unwrap_or(0));
+    if !items.named.iter().all(|id| is_there(*id)) {
+        return Err(MISSING);
+    }
+    let mut writers = HashSet::new();
     for _ in 0..reader.count()? {
-        reader.short()?;
+        let writer = reader.short()?;
+        if !writers.insert(writer) {
+            return Err("it deletes twice of one writer");
+        }
         for _ in 0..reader.count()? {
             let (clock, length) = (reader.short()?, reader.short()?);
-            within(clock, length)?;
+            let end = within(clock, length)?;
+            if length > 0 && !is_there((writer, end - 1)) {
+                return Err(MISSING);
+            }
         }
     }
     if !reader.bytes.is_empty() {
@@ -59,7 +83,7 @@ pub fn checked(bytes: &[u8]) -> Result<Checked, &'static str> {
     }
     let deepens = items.deepens();
     match deepens <= DEPTH {
-        true => Ok(Checked { deepens }),
+        true => Ok(Checked { deepens, is_new }),
         false => Err("its elements are nested too deep"),
     }
 }
@@ -128,41 +152,58 @@ impl<'a> Reader<'a> {
         Ok((self.short()?, self.short()?))
     }
 
-    /// The blocks of one writer; who it is.
-    fn blocks_of_one(&mut self, items: &mut Items) -> Result<u64, &'static str> {
+    /// The blocks of one writer; who it is, and up to which place they go.
+    fn blocks_of_one(
+        &mut self,
+        items: &mut Items,
+        has: impl Fn(u64) -> u64,
+    ) -> Result<(u64, u64), &'static str> {
         let count = self.count()?;
         let client = self.short()?;
         let mut clock = self.short()?;
+        let known = has(client);
+        if clock > known {
+            return Err(MISSING);
+        }
         for _ in 0..count {
             let start = clock;
-            let block = self.block()?;
+            let block = self.block(&mut items.named)?;
             clock = within(clock, block.length)?;
+            if block.is_gap && clock > known {
+                return Err(MISSING);
+            }
             if let Some(above) = block.above {
                 let is_element = block.is_element;
                 items.elements += usize::from(is_element);
                 items.all.push(((client, start), Item { length: block.length, above, is_element }));
             }
         }
-        Ok(client)
+        Ok((client, clock))
     }
 
-    fn block(&mut self) -> Result<Block, &'static str> {
+    /// A block. What it names is noted.
+    fn block(&mut self, named: &mut Vec<Id>) -> Result<Block, &'static str> {
         let info = self.byte()?;
         // What was removed, and what is left out.
         if info == 0 || info == 10 {
             let length = self.short()?;
-            let block = Block { length, above: None, is_element: false };
+            let block = Block { length, above: None, is_element: false, is_gap: info == 10 };
             return if length > 0 { Ok(block) } else { Err("a block is empty") };
         }
         let origin = if info & ORIGIN != 0 { Some(self.id()?) } else { None };
         let right = if info & RIGHT_ORIGIN != 0 { Some(self.id()?) } else { None };
+        named.extend(origin.into_iter().chain(right));
         let above = match origin.or(right) {
             Some(beside) => Above::Beside(beside),
             None => {
                 let above = match self.short()? {
                     1 if self.text()? == ROOT => Above::Nothing,
                     1 => return Err(STRANGE),
-                    _ => Above::Parent(self.id()?),
+                    _ => {
+                        let parent = self.id()?;
+                        named.push(parent);
+                        Above::Parent(parent)
+                    }
                 };
                 if info & PARENT_SUB != 0 {
                     self.text()?;
@@ -172,7 +213,7 @@ impl<'a> Reader<'a> {
         };
         let kind = info & 0x1f;
         let length = self.content(kind)?;
-        Ok(Block { length, above: Some(above), is_element: kind == 7 })
+        Ok(Block { length, above: Some(above), is_element: kind == 7, is_gap: false })
     }
 
     /// The content of a block; how long it is as clocks count.
@@ -201,7 +242,7 @@ impl<'a> Reader<'a> {
 
     /// A value in JSON. The parser has a limit of its own to how deep it goes.
     fn json(&mut self) -> Result<(), &'static str> {
-        let valid = serde_json::from_str::<serde::de::IgnoredAny>(self.text()?);
+        let valid = serde_json::from_str::<serde_json::Value>(self.text()?);
         valid.map(drop).map_err(|_| "a value is not JSON")
     }
 
@@ -270,6 +311,8 @@ struct Block {
     /// Where it belongs, for what is there.
     above: Option<Above>,
     is_element: bool,
+    /// Whether it is left out.
+    is_gap: bool,
 }
 
 struct Item {
@@ -282,6 +325,8 @@ struct Item {
 #[derive(Default)]
 struct Items {
     all: Vec<(Id, Item)>,
+    /// What its blocks name.
+    named: Vec<Id>,
     elements: usize,
 }
 
@@ -349,6 +394,10 @@ mod tests {
 
     use super::*;
 
+    fn checked(bytes: &[u8]) -> Result<Checked, &'static str> {
+        super::checked(bytes, &StateVector::default())
+    }
+
     fn whole(doc: &Doc) -> Vec<u8> {
         doc.transact().encode_state_as_update_v1(&StateVector::default())
     }
@@ -370,8 +419,8 @@ mod tests {
         txn.get_or_insert_map("xml").insert(&mut txn, "k", Any::Buffer(vec![1, 2].into()));
         drop(txn);
         let update = whole(&doc);
-        assert_eq!(checked(&update), Ok(Checked { deepens: 2 }));
-        assert_eq!(checked(&[0, 0]), Ok(Checked { deepens: 0 }));
+        assert_eq!(checked(&update), Ok(Checked { deepens: 2, is_new: true }));
+        assert_eq!(checked(&[0, 0]), Ok(Checked { deepens: 0, is_new: false }));
         // Whatever is cut off is told, and nothing of it reaches the library.
         for end in 0..update.len() {
             assert!(checked(&update[..end]).is_err(), "{end}");
@@ -427,6 +476,53 @@ mod tests {
     }
 
     #[test]
+    fn what_builds_on_nothing_is_refused() {
+        let doc = Doc::with_client_id(7);
+        let other = Doc::with_client_id(8);
+        let add = |doc: &Doc| {
+            let mut txn = doc.transact_mut();
+            txn.get_or_insert_xml_fragment("xml").push_back(&mut txn, XmlElementPrelim::empty("a"));
+            txn.commit();
+            txn.encode_update_v1()
+        };
+        let first = add(&doc);
+        let second = add(&doc);
+        let delete = {
+            let mut txn = doc.transact_mut();
+            txn.get_or_insert_xml_fragment("xml").remove_range(&mut txn, 0, 1);
+            txn.commit();
+            txn.encode_update_v1()
+        };
+        let update = Update::decode_v1(&first).unwrap();
+        other.transact_mut().apply_update(update).unwrap();
+        let beside = add(&other);
+        let known = |updates: &[&Vec<u8>]| {
+            let doc = Doc::new();
+            for update in updates {
+                doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+            }
+            doc.transact().state_vector()
+        };
+        for (update, has, is) in [
+            (&first, vec![], Ok(true)),
+            (&first, vec![&first], Ok(false)),
+            (&second, vec![], Err(MISSING)),
+            (&second, vec![&first], Ok(true)),
+            (&delete, vec![], Err(MISSING)),
+            (&delete, vec![&first], Ok(false)),
+            (&beside, vec![], Err(MISSING)),
+            (&beside, vec![&first], Ok(true)),
+        ] {
+            let read = super::checked(update, &known(&has)).map(|about| about.is_new);
+            assert_eq!(read, is, "{update:?}");
+        }
+        // With what is in between left out.
+        let gap = yrs::merge_updates_v1([&first, &add(&doc)]).unwrap();
+        assert_eq!(super::checked(&gap, &known(&[])), Err(MISSING));
+        assert!(super::checked(&gap, &known(&[&first, &second])).is_ok());
+    }
+
+    #[test]
     fn elements_in_each_other_are_counted_and_those_beside_each_other_are_not() {
         let made = |depth: usize, width: usize| {
             let doc = Doc::with_client_id(7);
@@ -442,8 +538,8 @@ mod tests {
             drop(txn);
             checked(&whole(&doc))
         };
-        assert_eq!(made(20, 5000), Ok(Checked { deepens: 20 }));
-        assert_eq!(made(DEPTH, 0), Ok(Checked { deepens: DEPTH }));
+        assert_eq!(made(20, 5000), Ok(Checked { deepens: 20, is_new: true }));
+        assert_eq!(made(DEPTH, 0), Ok(Checked { deepens: DEPTH, is_new: true }));
         assert_eq!(made(DEPTH + 1, 100), Err("its elements are nested too deep"));
     }
 }

@@ -20,21 +20,21 @@ use crate::room::documents::shape;
 use crate::room::documents::update::{DEPTH, ROOT, checked};
 
 /// How long the state of a document may be, in bytes.
-pub const STATE: u64 = 8 * 1024 * 1024;
+pub const STATE: u64 = 4 * 1024 * 1024;
 
 /// How much longer its file may become before it is written anew: so many times as long as it was, and
 /// so many bytes.
-const TIMES: u64 = 4;
+const TIMES: u64 = 1;
 const BESIDES: u64 = 256 * 1024;
 
 /// How long the file of a document may be: what arrives at once is on top.
-const FILE: u64 = 128 * 1024 * 1024;
+const FILE: u64 = 33 * 1024 * 1024;
 
 /// How many bytes more than its state a document may have before it is looked how long that is.
 const UNSEEN: u64 = 64 * 1024;
 
-/// What all open documents may take, in KiB of their files. In memory it is several times as much.
-const ALL: usize = 128 * 1024;
+/// What all open documents may take, in KiB of their files. In memory it is many times as much.
+const ALL: usize = 32 * 1024;
 
 /// What even an empty document takes.
 const LEAST: u64 = 64 * 1024;
@@ -73,6 +73,12 @@ impl Share {
         let permit = Arc::clone(&memory.0).try_acquire_many_owned(kib(bytes.max(LEAST)));
         let permit = permit.map_err(|_| crowded())?;
         Ok(Self { memory: memory.clone(), permit })
+    }
+
+    /// Gives back what is not needed for a file of so many bytes.
+    fn shrink(&mut self, bytes: u64) {
+        let needed = usize::try_from(kib(bytes.max(LEAST))).unwrap_or(usize::MAX);
+        drop(self.permit.split(self.permit.num_permits().saturating_sub(needed)));
     }
 
     /// Takes more if that is needed for a file of so many bytes.
@@ -148,6 +154,8 @@ impl Content {
         if state.len() as u64 > STATE {
             return Err(too_long());
         }
+        let odd = |what: &str| Refused::invalid(format!("the document cannot be made: {what}"));
+        checked(&state, &StateVector::default()).map_err(odd)?;
         let about = About { schema: schema.source().clone(), values };
         let draft = files.begin(path.clone(), false)?;
         log::write(&mut draft.file()?, &about, &state).map_err(|error| failed(&error))?;
@@ -162,6 +170,7 @@ impl Content {
     pub fn load(files: &Files, path: &FilePath, memory: &Memory) -> Result<Self, Refused> {
         let name = path.text();
         let file = files.open_to_change(path)?;
+        let share = Share::of(memory, file.metadata().map_err(|error| failed(&error))?.len())?;
         let (about, updates, log) = log::read(file, FILE).map_err(|why| match why {
             Unreadable::NoDocument => {
                 refused(codes::INVALID_STATE, format!("the file {name:?} is not a document"))
@@ -169,22 +178,14 @@ impl Content {
             Unreadable::Damaged(what) => damaged(name, &what),
             Unreadable::Failed(error) => failed(&error),
         })?;
-        let share = Share::of(memory, log.length())?;
         let schema = Schema::parse(about.schema).map_err(|what| damaged(name, &what))?;
         let doc = new_document();
-        let mut txn = doc.transact_mut();
-        for update in updates {
-            checked(&update).map_err(|what| damaged(name, what))?;
-            let update = Update::decode_v1(&update);
-            let update = update.map_err(|error| damaged(name, &error.to_string()))?;
-            txn.apply_update(update).map_err(|error| damaged(name, &error.to_string()))?;
-        }
-        if shape::depth(&txn) > DEPTH {
-            return Err(damaged(name, TOO_DEEP));
-        }
-        drop(txn);
         let changed = Arc::new(AtomicUsize::new(0));
         watch(&doc, Arc::clone(&changed));
+        for update in updates {
+            let integrated = integrate(&doc, &changed, &update).map(drop);
+            integrated.map_err(|wrong| damaged(name, &wrong.what))?;
+        }
         let (schema, values) = (Arc::new(schema), about.values);
         Ok(Self { doc, schema, values, log, share, fits_until: STATE, changed })
     }
@@ -217,7 +218,7 @@ impl Content {
     ///
     /// It could not be written, or something came in the way. The document has to be read again.
     pub fn change(&mut self, wanted: &[Wanted]) -> Result<Vec<Done>, Failed> {
-        let mut to_write: Vec<Vec<u8>> = Vec::new();
+        let mut to_write: Vec<Arc<[u8]>> = Vec::new();
         let mut length = self.log.length();
         let mut done = Vec::with_capacity(wanted.len());
         for (index, one) in wanted.iter().enumerate() {
@@ -225,7 +226,7 @@ impl Content {
             done.push(applied.map_err(|why| Failed { of: Some(index), why })?);
         }
         if !to_write.is_empty() {
-            let updates: Vec<&[u8]> = to_write.iter().map(Vec::as_slice).collect();
+            let updates: Vec<&[u8]> = to_write.iter().map(|update| &**update).collect();
             let written = self.log.append(&updates);
             written.map_err(|error| Failed { of: None, why: failed(&error) })?;
         }
@@ -237,22 +238,15 @@ impl Content {
         &mut self,
         wanted: &Wanted,
         length: &mut u64,
-        to_write: &mut Vec<Vec<u8>>,
+        to_write: &mut Vec<Arc<[u8]>>,
     ) -> Result<Done, Refused> {
         let Wanted { bytes, may_write, .. } = wanted;
-        let about = match checked(bytes) {
-            Ok(about) => about,
-            Err(what) => return Ok(Err(unusable(what))),
-        };
-        let read = || Update::decode_v1(bytes).map_err(|error| unusable(&error.to_string()));
-        let update = match read() {
-            Ok(update) => update,
-            Err(refused) => return Ok(Err(refused)),
-        };
         if !may_write {
             // Clients send back what they were sent. That changes nothing.
-            let is_new = self.would_change(update);
-            return Ok(if is_new { Err(denied()) } else { Ok(None) });
+            return Ok(self.is_known(bytes).and_then(|is_known| match is_known {
+                true => Ok(None),
+                false => Err(denied()),
+            }));
         }
         let more = bytes.len() as u64;
         if *length + more > self.fits_until {
@@ -266,56 +260,26 @@ impl Content {
         if let Err(refused) = self.share.cover(*length + more) {
             return Ok(Err(refused));
         }
-        self.changed.store(0, Ordering::Relaxed);
-        let mut txn = self.doc.transact_mut();
-        let before = txn.state_vector();
-        let was_waiting = txn.has_missing_updates();
-        if let Err(error) = txn.apply_update(update) {
-            // Some of it may have been applied, so what is in memory is not what is on disk.
-            return Err(unusable(&error.to_string()));
-        }
-        let is_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
-        let is_waiting = txn.has_missing_updates();
-        txn.commit();
-        let change: Option<Arc<[u8]>> = is_changed.then(|| txn.encode_update_v1().into());
-        drop(txn);
-        // With what has waited, more may have come into the document than the update brings.
-        let is_too_deep = match was_waiting || is_waiting {
-            true => shape::depth(&self.doc.transact()) > DEPTH,
-            false => about.deepens > 0 && self.deepest_change() + about.deepens > DEPTH,
+        let change = match integrate(&self.doc, &self.changed, bytes) {
+            Ok(change) => change,
+            Err(Wrong { what, is_applied: true }) => return Err(unusable(&what)),
+            Err(Wrong { what, .. }) => return Ok(Err(unusable(&what))),
         };
-        if is_too_deep {
-            return Err(unusable(TOO_DEEP));
-        }
-        // What waits for something that has not come yet is kept as it is.
-        let kept = match (&change, is_waiting) {
-            (Some(change), false) => Some(change.to_vec()),
-            (None, false) => None,
-            (_, true) => Some(bytes.clone()),
-        };
-        if let Some(kept) = kept {
-            *length += kept.len() as u64;
-            to_write.push(kept);
+        if let Some(change) = &change {
+            *length += change.len() as u64;
+            to_write.push(Arc::clone(change));
         }
         Ok(Ok(change))
     }
 
-    fn deepest_change(&self) -> usize {
-        self.changed.load(Ordering::Relaxed)
-    }
-
-    /// Whether an update would change anything.
-    fn would_change(&self, update: Update) -> bool {
-        let doc = new_document();
-        let mut txn = doc.transact_mut();
-        let own = Update::decode_v1(&self.state(None));
-        let Ok(Ok(())) = own.map(|own| txn.apply_update(own)) else { return true };
-        txn.commit();
-        drop(txn);
-        let mut txn = doc.transact_mut();
-        let before = txn.state_vector();
-        let applied = txn.apply_update(update);
-        applied.is_err() || txn.state_vector() != before || !txn.delete_set().is_empty()
+    /// Whether an update says nothing that is not in the document.
+    fn is_known(&self, bytes: &[u8]) -> Result<bool, Refused> {
+        let txn = self.doc.transact();
+        let about = checked(bytes, &txn.state_vector()).map_err(unusable)?;
+        let update = Update::decode_v1(bytes).map_err(|error| unusable(&error.to_string()))?;
+        let deletes = update.delete_set();
+        let is_deleted = || deletes.diff(&txn.snapshot().delete_set).is_empty();
+        Ok(!about.is_new && (deletes.is_empty() || is_deleted()))
     }
 
     /// Whether the file should be written anew: it has much that is in the state already.
@@ -337,7 +301,9 @@ impl Content {
             .map_err(|error| failed(&error))?;
         draft.publish(true)?;
         self.log = Log::new(files.open_to_change(path)?).map_err(|error| failed(&error))?;
-        self.fits_until = self.log.length() + STATE.saturating_sub(self.log.length()).max(UNSEEN);
+        let length = self.log.length();
+        self.fits_until = length + STATE.saturating_sub(length).max(UNSEEN);
+        self.share.shrink(length);
         Ok(())
     }
 }
@@ -350,7 +316,33 @@ pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
     }
 }
 
-const TOO_DEEP: &str = "its elements are nested too deep";
+/// Why an update was not applied, or not as it should be.
+struct Wrong {
+    what: String,
+    /// Whether some of it is in the document, which is not to be used any more then.
+    is_applied: bool,
+}
+
+/// Applies an update in a transaction of its own; what has changed, if anything did.
+fn integrate(doc: &Doc, changed: &AtomicUsize, bytes: &[u8]) -> Result<Option<Arc<[u8]>>, Wrong> {
+    let odd = |what: String| Wrong { what, is_applied: false };
+    let about = checked(bytes, &doc.transact().state_vector());
+    let about = about.map_err(|what| odd(what.to_owned()))?;
+    let update = Update::decode_v1(bytes).map_err(|error| odd(error.to_string()))?;
+    let wrong = |what: String| Wrong { what, is_applied: true };
+    changed.store(0, Ordering::Relaxed);
+    let mut txn = doc.transact_mut();
+    txn.apply_update(update).map_err(|error| wrong(error.to_string()))?;
+    if txn.has_missing_updates() {
+        return Err(wrong("it builds on something that is not there".to_owned()));
+    }
+    let is_changed = about.is_new || !txn.delete_set().is_empty();
+    txn.commit();
+    if about.deepens > 0 && changed.load(Ordering::Relaxed) + about.deepens > DEPTH {
+        return Err(wrong("its elements are nested too deep".to_owned()));
+    }
+    Ok(is_changed.then(|| txn.encode_update_v1().into()))
+}
 
 /// Notes how deep what changes in a document is. What is new in something that is new counts for
 /// nothing: an update says itself how deep that is.

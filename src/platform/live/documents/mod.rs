@@ -93,12 +93,18 @@ impl InRoom {
     }
 }
 
-/// Opens a document, which many may do at once; none if there is no file.
+/// Opens a document, which many may do at once; none if there is no file. It goes on if whoever wants
+/// it leaves: a file that is being read must not be read a second time.
 ///
 /// # Errors
 ///
 /// The file is no document, or damaged; the system's.
-pub async fn open(room: &Room, path: &FilePath) -> Result<Option<Arc<Document>>, Refused> {
+pub async fn open(room: &Arc<Room>, path: &FilePath) -> Result<Option<Arc<Document>>, Refused> {
+    let (of, path) = (Arc::clone(room), path.clone());
+    room.to_the_end(async move { opened(&of, &path).await }).await
+}
+
+async fn opened(room: &Room, path: &FilePath) -> Result<Option<Arc<Document>>, Refused> {
     let documents = room.documents();
     loop {
         let changing = documents.change_files().await;
@@ -141,7 +147,8 @@ async fn load(
     let Some(content) = read else { return Ok(None) };
     let (document, keeping) = Document::new(content, place);
     let closed = CancellationToken::new();
-    let entry = Entry { document: Arc::downgrade(&document), closed: closed.clone() };
+    let own = Arc::downgrade(&document);
+    let entry = Entry { document: Weak::clone(&own), closed: closed.clone() };
     documents.open().insert(path.text().to_owned(), entry);
     let (documents, name) = (Arc::clone(documents), path.text().to_owned());
     // Also if the platform closes meanwhile.
@@ -150,7 +157,8 @@ async fn load(
         let _closed = closed;
         keeping.await;
         let mut open = documents.open();
-        if open.get(&name).is_some_and(|entry| entry.document.strong_count() == 0) {
+        // Another one may have taken its place.
+        if open.get(&name).is_some_and(|entry| entry.document.ptr_eq(&own)) {
             open.remove(&name);
         }
     });

@@ -181,12 +181,13 @@ impl Opener {
         self.document.ask(|tell| Ask::Change(wanted, tell)).await?
     }
 
-    /// Waits until others have changed something, and says what. To wait can be given up.
+    /// Waits until others have changed something, and says what; none if not all of it is kept any
+    /// more, so that [`Self::whole`] is needed. To wait can be given up.
     ///
     /// # Errors
     ///
     /// The document has ended.
-    pub async fn news(&mut self) -> Result<Vec<u8>, Refused> {
+    pub async fn news(&mut self) -> Result<Option<Vec<u8>>, Refused> {
         loop {
             self.more.mark_unchanged();
             let (found, count) = {
@@ -197,18 +198,27 @@ impl Opener {
                 (changes.since(self.seen, self.number), changes.count)
             };
             if found.as_ref().is_none_or(|changes| !changes.is_empty()) {
-                // What is not kept any more, or cannot be merged, is told with all the rest.
-                let (told, seen) = match found.and_then(|changes| merged(&changes)) {
-                    Some(merged) => (merged, count),
-                    None => self.document.ask(|tell| Ask::State(None, tell)).await?,
-                };
-                self.seen = seen;
-                return Ok(told);
+                let merged = found.and_then(|changes| merged(&changes));
+                if merged.is_some() {
+                    self.seen = count;
+                }
+                return Ok(merged);
             }
             self.seen = count;
             // The document is held, so there is somebody who may signal.
             let _ = self.more.changed().await;
         }
+    }
+
+    /// The whole document.
+    ///
+    /// # Errors
+    ///
+    /// The platform closes.
+    pub async fn whole(&mut self) -> Result<Vec<u8>, Refused> {
+        let (state, seen) = self.document.ask(|tell| Ask::State(None, tell)).await?;
+        self.seen = seen;
+        Ok(state)
     }
 }
 

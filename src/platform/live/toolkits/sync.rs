@@ -21,14 +21,12 @@ use crate::platform::live::documents::content::New;
 use crate::platform::live::documents::open::{Document, Opener};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::platform::live::gates::SYNC_WRITE;
+use crate::platform::live::guest::PARTS;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
 use crate::room::documents::schema::{self, Schema};
 use crate::room::storage::UPDATED;
 use crate::room::sync::{Create, Describe, Open};
-
-/// How many parts of one participant are done at once.
-const AT_ONCE: usize = 64;
 
 /// How long the file of a schema may be, in bytes.
 const SCHEMA: u64 = 1024 * 1024;
@@ -79,7 +77,11 @@ pub async fn open(stream: &mut Stream, start: Value) -> Result<(), Refused> {
             },
             news = opener.news() => {
                 let told = json!({"kind": "sync", "path": asked.path});
-                let data = STANDARD.encode(news?).into_bytes();
+                let news = match news? {
+                    Some(news) => news,
+                    None => opener.whole().await?,
+                };
+                let data = STANDARD.encode(news).into_bytes();
                 stream.send(Content::part(told, data)).await?;
             }
         }
@@ -120,7 +122,7 @@ async fn change(
     first: (Content, Received),
 ) -> Result<bool, Refused> {
     let mut arrived = vec![first];
-    while arrived.len() < AT_ONCE
+    while arrived.len() < PARTS
         && let Some(Some(part)) = stream.arrived().now_or_never()
     {
         arrived.push(part);
