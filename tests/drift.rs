@@ -265,10 +265,11 @@ fn a_task_that_has_run_its_only_time_is_not_run_again() {
         let apply = || run(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
         let id = || {
             let listed = run(0, &["scheduled-task", "list", "-o", "json"]).json();
-            listed["tasks"][0]["id"].as_str().expect("an id").to_owned()
+            listed["scheduled_tasks"][0]["id"].as_str().expect("an id").to_owned()
         };
         let is_active = || {
-            run(0, &["scheduled-task", "list", "-o", "json"]).json()["tasks"][0]["active"] == true
+            run(0, &["scheduled-task", "list", "-o", "json"]).json()["scheduled_tasks"][0]["active"]
+                == true
         };
         write("{}");
         apply();

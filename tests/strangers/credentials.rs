@@ -51,8 +51,8 @@ const SECRET_WORDS: [&str; 6] = ["key", "password", "secret", "token", "credenti
 
 /// Options with such names, or such values, that give none: a file, a person, an id, and the
 /// public half of a pair.
-const NO_SECRETS: [&str; 6] =
-    ["key-file", "key-for", "secret-id", "id", "recipients", "token-from-env"];
+const NO_SECRETS: [&str; 7] =
+    ["key-file", "key-for", "secret-id", "id", "recipients", "token-from-env", "token-endpoint"];
 
 /// Every argument of every command that may be a secret, with the names of its command.
 fn secret_arguments() -> Vec<(Vec<String>, clap::Command, clap::Arg)> {
