@@ -232,12 +232,6 @@ pub trait Kind: Sync {
         &[]
     }
 
-    /// What has happened to an object of which a field is as the platform leaves it in the end, though
-    /// its document says something else; that is no drift.
-    fn ended(&self, _path: &FieldPath, _observed: &Tree) -> Option<&'static str> {
-        None
-    }
-
     /// How keys name its objects, if other objects are in them.
     fn holds(&self) -> Option<Holds> {
         None

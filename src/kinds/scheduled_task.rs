@@ -121,17 +121,6 @@ impl Kind for ScheduledTask {
         }
     }
 
-    /// A task that runs once is deactivated by that. To activate it would run it again.
-    fn ended(&self, path: &FieldPath, observed: &Tree) -> Option<&'static str> {
-        let is = |field: &str, value: bool| {
-            matches!(observed.get(field), Some(Tree::Bool(is)) if *is == value)
-        };
-        let has_ended = *path == FieldPath::of(&["active"]) && is("once", true) && is("active", false);
-        has_ended.then_some(
-            "has run its only time, or was deactivated: `scheduled-task update --active` runs it again",
-        )
-    }
-
     /// An id is the platform's own in 0.56.
     fn found_again_by(&self) -> &'static [&'static str] {
         &["room", "queue", "schedule", "payload"]

@@ -35,8 +35,6 @@ pub(super) struct Wanted {
     pub left_alone: Vec<FieldPath>,
     /// What of that is not known: if there is any, the fields must not be sent.
     pub drifted: Vec<FieldPath>,
-    /// What has happened to the object, if that is why it is not as its document says.
-    pub ended: Option<&'static str>,
 }
 
 impl Planner<'_> {
@@ -60,27 +58,22 @@ impl Planner<'_> {
             self.tell_rewritten(desired, observed, &mut changes);
         }
         ignored::retain_told(&mut changes, &ignored);
-        let (mut left_alone, mut drifted, mut ended) = (Vec::new(), Vec::new(), None);
-        let kind = desired.key.kind.kind();
-        changes.retain(|change| {
-            // A value that was not read may also differ from what was applied.
-            if change.cause != Some(Cause::Drift) || change.is_uncertain() {
-                return true;
-            }
-            match kind.ended(&change.path, &observed.fields) {
-                Some(what) => ended = Some(what),
-                None if !self.policy.ignore_drift => return true,
-                None => {
-                    if has_masked(observed.fields.at(&change.path)) {
-                        drifted.push(change.path.clone());
-                    }
-                    left_alone.push(change.path.clone());
+        let (mut left_alone, mut drifted) = (Vec::new(), Vec::new());
+        if self.policy.ignore_drift {
+            changes.retain(|change| {
+                // A value that was not read may also differ from what was applied.
+                if change.cause != Some(Cause::Drift) || change.is_uncertain() {
+                    return true;
                 }
-            }
-            ignored::leave_drift(Arc::make_mut(&mut fields), &observed.fields, &change.path);
-            false
-        });
-        Wanted { fields, changes, ignored, kept, left_alone, drifted, ended }
+                if has_masked(observed.fields.at(&change.path)) {
+                    drifted.push(change.path.clone());
+                }
+                left_alone.push(change.path.clone());
+                ignored::leave_drift(Arc::make_mut(&mut fields), &observed.fields, &change.path);
+                false
+            });
+        }
+        Wanted { fields, changes, ignored, kept, left_alone, drifted }
     }
 
     /// The fields of an object whose document leaves some of the present ones to others.

@@ -117,9 +117,8 @@ impl<'a> Planner<'a> {
         let (key, known_as) = (&desired.key, found.known_as());
         let intended = self.with_names(key, Arc::clone(&desired.fields));
         let intended = spelled(key, intended, observed);
-        let wanted = self.wanted(desired, observed, &intended);
-        let Wanted { fields, mut changes, ignored, kept, left_alone, drifted, ended } = wanted;
-        self.plan.notes.extend(ended.map(|what| format!("{known_as} {what}")));
+        let Wanted { fields, mut changes, ignored, kept, left_alone, drifted } =
+            self.wanted(desired, observed, &intended);
         let is_left = found.is_by_hand && self.policy.ignore_drift;
         if let Some(former) = former.as_ref().filter(|_| is_left) {
             self.leave_renamed(key, former, !changes.is_empty());
