@@ -206,12 +206,19 @@ async fn refused(url: &str, given: &str, update: &[u8]) -> Option<i64> {
 async fn refused_at(opener: &mut Opener, update: &[u8]) -> Option<i64> {
     let id = opener.next;
     opener.send(update).await;
+    let mut answered = None;
     loop {
         let message = opener.visitor.next().await;
-        match message.header["chunk"]["type"].as_str() {
-            Some("error") => return message.header["chunk"]["code"].as_i64(),
-            _ if message.kind == "__response__" && message.id == id => return None,
-            _ => {}
+        if message.kind == "__response__" && message.id == id {
+            answered = message.header["code"].as_i64();
+            if answered.is_none() {
+                return None;
+            }
+        }
+        // Its stream ends for the same reason.
+        if message.header["chunk"]["type"] == "error" {
+            assert_eq!(message.header["chunk"]["code"].as_i64(), answered);
+            return answered;
         }
     }
 }

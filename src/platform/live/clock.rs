@@ -223,7 +223,7 @@ async fn run_due(house: &Arc<House>, now: Timestamp) -> Result<()> {
 async fn run_all(house: &Arc<House>, now: Timestamp, kept: &mut Kept) -> Result<()> {
     let mut last: Option<Task> = None;
     loop {
-        let page = tasks::due(&house.store, &stamp(now), last.as_ref()).await?;
+        let page = tasks::ready(&house.store, &stamp(now), last.as_ref()).await?;
         let Some(end) = page.last() else { return Ok(()) };
         last = Some(end.clone());
         // What is written at once is committed together.

@@ -48,6 +48,13 @@ pub struct Task {
     pub fired_for: Option<String>,
 }
 
+impl Task {
+    /// Its place in the order in which tasks are due.
+    fn place(&self) -> (&str, &str, &str) {
+        (&self.due_at, &self.project, &self.id)
+    }
+}
+
 of_row!(Task {
     project = "project_id",
     id,
@@ -117,8 +124,25 @@ pub async fn active(store: &Store, (project, id): (&str, &str)) -> Result<Vec<Ta
 ///
 /// The store failed.
 pub async fn due(store: &Store, until: &str, after: Option<&Task>) -> Result<Vec<Task>> {
-    let (due_at, project, id) =
-        after.map_or(("", "", ""), |task| (&task.due_at, &task.project, &task.id));
+    behind(store, until, after.map_or(("", "", ""), Task::place)).await
+}
+
+/// The first tasks that are due at a time, after one of them. Of those that were just created, it is
+/// not known when they are due.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn ready(store: &Store, until: &str, after: Option<&Task>) -> Result<Vec<Task>> {
+    // Times begin with a digit, and what is not known is empty.
+    behind(store, until, after.map_or(("0", "", ""), Task::place)).await
+}
+
+async fn behind(
+    store: &Store,
+    until: &str,
+    (due_at, project, id): (&str, &str, &str),
+) -> Result<Vec<Task>> {
     let rows = sqlx::query_as(DUE).bind(until).bind(due_at).bind(project).bind(id).bind(AT_ONCE);
     Ok(rows.fetch_all(store.reads()).await?)
 }

@@ -284,6 +284,20 @@ async fn what_keeps_one_task_from_running_keeps_no_other_one() {
     assert_eq!(world.messages().await, ["closed", "fine", "full"]);
 }
 
+/// One may be created after it was found out when the others are due.
+#[tokio::test]
+async fn a_task_of_which_it_is_not_known_when_it_is_due_does_not_run() {
+    let world = World::new().await;
+    let mut clock = world.clock().await;
+    world.task("new", "0 0 1 1 *", true).await;
+    let mut kept = Kept::default();
+    run_all(world.house(), at("10:00:00"), &mut kept).await.unwrap();
+    assert_eq!(world.messages().await, [""; 0]);
+    assert_eq!(world.statuses().await, [None]);
+    world.pass(&mut clock, "10:00:02").await;
+    assert_eq!(world.messages().await, [""; 0]);
+}
+
 #[tokio::test]
 async fn many_tasks_are_due_at_once_and_few_runs_are_remembered() {
     let world = World::new().await;

@@ -27,25 +27,49 @@ pub const STATE: u64 = 4 * 1024 * 1024;
 const TIMES: u64 = 1;
 const BESIDES: u64 = 256 * 1024;
 
-/// How long the file of a document may be: what arrives at once is on top.
-const FILE: u64 = 33 * 1024 * 1024;
+/// How long the file of a document may be: as long as its share of the memory.
+const FILE: u64 = (OF_A_ROOM as u64) * 1024;
 
 /// How many bytes more than its state a document may have before it is looked how long that is.
 const UNSEEN: u64 = 64 * 1024;
 
 /// What all open documents may take, in KiB of their files. In memory it is many times as much.
-const ALL: usize = 32 * 1024;
+const ALL: usize = 64 * 1024;
 
 /// What even an empty document takes.
-const LEAST: u64 = 64 * 1024;
+const LEAST: u64 = 32 * 1024;
 
-/// What is left of the memory for open documents. Clones share it.
+/// What the documents of one room may take of that.
+const OF_A_ROOM: usize = ALL / 4;
+
+/// What is left of the memory for open documents: in all, and in a room. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Memory(Arc<Semaphore>);
+pub struct Memory {
+    all: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+}
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ALL)))
+        Self { all: Arc::new(Semaphore::new(ALL)), room: Arc::new(Semaphore::new(OF_A_ROOM)) }
+    }
+}
+
+impl Memory {
+    /// The memory for another room.
+    pub fn of_a_room(&self) -> Self {
+        Self { all: Arc::clone(&self.all), ..Self::default() }
+    }
+
+    fn take(&self, kib: u32) -> Result<[OwnedSemaphorePermit; 2], Refused> {
+        let take = |of: &Arc<Semaphore>, whose: &str| {
+            let permit = Arc::clone(of).try_acquire_many_owned(kib);
+            permit.map_err(|_| {
+                let what = format!("the documents that are open {whose} take all memory for them");
+                refused(codes::OPERATION_FAILED, what)
+            })
+        };
+        Ok([take(&self.room, "in the room")?, take(&self.all, "in all rooms")?])
     }
 }
 
@@ -65,31 +89,37 @@ pub struct Content {
 /// What a document has of the memory for all.
 struct Share {
     memory: Memory,
-    permit: OwnedSemaphorePermit,
+    permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Share {
     fn of(memory: &Memory, bytes: u64) -> Result<Self, Refused> {
-        let permit = Arc::clone(&memory.0).try_acquire_many_owned(kib(bytes.max(LEAST)));
-        let permit = permit.map_err(|_| crowded())?;
-        Ok(Self { memory: memory.clone(), permit })
+        let permits = memory.take(kib(bytes.max(LEAST)))?;
+        Ok(Self { memory: memory.clone(), permits })
+    }
+
+    /// How many KiB it has.
+    fn size(&self) -> u32 {
+        u32::try_from(self.permits[0].num_permits()).unwrap_or(u32::MAX)
     }
 
     /// Gives back what is not needed for a file of so many bytes.
     fn shrink(&mut self, bytes: u64) {
         let needed = usize::try_from(kib(bytes.max(LEAST))).unwrap_or(usize::MAX);
-        drop(self.permit.split(self.permit.num_permits().saturating_sub(needed)));
+        for permit in &mut self.permits {
+            drop(permit.split(permit.num_permits().saturating_sub(needed)));
+        }
     }
 
     /// Takes more if that is needed for a file of so many bytes.
     fn cover(&mut self, bytes: u64) -> Result<(), Refused> {
-        let has = u32::try_from(self.permit.num_permits()).unwrap_or(u32::MAX);
-        let more = kib(bytes).saturating_sub(has);
+        let more = kib(bytes).saturating_sub(self.size());
         if more > 0 {
             // Some more at once, so that it is not asked for each update.
-            let more = more.max(kib(LEAST));
-            let permit = Arc::clone(&self.memory.0).try_acquire_many_owned(more);
-            self.permit.merge(permit.map_err(|_| crowded())?);
+            let more = self.memory.take(more.max(kib(LEAST)))?;
+            for (permit, more) in self.permits.iter_mut().zip(more) {
+                permit.merge(more);
+            }
         }
         Ok(())
     }
@@ -97,13 +127,6 @@ impl Share {
 
 fn kib(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
-}
-
-fn crowded() -> Refused {
-    refused(
-        codes::OPERATION_FAILED,
-        "the documents that are open take all memory there is for them",
-    )
 }
 
 /// Something that somebody wants to change.

@@ -40,7 +40,8 @@ impl Documents {
     /// Those of a room.
     pub fn of(&self, room: &str) -> Arc<InRoom> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(rooms.entry(room.to_owned()).or_default())
+        let new = || Arc::new(InRoom { memory: self.memory.of_a_room(), ..InRoom::default() });
+        Arc::clone(rooms.entry(room.to_owned()).or_insert_with(new))
     }
 
     /// Those of a room that is deleted: nothing is opened in it any more.
@@ -53,6 +54,7 @@ impl Documents {
 /// The open documents of a room.
 #[derive(Debug, Default)]
 pub struct InRoom {
+    memory: Memory,
     open: Mutex<HashMap<String, Entry>>,
     /// Held by what puts documents in their place or removes them, so that nothing is put where
     /// somebody has just removed it.
@@ -134,7 +136,7 @@ async fn load(
     let place = Place {
         files: room.files(),
         path: path.clone(),
-        memory: room.house.documents.memory.clone(),
+        memory: documents.memory.clone(),
         changing: Arc::clone(&documents.changing),
     };
     let (files, of, memory) = (place.files.clone(), path.clone(), place.memory.clone());
