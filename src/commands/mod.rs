@@ -438,10 +438,16 @@ fn begin(args: &init::InitArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// How long what nobody waits for any more may go on.
+const LEFT: std::time::Duration = std::time::Duration::from_secs(2);
+
 fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::failed("failed to start the runtime").because(error))?
-        .block_on(work)
+        .map_err(|error| Error::failed("failed to start the runtime").because(error))?;
+    let done = runtime.block_on(work);
+    // What was acknowledged is on disk; a document that is still being read is not waited for.
+    runtime.shutdown_timeout(LEFT);
+    done
 }
