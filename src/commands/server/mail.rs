@@ -21,6 +21,7 @@ const SUBMISSIONS: u16 = 465;
 pub struct MailArgs {
     /// The address to take mail for mailboxes on, over SMTP; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(conflicts_with_all = ["key_for", "rotate_owner_key", "rotate_signing_keys", "rotate_key_file"])]
     pub smtp: Option<SocketAddr>,
 
     /// The file with the certificate (PEM) for those who encrypt what they send, with STARTTLS

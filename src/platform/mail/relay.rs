@@ -88,6 +88,8 @@ impl Relay {
     pub async fn send(&self, from: &str, to: &[Address], mail: &[u8]) -> Result<(), NotTaken> {
         let from = from.parse().map_err(|_| NotTaken::Refused)?;
         let envelope = Envelope::new(Some(from), to.to_vec()).map_err(|_| NotTaken::Refused)?;
+        // The end of the last line is written with the dot.
+        let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
         let what = format!("a mail was not handed to the relay {}", self.name);
         match timeout(PATIENCE, self.transport.send_raw(&envelope, mail)).await {
             Ok(Ok(_)) => Ok(()),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use smtp_proto::{
     AUTH_LOGIN, AUTH_PLAIN, MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_SMTPUTF8, MailFrom, RcptTo,
     Request,
@@ -154,7 +155,7 @@ impl Session {
         let line = [line, b"\r\n"].concat();
         match Command::parse(&mut line.iter()) {
             Ok(Request::Auth { mechanism, initial_response }) => {
-                self.authenticate(mechanism, initial_response.into_owned()).await
+                self.authenticate(mechanism, initial_response.into_owned().into()).await
             }
             Ok(Request::Data) => self.data().await,
             Ok(Request::Mail { from }) => self.mail(from).await,
@@ -218,7 +219,7 @@ impl Session {
         self.is_encrypted || self.is_local
     }
 
-    async fn authenticate(&mut self, mechanism: u64, initial: String) -> Reply {
+    async fn authenticate(&mut self, mechanism: u64, initial: SecretString) -> Reply {
         match self.hello {
             Some(Hello { is_extended: true, .. })
                 if self.sender.is_none() && self.sent.is_none() => {}
@@ -236,7 +237,7 @@ impl Session {
                 let name = self.ask("334 VXNlcm5hbWU6\r\n", initial).await;
                 match name {
                     Some(name) => {
-                        let token = self.ask("334 UGFzc3dvcmQ6\r\n", String::new()).await;
+                        let token = self.ask("334 UGFzc3dvcmQ6\r\n", SecretString::default()).await;
                         token.map(|token| (login::name(&name), token))
                     }
                     None => None,
@@ -270,10 +271,11 @@ impl Session {
     }
 
     /// What a client answers in base64, unless it has done so before. `=` stands for nothing.
-    async fn ask(&mut self, question: &str, initial: String) -> Option<secrecy::SecretString> {
-        if !initial.is_empty() {
-            let text = if initial == "=" { "" } else { &initial };
-            return login::decoded(text.as_bytes());
+    async fn ask(&mut self, question: &str, initial: SecretString) -> Option<SecretString> {
+        match initial.expose_secret() {
+            "" => {}
+            "=" => return Some(SecretString::default()),
+            text => return login::decoded(text.as_bytes()),
         }
         if !self.wire.tell(question).await {
             return None;
