@@ -1,7 +1,7 @@
 //! The options of `server` for mail.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -119,7 +119,7 @@ impl MailArgs {
 }
 
 /// The password in a file.
-fn password(file: &PathBuf) -> Result<SecretString> {
+fn password(file: &Path) -> Result<SecretString> {
     let failed = || format!("failed to read the password of the relay from {}", file.display());
     let text = SecretString::from(bounded::text(file, SECRET).context(failed)?);
     match text.expose_secret().trim_end_matches(['\n', '\r']) {

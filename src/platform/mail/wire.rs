@@ -284,8 +284,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_mail_has_a_size_a_pace_and_an_end() {
         let memory = Arc::new(Semaphore::new(1));
-        let table: [(&[u8], usize, Result<&[u8], NoMail>); 6] = [
-            (b"abc\r\n.\r\n", 5, Ok(b"abc\r\n")),
+        let came = Ok::<&[u8], NoMail>;
+        let table: [(&[u8], usize, _); 6] = [
+            (b"abc\r\n.\r\n", 5, came(b"abc\r\n")),
             (b"abcd\r\n.\r\n", 5, Err(NoMail::TooLarge)),
             (b"abc\r\n.\r\n", 0, Err(NoMail::TooLarge)),
             (b"a\nb\r\n.\r\n", 100, Err(NoMail::Lone)),
