@@ -36,8 +36,9 @@ pub struct MailArgs {
     #[arg(long, value_name = "HOST:PORT", requires = "smtp", value_parser = host_and_port)]
     pub smtp_relay: Option<(String, u16)>,
 
-    /// How mail travels there [default: tls for port 465, none on this machine, else starttls]
-    #[arg(long, value_name = "HOW", requires = "smtp_relay")]
+    /// How mail travels there: starttls, tls or none [default: tls for port 465, none on this machine,
+    /// else starttls]
+    #[arg(long, value_name = "HOW", requires = "smtp_relay", hide_possible_values = true)]
     pub smtp_relay_tls: Option<Encryption>,
 
     /// The user there
