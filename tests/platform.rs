@@ -10,6 +10,7 @@ pub(crate) mod harness;
 mod hostile_rooms;
 mod limits;
 mod lists;
+mod mail;
 mod matrix;
 mod members;
 mod neighbours;

@@ -1,5 +1,7 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
+mod mail;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
+use self::mail::MailArgs;
 use super::option_values;
 use super::signals::{STOP, Signals};
 use crate::api::key::ApiKey;
@@ -69,6 +72,10 @@ pub struct ServerArgs {
     /// What rooms may use.
     #[command(flatten)]
     pub rooms: RoomsArgs,
+
+    /// Where mail arrives.
+    #[command(flatten)]
+    pub mail: MailArgs,
 
     /// Which keys to replace.
     #[command(flatten)]
@@ -260,7 +267,7 @@ async fn rotate(args: &ServerArgs, place: &Place, which: Rotation) -> Result<()>
     }
     platform.close().await;
     if args.print_env {
-        print_env(&bootstrap, None, args.all)?;
+        print_env(&bootstrap, (None, None), args.all)?;
     }
     Ok(())
 }
@@ -320,7 +327,8 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     if !place.has_database() {
         connection::refuse_foreign(&args.data, "--data DIR")?;
     }
-    let platform = Platform::open(place).await?.known_as(args.allow_host);
+    let (mail, mail_at) = args.mail.listen().await?.unzip();
+    let platform = Platform::open(place).await?.known_as(args.allow_host).taking_mail(mail);
     let platform = platform
         .limiting(|limits| args.rooms.change(limits))?
         .signing_webhooks(secret)
@@ -351,8 +359,11 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         "the platform is ready on http://{address}, with its data in {}",
         args.data.display()
     ));
+    if let Some(address) = mail_at {
+        output::note(&format!("mail for mailboxes is taken on {address}"));
+    }
     if args.print_env {
-        print_env(&platform.bootstrap(), Some(address), args.all)?;
+        print_env(&platform.bootstrap(), (Some(address), mail_at), args.all)?;
     }
     let stopped = async move {
         signals.received().await;
@@ -360,8 +371,16 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     platform.serve(listener, stopped).await
 }
 
-/// Prints the environment of a client, and nothing else; without an address if nothing is served.
-fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>, all: bool) -> Result<()> {
+/// Prints the environment of a client, and nothing else; without addresses of what is not served.
+/// Mail agents read where to send mail from the last two.
+fn print_env(
+    bootstrap: &Bootstrap,
+    (address, mail): (Option<SocketAddr>, Option<SocketAddr>),
+    all: bool,
+) -> Result<()> {
+    let mail = mail.map(platform::reachable);
+    let (mail_host, mail_port) =
+        mail.map(|it| (it.ip().to_string(), it.port().to_string())).unzip();
     let url = address.map(|address| format!("http://{}", platform::reachable(address)));
     let mut lines = String::new();
     // Programs that sign tokens themselves take the parts of the key.
@@ -373,6 +392,8 @@ fn print_env(bootstrap: &Bootstrap, address: Option<SocketAddr>, all: bool) -> R
         ("MESHAGENT_PROJECT_ID", Some(bootstrap.project_id.as_str())),
         ("MESHAGENT_KEY_ID", id.as_deref()),
         ("MESHAGENT_SECRET", parts.as_ref().map(|key| key.secret.expose_secret())),
+        ("SMTP_HOSTNAME", mail_host.as_deref()),
+        ("SMTP_PORT", mail_port.as_deref()),
     ] {
         let Some(value) = value else { continue };
         lines += &format!("export {name}={}\n", quoted(value));

@@ -9,6 +9,7 @@
 //! | `exchange` | bodies, queries, conditions, answers |
 //! | `host` | the names under which it is reached |
 //! | `live` | what lives in memory: the rooms that somebody is in |
+//! | `mail` | mail that arrives over SMTP |
 //! | `objects` | the rows that more than one module needs |
 //! | `rest` | one file per resource: its routes, handlers and SQL |
 //! | `schedule` | when scheduled tasks run |
@@ -30,6 +31,7 @@ mod error;
 mod exchange;
 mod host;
 mod live;
+mod mail;
 mod objects;
 mod rest;
 mod schedule;
@@ -66,6 +68,7 @@ pub use self::live::Limits;
 use self::live::Rooms;
 pub use self::live::lease::holder as holder_of_rooms;
 pub use self::live::operations::OperationSummary;
+pub use self::mail::{Encryption, Mail, Relay};
 pub use self::store::Place;
 use self::store::Store;
 pub use self::surface::Serves;
@@ -106,6 +109,7 @@ pub struct Platform {
     keeps_rooms: bool,
     serves: Serves,
     page_cap: Option<i64>,
+    mail: Option<Arc<Mail>>,
 }
 
 /// The state that handlers share.
@@ -198,6 +202,7 @@ impl Platform {
             keeps_rooms: false,
             serves: Serves::Both,
             page_cap: None,
+            mail: None,
         })
     }
 
@@ -247,6 +252,13 @@ impl Platform {
     #[must_use]
     pub const fn capping_pages(mut self, cap: Option<i64>) -> Self {
         self.page_cap = cap;
+        self
+    }
+
+    /// The same; it takes mail, if there is somewhere to take it.
+    #[must_use]
+    pub fn taking_mail(mut self, mail: Option<Mail>) -> Self {
+        self.mail = mail.map(Arc::new);
         self
     }
 
@@ -347,7 +359,9 @@ impl Platform {
             .local_addr()
             .context(|| "failed to read the address of the listener".to_owned())?;
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
-        let (connections, keeps_rooms) = (self.connections, self.keeps_rooms);
+        let (mail, keeps_rooms) = (self.mail.clone(), self.keeps_rooms);
+        let of_mail = mail.as_ref().map_or(0, |_| mail::share(self.connections));
+        let connections = self.connections - of_mail;
         let rooms =
             Rooms::new(Arc::clone(&store), address, self.limits, self.webhook_secret.clone())
                 .context(|| "failed to set up rooms".to_owned())?;
@@ -374,8 +388,18 @@ impl Platform {
         if keeps_rooms {
             rooms.take_over().await;
         }
+        let taking_mail = async {
+            if let Some(mail) = mail {
+                let office = (Arc::clone(&store), rooms.clone());
+                mail::serve(mail, office, (stop.child_token(), of_mail, GRACE)).await;
+            }
+        };
+        let serving = async {
+            let served = serve(listener, served, stop.clone(), bounds);
+            tokio::join!(served, taking_mail).0
+        };
         let outcome = tokio::select! {
-            outcome = serve(listener, served, stop.clone(), bounds) => outcome,
+            outcome = serving => outcome,
             () = look_after(&store, &rooms, keeps_rooms) => Ok(()),
             () = told => Ok(()),
         };

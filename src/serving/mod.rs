@@ -19,7 +19,7 @@ pub mod body;
 mod connections;
 pub mod descriptors;
 pub mod names;
-mod patience;
+pub mod patience;
 mod socket;
 
 use std::convert::Infallible;
@@ -49,8 +49,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use self::body::{Arriving, Leaving};
-use self::connections::{Admitted, Connections, Taken};
-pub use self::connections::{Connection, Lasting};
+pub use self::connections::{Admitted, Connection, Connections, Lasting, Taken};
 use self::socket::Socket;
 use crate::notice;
 

@@ -22,7 +22,7 @@ pub struct Process {
     /// How it is reached.
     pub reached: Reached,
     // What the process prints at its end must have somewhere to go.
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 /// How a server is reached.
@@ -59,24 +59,32 @@ pub fn server(data: &Path, before: &str) -> Command {
     command
 }
 
+/// The value of the variable that is printed next.
+fn exported(output: &mut BufReader<ChildStdout>, name: &str) -> String {
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    let set = line.trim_end().strip_prefix(&format!("export {name}=")).map(str::to_owned);
+    set.unwrap_or_else(|| panic!("{line:?}")).trim_matches('\'').to_owned()
+}
+
 impl Process {
     /// Starts a server and waits until it says how it is reached.
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("a process");
         let mut output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut value = |name: &str| {
-            let mut line = String::new();
-            output.read_line(&mut line).expect("a line");
-            let set = line.trim_end().strip_prefix(&format!("export {name}=")).map(str::to_owned);
-            set.unwrap_or_else(|| panic!("{line:?}")).trim_matches('\'').to_owned()
-        };
+        let mut value = |name: &str| exported(&mut output, name);
         let reached = Reached {
             url: value("MESHAGENT_API_URL"),
             key: value("MESHAGENT_API_KEY"),
             project: value("MESHAGENT_PROJECT_ID"),
             client: client(),
         };
-        Self { child, reached, _output: output }
+        Self { child, reached, output }
+    }
+
+    /// What it says next, beside how it is reached.
+    pub fn told(&mut self, name: &str) -> String {
+        exported(&mut self.output, name)
     }
 
     /// The memory that it holds, and the most that it ever held, in bytes.

@@ -58,12 +58,13 @@ class Platform:
         watchdog = threading.Timer(STARTUP_SECONDS, self.process.kill)
         watchdog.start()
         self.environment = {}
+        told = TOLD | ({"SMTP_HOSTNAME", "SMTP_PORT"} if "--smtp" in options else set())
         for line in self.process.stdout:
             words = shlex.split(line)
             assert words[0] == "export", line
             name, _, value = words[1].partition("=")
             self.environment[name] = value
-            if TOLD <= self.environment.keys():
+            if told <= self.environment.keys():
                 break
         else:
             raise RuntimeError(f"the server ended with {self.process.wait()}")

@@ -202,6 +202,11 @@ impl Participant {
         Ok(Self { role: role.min(granted), ..participant })
     }
 
+    /// Its project.
+    pub fn project(&self) -> &str {
+        &self.claims.sub
+    }
+
     /// What the token grants, if it has access to the API.
     pub fn scope(&self) -> Option<&Value> {
         self.claims.api().filter(|scope| scope.is_object())

@@ -72,6 +72,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
+use self::calls::refused;
 use self::deliveries::Deliveries;
 use self::documents::Documents;
 use self::downloads::Downloads;
@@ -87,6 +88,9 @@ use super::objects::sessions::{self, Session};
 use super::store::Store;
 use crate::listed::{counted, few};
 use crate::notice;
+use crate::room::codes;
+use crate::room::content::Refused;
+use crate::room::queues::Send as Put;
 use crate::serving::Lasting;
 
 /// How long participants have to disconnect when the platform closes.
@@ -487,6 +491,18 @@ impl Rooms {
         for (_, handle) in open.rooms.extract_if(|_, handle| handle.room.session == session) {
             handle.room.end();
         }
+    }
+
+    /// Puts a message into a queue of a room, whether or not it runs. It is on disk then.
+    ///
+    /// # Errors
+    ///
+    /// Another process has the rooms of this folder; the queue is closed, or one too many; the store
+    /// failed: nothing was put.
+    pub async fn put(&self, room: &str, message: Put) -> Result<(), Refused> {
+        let unheld = |refusal: Refusal| refused(codes::OPERATION_FAILED, refusal.to_string());
+        self.0.hold().await.map_err(unheld)?;
+        self.0.queues(room).send(message).await
     }
 
     /// Takes the rooms of the folder for this process, if no other one has them.

@@ -6,6 +6,7 @@
 //! | `deliveries` | webhooks as something is delivered to them |
 //! | `grants` | what a user may do in a room |
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
+//! | `mailboxes` | mailboxes as mail sees them, and the domains that they are in |
 //! | `people` | users, and their membership in projects |
 //! | `projects` | projects about to be created |
 //! | `roles` | what was granted to people in rooms and to service accounts |
@@ -23,6 +24,7 @@
 pub mod deliveries;
 pub mod grants;
 pub mod keys;
+pub mod mailboxes;
 pub mod people;
 pub mod projects;
 pub mod roles;

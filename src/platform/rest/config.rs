@@ -7,11 +7,8 @@ use serde_json::json;
 use super::Route;
 use crate::platform::auth::{Access, token};
 use crate::platform::exchange::Answer;
+use crate::platform::objects::mailboxes::DOMAINS;
 use crate::platform::{App, Serves};
-
-/// The domains in which mailboxes may be created.
-pub(super) const MAIL_DOMAINS: [&str; 3] =
-    ["mail.meshagent.com", "mail.meshagent.life", "mail.localhost"];
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/config", Access::Open, config)]
@@ -34,8 +31,8 @@ async fn config(State(app): State<App>) -> Answer {
         "api_version": served[0],
         "api_versions": served,
         "embedded": true,
-        "domains": {"mail": MAIL_DOMAINS[0]},
-        "mail_domains": MAIL_DOMAINS,
+        "domains": {"mail": DOMAINS[0]},
+        "mail_domains": DOMAINS,
         "rules_of_form": true,
     }))
 }

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::columns::Columns;
-use super::config::MAIL_DOMAINS;
 use super::plain::{self, Draft, Plain, Resource};
 use super::{Route, check_annotations};
 use crate::kinds::specs::rules;
 use crate::platform::auth::Access;
 use crate::platform::error::{Refusal, Result};
+use crate::platform::objects::mailboxes::DOMAINS;
 use crate::platform::objects::{stored, text_of};
 use crate::platform::store::of_row;
 
@@ -94,7 +94,7 @@ impl Plain for Mailbox {
 
     fn create(new: NewMailbox) -> Result<(String, Draft)> {
         let address = rules::address(&new.address).map_err(Refusal::at("address"))?;
-        rules::served(&address, &MAIL_DOMAINS).map_err(Refusal::at("address"))?;
+        rules::served(&address, &DOMAINS).map_err(Refusal::at("address"))?;
         let NewMailbox { room, queue, public, annotations, .. } = new;
         let mut draft = Self::change(MailboxBody { room, queue, public, annotations })?;
         draft.columns = draft.columns.text("given", new.address);
