@@ -211,9 +211,7 @@ async fn refused_at(opener: &mut Opener, update: &[u8]) -> Option<i64> {
         let message = opener.visitor.next().await;
         if message.kind == "__response__" && message.id == id {
             answered = message.header["code"].as_i64();
-            if answered.is_none() {
-                return None;
-            }
+            answered?;
         }
         // Its stream ends for the same reason.
         if message.header["chunk"]["type"] == "error" {
