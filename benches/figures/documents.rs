@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent::room::documents;
+use meshagent::room::documents::replica::Replica;
 use meshagent::room::message::{LARGE, Message};
 use serde_json::{Value, json};
 use yrs::updates::decoder::Decode;
@@ -62,8 +62,8 @@ fn elements(doc: &Doc) -> usize {
 }
 
 fn alone() -> Duration {
-    let middle = documents::new();
-    let writers: Vec<Doc> = (0..WRITERS).map(|_| documents::new()).collect();
+    let middle = Replica::default().doc;
+    let writers: Vec<Doc> = (0..WRITERS).map(|_| Replica::default().doc).collect();
     let start = Instant::now();
     for _ in 0..EDITS {
         for (number, writer) in writers.iter().enumerate() {
@@ -97,7 +97,7 @@ impl Writer {
             json!({"$root_tag_ref": "#/$defs/n", "$defs": {"n": {"properties": properties}}});
         let start = json!({"kind": "start", "path": path, "create": true, "schema": schema});
         send(&mut wire, &part(2, start, Vec::new())).await;
-        let mut writer = Self { wire, doc: documents::new(), next: 3, waiting: 2 };
+        let mut writer = Self { wire, doc: Replica::default().doc, next: 3, waiting: 2 };
         while writer.hear().await != "state" {}
         writer
     }

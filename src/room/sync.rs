@@ -4,15 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use yrs::updates::decoder::Decode;
-use yrs::{Doc, ReadTxn, Transact, Update};
 
 use super::call::{Call, Input, Output};
-
 use super::client::Room;
 use super::content::{Content, Refused};
+use super::documents::replica::Replica;
 use super::documents::schema::Schema;
-use super::documents::update::checked;
 use super::invocation::Invocation;
 use super::operation::{At, Operation, done};
 
@@ -105,7 +102,7 @@ impl Room {
         }
         let schema = Schema::parse(headers["schema"].take());
         let schema = schema.map_err(|what| Refused::new(format!("the room's schema: {what}")))?;
-        let opened = Opened { doc: super::documents::new(), schema, input, output };
+        let opened = Opened { replica: Replica::default(), schema, input, output };
         opened.apply(&bytes)?;
         Ok(opened)
     }
@@ -114,7 +111,7 @@ impl Room {
 /// A document that is open in a room.
 pub struct Opened {
     /// What is in it.
-    pub doc: Doc,
+    pub replica: Replica,
     /// What may be in it.
     pub schema: Schema,
     input: Input,
@@ -130,10 +127,7 @@ impl Opened {
         let odd =
             |what: &str| Refused::new(format!("an update of the room cannot be used: {what}"));
         let bytes = STANDARD.decode(data).map_err(|_| odd("it is not in base64"))?;
-        checked(&bytes, &self.doc.transact().state_vector()).map_err(odd)?;
-        let update = Update::decode_v1(&bytes).map_err(|error| odd(&error.to_string()))?;
-        let applied = self.doc.transact_mut().apply_update(update);
-        applied.map_err(|error| odd(&error.to_string()))
+        self.replica.apply(&bytes).map(drop).map_err(|wrong| odd(&wrong.what))
     }
 
     /// Sends a change, and waits until the room has it on disk. What others change meanwhile is

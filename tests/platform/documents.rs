@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent::room::documents::{self, update};
+use meshagent::room::documents::{replica::Replica, update};
 use meshagent::room::message::Message;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -13,8 +13,8 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, GetString, ReadTxn, StateVector, Transact, Update, WriteTxn};
 use yrs::{Xml, XmlElementPrelim, XmlFragment};
 
-use super::harness::token;
-use super::hostile_rooms::{answer, ask, closed, every, invoke, opened, part};
+use super::harness::{Server, token};
+use super::hostile_rooms::{answer, ask, closed, every, invoke, opened, part, store};
 use super::process::{Process, server};
 use super::rooms::Visitor;
 
@@ -42,7 +42,7 @@ impl Opener {
         ask(&mut visitor, opened(1, "open", "sync", "open")).await;
         let start = json!({"kind": "start", "path": path, "create": true, "schema": schema()});
         visitor.send(&part(2, "open", start, Vec::new())).await;
-        let mut opener = Self { visitor, doc: documents::new(), next: 3, waiting: 1 };
+        let mut opener = Self { visitor, doc: Replica::default().doc, next: 3, waiting: 1 };
         while !opener.hear().await {}
         opener
     }
@@ -231,7 +231,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
     let nested = |depth: usize| [&root[..], &[117, 1].repeat(depth), &[126, 0]].concat();
     let huge = |kind: u8| [&root[..], &[kind, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
     let deep = |depth: usize| {
-        let doc = documents::new();
+        let doc = Replica::default().doc;
         let mut txn = doc.transact_mut();
         let root = txn.get_or_insert_xml_fragment("xml");
         let mut at = root.push_back(&mut txn, XmlElementPrelim::empty("n"));
@@ -272,7 +272,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
     }
     assert!(is_refused);
     // From the innermost on: nothing that builds on what is not there is taken.
-    let doc = documents::new();
+    let doc = Replica::default().doc;
     let mut updates = Vec::new();
     let mut at: Option<yrs::XmlElementRef> = None;
     for _ in 0..2 {
@@ -306,4 +306,46 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
     }
     visitor.send(&invoke(2, "sync", "describe", json!({"path": "a.n"}))).await;
     assert_eq!(answer(&mut visitor, 2).await["code"], 1003);
+}
+
+/// The schema that a file contains is told to whoever opens the document, so it is for those alone
+/// who may read the file.
+#[tokio::test]
+async fn a_schema_is_read_only_for_who_may_read_its_file() {
+    let server = Server::start().await;
+    let key = server.key_of(&server.project).await;
+    let mut owner = Visitor::enter(&server, "demo", &token(&key, every())).await;
+    owner.greeting().await;
+    let source = schema().to_string().into_bytes();
+    for path in ["open/schema.json", "kept/schema.json"] {
+        assert!(store(&mut owner, path, std::slice::from_ref(&source)).await);
+    }
+    let api = json!({"sync": {}, "storage": {"paths": [{"path": "open", "read_only": true}]}});
+    let mut guest = Visitor::enter(&server, "demo", &token(&key, api)).await;
+    guest.greeting().await;
+    let rows = [
+        ("a", "open/schema.json", None),
+        ("b", "kept/schema.json", Some(1001)),
+        ("c", "kept/none.json", Some(1001)),
+        ("d", "open/../kept/schema.json", Some(3004)),
+        ("e", "open/none.json", Some(3001)),
+    ];
+    for (id, (path, named, code)) in (1..).zip(rows) {
+        let asked = json!({"path": path, "schema_path": named});
+        let told = ask(&mut guest, invoke(id, "sync", "create", asked)).await;
+        assert_eq!(told["code"], json!(code), "{named}: {told}");
+    }
+    // The same on the way of those who open it.
+    ask(&mut guest, opened(20, "open", "sync", "open")).await;
+    let start = json!({
+        "kind": "start", "path": "f", "create": true, "schema_path": "kept/schema.json",
+    });
+    guest.send(&part(21, "open", start, Vec::new())).await;
+    let ended = loop {
+        let message = guest.next().await;
+        if message.header["chunk"]["type"] == "error" {
+            break message.header["chunk"]["code"].clone();
+        }
+    };
+    assert_eq!(ended, 1001);
 }

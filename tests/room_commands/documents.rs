@@ -124,6 +124,11 @@ fn elements_are_found_by_a_pattern() {
     let with_ids = room.run(0, &["sync", "grep", "a.book", "four", "--include-ids"]).json();
     let id = with_ids[0]["part"]["$id"].as_str().expect("an id");
     assert_eq!(found(&[id]), ["four"]);
+    // What was not found out is not taken for "none".
+    let json = parts(&["One", &format!("{}!b", "a".repeat(60))]).to_string();
+    room.run(0, &["sync", "create", "b.book", "--schema", "book.json", "--json", &json]);
+    let slow = "^(a+a+)+(?>b)";
+    room.says(1, &["sync", "grep", "b.book", slow], "PATTERN takes too long");
 }
 
 #[test]

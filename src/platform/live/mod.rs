@@ -476,7 +476,7 @@ impl Rooms {
         self.0.run(async move {
             // Otherwise a document could be put where everything was removed.
             let _changing = documents.change_files().await;
-            documents.end_all("the room was deleted");
+            documents.end(|_| true, "the room was deleted");
             let removed = tokio::task::spawn_blocking(move || files.remove()).await;
             // What stays is removed when a process starts.
             if let Err(error) = removed.unwrap_or_else(|error| Err(error.into())) {

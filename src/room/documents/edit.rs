@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use yrs::{
-    GetString, ReadTxn, Text, TransactionMut, WriteTxn, Xml, XmlElementPrelim, XmlElementRef,
-    XmlFragment, XmlTextRef,
+    GetString, Text, TransactionMut, WriteTxn, Xml, XmlElementPrelim, XmlElementRef, XmlFragment,
+    XmlTextRef,
 };
 
 use super::schema::{Schema, TEXT};
@@ -23,7 +23,7 @@ pub fn edit(
     schema: &Schema,
     (before, after): (&Value, &Value),
 ) -> Result<(), String> {
-    let (values, _) = shape::given(schema, before)?;
+    let (values, old) = shape::given(schema, before)?;
     let (wanted, children) = shape::given(schema, after)?;
     let names = values.keys().chain(wanted.keys());
     if let Some(name) = names.into_iter().find(|name| values.get(*name) != wanted.get(*name)) {
@@ -32,7 +32,6 @@ pub fn edit(
             schema.root()
         ));
     }
-    let (_, old) = shape::given(schema, before)?;
     let root = txn.get_or_insert_xml_fragment(ROOT);
     Editing { writing: Writing { schema } }.children(txn, &root, schema.root(), (&old, &children))
 }
@@ -195,32 +194,13 @@ fn spell(txn: &mut TransactionMut<'_>, text: &XmlTextRef, before: &str, after: &
     text.insert(txn, at(start), new);
 }
 
-/// The update that makes a document what it should be; none if it is that already.
-///
-/// # Errors
-///
-/// As [`edit`]. The document is to be thrown away then.
-pub fn edited(
-    doc: &yrs::Doc,
-    schema: &Schema,
-    values: (&Value, &Value),
-) -> Result<Option<Vec<u8>>, String> {
-    use yrs::Transact;
-    let mut txn = doc.transact_mut();
-    let before = txn.state_vector();
-    edit(&mut txn, schema, values)?;
-    txn.commit();
-    let is_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
-    Ok(is_changed.then(|| txn.encode_update_v1()))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use yrs::updates::decoder::Decode;
-    use yrs::{Doc, StateVector, Transact, Update};
+    use yrs::{ReadTxn, StateVector, Transact};
 
     use super::*;
+    use crate::room::documents::replica::Replica;
 
     fn schema() -> Schema {
         let list = json!({"type": "array", "items": {"anyOf": [
@@ -244,28 +224,36 @@ mod tests {
         json!({"text": {"of": [{"text": {"delta": delta}}]}})
     }
 
-    fn made(json: &Value) -> Doc {
-        let doc = super::super::new();
+    fn made(json: &Value) -> Replica {
+        let made = Replica::default();
         let (_, children) = shape::given(&schema(), json).unwrap();
-        shape::append(&mut doc.transact_mut(), &schema(), &children).unwrap();
-        doc
+        made.change(|txn| shape::append(txn, &schema(), &children)).unwrap();
+        made
     }
 
-    fn shown(doc: &Doc, with_ids: bool) -> Value {
-        shape::project(&doc.transact(), &schema(), &Map::new(), with_ids).unwrap()
+    fn edited(
+        of: &Replica,
+        schema: &Schema,
+        values: (&Value, &Value),
+    ) -> Result<Option<Vec<u8>>, String> {
+        of.change(|txn| edit(txn, schema, values))
     }
 
-    fn copy(doc: &Doc) -> Doc {
-        let copy = super::super::new();
-        let state = doc.transact().encode_state_as_update_v1(&StateVector::default());
-        copy.transact_mut().apply_update(Update::decode_v1(&state).unwrap()).unwrap();
+    fn shown(of: &Replica, with_ids: bool) -> Value {
+        shape::project(&of.doc.transact(), &schema(), &Map::new(), with_ids).unwrap()
+    }
+
+    fn copy(of: &Replica) -> Replica {
+        let copy = Replica::default();
+        let state = of.doc.transact().encode_state_as_update_v1(&StateVector::default());
+        copy.apply(&state).unwrap();
         copy
     }
 
     /// How many elements of a document are who they were before an edit.
     fn kept(before: &Value, after: &Value) -> usize {
         let doc = made(before);
-        let ids = |doc: &Doc| -> std::collections::BTreeSet<String> {
+        let ids = |doc: &Replica| -> std::collections::BTreeSet<String> {
             let text = shown(doc, true).to_string();
             text.split("\"$id\":\"").skip(1).map(|rest| rest[..36].to_owned()).collect()
         };
@@ -313,12 +301,12 @@ mod tests {
             let others = copy(&doc);
             let update = edited(&doc, &schema(), (&before, &after)).unwrap().unwrap();
             {
-                let mut txn = others.transact_mut();
+                let mut txn = others.doc.transact_mut();
                 let element = txn.get_xml_fragment(ROOT).unwrap().get(&txn, 0).unwrap();
                 let text = element.into_xml_element().unwrap().get(&txn, 0).unwrap();
                 text.into_xml_text().unwrap().insert(&mut txn, 0, "!");
             }
-            others.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
+            others.apply(&update).unwrap();
             let inserted = |value: &Value| {
                 value
                     .pointer("/n/of/0/text/of/0/text/delta/0/insert")
@@ -342,7 +330,7 @@ mod tests {
         let update = edited(&doc, &schema(), (&before, &after)).unwrap().unwrap();
         let theirs = root(json!([n("A", json!([])), n("b", json!([])), n("c", json!([]))]));
         edited(&others, &schema(), (&before, &theirs)).unwrap();
-        others.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
+        others.apply(&update).unwrap();
         let both = root(json!([n("A", json!([])), n("B", json!([])), n("c", json!([]))]));
         assert_eq!(shown(&others, false), both);
     }

@@ -47,37 +47,6 @@ pub fn project(
     Ok(json!({schema.root(): fields}))
 }
 
-/// How deep the elements of a document are nested.
-#[must_use]
-pub fn depth(txn: &impl ReadTxn) -> usize {
-    let mut deepest = 0;
-    let mut below: Vec<(Out, usize)> = Vec::new();
-    if let Some(root) = txn.get_xml_fragment(ROOT) {
-        let children: &ArrayRef = root.as_ref();
-        below.extend(children.iter(txn).map(|node| (node, 1)));
-    }
-    if let Some(root) = txn.get_map(ROOT) {
-        below.extend(root.iter(txn).map(|(_, node)| (node, 1)));
-    }
-    while let Some((node, depth)) = below.pop() {
-        match node {
-            Out::YXmlElement(element) => {
-                let children: &ArrayRef = element.as_ref();
-                below.extend(children.iter(txn).map(|node| (node, depth + 1)));
-                below.extend(element.attributes(txn).map(|(_, node)| (node, depth + 1)));
-            }
-            Out::YXmlText(text) => {
-                let parts = text.diff(txn, YChange::identity).into_iter();
-                below.extend(parts.map(|part| (part.insert, depth + 1)));
-                below.extend(text.attributes(txn).map(|(_, node)| (node, depth + 1)));
-            }
-            _ => continue,
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
 /// In how many elements a node is, itself included.
 #[must_use]
 pub fn depth_of(node: XmlOut) -> usize {
@@ -408,7 +377,6 @@ mod tests {
         again.transact_mut().apply_update(Update::decode_v1(&state).unwrap()).unwrap();
         for doc in [&doc, &again] {
             assert_eq!(project(&doc.transact(), &schema(), &values, false).unwrap(), book());
-            assert_eq!(depth(&doc.transact()), 3);
         }
         let with_ids = project(&again.transact(), &schema(), &values, true).unwrap();
         let ids = with_ids.to_string().matches(ID).count();
@@ -447,10 +415,8 @@ mod tests {
         for _ in 1..DEPTH {
             at = at.push_back(&mut txn, XmlElementPrelim::empty("part"));
         }
-        assert_eq!(depth(&txn), DEPTH);
         assert!(project(&txn, &schema(), &Map::new(), false).is_ok());
         at.push_back(&mut txn, XmlElementPrelim::empty("part"));
-        assert_eq!(depth(&txn), DEPTH + 1);
         assert!(project(&txn, &schema(), &Map::new(), false).is_err());
     }
 }

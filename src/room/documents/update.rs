@@ -29,7 +29,7 @@ const ORIGIN: u8 = 0x80;
 const RIGHT_ORIGIN: u8 = 0x40;
 const PARENT_SUB: u8 = 0x20;
 
-/// The place of something: who wrote it, and as the how manieth.
+/// The place of something: its writer, and its number among what that one wrote.
 type Id = (u64, u64);
 
 /// What is known of an update.

@@ -97,7 +97,7 @@ impl List {
 
     /// Looks which lines there are.
     fn read(&mut self) {
-        let txn = self.document.doc.transact();
+        let txn = self.document.replica.doc.transact();
         let Some(root) = txn.get_xml_fragment(ROOT) else { return };
         let lines = root.children(&txn).filter_map(yrs::XmlOut::into_xml_element);
         let line = |line: XmlElementRef| match line.get_attribute(&txn, "path") {
@@ -123,25 +123,23 @@ impl List {
             ("created_at", created),
             ("modified_at", modified),
         ];
-        let update = {
-            let mut txn = self.document.doc.transact_mut();
-            match self.lines.get(path) {
-                Some(line) => {
-                    for (name, value) in fields {
-                        line.insert_attribute(&mut txn, name, value);
-                    }
+        let line = self.lines.get(path);
+        let update = self.document.replica.change(|txn| match line {
+            Some(line) => {
+                for (name, value) in fields {
+                    line.insert_attribute(txn, name, value);
                 }
-                None => {
-                    let fields =
-                        fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
-                    let line = json!({"thread": Value::Object(fields.collect())});
-                    let added = shape::append(&mut txn, &self.document.schema, &[line]);
-                    added.map_err(|what| Error::failed(format!("the list {LIST}: {what}")))?;
-                }
+                Ok(())
             }
-            txn.commit();
-            txn.encode_update_v1()
-        };
+            None => {
+                let fields =
+                    fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
+                let line = json!({"thread": Value::Object(fields.collect())});
+                shape::append(txn, &self.document.schema, &[line])
+            }
+        });
+        let update = update.map_err(|what| Error::failed(format!("the list {LIST}: {what}")))?;
+        let Some(update) = update else { return Ok(()) };
         self.document.send(&update).await.map_err(|why| refused(room, OPEN, &why))
     }
 }

@@ -8,6 +8,7 @@
 mod conversations;
 mod import;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 use yrs::Transact;
 
 use self::import::ImportCommand;
-use super::{RoomArgs, ask, refused};
+use super::{RoomArgs, refused};
 use crate::bounded;
 use crate::commands::group::Lenient;
 use crate::commands::option_values;
@@ -27,17 +28,18 @@ use crate::output;
 use crate::room::client::Room;
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::documents;
-use crate::room::documents::edit::edited;
+use crate::room::documents::edit::edit;
 use crate::room::documents::grep::{Wanted, grep};
+use crate::room::documents::replica::Replica;
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape::{self, ID};
 use crate::room::message::MAX_BYTES;
-use crate::room::sync::{Create, Describe, Open, Opened};
+use crate::room::sync::{Create, Open, Opened};
 
 /// The operations whose names errors give.
 const OPEN: &str = "sync.open";
 const CREATE: &str = "sync.create";
+const DESCRIBE: &str = "sync.describe";
 
 /// Commands of `room sync`.
 #[derive(Debug, clap::Subcommand)]
@@ -220,17 +222,23 @@ async fn close(room: &Room, document: Opened) -> Result<()> {
     document.close().await.map_err(|why| refused(room, OPEN, &why))
 }
 
+/// What an open document contains, as JSON.
+async fn shown(room: &Room, path: &str, document: &Opened, with_ids: bool) -> Result<Value> {
+    // The values of the root element are not in the document itself.
+    let described = room.describe(path).await.map_err(|why| refused(room, DESCRIBE, &why))?;
+    let schema = &document.schema;
+    let root = described.get(schema.root()).and_then(Value::as_object);
+    let is_value = |name: &String| schema.of_root().values.contains(name);
+    let values = root.into_iter().flatten().filter(|(name, _)| is_value(name));
+    let values: Map<String, Value> = values.map(|(name, it)| (name.clone(), it.clone())).collect();
+    let shown = shape::project(&document.replica.doc.transact(), schema, &values, with_ids);
+    shown.map_err(|what| Error::failed(format!("the document {path}: {what}")))
+}
+
 /// A document with its schema, and with the ids of its elements.
 async fn whole(room: &Room, path: &str) -> Result<(Value, Schema)> {
     let document = opened(room, path).await?;
-    // The values of the root element are not in the document itself.
-    let described = ask(room, &Describe { path: path.to_owned(), schema_path: None }).await?;
-    let root = described.get(document.schema.root()).and_then(Value::as_object);
-    let is_value = |name: &String| document.schema.of_root().values.contains(name);
-    let values = root.into_iter().flatten().filter(|(name, _)| is_value(name));
-    let values: Map<String, Value> = values.map(|(name, it)| (name.clone(), it.clone())).collect();
-    let shown = shape::project(&document.doc.transact(), &document.schema, &values, true);
-    let shown = shown.map_err(|what| Error::failed(format!("the document {path}: {what}")))?;
+    let shown = shown(room, path, &document, true).await?;
     let schema = document.schema.clone();
     close(room, document).await?;
     Ok((shown, schema))
@@ -254,9 +262,7 @@ async fn show(args: &ShowArgs) -> Result<ExitCode> {
         if args.include_ids {
             return Ok(whole(room, &path).await?.0);
         }
-        let asked = Describe { path: path.clone(), schema_path: None };
-        let described = room.perform(&asked).await;
-        described.map(Value::Object).map_err(|why| not_opened(room, &path, &why))
+        room.describe(&path).await.map_err(|why| not_opened(room, &path, &why))
     };
     let document = args.at.with(document).await?;
     args.printing.print(&document)
@@ -268,10 +274,18 @@ async fn search(args: &GrepArgs) -> Result<ExitCode> {
     let pattern = pattern
         .map_err(|error| Error::usage(format!("PATTERN is not a regular expression: {error}")))?;
     let (document, schema) = args.at.with(async |room: &Room| whole(room, &path).await).await?;
-    // A pattern that takes too long matches nothing.
-    let matches = |text: &str| pattern.is_match(text).unwrap_or_default();
+    let failed = OnceCell::new();
+    let matches = |text: &str| {
+        let matches = || pattern.is_match(text).map_err(|error| failed.set(error).is_ok());
+        // It takes as long for the next text.
+        failed.get().is_none() && matches().unwrap_or_default()
+    };
     let wanted = Wanted { matches: &matches, around: (args.before, args.after) };
     let found = grep(&schema, &document, &wanted);
+    if let Some(error) = failed.into_inner() {
+        let error = Error::failed("PATTERN takes too long").because(error);
+        return Err(error.hint("write it so that there are fewer ways to match a text"));
+    }
     let mut found: Vec<Value> = found.into_iter().cloned().collect();
     if !args.include_ids {
         found.iter_mut().for_each(without_ids);
@@ -302,7 +316,7 @@ async fn create(args: &CreateArgs) -> Result<ExitCode> {
     if let Some(json) = &json {
         // As the room would make it.
         let made = shape::given(&known, json).and_then(|(_, children)| {
-            shape::append(&mut documents::new().transact_mut(), &known, &children)
+            Replica::default().change(|txn| shape::append(txn, &known, &children))
         });
         made.map_err(|what| Error::usage(format!("the JSON: {what}")))?;
     }
@@ -342,19 +356,12 @@ async fn update(args: &UpdateArgs) -> Result<ExitCode> {
         .map_err(|error| Error::usage(format!("the patch is not valid: {error}")))?;
     let is_changed = async |room: &Room| {
         let mut document = opened(room, &path).await?;
-        let described = ask(room, &Describe { path: path.clone(), schema_path: None }).await?;
-        let described = Value::Object(described);
-        let root = document.schema.root().to_owned();
-        let values = described.get(&root).and_then(Value::as_object).cloned().unwrap_or_default();
-        let is_value = |name: &String| document.schema.of_root().values.contains(name);
-        let values = values.into_iter().filter(|(name, _)| is_value(name)).collect();
-        let odd = |what: String| Error::failed(format!("the document {path}: {what}"));
-        let before = shape::project(&document.doc.transact(), &document.schema, &values, false);
-        let before = before.map_err(odd)?;
+        let before = shown(room, &path, &document, false).await?;
         let mut after = before.clone();
         json_patch::patch(&mut after, &patch)
             .map_err(|error| Error::usage(format!("the patch cannot be applied: {error}")))?;
-        let update = edited(&document.doc, &document.schema, (&before, &after));
+        let schema = &document.schema;
+        let update = document.replica.change(|txn| edit(txn, schema, (&before, &after)));
         let update = update.map_err(|what| {
             Error::usage(format!("the document {path} cannot become that: {what}"))
         })?;

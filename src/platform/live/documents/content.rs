@@ -1,23 +1,20 @@
 //! What is in an open document, and on disk of it. All of it blocks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use yrs::types::Event;
-use yrs::updates::decoder::Decode;
-use yrs::{DeepObservable, Doc, ReadTxn, StateVector, Transact, Update, XmlOut};
+use yrs::{ReadTxn, StateVector, Transact};
 
 use super::log::{self, About, Log, Unreadable};
 use crate::platform::live::calls::{denied, refused};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::documents::new as new_document;
+use crate::room::documents::replica::{NotApplied, Replica};
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape;
-use crate::room::documents::update::{DEPTH, ROOT, checked};
+use crate::room::documents::update::checked;
 
 /// How long the state of a document may be, in bytes.
 pub const STATE: u64 = 4 * 1024 * 1024;
@@ -75,15 +72,13 @@ impl Memory {
 
 /// A document.
 pub struct Content {
-    doc: Doc,
+    replica: Replica,
     schema: Arc<Schema>,
     values: Map<String, Value>,
     log: Log,
     share: Share,
     /// Up to which length of the file the state is known not to be too long.
     fits_until: u64,
-    /// How deep the deepest element is in which something has changed.
-    changed: Arc<AtomicUsize>,
 }
 
 /// What a document has of the memory for all.
@@ -170,8 +165,8 @@ impl Content {
             Some(json) => shape::given(&schema, json).map_err(Refused::invalid)?,
             None => (Map::new(), Vec::new()),
         };
-        let doc = new_document();
-        let mut txn = doc.transact_mut();
+        let replica = Replica::default();
+        let mut txn = replica.doc.transact_mut();
         shape::append(&mut txn, &schema, &children).map_err(Refused::invalid)?;
         let state = txn.encode_state_as_update_v1(&StateVector::default());
         if state.len() as u64 > STATE {
@@ -202,15 +197,12 @@ impl Content {
             Unreadable::Failed(error) => failed(&error),
         })?;
         let schema = Schema::parse(about.schema).map_err(|what| damaged(name, &what))?;
-        let doc = new_document();
-        let changed = Arc::new(AtomicUsize::new(0));
-        watch(&doc, Arc::clone(&changed));
+        let replica = Replica::default();
         for update in updates {
-            let integrated = integrate(&doc, &changed, &update).map(drop);
-            integrated.map_err(|wrong| damaged(name, &wrong.what))?;
+            replica.apply(&update).map_err(|wrong| damaged(name, &wrong.what))?;
         }
         let (schema, values) = (Arc::new(schema), about.values);
-        Ok(Self { doc, schema, values, log, share, fits_until: STATE, changed })
+        Ok(Self { replica, schema, values, log, share, fits_until: STATE })
     }
 
     /// What it may contain.
@@ -221,7 +213,7 @@ impl Content {
     /// Its state, without what the one who asks has already.
     pub fn state(&self, has: Option<&StateVector>) -> Vec<u8> {
         let nothing = StateVector::default();
-        self.doc.transact().encode_state_as_update_v1(has.unwrap_or(&nothing))
+        self.replica.doc.transact().encode_state_as_update_v1(has.unwrap_or(&nothing))
     }
 
     /// The document as JSON.
@@ -230,7 +222,8 @@ impl Content {
     ///
     /// Its elements are nested too deep.
     pub fn describe(&self) -> Result<Value, Refused> {
-        let described = shape::project(&self.doc.transact(), &self.schema, &self.values, false);
+        let described =
+            shape::project(&self.replica.doc.transact(), &self.schema, &self.values, false);
         described.map_err(|what| refused(codes::OPERATION_FAILED, what))
     }
 
@@ -266,10 +259,11 @@ impl Content {
         let Wanted { bytes, may_write, .. } = wanted;
         if !may_write {
             // Clients send back what they were sent. That changes nothing.
-            return Ok(self.is_known(bytes).and_then(|is_known| match is_known {
-                true => Ok(None),
-                false => Err(denied()),
-            }));
+            return Ok(match self.replica.has(bytes) {
+                Ok(true) => Ok(None),
+                Ok(false) => Err(denied()),
+                Err(what) => Err(unusable(&what)),
+            });
         }
         let more = bytes.len() as u64;
         if *length + more > self.fits_until {
@@ -283,26 +277,16 @@ impl Content {
         if let Err(refused) = self.share.cover(*length + more) {
             return Ok(Err(refused));
         }
-        let change = match integrate(&self.doc, &self.changed, bytes) {
-            Ok(change) => change,
-            Err(Wrong { what, is_applied: true }) => return Err(unusable(&what)),
-            Err(Wrong { what, .. }) => return Ok(Err(unusable(&what))),
+        let change: Option<Arc<[u8]>> = match self.replica.apply(bytes) {
+            Ok(change) => change.map(Into::into),
+            Err(NotApplied { what, is_broken: true }) => return Err(unusable(&what)),
+            Err(NotApplied { what, .. }) => return Ok(Err(unusable(&what))),
         };
         if let Some(change) = &change {
             *length += change.len() as u64;
             to_write.push(Arc::clone(change));
         }
         Ok(Ok(change))
-    }
-
-    /// Whether an update says nothing that is not in the document.
-    fn is_known(&self, bytes: &[u8]) -> Result<bool, Refused> {
-        let txn = self.doc.transact();
-        let about = checked(bytes, &txn.state_vector()).map_err(unusable)?;
-        let update = Update::decode_v1(bytes).map_err(|error| unusable(&error.to_string()))?;
-        let deletes = update.delete_set();
-        let is_deleted = || deletes.diff(&txn.snapshot().delete_set).is_empty();
-        Ok(!about.is_new && (deletes.is_empty() || is_deleted()))
     }
 
     /// Whether the file should be written anew: it has much that is in the state already.
@@ -339,49 +323,6 @@ pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
     }
 }
 
-/// Why an update was not applied, or not as it should be.
-struct Wrong {
-    what: String,
-    /// Whether some of it is in the document, which is not to be used any more then.
-    is_applied: bool,
-}
-
-/// Applies an update in a transaction of its own; what has changed, if anything did.
-fn integrate(doc: &Doc, changed: &AtomicUsize, bytes: &[u8]) -> Result<Option<Arc<[u8]>>, Wrong> {
-    let odd = |what: String| Wrong { what, is_applied: false };
-    let about = checked(bytes, &doc.transact().state_vector());
-    let about = about.map_err(|what| odd(what.to_owned()))?;
-    let update = Update::decode_v1(bytes).map_err(|error| odd(error.to_string()))?;
-    let wrong = |what: String| Wrong { what, is_applied: true };
-    changed.store(0, Ordering::Relaxed);
-    let mut txn = doc.transact_mut();
-    txn.apply_update(update).map_err(|error| wrong(error.to_string()))?;
-    if txn.has_missing_updates() {
-        return Err(wrong("it builds on something that is not there".to_owned()));
-    }
-    let is_changed = about.is_new || !txn.delete_set().is_empty();
-    txn.commit();
-    if about.deepens > 0 && changed.load(Ordering::Relaxed) + about.deepens > DEPTH {
-        return Err(wrong("its elements are nested too deep".to_owned()));
-    }
-    Ok(is_changed.then(|| txn.encode_update_v1().into()))
-}
-
-/// Notes how deep what changes in a document is. What is new in something that is new counts for
-/// nothing: an update says itself how deep that is.
-fn watch(doc: &Doc, deepest: Arc<AtomicUsize>) {
-    doc.get_or_insert_xml_fragment(ROOT).observe_deep("depth", move |_, events| {
-        for event in events.iter() {
-            let node = match event {
-                Event::XmlFragment(event) => event.target().clone(),
-                Event::XmlText(event) => XmlOut::Text(event.target().clone()),
-                _ => continue,
-            };
-            deepest.fetch_max(shape::depth_of(node), Ordering::Relaxed);
-        }
-    });
-}
-
 fn unusable(what: &str) -> Refused {
     Refused::invalid(format!("the update cannot be used: {what}"))
 }
@@ -394,4 +335,28 @@ fn too_long() -> Refused {
 fn damaged(path: &str, what: &str) -> Refused {
     let what = format!("the document {path:?} is damaged: {what}");
     refused(codes::OPERATION_FAILED, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_takes_nothing_of_the_share_of_another_one() {
+        let all = Memory::default();
+        let (one, other) = (all.of_a_room(), all.of_a_room());
+        let most = u64::try_from(OF_A_ROOM).unwrap() * 1024;
+        let mut share = Share::of(&one, most / 2).unwrap();
+        assert!(share.cover(most).is_ok());
+        assert!(Share::of(&one, 1).is_err() && share.cover(most + 1).is_err());
+        assert!(Share::of(&other, most).is_ok());
+        share.shrink(1);
+        assert!(Share::of(&one, most - LEAST).is_ok());
+        let rooms: Vec<_> = (0..ALL / OF_A_ROOM).map(|_| all.of_a_room()).collect();
+        drop(share);
+        let shares: Vec<_> = rooms.iter().map(|room| Share::of(room, most).unwrap()).collect();
+        assert!(Share::of(&other, 1).is_err());
+        drop(shares);
+        assert!(Share::of(&other, 1).is_ok());
+    }
 }

@@ -44,7 +44,7 @@ impl Documents {
         Arc::clone(rooms.entry(room.to_owned()).or_insert_with(new))
     }
 
-    /// Those of a room that is deleted: nothing is opened in it any more.
+    /// Those of a room that is deleted.
     pub fn take(&self, room: &str) -> Arc<InRoom> {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         rooms.remove(room).unwrap_or_default()
@@ -79,18 +79,12 @@ impl InRoom {
         Arc::clone(&self.changing).lock_owned().await
     }
 
-    /// Ends the open documents whose files were removed or replaced. To be called while nothing else
-    /// happens to files.
-    pub fn end(&self, paths: &[String], why: &str) {
+    /// Ends the open documents that are meant, because their files were removed or replaced. To be
+    /// called while nothing else happens to files.
+    pub fn end(&self, is_meant: impl Fn(&str) -> bool, why: &str) {
         let open = self.open();
-        let ended = paths.iter().filter_map(|path| open.get(path)?.document.upgrade());
-        ended.for_each(|document| document.end(refused(codes::FILE_NOT_FOUND, why)));
-    }
-
-    /// Ends all of them.
-    pub fn end_all(&self, why: &str) {
-        let open = self.open();
-        let ended = open.values().filter_map(|entry| entry.document.upgrade());
+        let ended = open.iter().filter(|(path, _)| is_meant(path));
+        let ended = ended.filter_map(|(_, entry)| entry.document.upgrade());
         ended.for_each(|document| document.end(refused(codes::FILE_NOT_FOUND, why)));
     }
 }

@@ -74,7 +74,7 @@ pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
             Ok((gone, done))
         })
         .await?;
-        documents.end(&gone, "the document was deleted");
+        documents.end(|path| gone.iter().any(|it| it == path), "the document was deleted");
         if let Err(refusal) = room_files::forget(&room.house.store, &room.id, &gone).await {
             notice::tell("the media types of deleted files were not forgotten", &refusal);
         }
@@ -150,8 +150,7 @@ async fn published(
         let documents = room.documents();
         let _changing = documents.change_files().await;
         blocking(&room.files(), publish).await?;
-        documents
-            .end(&[path.text().to_owned()], "another file was put in the place of the document");
+        documents.end(|it| it == path.text(), "another file was put in the place of the document");
     }
     // Only now: an upload that fails here leaves the file that was there, and its media type.
     let unusual = mime_type.filter(|given| given != mime::of_name(path.name()));

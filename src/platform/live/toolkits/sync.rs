@@ -20,7 +20,7 @@ use crate::platform::live::documents;
 use crate::platform::live::documents::content::New;
 use crate::platform::live::documents::open::{Document, Opener};
 use crate::platform::live::files::{FilePath, Files, failed};
-use crate::platform::live::gates::SYNC_WRITE;
+use crate::platform::live::gates::{STORAGE_READ, SYNC_WRITE};
 use crate::platform::live::guest::PARTS;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
@@ -173,6 +173,13 @@ impl Wanted {
     /// Makes it, and tells everybody.
     async fn make(self, caller: &Caller) -> Result<(), Refused> {
         let Self { path, schema, schema_path, json } = self;
+        // A file that is named is read.
+        if let Some(named) = &schema_path {
+            let scope = caller.guest.scope.as_ref().ok_or_else(denied)?;
+            if !STORAGE_READ.admits(scope, &json!({ "path": named })) {
+                return Err(denied());
+            }
+        }
         let files = caller.room.files();
         let of = path.clone();
         let schema = blocking(&files, move |files| match schema {
