@@ -50,13 +50,13 @@ pub fn text(path: &Path, limit: usize) -> Result<String> {
         .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Reads a file as text that is really at this path: if a link has taken the place of a part of it
+/// Reads a file that is really at this path: if a link has taken the place of a part of it
 /// meanwhile, nothing is read.
 ///
 /// # Errors
 ///
-/// As [`text`]; a path with a link in it.
-pub fn text_at(real: &Path, limit: usize) -> Result<String> {
+/// As [`bytes`]; a path with a link in it.
+pub fn bytes_at(real: &Path, limit: usize) -> Result<Vec<u8>> {
     let file = File::options()
         .read(true)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
@@ -70,7 +70,16 @@ pub fn text_at(real: &Path, limit: usize) -> Result<String> {
         return Err(Error::new(ErrorKind::PermissionDenied, "it is reached through a link"));
     }
     let size = usize::try_from(about.len()).unwrap_or(limit).min(limit);
-    String::from_utf8(all(file.take(limit as u64 + 1), limit, size)?)
+    all(file.take(limit as u64 + 1), limit, size)
+}
+
+/// The same of a file that is text.
+///
+/// # Errors
+///
+/// As [`bytes_at`]; a file that is not UTF-8.
+pub fn text_at(real: &Path, limit: usize) -> Result<String> {
+    String::from_utf8(bytes_at(real, limit)?)
         .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

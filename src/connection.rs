@@ -14,6 +14,7 @@ use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project::{self, Origin};
 use crate::api::reader::ListError;
+use crate::apply::inside::Insides;
 use crate::conceal;
 use crate::error::{Class, Error, Place, Result};
 use crate::listed::few;
@@ -268,8 +269,9 @@ impl PlatformArgs {
             output::note(&format!("note: {told}"));
         }
         let client = client.speaking(&detected);
+        let rooms = Insides::new(url, self.insecure);
         Ok(Connection {
-            client,
+            client: client.entering(Arc::new(rooms)),
             project: self.project_id.clone(),
             fallback_project,
             is_chosen,
@@ -401,8 +403,10 @@ impl PlatformArgs {
                 client.speaking(&Detected::both(usual))
             }
         };
+        let elsewhere = platform::holder_of_rooms(data);
+        let rooms = elsewhere.unwrap_or_else(|| client.base().to_owned());
         Ok(Connection {
-            client,
+            client: client.entering(Arc::new(Insides::new(rooms, self.insecure))),
             project: self.project_id.clone(),
             // What the environment names is a project of another platform. Who names one means
             // one, and was told that it is this.
@@ -486,6 +490,7 @@ impl Connection {
     /// # Errors
     /// Errors of the platform.
     pub async fn close(mut self) -> Result<()> {
+        self.client.leave_rooms().await;
         drop(self.client);
         if let Some(server) = self.server.take() {
             server.stop.cancel();

@@ -60,6 +60,8 @@
 //! | release | take an object out of a set, and leave it where it is |
 //! | derive | make an object of what another document implies, as a mailbox of a placed template |
 //! | place | of a template: make a service of it with values, in a room or for the project; of a message: file, line and column |
+//! | inside of a room | what only whoever enters the room can read or write: its files, documents, secrets |
+//! | unseen | said of what is inside of a room and was not looked at: it counts as it was last applied |
 //! | drift | observed differs from what was last applied, and no document asked for that |
 //! | inventory | what a set owns, what it last applied and what it protects; the platform keeps it |
 //! | claim | the note in the inventory, before a create, of what is about to be created: whose answer is lost is found again by it |

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use percent_encoding::utf8_percent_encode;
 use secrecy::SecretString;
 
 use crate::api::http;
 use crate::api::key::ApiKey;
+use crate::api::request::SEGMENT;
 use crate::api::retry::Retry;
 use crate::api::spoken::Spoken;
 use crate::conceal;
@@ -309,6 +311,18 @@ fn check_platform(what: &str, of: Option<&str>, base: &str) -> Result<()> {
 #[must_use]
 pub fn is_insecure() -> bool {
     variable("MESHAGENT_INSECURE").is_some_and(|it| it == "1")
+}
+
+/// The URL of a room's websocket: below the platform's URL, unless the environment names another
+/// place for rooms.
+#[must_use]
+pub fn room_url(platform: &str, room: &str) -> String {
+    let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {
+        platform
+            .strip_prefix("http")
+            .map_or_else(|| platform.to_owned(), |rest| format!("ws{rest}"))
+    });
+    format!("{}/rooms/{}", base.trim_end_matches('/'), utf8_percent_encode(room, SEGMENT))
 }
 
 /// An environment variable that is set and not empty. Blanks and line breaks around it come from

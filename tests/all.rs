@@ -34,6 +34,7 @@ mod housekeeping;
 mod ignore;
 mod in_rooms;
 mod init;
+mod inside;
 mod jinja;
 mod kept_back;
 mod keys;

@@ -59,6 +59,7 @@ fn state(documents: &[Value]) -> State {
             revision: None,
             called: None,
             also_called: Vec::new(),
+            is_remembered: false,
         };
         (desired.key, observed)
     });

@@ -56,6 +56,7 @@ fn operation(action: Action, replaces: bool, texts: &[String]) -> Operation {
         revision: None,
         called: None,
         also_called: Vec::new(),
+        is_remembered: false,
     };
     let effect = effect((action, replaces), &Tree::map([]), Some(&met));
     Operation {

@@ -210,8 +210,16 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
                 }
                 // That it is sent says it.
                 Body::Empty => sent.push(true.into()),
-                Body::Bytes(_) => panic!("{}: the body is not JSON", kind.name()),
+                Body::Bytes(bytes) => sent.push(String::from_utf8(bytes).unwrap().into()),
             }
+        }
+        if kind.is_inside_rooms() {
+            let parts = request.path.split('/').filter(|part| !part.is_empty());
+            sent.extend(parts.map(|part| {
+                let part = percent_encoding::percent_decode_str(part).decode_utf8().unwrap();
+                Value::from(part)
+            }));
+            sent.extend(request.query.iter().map(|(_, value)| Value::from(value.as_str())));
         }
         // The account is in the path.
         sent.extend(variant.document["account"].as_str().map(Value::from));
@@ -235,6 +243,8 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
                     said.extend(declared.name.split(':').map(Value::from));
                 }
                 (KindName::Service, _) => scalars(value, &mut said),
+                // It is for the reconciler.
+                (_, "lifecycle") => {}
                 (_, "version" | "kind") => {}
                 _ => scalars(value, &mut said),
             }

@@ -22,6 +22,7 @@ use super::credentials::{self, Credentials};
 use super::detect::Detected;
 use super::failure::{ApiError, Failure, REQUEST_ID, explanation, said, unusable};
 use super::http;
+use super::inside::Rooms;
 use super::pace::{Ending, Pace};
 use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
@@ -46,6 +47,8 @@ pub struct Client {
     also: Option<Spoken>,
     /// Why nothing may be written, if nothing may.
     only_read: Option<Arc<str>>,
+    /// Who enters rooms, if anybody does.
+    rooms: Option<Arc<dyn Rooms>>,
     retry: Retry,
     pace: Pace,
     /// By how many milliseconds the platform's clock is ahead of ours.
@@ -120,7 +123,8 @@ impl Client {
         // Until it is known: see `detect`, and `other_api` for what is noticed on the way.
         let (spoken, also, only_read) = (Spoken::V0_31, None, None);
         let base = base.to_owned();
-        Ok(Self { http, base, credentials, spoken, also, only_read, retry, pace, ahead })
+        let rooms = None;
+        Ok(Self { http, base, credentials, spoken, also, only_read, rooms, retry, pace, ahead })
     }
 
     /// The same client for a platform of which it is known what it speaks.
@@ -128,6 +132,28 @@ impl Client {
     pub fn speaking(self, detected: &Detected) -> Self {
         let only_read = detected.only_read.as_deref().map(Arc::from);
         Self { spoken: detected.spoken, also: detected.also, only_read, ..self }
+    }
+
+    /// The same client where rooms are entered for what is inside of them.
+    #[must_use]
+    pub fn entering(self, rooms: Arc<dyn Rooms>) -> Self {
+        Self { rooms: Some(rooms), ..self }
+    }
+
+    /// Leaves the rooms that were entered.
+    pub async fn leave_rooms(&self) {
+        if let Some(rooms) = &self.rooms {
+            rooms.leave().await;
+        }
+    }
+
+    /// The credential that requests are sent with.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn bearer(&self) -> Result<SecretString> {
+        self.credentials.bearer().await
     }
 
     /// The spelling of the API that the platform speaks.
@@ -192,10 +218,15 @@ impl Client {
         request: &Request,
         expected: Expected,
     ) -> std::result::Result<Answer, ApiError> {
-        let url = self.url(request).map_err(|what| Failure::unsent(what).error(request, 0))?;
         if let Some(why) = self.only_read.as_ref().filter(|_| !request.method.is_read()) {
             return Err(Failure::unsent(format!("was not sent: {why}")).error(request, 0));
         }
+        if let Some(inside) = &request.inside {
+            let unsent = || Failure::unsent("was not sent: no room is entered here".to_owned());
+            let rooms = self.rooms.as_ref().ok_or_else(|| unsent().error(request, 0))?;
+            return rooms.carry_out(self, request, inside).await;
+        }
+        let url = self.url(request).map_err(|what| Failure::unsent(what).error(request, 0))?;
         let mut attempts = 0;
         let mut deadline: Option<Instant> = None;
         let mut is_renewed = false;

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod detect;
 pub mod failure;
 pub mod http;
+pub mod inside;
 pub mod key;
 pub mod oauth;
 pub mod other_api;

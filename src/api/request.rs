@@ -5,6 +5,8 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::inside::Inside;
+
 /// What stays as it is in a path segment; everything else is percent-encoded, so that no
 /// name can become a second segment, a query or a fragment.
 pub const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -78,6 +80,9 @@ pub struct Request {
     /// The revision that the object must still have (`If-Match`), or `*` behind
     /// [`Precondition::Absent`].
     pub precondition: Precondition,
+    /// The room that it is about, if that is what REST does not reach. The path is one of this
+    /// program then: `/rooms/ROOM/files/PATH` and the like.
+    pub inside: Option<Inside>,
 }
 
 /// What must hold for a write to happen.
@@ -119,6 +124,7 @@ impl Request {
             body: Body::Empty,
             is_signed: true,
             precondition: Precondition::None,
+            inside: None,
         }
     }
 

@@ -427,6 +427,7 @@ mod tests {
             revision: None,
             called: None,
             also_called: Vec::new(),
+            is_remembered: false,
         };
         let open = [
             ("made", Action::Create),

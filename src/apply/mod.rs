@@ -9,6 +9,7 @@ pub mod execute;
 pub mod going;
 pub mod history;
 mod homes;
+pub mod inside;
 mod intake;
 pub mod inventory;
 pub mod journal;

@@ -13,6 +13,7 @@ use tokio::sync::{OnceCell, SetOnce};
 
 use super::absent::{self, Absent};
 use super::homes;
+use super::inside;
 use super::intake::{Intake, settle_ambiguous};
 use super::inventory::{self, Stored, Takes};
 use super::owners;
@@ -335,6 +336,7 @@ async fn read_project(
         intake.take(KindName::of_projects(), None, vec![detailed])?;
     }
     let displaced = intake.displaced;
+    inside::observe::observe(reader, policy, set, (name, &project.id), state).await;
     taken_over::find_again(state, &policy.set, name);
     settle_ambiguous(set, state, displaced)?;
     if !state.unread.contains(name) {
@@ -452,5 +454,6 @@ pub fn observed(
         revision,
         called: None,
         also_called: Vec::new(),
+        is_remembered: false,
     }
 }

@@ -13,7 +13,7 @@ use crate::api::request::{Precondition, Request};
 use crate::dialect::{Lookup, Speaks, Spelling, Target};
 use crate::error::Error;
 use crate::kinds::fingerprint::Fingerprinter;
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
 use crate::kinds::{Asked, By, Key};
 use crate::plan::diff::{self, Memory};
@@ -60,6 +60,8 @@ pub(super) fn target<'a>(key: &'a Key, operation: &'a Operation, write: &'a Writ
     Target {
         fields: &write.fields,
         named_id: write.named_id.as_deref(),
+        // What is inside of a room is known by it; others are looked up without it.
+        place_id: write.place_id.as_deref().filter(|_| key.kind.kind().is_inside_rooms()),
         answered: operation.observed().and_then(Observed::sent_back),
         ..Target::looked_for(key, &write.project, operation.id())
     }
@@ -92,9 +94,29 @@ pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     !known.into_iter().any(|key| key.claim() == now)
 }
 
+/// Takes out of an object that was read what its record need not have named, and did not name.
+pub(super) fn leave_unnamed(operation: &Operation, found: &mut Observed, record: &Tree) {
+    let shape = operation.key.kind.kind().shape();
+    let is_unnamed = |name: &str| {
+        let shape = shape.child(&Step::Field(name.to_owned()));
+        record.get(name).is_none() && shape.is_some_and(|shape| shape.partial)
+    };
+    if let Tree::Map(fields) = Arc::make_mut(&mut found.fields) {
+        let unnamed: Vec<Arc<str>> =
+            fields.keys().filter(|name| is_unnamed(name)).cloned().collect();
+        for name in unnamed {
+            fields.shift_remove(&name);
+        }
+    }
+}
+
 /// Somebody else deleted an object since it was read.
 pub(super) fn gone(operation: &Operation) -> Outcome {
-    let message = format!("{} existed when it was read, but no longer exists", operation.key);
+    let was = match operation.observed().is_some_and(|observed| observed.is_remembered) {
+        true => "was applied",
+        false => "existed when it was read",
+    };
+    let message = format!("{} {was}, but no longer exists", operation.key);
     Outcome::Stale { message }
 }
 
@@ -115,6 +137,9 @@ impl Run<'_> {
     /// Performs one operation.
     pub async fn perform(&self, operation: &Operation) -> Outcome {
         let key = &operation.key;
+        if self.went_with_room(operation) {
+            return Outcome::Done;
+        }
         if (!key.is_project() || operation.action() != Action::Create)
             && let Err(error) = self.claim(&key.project).await
         {
@@ -163,6 +188,15 @@ impl Run<'_> {
         outcome
     }
 
+    /// Whether an object that is deleted was inside of a room that the plan has deleted before.
+    fn went_with_room(&self, operation: &Operation) -> bool {
+        let key = &operation.key;
+        let room = key.room_key().filter(|_| key.kind.kind().is_inside_rooms());
+        let is_it =
+            |it: &Operation| Some(&it.key) == room.as_ref() && it.action() == Action::Delete;
+        operation.action() == Action::Delete && self.plan.operations.iter().any(is_it)
+    }
+
     /// Sends the write, again where its answer was lost and it did not happen.
     async fn send(&self, operation: &Operation, write: &Write) -> Outcome {
         let spelling = self.client.spelling(operation.key.kind);
@@ -206,12 +240,19 @@ impl Run<'_> {
                 (_, Some(412)) => {
                     return self.settle_changed(operation, write, &error, attempts).await;
                 }
+                // A run that died made it, and it was to be otherwise then.
+                (Action::Create, Some(409)) if operation.is_unseen && is_claimed(operation) => {
+                    return self.settle_claimed(operation, write, &error).await;
+                }
                 // Our own lost write was there first, of this run or of one that died.
                 (Action::Create, Some(409)) if attempts > 1 || is_claimed(operation) => {
                     return self.settle_existing(operation, write, &error, attempts).await;
                 }
                 // Either it was made just now, or its list did not show it.
-                (Action::Create, Some(409)) if self.plan.owner().is_some() => {
+                (Action::Create, Some(409))
+                    if self.plan.owner().is_some()
+                        && !operation.key.kind.kind().is_inside_rooms() =>
+                {
                     return self.settle_hidden(operation, write, &error).await;
                 }
                 _ if !error.is_ambiguous() => return failed(&error, write, attempts),
@@ -358,8 +399,15 @@ impl Run<'_> {
                 if operation.sequel.follows_rename {
                     found.revision = operation.observed().and_then(|it| it.revision.clone());
                 }
+                if let Some(remembered) = operation.observed().filter(|it| it.is_remembered) {
+                    leave_unnamed(operation, &mut found, &remembered.fields);
+                }
                 if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
                     Ok(revision)
+                } else if operation.is_unseen && self.is_as_desired(operation, &found) {
+                    // A run that was cut off wrote it, or somebody else did the same.
+                    self.learn_found(operation, found);
+                    Err(Outcome::Done)
                 } else {
                     Err(Outcome::Stale { message: self.staleness(operation, &found) })
                 }
@@ -368,7 +416,7 @@ impl Run<'_> {
     }
 
     /// Makes fingerprints like those that were recorded of an object when it was read.
-    async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
+    pub(super) async fn fingerprinter(&self, operation: &Operation) -> Fingerprinter {
         let (key, before) = (&operation.key, operation.before.as_ref());
         match self.stored.get(&key.project) {
             Some(stored) => stored.lock().await.inventory.fingerprints.of(key, before),
@@ -397,7 +445,11 @@ impl Run<'_> {
             true => String::new(),
             false => format!(" in {}", fields.join(", ")),
         };
-        format!("{} changed{what} since it was read", operation.key)
+        let since = match operation.observed().is_some_and(|observed| observed.is_remembered) {
+            true => "last applied; --enter-rooms shows how",
+            false => "read",
+        };
+        format!("{} changed{what} since it was {since}", operation.key)
     }
 
     pub(super) async fn look_up(
@@ -445,6 +497,13 @@ impl Run<'_> {
                 .seal_recorded(applied, &self.fingerprinter(operation).await);
         }
         Ok(found)
+    }
+
+    /// The request that changes what an operation was to create.
+    pub(super) fn changing(&self, operation: &Operation, write: &Write) -> Option<Request> {
+        let asked = operation.sent().map_or(&Asked::NOTHING, |sent| &sent.asked);
+        let target = Target { asked, ..target(&operation.key, operation, write) };
+        self.client.spelling(operation.key.kind).update(&target)
     }
 
     /// What an operation sends; `None` when it only concerns the inventory.

@@ -1,11 +1,14 @@
 //! What happened to a write whose answer was lost, or that was refused because something else was
 //! there first.
 
+use std::sync::Arc;
+
 use super::absent::hides;
 use super::execute::{Outcome, Run, locked};
 use super::owners;
-use super::perform::{Write, failed, gone};
+use super::perform::{Write, failed, gone, leave_unnamed};
 use crate::api::failure::ApiError;
+use crate::kinds::recorded::Recorded;
 use crate::plan::{Action, Incomplete, Observed, Operation};
 
 impl Run<'_> {
@@ -110,6 +113,41 @@ impl Run<'_> {
             wait *= 2;
         }
         failed(error, write, attempts)
+    }
+
+    /// An object inside of a room exists that a run was to create which was cut off. If it is as that
+    /// run would have made it, it becomes what is wanted now.
+    pub(super) async fn settle_claimed(
+        &self,
+        operation: &Operation,
+        write: &Write,
+        error: &ApiError,
+    ) -> Outcome {
+        let Ok(Some(found)) = self.look_up(operation, write).await else {
+            return failed(error, write, 1);
+        };
+        if self.is_as_desired(operation, &found) {
+            self.learn_found(operation, found);
+            return Outcome::Done;
+        }
+        let claimed = operation.before.as_ref().and_then(|entry| entry.claimed.as_ref());
+        let fingerprinter = self.fingerprinter(operation).await;
+        let is_it = claimed.is_some_and(|claimed| {
+            let mut made = found.clone();
+            leave_unnamed(operation, &mut made, &claimed.tree());
+            Arc::make_mut(&mut made.fields).seal_recorded(claimed, &fingerprinter);
+            *claimed == Recorded::of(&made.fields, &fingerprinter)
+        });
+        let Some(request) = self.changing(operation, write).filter(|_| is_it) else {
+            return failed(error, write, 1);
+        };
+        match self.client.send(&request).await {
+            Ok(_) => {
+                self.learn_found(operation, found);
+                Outcome::Done
+            }
+            Err(error) => failed(&error, write, 1),
+        }
     }
 
     /// The platform says that an object exists that its list did not show. If it exists in the

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{homes, observe, projects};
+use super::{homes, inside, observe, projects};
 use super::{inventory, sets};
 use crate::api::project::the_one;
 use crate::api::reader::Reader;
@@ -121,11 +121,12 @@ pub async fn survey_of(
     }
     if let (Some(set), Some(stored)) = (set, stored) {
         // What somebody renamed is the set's under its new name.
-        let state = State {
+        let mut state = State {
             objects: std::mem::take(&mut survey.objects),
             inventories: BTreeMap::from([(survey.project.clone(), stored.inventory)]),
             ..State::default()
         };
+        inside::observe::remember(&mut state, &survey.project);
         let mut state = follow_ids(&state).into_owned();
         survey.objects = state.objects;
         let Some(inventory) = state.inventories.remove(&survey.project) else {

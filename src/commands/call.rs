@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::option_values::{self, named_room};
-use super::room::{ask, entering};
+use super::room::ask;
 use super::toggle::toggle;
 use super::token::{self, KeyArgs};
 use crate::api::http;
@@ -21,7 +21,7 @@ use crate::kinds::specs::scope::ApiScope;
 use crate::output;
 use crate::room::agents::CallAgent;
 use crate::room::client::Room;
-use crate::settings::{PlatformArgs, ProjectArgs, is_insecure, variable};
+use crate::settings::{self, PlatformArgs, ProjectArgs, is_insecure, variable};
 use crate::visible;
 
 /// How long to wait for the answer to a webhook.
@@ -142,7 +142,7 @@ fn check_url(url: &str) -> Result<()> {
 
 /// The URL of a room's connection.
 fn room_url(room: &str) -> String {
-    entering::url(&PlatformArgs::default().url(), room)
+    settings::room_url(&PlatformArgs::default().url(), room)
 }
 
 /// Posts the webhook that lets a callee enter a room. The token in it is sent only to that URL, and

@@ -16,6 +16,7 @@ use crate::kinds::{Key, KindName};
 use crate::listed::{counted, few, word};
 use crate::manifest::export::{self, Agents, Export, Layout, Object};
 use crate::output;
+use crate::plan::Observed;
 use crate::reconcile::unknown_set;
 use crate::settings::PlatformArgs;
 use crate::visible;
@@ -171,6 +172,7 @@ fn declare(
     obscure_values: bool,
 ) -> Result<Export> {
     let Survey { objects, entries, shared, .. } = survey;
+    let inside = notes_on_rooms(&objects);
     let objects: Vec<Object> = objects
         .into_iter()
         .map(|(key, observed)| {
@@ -192,12 +194,31 @@ fn declare(
         ));
     }
     let mut export = export::export(objects, layout, agents);
+    export.notes.extend(inside);
     export.notes.extend(
         shared
             .iter()
             .map(|key| format!("the platform has more than one {key}; only the first is exported")),
     );
     Ok(export)
+}
+
+/// What is to be known of objects that are inside of rooms.
+fn notes_on_rooms(objects: &BTreeMap<Key, Observed>) -> Vec<String> {
+    let unseen: Vec<&Key> =
+        objects.iter().filter(|(_, it)| it.is_remembered).map(|(key, _)| key).collect();
+    let lacking = objects.iter().filter(|(key, it)| key.kind.kind().needs_content(&it.fields));
+    let lacking: Vec<&Key> = lacking.map(|(key, _)| key).collect();
+    let mut notes = Vec::new();
+    if !unseen.is_empty() {
+        let told = few(unseen);
+        notes.push(format!("what is inside of rooms is exported as it was last applied: {told}"));
+    }
+    if !lacking.is_empty() {
+        let told = few(lacking);
+        notes.push(format!("files that are not text, or long, are not in the export, so put them beside their documents: {told}"));
+    }
+    notes
 }
 
 /// Writes the files: none of them if one exists, unless overwriting is requested, and each of them

@@ -302,6 +302,7 @@ impl Saved {
             prune: Some(inputs.prune),
             no_prune: false,
             ignore_drift: inputs.ignore_drift,
+            enter_rooms: inputs.enter_rooms,
             target: inputs.targets.clone(),
             exclude: inputs.excludes.clone(),
             selector: inputs.selectors.clone(),

@@ -124,6 +124,11 @@ pub struct PolicyArgs {
     #[arg(long)]
     pub ignore_drift: bool,
 
+    /// Enter rooms, which starts them, and look at the files, documents and secrets in them; those
+    /// count as last applied otherwise
+    #[arg(long)]
+    pub enter_rooms: bool,
+
     /// Only these objects and what they refer to: Kind/name with * and ?; may be repeated
     #[arg(long, value_name = "PATTERN", help_heading = "Scope")]
     pub target: Vec<String>,
@@ -445,6 +450,7 @@ impl PolicyArgs {
             prune: self.pruned(),
             adopt,
             ignore_drift: self.ignore_drift,
+            enters_rooms: self.enter_rooms,
             scope: plan::scope::Scope {
                 targets: self.target.clone(),
                 excludes: self.exclude.clone(),

@@ -16,6 +16,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{Fault, KindName};
 
 mod fields;
+pub mod inside;
 mod target;
 mod unsaid;
 mod unspoken;

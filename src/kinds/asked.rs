@@ -1,5 +1,7 @@
 //! What a command asks for beyond the fields of an object.
 
+use std::sync::Arc;
+
 use super::path::FieldPath;
 use super::service::Template;
 
@@ -12,9 +14,11 @@ pub struct Asked {
     pub may_exist: bool,
     /// What the platform makes the fields of.
     pub template: Option<Template>,
+    /// The bytes of which the fields have just the digest.
+    pub content: Option<Arc<[u8]>>,
 }
 
 impl Asked {
     /// Nothing.
-    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None };
+    pub const NOTHING: Self = Self { only: None, may_exist: false, template: None, content: None };
 }

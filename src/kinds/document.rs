@@ -47,6 +47,9 @@ pub struct Lifecycle {
     pub moved_from: FormerNames,
     /// What happens when the document goes away.
     pub delete: OnDelete,
+    /// Whether what somebody else wrote is overwritten, so that the object contains what its document
+    /// says. Only for documents of rooms.
+    pub overwrite: bool,
     /// Whether a placed template also creates the mailboxes, routes and scheduled tasks that
     /// it asks for. Only for services made from a template.
     #[serde(default = "crate::kinds::specs::service::yes")]

@@ -5,6 +5,7 @@
 //! async, anything that decides what is to be done.
 
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ mod declared;
 pub mod document;
 pub mod fields;
 pub mod fingerprint;
+mod inside;
 mod key;
 pub mod path;
 pub mod recorded;
@@ -99,6 +101,12 @@ macro_rules! every_kind {
             ScheduledTask in scheduled_task,
             /// A webhook.
             Webhook in webhook,
+            /// A secret of a room, for one of its participants.
+            RoomSecret in room_secret,
+            /// A file in the storage of a room.
+            RoomFile in room_file,
+            /// A document of a room, which several edit at once.
+            Document in room_document,
         }
     };
 }
@@ -172,6 +180,12 @@ pub trait Kind: Sync {
     /// `file`; or `name`, and `files` with `path` and `text` each, beside `folder`.
     fn beside(&self, _document: &Value) -> Vec<(FieldPath, Beside, String)> {
         Vec::new()
+    }
+
+    /// The bytes of which the fields of the objects that a document declares have just the digest.
+    /// What stands beside the manifest was read into the document.
+    fn content(&self, _document: &Value) -> Option<Arc<[u8]>> {
+        None
     }
 
     /// The field of a document that says what is in a field of the object, if that has another
@@ -280,6 +294,23 @@ pub trait Kind: Sync {
     /// own, and what is in it goes with it.
     fn placed_in(&self) -> Option<KindName> {
         None
+    }
+
+    /// Whether its objects are inside of rooms, where REST does not reach: whoever reads or writes
+    /// one enters the room, which starts it. Until somebody looks, such an object counts as it was
+    /// last applied.
+    fn is_inside_rooms(&self) -> bool {
+        false
+    }
+
+    /// Whether an object keeps what others wrote into it, unless `lifecycle.overwrite` says otherwise.
+    fn keeps_what_others_write(&self) -> bool {
+        false
+    }
+
+    /// Whether fields have just the digest of what is sent; see [`Kind::content`].
+    fn needs_content(&self, _fields: &Tree) -> bool {
+        false
     }
 
     /// The place in the name of an object, for kinds whose names begin with it.

@@ -45,6 +45,12 @@ impl Recorded {
         serde_json::from_str(self.0.get()).unwrap_or_default()
     }
 
+    /// The fields again. In the place of each secret stands its fingerprint.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        tree(&self.value())
+    }
+
     /// Whether there may be a secret in it. A text of that name only costs a closer look.
     #[must_use]
     pub fn may_have_secrets(&self) -> bool {
@@ -54,6 +60,22 @@ impl Recorded {
     fn from(fields: &impl Serialize) -> Self {
         // Fields are valid JSON: their maps have text keys.
         Self(Arc::from(to_raw_value(fields).unwrap_or_else(|_| RawValue::NULL.to_owned())))
+    }
+}
+
+fn tree(value: &Value) -> Tree {
+    if let Some(fingerprint) = fingerprint_in(value) {
+        return Tree::Secret(match fingerprint.as_str() {
+            Some(fingerprint) => Sealed::Kept(fingerprint.into()),
+            None => Sealed::Masked,
+        });
+    }
+    match value {
+        Value::Array(items) => Tree::List(items.iter().map(tree).collect()),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, field)| (name.as_str(), tree(field))).collect()
+        }
+        leaf => Tree::from(leaf),
     }
 }
 

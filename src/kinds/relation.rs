@@ -129,7 +129,8 @@ impl KindName {
     /// Whether its objects may be in a room, and are in every one if they are in none.
     #[must_use]
     pub fn fills_rooms(self) -> bool {
-        self.is_in_rooms() && !self.kind().is_access()
+        let kind = self.kind();
+        self.is_in_rooms() && !kind.is_access() && !kind.is_inside_rooms()
     }
 
     /// Whether its objects are places of others.

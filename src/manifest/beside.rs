@@ -8,6 +8,8 @@ use std::fs::DirEntry;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::document::Document;
@@ -96,6 +98,7 @@ pub(super) fn read(
                 Some(inside) => packed::read(inside, beside, &path, read),
                 None => place.within(&path).and_then(|real| match beside {
                     Beside::File => text(&real, &path, read),
+                    Beside::Bytes(field) => bytes(&real, (&path, field), read),
                     Beside::Folder => place.folder(real, &path, read),
                 }),
             },
@@ -286,6 +289,21 @@ fn text(real: &Path, path: &str, read: &mut Read) -> Result<Value, Wrong> {
         Wrong(message, if is_large { Some(LONG_RULE.to_owned()) } else { hint })
     })?;
     without_end(&text, path)
+}
+
+/// The bytes of a file.
+fn bytes(real: &Path, (path, field): (&str, &str), read: &mut Read) -> Result<Value, Wrong> {
+    within_bounds(read)?;
+    let bytes = bounded::bytes_at(real, OF_DOCUMENT).map_err(|error| failed(path, &error))?;
+    read.files.insert(real.to_owned());
+    encoded(&bytes, field, read)
+}
+
+/// Bytes as they are taken along, and counted.
+fn encoded(bytes: &[u8], field: &str, read: &mut Read) -> Result<Value, Wrong> {
+    read.bytes += bytes.len();
+    within_bounds(read)?;
+    Ok(json!({ field: STANDARD.encode(bytes) }))
 }
 
 fn without_end(text: &str, path: &str) -> Result<Value, Wrong> {

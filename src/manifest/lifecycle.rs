@@ -24,6 +24,17 @@ pub(super) fn problems(found: &Found) -> Vec<Problem> {
             Some(at(path, former_name(found.kind, name, names.len()).err()?))
         })
         .collect();
+    if lifecycle.overwrite && !found.kind.kind().keeps_what_others_write() {
+        let path = FieldPath::of(&["lifecycle", "overwrite"]);
+        let kind = found.kind;
+        let wrong = wrong(
+            format!(
+                "`overwrite` means nothing here: a {kind} always becomes what its document says"
+            ),
+            "remove it",
+        );
+        problems.push(at(path, wrong));
+    }
     let rules = lifecycle.ignore.iter().enumerate();
     problems.extend(rules.filter_map(|(index, rule)| {
         let path = FieldPath::of(&["lifecycle", "ignore"]).join(Step::Index(index));

@@ -162,6 +162,7 @@ fn one(secret: &Desired, account: &str, pair: Option<&str>, fields: Tree) -> Des
         },
         declared_in: secret.declared_in.clone(),
         sources: sources.filter_map(|(path, from)| Some((moved(path)?, from.clone()))).collect(),
+        content: None,
     }
 }
 

@@ -212,6 +212,7 @@ pub(super) fn place(
                 brought: None,
                 value_at: None,
             },
+            content: None,
         });
     }
     Ok(found)
@@ -480,6 +481,7 @@ impl Installation<'_> {
                     }),
                     value_at: None,
                 },
+                content: None,
             })
             .ok_or_else(|| vec![Problem::new(format!("{origin} declares nothing"))])
     }

@@ -136,6 +136,9 @@ pub struct Inputs {
     pub adopt: Vec<String>,
     /// Whether drifted fields stay as they are.
     pub ignore_drift: bool,
+    /// Whether rooms were entered, to look at what is inside.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub enter_rooms: bool,
     /// The scope's targets.
     pub targets: Vec<String>,
     /// What the scope excludes.
@@ -172,6 +175,10 @@ pub struct OperationDocument {
     /// Whether there may be nothing to do, because only values that were not read may differ.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uncertain: bool,
+    /// Whether nobody looked at the object, which is inside of a room: it counts as it was last
+    /// applied, and is read right before it is written.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unseen: bool,
     /// Why, as a sentence for people.
     pub reason: String,
     /// Why, as a word for programs; absent in plans of earlier releases.
@@ -352,6 +359,7 @@ fn without_fields(plan: &Plan, operation: &Operation) -> OperationDocument {
         changes: Vec::new(),
         waits_for: operation.waits_for.clone(),
         restarts: operation.restarts.clone(),
+        unseen: operation.is_unseen,
         place: operation.place.clone(),
         derived_from: operation.derived_from.clone(),
         fingerprint: None,

@@ -131,6 +131,9 @@ pub struct Operation {
     /// The objects that are started again after it, in the rooms that run then: they read what it
     /// changes only when they start.
     pub restarts: Vec<Key>,
+    /// Whether nobody looked at the object, which is inside of a room: it counts as it was last
+    /// applied.
+    pub is_unseen: bool,
 }
 
 /// What is done to an object.
@@ -395,6 +398,7 @@ impl Operation {
             entry: None,
             sequel: Sequel::default(),
             restarts: Vec::new(),
+            is_unseen: false,
         }
     }
 
@@ -486,6 +490,17 @@ impl Operation {
     #[must_use]
     pub const fn sent(&self) -> Option<&Sent> {
         match &self.effect {
+            Effect::Create { sent, .. }
+            | Effect::Update { sent, .. }
+            | Effect::Rename { sent, .. }
+            | Effect::Adopt { sent, .. } => Some(sent),
+            Effect::Record { .. } | Effect::Delete { .. } | Effect::Release { .. } => None,
+        }
+    }
+
+    /// The same, to be completed.
+    pub(super) const fn sent_mut(&mut self) -> Option<&mut Sent> {
+        match &mut self.effect {
             Effect::Create { sent, .. }
             | Effect::Update { sent, .. }
             | Effect::Rename { sent, .. }

@@ -64,6 +64,7 @@ mod tests {
             revision: None,
             called: None,
             also_called: Vec::new(),
+            is_remembered: false,
         }
     }
 

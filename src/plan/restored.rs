@@ -102,6 +102,7 @@ fn operation(document: OperationDocument) -> Result<Operation, String> {
         changes: changes.collect::<Result<_, _>>()?,
         waits_for: document.waits_for,
         restarts: document.restarts,
+        is_unseen: document.unseen,
         place: document.place,
         derived_from: document.derived_from,
         fingerprint: document.fingerprint,
@@ -129,6 +130,7 @@ fn effect(document: &OperationDocument) -> Effect {
                 revision: None,
                 called: None,
                 also_called: Vec::new(),
+                is_remembered: false,
             };
             Effect::Adopt { of: Box::new(of), sent: sent() }
         }

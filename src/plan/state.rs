@@ -35,6 +35,8 @@ pub struct Observed {
     pub called: Option<String>,
     /// Its other names, where it has several; see [`crate::dialect::Spelling::also_called`].
     pub also_called: Vec<String>,
+    /// Whether nobody looked: this is how it was last applied.
+    pub is_remembered: bool,
 }
 
 impl Observed {

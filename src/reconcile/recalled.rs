@@ -10,7 +10,7 @@ use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete};
 use crate::kinds::fingerprint::digest;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::recorded::{Recorded, fingerprint_in};
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::{Sealed, Tree};
 use crate::manifest::document::Document;
 use crate::manifest::export::add_lifecycle;
@@ -32,7 +32,7 @@ pub fn name_in(state: u64, key: &Key) -> String {
 /// known that the object was created.
 #[must_use]
 pub fn wanted(state: u64, key: &Key, entry: &Entry) -> Option<Desired> {
-    let fields = fields(entry.applied.as_ref()?);
+    let fields = entry.applied.as_ref()?.tree();
     let source = Source::new(name_in(state, key), PathBuf::new(), document(key, entry));
     let delete = if entry.orphan { OnDelete::Orphan } else { OnDelete::Delete };
     Some(Desired {
@@ -53,28 +53,8 @@ pub fn wanted(state: u64, key: &Key, entry: &Entry) -> Option<Desired> {
         },
         declared_in: entry.declared_in.clone(),
         sources: entry.sources.clone(),
+        content: None,
     })
-}
-
-/// The fields that were recorded. In the place of each secret stands its fingerprint.
-fn fields(recorded: &Recorded) -> Tree {
-    tree(&recorded.value())
-}
-
-fn tree(value: &Value) -> Tree {
-    if let Some(fingerprint) = fingerprint_in(value) {
-        return Tree::Secret(match fingerprint.as_str() {
-            Some(fingerprint) => Sealed::Kept(fingerprint.into()),
-            None => Sealed::Masked,
-        });
-    }
-    match value {
-        Value::Array(items) => Tree::List(items.iter().map(tree).collect()),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| (name.as_str(), tree(field))).collect()
-        }
-        leaf => Tree::from(leaf),
-    }
 }
 
 /// An object of a state as a document, for people.
@@ -87,7 +67,7 @@ pub fn document(key: &Key, entry: &Facts) -> String {
 /// read from, and a few letters by which one value differs from another.
 #[must_use]
 pub fn value(key: &Key, entry: &Facts) -> Value {
-    let mut fields = entry.applied.as_ref().map_or_else(|| Tree::map([]), fields);
+    let mut fields = entry.applied.as_ref().map_or_else(|| Tree::map([]), Recorded::tree);
     fields.rewrite_leaves(&mut |way, leaf| {
         let Tree::Secret(sealed) = leaf else { return None };
         let path = way.path().to_string();

@@ -4,12 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use yrs::Transact;
 
 use super::call::{Call, Input, Output};
 use super::client::Room;
 use super::content::{Content, Refused};
 use super::documents::replica::Replica;
 use super::documents::schema::Schema;
+use super::documents::shape;
 use super::invocation::Invocation;
 use super::operation::{At, Operation, done};
 
@@ -153,6 +155,24 @@ impl Opened {
             }
         }
         news.iter().try_for_each(|data| self.apply(data))
+    }
+
+    /// What is in it, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The room refuses, or is gone; elements that are nested too deep.
+    pub async fn told(&self, room: &Room, path: &str, with_ids: bool) -> Result<Value, Refused> {
+        // The values of the root element are not in the document itself.
+        let described = room.describe(path).await?;
+        let schema = &self.schema;
+        let root = described.get(schema.root()).and_then(Value::as_object);
+        let is_value = |name: &String| schema.of_root().values.contains(name);
+        let values = root.into_iter().flatten().filter(|(name, _)| is_value(name));
+        let values: Map<String, Value> =
+            values.map(|(name, it)| (name.clone(), it.clone())).collect();
+        shape::project(&self.replica.doc.transact(), schema, &values, with_ids)
+            .map_err(Refused::new)
     }
 
     /// Closes it: the room has done everything that was sent before.

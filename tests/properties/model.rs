@@ -108,6 +108,7 @@ impl Model {
                 revision: None,
                 called: None,
                 also_called: Vec::new(),
+                is_remembered: false,
             };
             (key.clone(), observed)
         };

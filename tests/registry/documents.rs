@@ -198,6 +198,16 @@ fn choices(kind: KindName) -> Vec<Choice> {
                 Choice { label: "external", fixed: placed, without: paths(&["container"]) },
             ]
         }
+        // Where a field stands that is inside of a room.
+        KindName::RoomFile | KindName::RoomSecret | KindName::Document => {
+            let mut fixed = json!({"metadata": {"name": "full.document"}, "room": "lobby"});
+            match kind {
+                KindName::RoomSecret => fixed["identity"] = json!("support"),
+                KindName::Document => fixed["lifecycle"] = json!({"overwrite": true}),
+                _ => {}
+            }
+            one(fixed)
+        }
         KindName::Agent => agents(),
         KindName::ManagedAgent => managed_agents(),
         KindName::AccountSecret => {
@@ -247,6 +257,9 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::AccountSecret => &["metadata.description", "type", "account"],
         KindName::Service => &["id", "room", "rooms", "template", "values"],
         KindName::RoleGrant => &["metadata.description", "room"],
+        KindName::RoomFile => &["metadata.description", "room", "rooms", "file"],
+        KindName::RoomSecret => &["metadata.description", "room", "rooms", "identity"],
+        KindName::Document => &["metadata.description", "room", "rooms"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
         KindName::Agent => &["room", "rooms", "managed", "type", "image"],
@@ -286,6 +299,12 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         }
         (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
         (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
+        (KindName::RoomFile, "text") => [json!("one\n"), json!("two\n")],
+        (KindName::RoomFile, "type") => [json!("text/x-one"), json!("text/x-two")],
+        (KindName::Document, "schema") => [of_documents("one"), of_documents("two")],
+        (KindName::Document, "content") => {
+            ["one", "two"].map(|text| json!({"document": {"content": [{"body": {"text": text}}]}}))
+        }
         (KindName::Webhook, "events") => {
             [json!(["room.started", "room.ended"]), json!(["room.call"])]
         }
@@ -314,6 +333,20 @@ fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 2]> 
         (KindName::ManagedAgent, path) => return of_managed_agents(choice, path),
         // An API scope is the same type in two places and has no key of its own.
         _ => return None,
+    })
+}
+
+/// A schema of documents, with a value of this name.
+fn of_documents(value: &str) -> Value {
+    let text = json!({"type": "string"});
+    let content = json!({"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/body"}]}});
+    let body = json!({"properties": {"text": text, value: text}});
+    json!({
+        "$root_tag_ref": "#/$defs/document",
+        "$defs": {
+            "document": {"properties": {"document": {"properties": {"content": content}}}},
+            "body": {"properties": {"body": body}},
+        },
     })
 }
 

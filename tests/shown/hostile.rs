@@ -116,6 +116,7 @@ fn operation(action: Action, replaces: bool, text: &str) -> Operation {
         revision: None,
         called: None,
         also_called: Vec::new(),
+        is_remembered: false,
     };
     let effect = effect((action, replaces), &fields(), Some(&met));
     Operation {

@@ -90,7 +90,7 @@ pub enum ApplyFormat {
 pub struct ApplyArgs {
     /// A plan that was saved with `plan --out`; it is performed as it is, or not at all, and
     /// without a question
-    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["set", "adopt", "prune", "no_prune", "ignore_drift", "enter_rooms", "target", "exclude", "selector", "allow_deletes", "allow_empty"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
     files: FileArgs,

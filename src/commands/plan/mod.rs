@@ -259,6 +259,7 @@ impl PlanningArgs {
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
             ignore_drift: self.policy.ignore_drift,
+            enter_rooms: self.policy.enter_rooms,
             targets: self.policy.target.clone(),
             excludes: self.policy.exclude.clone(),
             selectors: self.policy.selector.clone(),

@@ -1,10 +1,8 @@
 //! How a room is entered: with a token that exists already, or with one from the platform.
 
-use percent_encoding::utf8_percent_encode;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::api::request::SEGMENT;
 use crate::api::token;
 use crate::conceal;
 use crate::connection::Connection;
@@ -13,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::room::client::{Incoming, Room};
 use crate::room::handshake::Unconnected;
 use crate::room::lasting::NotEntered;
-use crate::settings::{PlatformArgs, is_insecure, variable};
+use crate::settings::{PlatformArgs, is_insecure, room_url, variable};
 
 /// A way into a room.
 pub struct Entering {
@@ -32,11 +30,11 @@ impl Entering {
             && variable("MESHAGENT_ROOM")? == room;
         let token = variable("MESHAGENT_TOKEN").filter(|_| is_called)?;
         let is_for_room = token::room_of(&token).is_some_and(|of| of == room);
-        is_for_room.then(|| Self { url: url(&platform.url(), room), token: token.into() })
+        is_for_room.then(|| Self { url: room_url(&platform.url(), room), token: token.into() })
     }
 
     /// Asks the platform for a way in. Its answer also says where the room is, but the token is
-    /// sent only to [`url()`]: to the platform that issued it, or to the place for rooms in the
+    /// sent only to [`room_url`]: to the platform that issued it, or to the place for rooms in the
     /// environment.
     ///
     /// # Errors
@@ -63,7 +61,7 @@ impl Entering {
         })?;
         let token = SecretString::from(token);
         conceal::credential(&token);
-        Ok(Self { url: url(&connection.rooms(), room), token })
+        Ok(Self { url: room_url(&connection.rooms(), room), token })
     }
 
     /// Enters.
@@ -90,15 +88,4 @@ fn with_way_out(error: Error) -> Error {
         ),
         _ => error,
     }
-}
-
-/// The URL of a room's websocket: below the platform's URL, unless the environment names another
-/// place for rooms.
-pub fn url(platform: &str, room: &str) -> String {
-    let base = variable("MESHAGENT_ROOM_URL").unwrap_or_else(|| {
-        platform
-            .strip_prefix("http")
-            .map_or_else(|| platform.to_owned(), |rest| format!("ws{rest}"))
-    });
-    format!("{}/rooms/{}", base.trim_end_matches('/'), utf8_percent_encode(room, SEGMENT))
 }

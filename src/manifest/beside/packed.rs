@@ -37,6 +37,11 @@ pub(super) fn read(
             read.packed.insert((inside.of.name.clone(), path));
             super::without_end(&text(bytes, named, read)?, named)
         }
+        Beside::Bytes(field) => {
+            let bytes = inside.file(named).map_err(Wrong::from)?;
+            read.packed.insert((inside.of.name.clone(), path));
+            super::encoded(bytes, field, read)
+        }
         Beside::Folder => folder(inside, &path, named, read),
     }
 }

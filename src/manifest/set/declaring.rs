@@ -16,7 +16,7 @@ use super::super::sealing;
 use super::super::source::Source;
 use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
-use super::unique::{Order, insert, shared_names};
+use super::unique::{Order, insert, shared_files, shared_names};
 use super::{Desired, Input, Origin, Set, Sources};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
@@ -27,6 +27,8 @@ pub(in super::super) struct Found {
     pub declared: Declared,
     pub kind: KindName,
     pub origin: Origin,
+    /// The bytes of which its fields have just the digest.
+    pub content: Option<Arc<[u8]>>,
 }
 
 /// Adds to a set all that its documents declare.
@@ -54,6 +56,7 @@ pub(super) fn declare_all(
         declare(set, found, (&projects, &mut files), problems);
     }
     problems.extend(shared_names(set, &order));
+    problems.extend(shared_files(set));
     problems.extend(agreement::purposes(set));
 }
 
@@ -75,8 +78,8 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
             }
             continue;
         }
-        let (kind, declared) = match declared {
-            Some(DeclaredAlone(kind, declared)) => (kind, declared),
+        let (kind, declared, content) = match declared {
+            Some(DeclaredAlone(kind, declared)) => (kind, declared, None),
             None => {
                 let mut value = document.root().to_json();
                 let read = beside::read(&document, &mut value, &set.reach, &mut set.beside);
@@ -84,7 +87,8 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                     problems.extend(found);
                     continue;
                 }
-                (document.kind.declares_in(&value), document.kind.declare(&value))
+                let kind = document.kind;
+                (kind.declares_in(&value), kind.declare(&value), kind.content(&value))
             }
         };
         match declared {
@@ -97,6 +101,7 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                     brought: None,
                     value_at: None,
                 },
+                content: content.clone(),
             })),
             Err(faults) => {
                 let sealed = sealing::sealed_ports(&document);
@@ -164,7 +169,7 @@ impl Files {
 /// Adds one object to a set.
 fn declare(
     set: &mut Set,
-    Found { mut declared, kind, origin }: Found,
+    Found { mut declared, kind, origin, content }: Found,
     (projects, files): (&Projects, &mut Files),
     problems: &mut Vec<Problem>,
 ) {
@@ -199,6 +204,7 @@ fn declare(
         origin,
         declared_in: vec![declared_in],
         sources: Sources::new(),
+        content,
     };
     let told = problems.len();
     let project = format!("without `project: NAME`, the document belongs to `{}`", key.project);

@@ -139,6 +139,8 @@ pub struct Desired {
     pub declared_in: Vec<DeclaredIn>,
     /// Where its secrets were read from, by their fields, once they were.
     pub sources: Sources,
+    /// The bytes of which its fields have just the digest.
+    pub content: Option<Arc<[u8]>>,
 }
 
 /// Where the secrets of an object were read from, by their fields.

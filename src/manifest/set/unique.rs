@@ -9,6 +9,7 @@ use super::{Desired, Set};
 use crate::error::Problem;
 use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::specs::rules::Rule;
 
 /// The place of each document among all that were read.
 pub(super) type Order = HashMap<*const Document, usize>;
@@ -29,6 +30,24 @@ pub(super) fn shared_names(set: &Set, order: &Order) -> Vec<Problem> {
                     "names of this kind are unique on the whole platform, across all projects",
                 ))
             }
+        }
+    }
+    problems
+}
+
+/// Two objects of different kinds that are one file of a room.
+pub(super) fn shared_files(set: &Set) -> Vec<Problem> {
+    let is_file = |it: &&Desired| it.key.kind.kind().name_rule().rule == Rule::FilePath;
+    let mut first: HashMap<(&str, Option<&str>, &str), &Desired> = HashMap::new();
+    let mut problems = Vec::new();
+    for desired in set.objects.values().filter(is_file) {
+        let key = &desired.key;
+        let file = (key.project.as_str(), key.room.as_deref(), key.name.as_str());
+        if let Some(other) = first.insert(file, desired) {
+            let told =
+                format!("{key} is the same file as {}, at {}", other.key, other.origin.place());
+            let problem = desired.origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+            problems.push(problem.hint("give one of them another path"));
         }
     }
     problems

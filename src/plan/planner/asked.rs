@@ -27,6 +27,9 @@ pub struct Policy {
     pub adopt: Adopt,
     /// Whether fields that changed outside of the set are left as they are.
     pub ignore_drift: bool,
+    /// Whether rooms are entered, which starts them, to look at what is inside; it counts as it was
+    /// last applied otherwise.
+    pub enters_rooms: bool,
     /// Whether the plan is only shown, and may be made without knowing what the set owns.
     pub is_only_shown: bool,
     /// Which part of the set is meant.
@@ -54,6 +57,7 @@ impl Policy {
             destroy: false,
             adopt: Adopt::None,
             ignore_drift: false,
+            enters_rooms: false,
             is_only_shown: false,
             scope: Scope::default(),
             flags: String::new(),

@@ -387,7 +387,12 @@ impl Planner<'_> {
                     let stays = target.replaces() && operation.action() != Action::Delete;
                     // A port may have no service while a name changes hands.
                     let waits = is_sure || !self.is_given_on(operation, &target.key);
+                    // What is inside of a room goes with it, so nobody need enter it for that.
+                    let goes_along = operation.key.kind.kind().is_inside_rooms()
+                        && operation.action() == Action::Delete
+                        && !target.replaces();
                     match target.action() {
+                        Action::Delete if goes_along => edges.push((other, index)),
                         Action::Delete if !stays && waits => edges.push((index, other)),
                         Action::Rename if target.key.kind.kind().is_named_by_others() => {
                             edges.push((other, index));

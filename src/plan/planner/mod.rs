@@ -47,6 +47,7 @@ mod present;
 mod remembered;
 mod restarts;
 mod unread;
+mod unseen;
 
 pub use asked::{Adopt, Policy, Prune};
 pub use drift::renamed_by_hand;
@@ -137,6 +138,7 @@ pub fn plan(
     planner.refuse_destroying_others();
     planner.decide_leavers();
     planner.tell_unread();
+    planner.tell_unseen();
     if !planner.left.is_empty() {
         planner.leave_what_needs_it();
     }
@@ -147,6 +149,7 @@ pub fn plan(
     planner.check_what_comes_after();
     planner.check_shared_names();
     planner.check_own_access();
+    planner.check_content();
     if !planner.faults.is_empty() {
         return Err(Refusal::Manifests(planner.faults));
     }
@@ -164,6 +167,11 @@ pub fn plan(
             .get(&operation.key.project)
             .and_then(|inventory| inventory.entries.get(&operation.key))
             .cloned();
+        unseen::mark(operation, policy);
+        let desired = desired.get(&operation.key);
+        if let (Some(sent), Some(desired)) = (operation.sent_mut(), desired) {
+            sent.asked.content.clone_from(&desired.content);
+        }
     }
     planner.name_displaced();
     let mut plan = planner.told();
@@ -224,8 +232,13 @@ impl<'a> Planner<'a> {
             plan.ids.extend(observed.id.clone().map(|id| (key.clone(), id)));
             plan.emails.extend(observed.email().map(|email| (key.clone(), email)));
         }
-        // What somebody may do in a place is written below its id.
-        let places = self.operations.iter().filter(|it| it.key.kind.kind().is_access());
+        // What somebody may do in a place is written below its id, and what is inside of a room is
+        // known by it.
+        let is_below = |it: &&Operation| {
+            let kind = it.key.kind.kind();
+            kind.is_access() || kind.is_inside_rooms()
+        };
+        let places = self.operations.iter().filter(is_below);
         for place in places.filter_map(|operation| operation.key.place_key()) {
             let id = self.state.objects.get(&place).and_then(|observed| observed.id.clone());
             plan.ids.extend(id.map(|id| (place, id)));

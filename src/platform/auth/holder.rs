@@ -27,6 +27,11 @@ pub struct StoredKey {
 of_row!(StoredKey { id, project_id, purpose, user_id, service_account_id, digest });
 
 impl StoredKey {
+    /// Whether it is the key of the platform's owner, which acts in all projects of that one.
+    pub fn is_of_owner(&self) -> bool {
+        self.purpose == "owner"
+    }
+
     /// The key with an id.
     async fn of(reads: &SqlitePool, id: &str) -> Result<Option<Self>> {
         let sql = "SELECT id, project_id, purpose, user_id, service_account_id, digest \
@@ -45,7 +50,7 @@ impl StoredKey {
         if self.purpose == "signing" {
             return None;
         }
-        let is_owner = self.purpose == "owner";
+        let is_owner = self.is_of_owner();
         let person = self.user_id.map(|id| Person { id, is_owner });
         let account = self.service_account_id;
         Some(Holder { key: self.id, project: self.project_id, person, account, sign_in: None })

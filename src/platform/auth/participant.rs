@@ -178,11 +178,19 @@ impl Participant {
         let signer = Standing::of(reads, &question).await?.ok_or_else(refused)?;
         let secret = store.vault().open_value(reads, (KEY_SECRET, &id), &signer.secret).await?;
         let mut claims = token::verify(text, &secret).ok_or_else(refused)?;
-        let project = signer.key.project_id.clone();
-        if Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string()).as_ref() != Some(&project) {
-            let what = "the token and its key name different projects";
-            return Err(Refusal::Unauthenticated(what));
-        }
+        let project = Uuid::parse_str(&claims.sub).ok().map(|id| id.to_string());
+        let different = Refusal::Unauthenticated("the token and its key name different projects");
+        let (project, signer) = match project {
+            Some(project) if project == signer.key.project_id => (project, signer),
+            // The owner's key acts in every project that the owner has.
+            Some(project) if signer.key.is_of_owner() => {
+                let question = Question { project: Some(&project), ..question };
+                let there = Standing::of(reads, &question).await?;
+                let there = there.filter(|there| there.role().is_some()).ok_or(different)?;
+                (project, there)
+            }
+            _ => return Err(different),
+        };
         let ended = || Refusal::Unauthenticated("the token was given for something that has ended");
         let own_role = signer.role();
         // Only a token that the platform signed can name its holder: others could name anybody.
@@ -273,7 +281,8 @@ impl Participant {
     ///
     /// The store failed.
     pub async fn may_stay(&self, reads: &SqlitePool, room: &Room) -> Result<bool> {
-        let question = Question { key: &self.claims.kid, ..Question::default() };
+        let project = Some(self.claims.sub.as_str());
+        let question = Question { key: &self.claims.kid, project, ..Question::default() };
         let Some(signer) = Standing::of(reads, &question).await? else { return Ok(false) };
         let own_role = signer.role();
         let held = match (signer.key.holder(), &self.given) {

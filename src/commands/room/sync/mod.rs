@@ -15,8 +15,7 @@ use std::process::ExitCode;
 use clap::ValueHint;
 use fancy_regex::RegexBuilder;
 use serde::Serialize;
-use serde_json::{Map, Value};
-use yrs::Transact;
+use serde_json::Value;
 
 use self::import::ImportCommand;
 use super::{RoomArgs, refused};
@@ -224,15 +223,7 @@ async fn close(room: &Room, document: Opened) -> Result<()> {
 
 /// What an open document contains, as JSON.
 async fn shown(room: &Room, path: &str, document: &Opened, with_ids: bool) -> Result<Value> {
-    // The values of the root element are not in the document itself.
-    let described = room.describe(path).await.map_err(|why| refused(room, DESCRIBE, &why))?;
-    let schema = &document.schema;
-    let root = described.get(schema.root()).and_then(Value::as_object);
-    let is_value = |name: &String| schema.of_root().values.contains(name);
-    let values = root.into_iter().flatten().filter(|(name, _)| is_value(name));
-    let values: Map<String, Value> = values.map(|(name, it)| (name.clone(), it.clone())).collect();
-    let shown = shape::project(&document.replica.doc.transact(), schema, &values, with_ids);
-    shown.map_err(|what| Error::failed(format!("the document {path}: {what}")))
+    document.told(room, path, with_ids).await.map_err(|why| refused(room, DESCRIBE, &why))
 }
 
 /// A document with its schema, and with the ids of its elements.

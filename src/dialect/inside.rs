@@ -1,0 +1,148 @@
+//! How what is inside of rooms is spelled. No API reaches it, so these requests are the program's own,
+//! and the same in each dialect; `apply::inside` carries them out.
+
+use serde_json::{Value, json};
+
+use super::fields::text_of;
+use super::{Collection, Lookup, Seen, Spelling, Target};
+use crate::api::inside;
+use crate::api::request::{Body, Listing, Method, Request};
+use crate::kinds::room_secret::parts_of;
+use crate::kinds::tree::Tree;
+use crate::kinds::{Kind, room_document, room_file, room_secret};
+
+pub use crate::kinds::room_file::{LONGEST_TEXT, content_fields, digest_fields};
+pub use crate::kinds::room_secret::PLAIN;
+
+/// The part of the path that names files.
+pub const FILES: &str = "files";
+
+/// The part of the path that names documents.
+pub const DOCUMENTS: &str = "documents";
+
+/// The part of the path that names secrets.
+pub const SECRETS: &str = "secrets";
+
+/// How a kind is spelled whose objects are inside of rooms.
+pub(super) struct Inside {
+    /// The part of the path that names its objects.
+    noun: &'static str,
+    kind: &'static dyn Kind,
+    body: fn(&Target<'_>) -> Body,
+}
+
+/// Files.
+pub(super) static FILE: Inside = Inside { noun: FILES, kind: &room_file::RoomFile, body: bytes_of };
+
+/// Documents.
+pub(super) static DOCUMENT: Inside =
+    Inside { noun: DOCUMENTS, kind: &room_document::Document, body: all_of };
+
+/// Secrets.
+pub(super) static SECRET: Inside =
+    Inside { noun: SECRETS, kind: &room_secret::RoomSecret, body: all_of };
+
+fn all_of(target: &Target<'_>) -> Body {
+    Body::Json(target.fields.reveal())
+}
+
+/// The bytes of a file: those that came beside its fields, or its text.
+fn bytes_of(target: &Target<'_>) -> Body {
+    Body::Bytes(match (&target.asked.content, target.fields.get("text").and_then(Tree::as_str)) {
+        (Some(bytes), _) => bytes.to_vec(),
+        (None, text) => text.unwrap_or_default().as_bytes().to_vec(),
+    })
+}
+
+impl Inside {
+    fn request(&self, method: Method, target: &Target<'_>) -> Option<Request> {
+        let room = target.room?;
+        let inside = inside::Inside {
+            project: target.project.to_owned(),
+            room: room.to_owned(),
+            room_id: target.place_id.map(str::to_owned),
+        };
+        let mut path = vec!["rooms", room, self.noun];
+        let mut queries = Vec::new();
+        let text = |field: &str| target.fields.get(field).and_then(Tree::as_str);
+        if self.noun == SECRETS {
+            let (identity, name) = parts_of(target.name);
+            path.extend([identity, name]);
+            queries.extend(text("delegated_to").map(|whom| ("delegated_to", whom)));
+        } else {
+            path.push(target.name);
+            queries.extend(text("type").map(|it| ("type", it)));
+        }
+        let request = Request { inside: Some(inside), ..Request::new(method, &path) };
+        Some(queries.into_iter().fold(request, |request, (name, text)| request.query(name, text)))
+    }
+}
+
+impl Spelling for Inside {
+    fn collection(&self) -> Collection {
+        Collection::plain(self.noun)
+    }
+
+    fn list(&self, _project: &str, _room: Option<&str>) -> Option<Listing> {
+        None
+    }
+
+    fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
+        Some(Lookup::One(self.request(Method::Get, target)?, None))
+    }
+
+    fn seen(&self, item: &Value) -> Result<Seen, String> {
+        let id = item.get("id").and_then(Value::as_str).map(str::to_owned);
+        let fields = item.get("fields").unwrap_or(&Value::Null);
+        let fields = self.kind.shape().read(fields);
+        Ok(Seen { name: text_of(item, "name")?, id, owner: None, fields })
+    }
+
+    fn body(&self, target: &Target<'_>) -> Value {
+        match (self.body)(target) {
+            Body::Json(body) => body,
+            _ => json!({}),
+        }
+    }
+
+    fn create(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request { body: (self.body)(target), ..self.request(Method::Post, target)? })
+    }
+
+    fn update(&self, target: &Target<'_>) -> Option<Request> {
+        Some(Request { body: (self.body)(target), ..self.request(Method::Put, target)? })
+    }
+
+    fn delete(&self, target: &Target<'_>) -> Option<Request> {
+        self.request(Method::Delete, target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{Asked, Key, KindName};
+
+    #[test]
+    fn no_name_escapes_its_part_of_the_path() {
+        let fields = Tree::map([("text", Tree::text("x")), ("type", Tree::text("a/b"))]);
+        let key = |kind, name: &str| Key::new(kind, "p", Some("lobby".to_owned()), name);
+        let file = key(KindName::RoomFile, "a/../b?c");
+        let asked = Asked::default();
+        let target = Target {
+            fields: &fields,
+            place_id: Some("r1"),
+            asked: &asked,
+            ..Target::looked_for(&file, "p1", None)
+        };
+        let request = FILE.create(&target).unwrap();
+        assert_eq!(request.path, "/rooms/lobby/files/a%2F..%2Fb%3Fc");
+        assert_eq!(request.query, [("type", "a/b".to_owned())]);
+        assert!(matches!(&request.body, Body::Bytes(bytes) if bytes == b"x"));
+        let inside = request.inside.unwrap();
+        assert_eq!((inside.project.as_str(), inside.room_id.as_deref()), ("p1", Some("r1")));
+        let secret = key(KindName::RoomSecret, "ada@x/a/b");
+        let request = SECRET.delete(&Target::looked_for(&secret, "p1", None)).unwrap();
+        assert_eq!(request.path, "/rooms/lobby/secrets/ada@x/a%2Fb");
+    }
+}
