@@ -221,7 +221,7 @@ async fn a_room_stays_that_has_more_in_it_than_the_plan_saw() {
         world.run(&ours, &policy("s")).await;
         let report = delete_after(&world, std::slice::from_ref(&theirs)).await;
         let stale = report.outcomes.iter().find_map(|outcome| match outcome {
-            Outcome::Stale { message } => Some(message.as_str()),
+            Outcome::Stale { message, .. } => Some(message.as_str()),
             _ => None,
         });
         let stale = stale.unwrap_or_else(|| panic!("{report:?}"));

@@ -126,7 +126,7 @@ fn what_is_inside_of_rooms_becomes_as_declared_and_is_left_when_it_is_not() {
     assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
     // What no document declares any more goes.
     set.0.write("set/set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
-    set.apply(0, &[]);
+    set.apply(0, &["--allow-deletes", "4"]);
     assert!(set.room(0, &["storage", "ls", "room://"]).stdout.lines().count() <= 2);
     set.0.write("set/set.yaml", ALL);
     set.apply(0, &[]);
@@ -153,7 +153,7 @@ fn what_somebody_else_wrote_is_not_overwritten_until_somebody_looks() {
     // Neither is it deleted.
     set.put("prompts/greeting.md", "by hand\n");
     set.0.write("set/set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
-    set.apply(4, &[]);
+    set.apply(4, &["--allow-deletes", "4"]);
     assert_eq!(set.text("prompts/greeting.md"), "by hand\n");
     set.apply(0, &["--enter-rooms"]);
     set.room(1, &["storage", "show", "room://prompts/greeting.md"]);
@@ -338,7 +338,7 @@ fn mistakes_are_told_at_their_places() {
         ),
         (
             head("RoomFile", "a") + "room: r\nfile: none.txt\n",
-            "set.yaml:6:7: failed to read none.txt",
+            "set.yaml:6:1: failed to read none.txt",
         ),
         (
             head("RoomFile", "a") + "room: r\nfile: ../x\n",

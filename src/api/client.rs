@@ -175,7 +175,8 @@ impl Client {
     }
 
     /// How long one request may take, with its retries.
-    pub(super) fn timeout(&self) -> Duration {
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
         self.retry.timeout
     }
 

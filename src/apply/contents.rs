@@ -32,7 +32,7 @@ impl Run<'_> {
                 // In a place that is gone there is nothing.
                 Ok(None) => return Ok(()),
                 Ok(Some(found)) if is_renamed(operation, &found) => {
-                    return Err(Outcome::Stale { message: self.staleness(operation, &found) });
+                    return Err(self.stale(operation, &found));
                 }
                 _ => return Err(not_sent(format!("failed to read its contents: {error}"))),
             },
@@ -50,9 +50,10 @@ impl Run<'_> {
         }
         match strangers.is_empty() {
             true => Ok(()),
-            false => Err(Outcome::Stale {
-                message: format!("{key} contains more than when it was read: {}", few(strangers)),
-            }),
+            false => Err(Outcome::stale(format!(
+                "{key} contains more than when it was read: {}",
+                few(strangers)
+            ))),
         }
     }
 

@@ -117,6 +117,9 @@ pub enum Outcome {
     Stale {
         /// What differs, in one line.
         message: String,
+        /// Whether nobody had looked at it: it is inside of a room, and counted as last applied.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unseen: bool,
     },
     /// It was not started, because of another that failed or was skipped.
     Skipped {
@@ -128,6 +131,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// An object is not what the plan was made for.
+    #[must_use]
+    pub fn stale(message: impl Into<String>) -> Self {
+        Self::Stale { message: message.into(), unseen: false }
+    }
+
     /// The status with which the platform refused, where it did.
     #[must_use]
     pub fn refused_with(&self) -> Option<u16> {

@@ -227,9 +227,7 @@ impl Run<'_> {
         let others = others.get_or_try_init(read).await;
         let others = others.map_err(|error| not_sent(error.to_string()))?;
         match holder(others, key, of) {
-            Some(other) => {
-                Err(Outcome::Stale { message: format!("the set `{other}` owns it now") })
-            }
+            Some(other) => Err(Outcome::stale(format!("the set `{other}` owns it now"))),
             None => Ok(()),
         }
     }

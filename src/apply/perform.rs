@@ -117,7 +117,7 @@ pub(super) fn gone(operation: &Operation) -> Outcome {
         false => "existed when it was read",
     };
     let message = format!("{} {was}, but no longer exists", operation.key);
-    Outcome::Stale { message }
+    Outcome::Stale { message, unseen: operation.is_unseen }
 }
 
 /// Something failed before anything was sent.
@@ -373,25 +373,23 @@ impl Run<'_> {
         match (&operation.fingerprint, found) {
             (None, None) => Ok(None),
             // The half of a replacement that creates runs when the other half is done.
-            (None, Some(_)) => Err(Outcome::Stale {
-                message: format!(
-                    "{} exists now, but did not when the plan was made",
-                    operation.key
-                ),
-            }),
+            (None, Some(_)) => Err(Outcome::stale(format!(
+                "{} exists now, but did not when the plan was made",
+                operation.key
+            ))),
             // A saved plan is for what was looked at; for others, what is to be gone is gone.
             (Some(_), None) if !self.options.bound && operation.action() == Action::Delete => {
                 Err(Outcome::Done)
             }
             (Some(_), None) => Err(gone(operation)),
             (Some(_), Some(found)) if is_renamed(operation, &found) => {
-                Err(Outcome::Stale { message: self.staleness(operation, &found) })
+                Err(self.stale(operation, &found))
             }
             // What it was before an earlier operation wrote to it was looked at then.
             (Some(_), Some(found)) if operation.sequel.is_second => {
                 match self.differences(operation, &found).is_empty() {
                     true => Ok(found.revision),
-                    false => Err(Outcome::Stale { message: self.staleness(operation, &found) }),
+                    false => Err(self.stale(operation, &found)),
                 }
             }
             (Some(planned), Some(mut found)) => {
@@ -409,7 +407,7 @@ impl Run<'_> {
                     self.learn_found(operation, found);
                     Err(Outcome::Done)
                 } else {
-                    Err(Outcome::Stale { message: self.staleness(operation, &found) })
+                    Err(self.stale(operation, &found))
                 }
             }
         }
@@ -422,6 +420,12 @@ impl Run<'_> {
             Some(stored) => stored.lock().await.inventory.fingerprints.of(key, before),
             None => Fingerprinter::new(""),
         }
+    }
+
+    /// The outcome for an object that changed since it was looked at.
+    pub(super) fn stale(&self, operation: &Operation, found: &Observed) -> Outcome {
+        let message = self.staleness(operation, found);
+        Outcome::Stale { message, unseen: operation.is_unseen }
     }
 
     /// Which fields changed since the object was looked at.
@@ -446,7 +450,7 @@ impl Run<'_> {
             false => format!(" in {}", fields.join(", ")),
         };
         let since = match operation.observed().is_some_and(|observed| observed.is_remembered) {
-            true => "last applied; --enter-rooms shows how",
+            true => "last applied",
             false => "read",
         };
         format!("{} changed{what} since it was {since}", operation.key)

@@ -204,7 +204,7 @@ impl Run<'_> {
                     attempts,
                 }
             }
-            Ok(Some(found)) => Outcome::Stale { message: self.staleness(operation, &found) },
+            Ok(Some(found)) => self.stale(operation, &found),
             Ok(None) => gone(operation),
             Err(_) => failed(error, write, attempts),
         }

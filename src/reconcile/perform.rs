@@ -196,6 +196,11 @@ impl Performed {
             Outcome::Failed { code: code @ Some(401 | 403), .. } => failure::hint(*code),
             _ => None,
         });
+        let is_unseen = |outcome: &Outcome| matches!(outcome, Outcome::Stale { unseen: true, .. });
+        if refused.is_none() && report.count(is_unseen) > 0 {
+            return "plan again with --enter-rooms, which shows what is there; then apply with it"
+                .to_owned();
+        }
         let mend = match (refused, known) {
             (_, Some(known)) => format!("{known}; then "),
             (Some(_), None) => "fix what the platform refused; then ".to_owned(),

@@ -366,7 +366,7 @@ async fn a_grant_that_somebody_else_makes_meanwhile_is_not_taken_over() {
     let path = format!("{}:grant", of(&world, true).await);
     post(&world, &path, json!({"subject": subject, "roles": ["operator"]})).await;
     let report = world.perform_with(&plan, &Options::standard(4)).await.expect("a report");
-    let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
+    let [Outcome::Stale { message, .. }] = report.outcomes.as_slice() else { panic!("{report:?}") };
     assert!(message.contains("exists now, but did not when the plan was made"), "{message}");
     assert_eq!(policy_of(&world, true).await, ["ada@example.com operator"]);
     let told = refused(&world, &set, &policy("s")).await;

@@ -255,7 +255,7 @@ async fn what_changed_since_the_plan_is_not_overwritten() {
             let is_unseen = key.kind == KindName::Service && !bound;
             let is_right = match outcome {
                 Outcome::Done => is_new || is_unseen,
-                Outcome::Stale { message } => message.contains(&key.to_string()),
+                Outcome::Stale { message, .. } => message.contains(&key.to_string()),
                 Outcome::Skipped { .. } => !is_new,
                 _ => false,
             };

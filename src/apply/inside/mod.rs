@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::api::client::{Answer, Client};
 use crate::api::failure::ApiError;
@@ -151,21 +152,16 @@ impl Insides {
     /// The room behind a door. It is entered where that was not done, or where the connection was
     /// lost since.
     async fn room(&self, client: &Client, door: Door) -> Result<Room, Failed> {
-        let entered = {
+        let (entered, idle) = {
             let mut open = self.open.lock().await;
+            let mut idle = Vec::new();
             if !open.contains_key(&door) && open.len() >= OPEN {
                 let is_idle = |entered: &Entered| Arc::strong_count(entered) == 1;
-                let idle: Vec<Door> = open
-                    .iter()
-                    .filter(|(_, entered)| is_idle(entered))
-                    .map(|(door, _)| door.clone())
-                    .collect();
-                for door in idle {
-                    leave(open.remove(&door)).await;
-                }
+                idle.extend(open.extract_if(|_, entered| is_idle(entered)).map(|(_, it)| it));
             }
-            Arc::clone(open.entry(door.clone()).or_default())
+            (Arc::clone(open.entry(door.clone()).or_default()), idle)
         };
+        leave_all(idle).await;
         let mut entered = entered.lock().await;
         if let Some(room) = entered.as_ref().filter(|room| room.ended().is_none()) {
             return Ok(room.clone());
@@ -239,7 +235,18 @@ impl Rooms for Insides {
         inside: &'a Inside,
     ) -> BoxFuture<'a, Result<Answer, ApiError>> {
         Box::pin(async move {
-            let answer = self.answer(client, (request, inside)).await;
+            let answer = self.answer(client, (request, inside));
+            let answer = match timeout(client.timeout(), answer).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    // What does not answer is entered anew.
+                    let is_other = |door: &Door| {
+                        (&door.project, &door.room) != (&inside.project, &inside.room)
+                    };
+                    self.open.lock().await.retain(|door, _| is_other(door));
+                    Err(Failed { sent: true, ..Failed::unsent("had no answer in time") })
+                }
+            };
             let answer = answer.map_err(|failed| failed.error(request))?;
             let body = answer.to_string().into_bytes();
             Ok(Answer { body, etag: None, attempts: 1 })
@@ -249,16 +256,18 @@ impl Rooms for Insides {
     fn leave(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let open = std::mem::take(&mut *self.open.lock().await);
-            futures_util::future::join_all(open.into_values().map(|it| leave(Some(it)))).await;
+            leave_all(open.into_values()).await;
         })
     }
 }
 
-async fn leave(entered: Option<Entered>) {
-    let Some(entered) = entered else { return };
-    if let Some(room) = entered.lock().await.take() {
-        room.leave().await;
-    }
+async fn leave_all(entered: impl IntoIterator<Item = Entered>) {
+    let leaving = entered.into_iter().map(|entered| async move {
+        if let Some(room) = entered.lock().await.take() {
+            room.leave().await;
+        }
+    });
+    join_all(leaving).await;
 }
 
 /// A token of the caller's own, from the platform.

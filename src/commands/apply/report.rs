@@ -21,7 +21,7 @@ pub fn line(plan: &Plan, operation: &Operation, outcome: &Outcome) -> String {
             format!("failed: {name}: {}", parts.join("; "))
         }
         Outcome::Skipped { because } => format!("skipped: {name}, because it waits for {because}"),
-        Outcome::Stale { message } => format!("stale: {name}: {message}"),
+        Outcome::Stale { message, .. } => format!("stale: {name}: {message}"),
         Outcome::NotStarted => format!("not started: {name}"),
     }
 }

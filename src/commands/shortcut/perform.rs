@@ -95,7 +95,7 @@ impl Shortcut {
                     None => error,
                 })
             }
-            Some(Outcome::Stale { message }) => {
+            Some(Outcome::Stale { message, .. }) => {
                 Err(Error::new(Class::Stale, message).hint("run the same command again"))
             }
             _ => Err(failed()),
