@@ -104,7 +104,7 @@ impl Room {
         }
         let schema = Schema::parse(headers["schema"].take());
         let schema = schema.map_err(|what| Refused::new(format!("the room's schema: {what}")))?;
-        let opened = Opened { replica: Replica::default(), schema, input, output };
+        let mut opened = Opened { replica: Replica::of_a_client(), schema, input, output };
         opened.apply(&bytes)?;
         Ok(opened)
     }
@@ -122,7 +122,7 @@ pub struct Opened {
 
 impl Opened {
     /// Applies what the room sends. It may send anything.
-    fn apply(&self, data: &[u8]) -> Result<(), Refused> {
+    fn apply(&mut self, data: &[u8]) -> Result<(), Refused> {
         if data.is_empty() {
             return Ok(());
         }

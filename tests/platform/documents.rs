@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent::room::documents::{replica::Replica, update};
+use meshagent::room::documents::{places, replica::Replica};
 use meshagent::room::message::Message;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -238,7 +238,7 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
         (1..depth).for_each(|_| at = at.push_back(&mut txn, XmlElementPrelim::empty("n")));
         txn.encode_update_v1()
     };
-    assert!(update::checked(&deep(update::DEPTH), &StateVector::default()).is_ok());
+    assert!(Replica::default().apply(&deep(places::DEPTH)).is_ok());
     for update in
         [nested(1_000_000), huge(117), huge(118), huge(119), deep(5000), vec![1], vec![9; 99]]
     {
@@ -306,6 +306,138 @@ async fn updates_that_mean_harm_end_their_own_stream_alone() {
     }
     visitor.send(&invoke(2, "sync", "describe", json!({"path": "a.n"}))).await;
     assert_eq!(answer(&mut visitor, 2).await["code"], 1003);
+}
+
+/// An update that would take the room minutes is refused at once, and the document goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_too_long_is_refused_and_the_document_still_opens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(&mut server(folder.path(), ""));
+    let (url, given) = (&process.reached.url, token(&process.reached.key, every()));
+    let mut good = Opener::open(url, &given, "a.n").await;
+    let mut drawn = fastrand::Rng::with_seed(1);
+    let update = good.edit(&mut drawn);
+    good.send(&update).await;
+    good.settle().await;
+    // One writer sets one value of the first element 40,000 times, each time as if there were none.
+    let element = good.doc.client_id().get();
+    let number = |mut number: u64| {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push(u8::try_from(number & 0x7f).expect("a byte") | 0x80);
+            number >>= 7;
+        }
+        bytes.push(u8::try_from(number).expect("a byte"));
+        bytes
+    };
+    let set = [&[0x28, 0][..], &number(element), &[0, 1, b'v', 1, 126]].concat();
+    let harm = [&[1][..], &number(40_000), &[1, 0], &set.repeat(40_000), &[0]].concat();
+    let begun = std::time::Instant::now();
+    assert_eq!(refused(url, &given, &harm).await, Some(1002));
+    let update = good.edit(&mut drawn);
+    good.send(&update).await;
+    good.settle().await;
+    drop(Opener::open(url, &given, "a.n").await);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+/// What is written where nobody finds it is not acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_ends_when_its_file_is_removed_or_replaced_from_outside() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(&mut server(folder.path(), ""));
+    let (url, given) = (&process.reached.url, token(&process.reached.key, every()));
+    let mut drawn = fastrand::Rng::with_seed(1);
+    for path in ["removed.n", "replaced.n", "written.n"] {
+        let mut opener = Opener::open(url, &given, path).await;
+        let update = opener.edit(&mut drawn);
+        opener.send(&update).await;
+        opener.settle().await;
+        let rooms = std::fs::read_dir(folder.path().join("rooms")).expect("a folder");
+        let mut files = rooms.map(|room| room.expect("a room").path().join("files").join(path));
+        let file = files.find(|file| file.exists()).expect("the file");
+        let content = std::fs::read(&file).expect("the file");
+        match path {
+            "removed.n" => std::fs::remove_file(&file).expect("to remove it"),
+            "replaced.n" => {
+                std::fs::write(file.with_extension("new"), &content).expect("to write it");
+                std::fs::rename(file.with_extension("new"), &file).expect("to rename it");
+            }
+            _ => std::fs::write(&file, "other").expect("to write it"),
+        }
+        let update = opener.edit(&mut drawn);
+        assert_eq!(refused_at(&mut opener, &update).await, Some(3001), "{path}");
+        // What was put there is left alone, and opened as it is.
+        drop(opener);
+        match path {
+            "removed.n" => assert!(!file.exists()),
+            "replaced.n" => {
+                assert_eq!(std::fs::read(&file).expect("the file"), content);
+                Opener::open(url, &given, path).await;
+            }
+            _ => assert_eq!(std::fs::read(&file).expect("the file"), b"other"),
+        }
+    }
+}
+
+/// The file of a document with a long past, as the room writes one.
+fn long_past() -> Vec<u8> {
+    let record = |parts: &[Vec<u8>]| {
+        let bytes = |count: usize| u32::try_from(count).expect("few").to_le_bytes();
+        let payload: Vec<u8> =
+            parts.iter().flat_map(|part| [&bytes(part.len()), &part[..]].concat()).collect();
+        let sum = |of: &[u8]| crc32fast::hash(of).to_le_bytes();
+        let head = [bytes(payload.len()), sum(&payload)].concat();
+        [&head[..], &sum(&head), &payload].concat()
+    };
+    let about = json!({"schema": schema(), "values": {}}).to_string().into_bytes();
+    let doc = Replica::default().doc;
+    let updates = (0..300_000_u32).map(|number| {
+        let mut txn = doc.transact_mut();
+        let root = txn.get_or_insert_xml_fragment("xml");
+        let element = match root.get(&txn, 0).and_then(|node| node.into_xml_element()) {
+            Some(element) => element,
+            None => root.push_back(&mut txn, XmlElementPrelim::empty("n")),
+        };
+        element.insert_attribute(&mut txn, "v", (number % 10).to_string());
+        txn.commit();
+        txn.encode_update_v1()
+    });
+    let updates: Vec<Vec<u8>> = updates.collect();
+    [b"meshagent document 1\n", &record(&[about])[..], &record(&updates)].concat()
+}
+
+/// A server ends within the two seconds that it gives to what goes on, and what is read in the
+/// meantime is whole the next time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_while_it_reads_a_document() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut process = Process::start(&mut server(folder.path(), ""));
+    let (url, given) = (process.reached.url.clone(), token(&process.reached.key, every()));
+    let mut visitor = Visitor::try_enter(&url, "demo", &given, false).await.expect("a way in");
+    visitor.greeting().await;
+    let parts: Vec<Vec<u8>> = long_past().chunks(1024 * 1024).map(<[u8]>::to_vec).collect();
+    assert!(store(&mut visitor, "long.n", &parts).await);
+    visitor.send(&invoke(2000, "sync", "describe", json!({"path": "long.n"}))).await;
+    // What comes behind it was heard, so this was, too.
+    let asked = invoke(2001, "storage", "exists", json!({"path": "long.n"}));
+    visitor.send(&asked).await;
+    loop {
+        let message = visitor.next().await;
+        assert_ne!(
+            (message.kind.as_str(), message.id),
+            ("__response__", 2000),
+            "it was read already"
+        );
+        if message.kind == "__response__" && message.id == 2001 {
+            break;
+        }
+    }
+    let begun = std::time::Instant::now();
+    process.terminate();
+    process.ends(Duration::from_secs(20));
+    // The two seconds, and as much for a slow machine.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 /// The schema that a file contains is told to whoever opens the document, so it is for those alone

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -225,13 +226,27 @@ impl Files {
         self.opened(path, fs::OpenOptions::new().read(true).write(true))
     }
 
+    /// Whether a file that was opened is still the one at its path, as long as it was left.
+    pub fn is_same(&self, path: &FilePath, file: &fs::File, length: u64) -> bool {
+        let there = self.place(path).map(fs::symlink_metadata);
+        let (Ok(Ok(there)), Ok(own)) = (there, file.metadata()) else { return false };
+        (there.dev(), there.ino()) == (own.dev(), own.ino()) && own.len() == length
+    }
+
     fn opened(&self, path: &FilePath, how: &fs::OpenOptions) -> Result<fs::File, Refused> {
         let place = self.place(path)?;
         let about = fs::symlink_metadata(&place).map_err(|error| not_there(path, &error))?;
         if !about.is_file() {
             return Err(refused(codes::INVALID_PATH, format!("{:?} is not a file", path.0)));
         }
-        how.open(&place).map_err(|error| not_there(path, &error))
+        how.open(&place).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => {
+                crate::notice::tell("a file of a room could not be used", &error);
+                let what = format!("the platform must not change the file {:?}; permit it", path.0);
+                refused(codes::OPERATION_FAILED, what)
+            }
+            _ => not_there(path, &error),
+        })
     }
 
     /// Begins a file.

@@ -225,14 +225,14 @@ mod tests {
     }
 
     fn made(json: &Value) -> Replica {
-        let made = Replica::default();
+        let mut made = Replica::default();
         let (_, children) = shape::given(&schema(), json).unwrap();
         made.change(|txn| shape::append(txn, &schema(), &children)).unwrap();
         made
     }
 
     fn edited(
-        of: &Replica,
+        of: &mut Replica,
         schema: &Schema,
         values: (&Value, &Value),
     ) -> Result<Option<Vec<u8>>, String> {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     fn copy(of: &Replica) -> Replica {
-        let copy = Replica::default();
+        let mut copy = Replica::default();
         let state = of.doc.transact().encode_state_as_update_v1(&StateVector::default());
         copy.apply(&state).unwrap();
         copy
@@ -252,13 +252,13 @@ mod tests {
 
     /// How many elements of a document are who they were before an edit.
     fn kept(before: &Value, after: &Value) -> usize {
-        let doc = made(before);
+        let mut doc = made(before);
         let ids = |doc: &Replica| -> std::collections::BTreeSet<String> {
             let text = shown(doc, true).to_string();
             text.split("\"$id\":\"").skip(1).map(|rest| rest[..36].to_owned()).collect()
         };
         let old = ids(&doc);
-        let update = edited(&doc, &schema(), (before, after)).unwrap();
+        let update = edited(&mut doc, &schema(), (before, after)).unwrap();
         assert_eq!(shown(&doc, false), *after);
         assert_eq!(update.is_none(), before == after);
         ids(&doc).intersection(&old).count()
@@ -296,10 +296,10 @@ mod tests {
             [("hello world", "hello, wörld"), ("aaa", "aa"), ("ü", "üü😀"), ("x😀y", "x😃y")]
         {
             let (before, after) = (one(before), one(after));
-            let doc = made(&before);
+            let mut doc = made(&before);
             // Somebody else writes at the beginning meanwhile.
-            let others = copy(&doc);
-            let update = edited(&doc, &schema(), (&before, &after)).unwrap().unwrap();
+            let mut others = copy(&doc);
+            let update = edited(&mut doc, &schema(), (&before, &after)).unwrap().unwrap();
             {
                 let mut txn = others.doc.transact_mut();
                 let element = txn.get_xml_fragment(ROOT).unwrap().get(&txn, 0).unwrap();
@@ -324,12 +324,12 @@ mod tests {
     #[test]
     fn what_others_do_at_the_same_time_stays() {
         let before = root(json!([n("a", json!([])), n("b", json!([]))]));
-        let doc = made(&before);
-        let others = copy(&doc);
+        let mut doc = made(&before);
+        let mut others = copy(&doc);
         let after = root(json!([n("a", json!([])), n("B", json!([]))]));
-        let update = edited(&doc, &schema(), (&before, &after)).unwrap().unwrap();
+        let update = edited(&mut doc, &schema(), (&before, &after)).unwrap().unwrap();
         let theirs = root(json!([n("A", json!([])), n("b", json!([])), n("c", json!([]))]));
-        edited(&others, &schema(), (&before, &theirs)).unwrap();
+        edited(&mut others, &schema(), (&before, &theirs)).unwrap();
         others.apply(&update).unwrap();
         let both = root(json!([n("A", json!([])), n("B", json!([])), n("c", json!([]))]));
         assert_eq!(shown(&others, false), both);
@@ -339,7 +339,7 @@ mod tests {
     fn what_cannot_be_is_told() {
         let before = root(json!([n("a", json!([]))]));
         let wrong =
-            |after: Value| edited(&made(&before), &schema(), (&before, &after)).unwrap_err();
+            |after: Value| edited(&mut made(&before), &schema(), (&before, &after)).unwrap_err();
         insta::assert_json_snapshot!([
             wrong(json!({"n": {"v": "1", "of": []}})),
             wrong(root(json!([{"o": {}}]))),

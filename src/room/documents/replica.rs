@@ -1,24 +1,32 @@
 //! A copy of a document, here and in a room: each changes its own, and applies what the other one
 //! changed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use yrs::types::Event;
 use yrs::updates::decoder::Decode;
-use yrs::{
-    ClientID, DeepObservable, Doc, Options, ReadTxn, Transact, TransactionMut, Update, XmlOut,
-};
+use yrs::{ClientID, Doc, Options, ReadTxn, StateVector, Transact, TransactionMut, Update};
 
-use super::shape;
-use super::update::{DEPTH, ROOT, checked};
+use super::conflicts;
+use super::places::Places;
+use super::update::{SCATTERED, read};
+
+/// How many parts of a document the library may look at to put all of it in its place, which takes a
+/// few seconds. Ten who write a thousand times each at one place, without hearing of each other, make
+/// it look at so many.
+const MOST: u64 = 25_000_000;
+
+/// How much the library may copy to split what an update puts something into, which is what it splits
+/// as a whole each time.
+const COPIED: u64 = 500_000_000;
+
+const DISPUTED: &str = "too much was written at one place by some who did not hear of each other; \
+    copy what is needed into a new document";
 
 /// A copy of a document.
 pub struct Replica {
     /// The document, to be read.
     pub doc: Doc,
-    /// How deep the deepest element is in which something has changed.
-    deepest: Arc<AtomicUsize>,
+    /// What is known of the places in it; none until that is needed again.
+    places: Option<Places>,
+    is_of_a_client: bool,
 }
 
 /// Why an update was not applied, or not as it should be.
@@ -36,35 +44,101 @@ impl Default for Replica {
     fn default() -> Self {
         let options = Options::with_client_id(ClientID::new(u64::from(fastrand::u32(..))));
         let doc = Doc::with_options(Options { cleanup_formatting: false, ..options });
-        let deepest = Arc::new(AtomicUsize::new(0));
-        watch(&doc, Arc::clone(&deepest));
-        Self { doc, deepest }
+        Self { doc, places: Some(Places::default()), is_of_a_client: false }
     }
 }
 
 impl Replica {
+    /// An empty document that may become any that a room has: one may be twice as much work as it was
+    /// when that was last counted.
+    pub fn of_a_client() -> Self {
+        Self { is_of_a_client: true, ..Self::default() }
+    }
+
     /// Applies an update of somebody else; what has changed, if anything did.
     ///
     /// # Errors
     ///
     /// What is wrong with the update.
-    pub fn apply(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, NotApplied> {
-        let odd = |what: String| NotApplied { what, is_broken: false };
-        let about = checked(bytes, &self.doc.transact().state_vector());
-        let about = about.map_err(|what| odd(what.to_owned()))?;
-        let update = Update::decode_v1(bytes).map_err(|error| odd(error.to_string()))?;
+    pub fn apply(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, NotApplied> {
+        match self.noted(bytes) {
+            Ok(is_new) => self.put(bytes, is_new),
+            Err(what) => {
+                // Some of what is not in the document was noted.
+                self.places = None;
+                Err(NotApplied { what: what.to_owned(), is_broken: false })
+            }
+        }
+    }
+
+    /// Notes what an update brings, unless that is too much work; whether it brings anything.
+    fn noted(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
+        let read = read(bytes, &self.doc.transact().state_vector())?;
+        if !self.is_of_a_client {
+            read.is_in_few_parts()?;
+        }
+        let mut places = match self.places.take() {
+            Some(places) => places,
+            None => self.all_places()?,
+        };
+        let (looked_at, copied) = (places.looked_at, places.copied);
+        places.add(&read)?;
+        if places.copied - copied > COPIED {
+            return Err(SCATTERED);
+        }
+        // What needs no search is always taken.
+        let most = if self.is_of_a_client { 4 * MOST } else { MOST };
+        if places.looked_at > looked_at.max(most) {
+            if conflicts::exceed(most, &[&self.state(), bytes])? {
+                return Err(DISPUTED);
+            }
+            places.looked_at = 0;
+        }
+        self.places = Some(places);
+        Ok(read.is_new)
+    }
+
+    /// What is to be known of the places in the document, as if it had been written at once.
+    fn all_places(&self) -> Result<Places, &'static str> {
+        let mut places = Places::default();
+        places.add(&read(&self.state(), &StateVector::default())?)?;
+        places.copied = 0;
+        Ok(places)
+    }
+
+    /// Applies an update that was taken before, however much work that is.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the update.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), NotApplied> {
+        let broken = |what: &str| NotApplied { what: what.to_owned(), is_broken: true };
+        let read = read(bytes, &self.doc.transact().state_vector()).map_err(broken)?;
+        self.places = None;
+        self.put(bytes, read.is_new).map(drop)
+    }
+
+    /// Whether so much was copied to come to what is in the document that it is less work to read
+    /// that alone.
+    pub fn is_worn(&self) -> bool {
+        self.places.as_ref().is_some_and(|places| places.copied > COPIED)
+    }
+
+    /// Forgets how the document came to be, as far as that does not matter any more.
+    pub fn shorten(&mut self) {
+        self.places = None;
+    }
+
+    fn put(&self, bytes: &[u8], is_new: bool) -> Result<Option<Vec<u8>>, NotApplied> {
         let broken = |what: String| NotApplied { what, is_broken: true };
-        self.deepest.store(0, Ordering::Relaxed);
+        let update = Update::decode_v1(bytes).map_err(|error| broken(error.to_string()))?;
         let mut txn = self.doc.transact_mut();
         txn.apply_update(update).map_err(|error| broken(error.to_string()))?;
         if txn.has_missing_updates() {
             return Err(broken("it builds on something that is not there".to_owned()));
         }
-        let is_changed = about.is_new || !txn.delete_set().is_empty();
+        let is_changed = is_new || !txn.delete_set().is_empty();
         txn.commit();
-        if about.deepens > 0 && self.deepest.load(Ordering::Relaxed) + about.deepens > DEPTH {
-            return Err(broken("its elements are nested too deep".to_owned()));
-        }
         Ok(is_changed.then(|| txn.encode_update_v1()))
     }
 
@@ -72,9 +146,9 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// Those of the work. The document may have a part of it then.
+    /// Those of the work; it is nested too deep then. The document may have a part of it then.
     pub fn change(
-        &self,
+        &mut self,
         work: impl FnOnce(&mut TransactionMut<'_>) -> Result<(), String>,
     ) -> Result<Option<Vec<u8>>, String> {
         let mut txn = self.doc.transact_mut();
@@ -82,7 +156,17 @@ impl Replica {
         work(&mut txn)?;
         txn.commit();
         let is_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
-        Ok(is_changed.then(|| txn.encode_update_v1()))
+        let update = is_changed.then(|| txn.encode_update_v1());
+        drop(txn);
+        if let (Some(update), Some(places)) = (&update, &mut self.places) {
+            places.add(&read(update, &before)?)?;
+        }
+        Ok(update)
+    }
+
+    /// The whole document as one update.
+    pub fn state(&self) -> Vec<u8> {
+        self.doc.transact().encode_state_as_update_v1(&StateVector::default())
     }
 
     /// Whether an update says nothing that is not in the document.
@@ -92,7 +176,7 @@ impl Replica {
     /// What is wrong with the update.
     pub fn has(&self, bytes: &[u8]) -> Result<bool, String> {
         let txn = self.doc.transact();
-        let about = checked(bytes, &txn.state_vector())?;
+        let about = read(bytes, &txn.state_vector())?;
         let update = Update::decode_v1(bytes).map_err(|error| error.to_string())?;
         let deletes = update.delete_set();
         let is_deleted = || deletes.diff(&txn.snapshot().delete_set).is_empty();
@@ -100,81 +184,5 @@ impl Replica {
     }
 }
 
-/// Notes how deep what changes in a document is. What is new in something that is new counts for
-/// nothing: an update says itself how deep that is.
-fn watch(doc: &Doc, deepest: Arc<AtomicUsize>) {
-    doc.get_or_insert_xml_fragment(ROOT).observe_deep("depth", move |_, events| {
-        for event in events.iter() {
-            let node = match event {
-                Event::XmlFragment(event) => event.target().clone(),
-                Event::XmlText(event) => XmlOut::Text(event.target().clone()),
-                _ => continue,
-            };
-            deepest.fetch_max(shape::depth_of(node), Ordering::Relaxed);
-        }
-    });
-}
-
 #[cfg(test)]
-mod tests {
-    use yrs::{StateVector, WriteTxn, XmlElementPrelim, XmlFragment};
-
-    use super::*;
-
-    fn add(replica: &Replica) -> Vec<u8> {
-        let work = |txn: &mut TransactionMut<'_>| {
-            txn.get_or_insert_xml_fragment(ROOT).push_back(txn, XmlElementPrelim::empty("a"));
-            Ok(())
-        };
-        replica.change(work).unwrap().unwrap()
-    }
-
-    fn remove(replica: &Replica) -> Vec<u8> {
-        let work = |txn: &mut TransactionMut<'_>| {
-            txn.get_or_insert_xml_fragment(ROOT).remove_range(txn, 0, 1);
-            Ok(())
-        };
-        replica.change(work).unwrap().unwrap()
-    }
-
-    #[test]
-    fn only_what_changes_something_is_told() {
-        let (one, other) = (Replica::default(), Replica::default());
-        assert_eq!(one.change(|_| Ok(())), Ok(None));
-        let (added, removed) = (add(&one), remove(&one));
-        assert_eq!(other.has(&added), Ok(false));
-        assert!(other.apply(&added).unwrap().is_some());
-        assert_eq!((other.apply(&added), other.has(&added)), (Ok(None), Ok(true)));
-        assert_eq!(other.has(&removed), Ok(false));
-        assert!(other.apply(&removed).unwrap().is_some());
-        assert_eq!((other.apply(&removed), other.has(&removed)), (Ok(None), Ok(true)));
-        // What builds on nothing leaves the document as it was.
-        let next = add(&one);
-        let refused = Replica::default().apply(&next).unwrap_err();
-        assert!(!refused.is_broken, "{refused:?}");
-        assert!(other.apply(&next).unwrap().is_some());
-        let state =
-            |of: &Replica| of.doc.transact().encode_state_as_update_v1(&StateVector::default());
-        assert_eq!(state(&one), state(&other));
-    }
-
-    #[test]
-    fn a_document_gets_no_deeper_than_it_may_be_however_little_each_update_adds() {
-        let (one, other) = (Replica::default(), Replica::default());
-        let mut at: Option<yrs::XmlElementRef> = None;
-        for depth in 1..=DEPTH + 1 {
-            let work = |txn: &mut TransactionMut<'_>| {
-                let root = txn.get_or_insert_xml_fragment(ROOT);
-                let new = XmlElementPrelim::empty("a");
-                at = Some(match at.take() {
-                    None => root.push_back(txn, new),
-                    Some(above) => XmlFragment::push_back(&above, txn, new),
-                });
-                Ok(())
-            };
-            let update = one.change(work).unwrap().unwrap();
-            let applied = other.apply(&update);
-            assert_eq!(applied.is_ok(), depth <= DEPTH, "{depth}: {applied:?}");
-        }
-    }
-}
+mod tests;

@@ -16,11 +16,12 @@ use yrs::types::Attrs;
 use yrs::types::text::YChange;
 use yrs::{
     Any, Array, ArrayRef, Map as _, Number, Out, ReadTxn, Text, TransactionMut, WriteTxn, Xml,
-    XmlElementPrelim, XmlElementRef, XmlFragment, XmlOut, XmlTextPrelim, XmlTextRef,
+    XmlElementPrelim, XmlElementRef, XmlFragment, XmlTextPrelim, XmlTextRef,
 };
 
+use super::places::DEPTH;
 use super::schema::{Element, Schema, TEXT};
-use super::update::{DEPTH, ROOT};
+use super::update::ROOT;
 
 /// The value by which an element is known, whatever happens around it.
 pub const ID: &str = "$id";
@@ -45,17 +46,6 @@ pub fn project(
     let nodes = nodes.as_ref().map(AsRef::as_ref);
     reading.children(&mut fields, (schema.root(), Some(schema.of_root())), nodes, 0)?;
     Ok(json!({schema.root(): fields}))
-}
-
-/// In how many elements a node is, itself included.
-#[must_use]
-pub fn depth_of(node: XmlOut) -> usize {
-    let parent = |node: &XmlOut| match node {
-        XmlOut::Element(element) => element.parent(),
-        XmlOut::Text(text) => text.parent(),
-        XmlOut::Fragment(_) => None,
-    };
-    std::iter::successors(parent(&node), parent).count()
 }
 
 /// Reads a document, or a part of it.

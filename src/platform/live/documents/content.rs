@@ -14,7 +14,6 @@ use crate::room::content::Refused;
 use crate::room::documents::replica::{NotApplied, Replica};
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape;
-use crate::room::documents::update::checked;
 
 /// How long the state of a document may be, in bytes.
 pub const STATE: u64 = 4 * 1024 * 1024;
@@ -165,15 +164,13 @@ impl Content {
             Some(json) => shape::given(&schema, json).map_err(Refused::invalid)?,
             None => (Map::new(), Vec::new()),
         };
-        let replica = Replica::default();
-        let mut txn = replica.doc.transact_mut();
-        shape::append(&mut txn, &schema, &children).map_err(Refused::invalid)?;
-        let state = txn.encode_state_as_update_v1(&StateVector::default());
+        let mut replica = Replica::default();
+        let made = replica.change(|txn| shape::append(txn, &schema, &children));
+        made.map_err(Refused::invalid)?;
+        let state = replica.state();
         if state.len() as u64 > STATE {
             return Err(too_long());
         }
-        let odd = |what: &str| Refused::invalid(format!("the document cannot be made: {what}"));
-        checked(&state, &StateVector::default()).map_err(odd)?;
         let about = About { schema: schema.source().clone(), values };
         let draft = files.begin(path.clone(), false)?;
         log::write(&mut draft.file()?, &about, &state).map_err(|error| failed(&error))?;
@@ -197,9 +194,9 @@ impl Content {
             Unreadable::Failed(error) => failed(&error),
         })?;
         let schema = Schema::parse(about.schema).map_err(|what| damaged(name, &what))?;
-        let replica = Replica::default();
+        let mut replica = Replica::default();
         for update in updates {
-            replica.apply(&update).map_err(|wrong| damaged(name, &wrong.what))?;
+            replica.restore(&update).map_err(|wrong| damaged(name, &wrong.what))?;
         }
         let (schema, values) = (Arc::new(schema), about.values);
         Ok(Self { replica, schema, values, log, share, fits_until: STATE })
@@ -232,8 +229,14 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// It could not be written, or something came in the way. The document has to be read again.
-    pub fn change(&mut self, wanted: &[Wanted]) -> Result<Vec<Done>, Failed> {
+    /// It could not be written, or something came in the way. The document has to be read again, unless
+    /// its file is gone.
+    pub fn change(
+        &mut self,
+        files: &Files,
+        path: &FilePath,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Done>, Failed> {
         let mut to_write: Vec<Arc<[u8]>> = Vec::new();
         let mut length = self.log.length();
         let mut done = Vec::with_capacity(wanted.len());
@@ -242,11 +245,23 @@ impl Content {
             done.push(applied.map_err(|why| Failed { of: Some(index), why })?);
         }
         if !to_write.is_empty() {
+            self.is_in_place(files, path).map_err(|why| Failed { of: None, why })?;
             let updates: Vec<&[u8]> = to_write.iter().map(|update| &**update).collect();
             let written = self.log.append(&updates);
             written.map_err(|error| Failed { of: None, why: failed(&error) })?;
         }
         Ok(done)
+    }
+
+    /// Refuses to write where nobody would find it, or over what somebody else has put there.
+    fn is_in_place(&self, files: &Files, path: &FilePath) -> Result<(), Refused> {
+        match files.is_same(path, self.log.file(), self.log.length()) {
+            true => Ok(()),
+            false => {
+                let what = "the file of the document was removed or changed by another program";
+                Err(refused(codes::FILE_NOT_FOUND, what))
+            }
+        }
     }
 
     /// Applies what one wants, in memory.
@@ -289,11 +304,12 @@ impl Content {
         Ok(Ok(change))
     }
 
-    /// Whether the file should be written anew: it has much that is in the state already.
-    pub const fn is_long(&self, is_last: bool) -> bool {
+    /// Whether the file should be written anew: it has much that is in the state already, or it is much
+    /// work to read it.
+    pub fn is_long(&self, is_last: bool) -> bool {
         let (length, written) = (self.log.length(), self.log.written());
         let allowed = if is_last { BESIDES / 8 } else { written * TIMES + BESIDES };
-        length > written + allowed
+        length > written + allowed || self.replica.is_worn()
     }
 
     /// Writes the file anew, with the state alone.
@@ -302,6 +318,7 @@ impl Content {
     ///
     /// The system's. The document has to be read again.
     pub fn shorten(&mut self, files: &Files, path: &FilePath) -> Result<(), Refused> {
+        self.is_in_place(files, path)?;
         let about = About { schema: self.schema.source().clone(), values: self.values.clone() };
         let draft = files.begin(path.clone(), true)?;
         log::write(&mut draft.file()?, &about, &self.state(None))
@@ -311,6 +328,7 @@ impl Content {
         let length = self.log.length();
         self.fits_until = length + STATE.saturating_sub(length).max(UNSEEN);
         self.share.shrink(length);
+        self.replica.shorten();
         Ok(())
     }
 }

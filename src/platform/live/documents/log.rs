@@ -116,6 +116,11 @@ impl Log {
         Ok(Self { file, length, written: length })
     }
 
+    /// The file.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// How many bytes it has.
     pub const fn length(&self) -> u64 {
         self.length

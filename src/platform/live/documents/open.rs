@@ -25,6 +25,9 @@ const WAITING: usize = 256;
 /// document.
 const RECENT: usize = 1024 * 1024;
 
+/// How many changes are told at once: to merge them takes longer the more there are.
+const TOLD: usize = 256;
+
 /// An open document, as those who have it open see it.
 #[derive(Debug)]
 pub struct Document {
@@ -84,12 +87,14 @@ impl Changes {
         }
     }
 
-    /// What others have changed since there were so many changes; none if not all of it is kept.
-    fn since(&self, count: u64, by: u64) -> Option<Vec<Arc<[u8]>>> {
+    /// What others have changed since there were so many changes, or some of it, and how many changes
+    /// there were then; none if not all of it is kept.
+    fn since(&self, count: u64, by: u64) -> Option<(Vec<Arc<[u8]>>, u64)> {
         let missed = usize::try_from(self.count.checked_sub(count)?).ok()?;
         let first = self.kept.len().checked_sub(missed)?;
-        let others = self.kept.range(first..).filter(|(who, _)| *who != by);
-        Some(others.map(|(_, change)| Arc::clone(change)).collect())
+        let told = missed.min(TOLD);
+        let others = self.kept.range(first..first + told).filter(|(who, _)| *who != by);
+        Some((others.map(|(_, change)| Arc::clone(change)).collect(), count + told as u64))
     }
 }
 
@@ -190,21 +195,25 @@ impl Opener {
     pub async fn news(&mut self) -> Result<Option<Vec<u8>>, Refused> {
         loop {
             self.more.mark_unchanged();
-            let (found, count) = {
+            let found = {
                 let changes = self.document.recent.changes();
                 if let Some(why) = &changes.ended {
                     return Err(why.clone());
                 }
-                (changes.since(self.seen, self.number), changes.count)
+                changes.since(self.seen, self.number).map(|found| (found, changes.count))
             };
-            if found.as_ref().is_none_or(|changes| !changes.is_empty()) {
-                let merged = found.and_then(|changes| merged(&changes));
+            let Some(((changes, seen), count)) = found else { return Ok(None) };
+            if !changes.is_empty() {
+                let merged = merged(&changes);
                 if merged.is_some() {
-                    self.seen = count;
+                    self.seen = seen;
                 }
                 return Ok(merged);
             }
-            self.seen = count;
+            self.seen = seen;
+            if seen < count {
+                continue;
+            }
             // The document is held, so there is somebody who may signal.
             let _ = self.more.changed().await;
         }
@@ -301,6 +310,16 @@ impl Keeper {
         }
     }
 
+    /// Goes on after the document could not be written: it is read again, or has ended.
+    async fn failed(&mut self, why: &Refused) {
+        if why.code == Some(codes::FILE_NOT_FOUND) {
+            self.content = None;
+            self.recent.end(why.clone());
+        } else {
+            self.read_again().await;
+        }
+    }
+
     async fn change(
         &mut self,
         mut wanted: Vec<Wanted>,
@@ -311,7 +330,10 @@ impl Keeper {
         }
         while !wanted.is_empty() {
             let who: Vec<u64> = wanted.iter().map(|one| one.by).collect();
-            let work = move |content: &mut Content| (content.change(&wanted), wanted);
+            let place = self.place.clone();
+            let work = move |content: &mut Content| {
+                (content.change(&place.files, &place.path, &wanted), wanted)
+            };
             let Some((done, again)) = self.with(work).await else {
                 // Who waits is told by the end of the document, or of what they wait for.
                 return tell.into_iter().for_each(|tell| drop(tell.send(Err(broken()))));
@@ -326,7 +348,7 @@ impl Keeper {
                     let _ = tell.remove(index).send(Err(why));
                 }
                 Err(Failed { of: None, why }) => {
-                    self.read_again().await;
+                    self.failed(&why).await;
                     return tell.into_iter().for_each(|tell| drop(tell.send(Err(why.clone()))));
                 }
             }
@@ -392,7 +414,7 @@ impl Keeper {
         if let Some(Err(refused)) = done {
             notice::tell("the file of a document could not be shortened", &refused);
             // What it wrote to may not be the file any more.
-            self.read_again().await;
+            self.failed(&refused).await;
         }
     }
 }
