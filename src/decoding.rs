@@ -2,6 +2,8 @@
 //! missing field only in its text, so the code that depends on that text is here, and the tests pin
 //! its exact form.
 
+use std::borrow::Cow;
+
 /// A message of a JSON reader without the place that stands at its end.
 #[must_use]
 pub fn without_place(message: &str) -> &str {
@@ -15,6 +17,23 @@ pub fn without_place(message: &str) -> &str {
         Some((what, rest)) if is_place(rest) => what,
         _ => message,
     }
+}
+
+/// How much is kept of the beginning and of the end of a long message, in characters.
+const BEGINNING: usize = 200;
+const END: usize = 100;
+
+/// A message of a reader, without most of the value that it repeats. What was expected stands at its
+/// end.
+#[must_use]
+pub fn bounded(message: &str) -> Cow<'_, str> {
+    let count = message.chars().count();
+    if count <= BEGINNING + END {
+        return Cow::Borrowed(message);
+    }
+    let beginning: String = message.chars().take(BEGINNING).collect();
+    let end: String = message.chars().skip(count - END).collect();
+    Cow::Owned(format!("{beginning} … {end}"))
 }
 
 /// The field that is missing, where that is what a message says. Serde reports it at the
@@ -89,6 +108,16 @@ mod tests {
     fn of_query(query: &str) -> String {
         let uri = format!("http://x.example/?{query}").parse::<Uri>().unwrap();
         Query::<Asked>::try_from_uri(&uri).unwrap_err().body_text()
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated() {
+        let value = serde_json::Value::String("ü".repeat(100_000));
+        let error = serde_json::from_value::<Vec<u8>>(value).unwrap_err().to_string();
+        let told = bounded(&error);
+        assert!(told.starts_with("invalid type: string \"üü") && told.len() < 1_000, "{told}");
+        assert!(told.ends_with("expected a sequence"), "{told}");
+        assert_eq!(bounded("short"), "short");
     }
 
     #[test]

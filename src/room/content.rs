@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::codes;
+use crate::decoding;
 
 /// The close status of a stream that ended well.
 pub const NORMAL: i64 = 1000;
@@ -33,9 +34,10 @@ impl Refused {
         Self { text: text.into(), code: None }
     }
 
-    /// A reason that lies in the request.
+    /// A reason that lies in the request, without most of a long value that it repeats.
     pub fn invalid(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: Some(codes::INVALID_REQUEST) }
+        let text = decoding::bounded(&text.into()).into_owned();
+        Self { text, code: Some(codes::INVALID_REQUEST) }
     }
 
     /// An answer that does not fit the request to a toolkit.

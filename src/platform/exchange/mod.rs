@@ -45,8 +45,8 @@ fn at(error: &serde_path_to_error::Error<serde_json::Error>) -> Refusal {
         Some(name) => field = format!("{field}.{name}"),
         None => {}
     }
-    let field = (field != "." && field != "?").then_some(field);
-    Refusal::Invalid { field, message: message.to_owned() }
+    let field = (field != "." && field != "?").then(|| decoding::bounded(&field).into_owned());
+    Refusal::Invalid { field, message: decoding::bounded(message).into_owned() }
 }
 
 /// The query of the request.

@@ -22,6 +22,7 @@ use super::{RoomArgs, refused};
 use crate::bounded;
 use crate::commands::group::Lenient;
 use crate::commands::option_values;
+use crate::decoding;
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::client::Room;
@@ -343,8 +344,10 @@ async fn update(args: &UpdateArgs) -> Result<ExitCode> {
     let patch = given(("--patch", args.patch.as_deref()), args.patch_file.as_ref())?;
     let mut patch = patch.unwrap_or_default();
     normalize(&mut patch);
-    let patch: json_patch::Patch = serde_json::from_value(patch)
-        .map_err(|error| Error::usage(format!("the patch is not valid: {error}")))?;
+    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|error| {
+        let what = error.to_string();
+        Error::usage(format!("the patch is not valid: {}", decoding::bounded(&what)))
+    })?;
     let is_changed = async |room: &Room| {
         let mut document = opened(room, &path).await?;
         let before = shown(room, &path, &document, false).await?;
