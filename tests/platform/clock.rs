@@ -124,6 +124,7 @@ async fn what_was_missed_is_told_when_the_server_starts() {
     process.reached.create_room("demo").await;
     create(&process.reached, "digest", "@yearly", json!({})).await;
     create(&process.reached, "report", "@monthly", json!({"active": false})).await;
+    create(&process.reached, "never", "0 0 31 2 *", json!({})).await;
     process.terminate();
     process.ends(Duration::from_secs(10));
     // As if that had been years ago.
@@ -147,6 +148,8 @@ async fn what_was_missed_is_told_when_the_server_starts() {
     );
     assert_eq!(log.matches(&told).count(), 1, "{log}");
     assert!(!log.contains("report"), "{log}");
+    let told = "the scheduled task \"never\" of the room \"demo\" does not run: there is no time";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
 }
 
 /// The schedule is one that only the store allows, so that much is due in a short time.

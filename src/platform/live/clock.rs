@@ -179,10 +179,13 @@ fn time(text: Option<&String>) -> Option<Timestamp> {
 /// For which time a task is due that does not run for times until `until`, and the first of these
 /// that it has missed.
 fn times(task: &Task, until: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
-    let Some(schedule) = Schedule::read(&task.schedule) else {
+    let does_not_run = |why: &str| {
         let what = format!("the scheduled task {} does not run", named(task));
-        notice::tell(&what, "its schedule cannot be read; give it another one");
-        return (None, None);
+        notice::tell(&what, format!("{why}; give it another one"));
+        (None, None)
+    };
+    let Some(schedule) = Schedule::read(&task.schedule) else {
+        return does_not_run("its schedule cannot be read");
     };
     if task.due_at == NEVER {
         return (None, None);
@@ -191,8 +194,11 @@ fn times(task: &Task, until: Timestamp) -> (Option<Timestamp>, Option<Timestamp>
     let since = time(task.since.as_ref()).unwrap_or(until);
     let ran = time(task.fired_for.as_ref()).map_or(since, |ran| ran.max(since));
     let first = time(Some(&task.due_at)).or_else(|| schedule.after(ran, since));
-    // To find that there is none takes long.
-    let next = first.and_then(|_| schedule.after(ran.max(until), since));
+    // To find that there is none takes long, and is done once.
+    if first.is_none() {
+        return does_not_run("there is no time at which its schedule says that it runs");
+    }
+    let next = schedule.after(ran.max(until), since);
     (next, first.filter(|first| *first <= until))
 }
 
