@@ -131,6 +131,89 @@ fn elements_are_found_by_a_pattern() {
     room.says(1, &["sync", "grep", "b.book", slow], "PATTERN takes too long");
 }
 
+/// A replaced conversation is changed where it is: who has it open keeps it, and nothing is lost on
+/// the way.
+#[test]
+fn a_conversation_is_replaced_at_once() {
+    let room = Room::new();
+    let one = |text: &str| {
+        json!([{"uuid": "0f3c9a52-6a4f-4c0e-9d6e-0b6a9f3f1c11", "created_at": "2026-01-01T00:00:00Z",
+        "chat_messages": [
+            {"uuid": "m", "sender": "human", "text": text},
+            {"uuid": "n", "sender": "assistant", "text": "same"},
+        ]}])
+    };
+    let path = ".threads/anthropic/0f3c9a52-6a4f-4c0e-9d6e-0b6a9f3f1c11.thread";
+    let import = |text: &str| {
+        room.0.write("all.json", &one(text).to_string());
+        room.run(0, &["sync", "import", "threads", "-f", "all.json", "--overwrite"]).stderr
+    };
+    let shown = || room.run(0, &["sync", "show", path, "--include-ids"]).json();
+    import("before");
+    let before = shown();
+    let said = import("after");
+    assert!(said.contains("1 imported, 0 were there already"), "{said}");
+    let after = shown();
+    let items = |of: &Value| of["thread"]["properties"][1]["messages"]["items"].clone();
+    assert_eq!(items(&after)[0]["message"]["text"], "after");
+    assert_eq!(items(&after)[1], items(&before)[1]);
+    // What is no document is deleted before.
+    room.0.write("file.txt", "text");
+    room.run(0, &["storage", "cp", "file.txt", &format!("room://{path}")]);
+    import("again");
+    assert_eq!(items(&shown())[0]["message"]["text"], "again");
+}
+
+#[test]
+fn an_import_that_breaks_off_says_what_is_missing() {
+    let room = Room::new();
+    let one = |id: &str, text: &str| json!({"uuid": id, "chat_messages": [{"uuid": "m", "sender": "human", "text": text}]});
+    // A conversation that is larger than any document.
+    let large = one("b", &"x".repeat(5 * 1024 * 1024));
+    let import = ["sync", "import", "threads", "-f", "all.json"];
+    room.0.write("all.json", &json!([one("a", "one"), large, one("c", "two")]).to_string());
+    room.says(4, &import, "conversations[1] and all behind it are missing");
+    room.0.write("all.json", &json!([large]).to_string());
+    room.says(1, &import, "conversations[0] is missing");
+}
+
+#[test]
+fn values_keep_their_types() {
+    let room = Room::new();
+    let types = ["string", "number", "boolean", "null"];
+    let properties: serde_json::Map<String, Value> =
+        types.iter().map(|kind| ((*kind).to_owned(), json!({"type": kind}))).collect();
+    let list = json!({"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/n"}]}});
+    let root = json!({"properties": {"r": {"properties": {"of": list}}}});
+    let schema = json!({"$root_tag_ref": "#/$defs/r", "$defs": {
+        "r": root, "n": {"properties": {"n": {"properties": properties}}},
+    }});
+    room.0.write("schema.json", &schema.to_string());
+    room.run(0, &["sync", "create", "a.r", "--schema", "schema.json"]);
+    let values = [
+        json!({"n": {"string": "5", "number": 5, "boolean": true, "null": null}}),
+        json!({"n": {"string": "", "number": -0.5, "boolean": false, "null": null}}),
+        json!({"n": {"string": "true", "number": 9_007_199_254_740_991_u64, "boolean": false}}),
+    ];
+    let add = |value: &Value| json!({"op": "add", "path": "/r/of/-", "value": value});
+    let patch: Vec<Value> = values.iter().map(add).collect();
+    room.run(0, &["sync", "update", "a.r", "--patch", &json!(patch).to_string()]);
+    let shown = || room.run(0, &["sync", "show", "a.r"]).json()["r"]["of"].clone();
+    assert_eq!(shown(), json!(values));
+    let patch = json!([
+        {"op": "replace", "path": "/r/of/0/n/number", "value": 6},
+        {"op": "replace", "path": "/r/of/0/n/boolean", "value": null},
+        {"op": "remove", "path": "/r/of/1/n/null"},
+    ]);
+    room.run(0, &["sync", "update", "a.r", "--patch", &patch.to_string()]);
+    let shown = shown();
+    assert_eq!(shown[0]["n"], json!({"string": "5", "number": 6, "boolean": null, "null": null}));
+    assert!(shown[1]["n"].get("null").is_none(), "{shown}");
+    let long = json!("x".repeat(100_000)).to_string();
+    let said = room.run(2, &["sync", "update", "a.r", "--patch", &long]).stderr;
+    assert!(said.contains("the patch is not valid") && said.len() < 1_000, "{}", said.len());
+}
+
 #[test]
 fn conversations_are_imported_once() {
     let room = Room::new();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use yrs::{Out, ReadTxn, Transact, Xml, XmlElementRef, XmlFragment};
 
 use super::conversations::{Conversation, Reading};
-use super::{CREATE, OPEN, close};
+use super::{CREATE, OPEN, close, shown};
 use crate::bounded;
 use crate::commands::option_values;
 use crate::commands::room::{RoomArgs, ask, refused};
@@ -18,6 +18,7 @@ use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::client::Room;
 use crate::room::codes;
+use crate::room::documents::edit::edit;
 use crate::room::documents::schema::Schema;
 use crate::room::documents::shape;
 use crate::room::documents::update::ROOT;
@@ -74,6 +75,8 @@ struct Count {
     imported: usize,
     existing: usize,
     invalid: usize,
+    /// How many of the export were dealt with.
+    done: usize,
 }
 
 /// The list of conversations, which stays open meanwhile.
@@ -144,6 +147,23 @@ impl List {
     }
 }
 
+/// Makes of a document that is there what a conversation is, at once: what was there stays until then.
+/// Whether that is possible: something else may be there, or a document that may not contain that.
+async fn replaced(room: &Room, path: &str, conversation: &Conversation) -> Result<bool> {
+    let asked = Open { path: path.to_owned(), ..Open::default() };
+    let Ok(mut document) = room.open_document(&asked).await else { return Ok(false) };
+    let before = shown(room, path, &document, false).await?;
+    let (schema, after) = (&document.schema, &conversation.document);
+    let Ok(update) = document.replica.change(|txn| edit(txn, schema, (&before, after))) else {
+        close(room, document).await?;
+        return Ok(false);
+    };
+    if let Some(update) = update {
+        document.send(&update).await.map_err(|why| refused(room, OPEN, &why))?;
+    }
+    close(room, document).await.map(|()| true)
+}
+
 /// Puts one conversation into the room; whether it is new there.
 async fn put(
     room: &Room,
@@ -152,8 +172,8 @@ async fn put(
     overwrite: bool,
 ) -> Result<bool> {
     if ask(room, &Exists { path: path.to_owned() }).await?.exists {
-        if !overwrite {
-            return Ok(false);
+        if !overwrite || replaced(room, path, conversation).await? {
+            return Ok(overwrite);
         }
         ask(room, &Delete { path: path.to_owned(), recursive: None }).await?;
     }
@@ -188,6 +208,7 @@ async fn import(
             Ok(conversation) => conversation,
             Err(why) => {
                 count.invalid += 1;
+                count.done += 1;
                 output::warning(&format!("conversations[{index}] is left out: {why}"));
                 continue;
             }
@@ -206,6 +227,7 @@ async fn import(
         if args.overwrite || !list.lines.contains_key(&path) {
             list.note(room, &path, &conversation).await?;
         }
+        count.done += 1;
     }
     close(room, list.document).await
 }
@@ -227,11 +249,24 @@ async fn threads(args: &ThreadsArgs) -> Result<ExitCode> {
         .at
         .with(async |room: &Room| import(room, args, (folder, &exported), &mut count).await)
         .await;
-    let Count { imported, existing, invalid } = count;
+    let Count { imported, existing, invalid, .. } = count;
     output::note(&format!(
         "{imported} imported, {existing} were there already, {invalid} could not be read"
     ));
-    done.map(|()| ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS).map_err(|error| partly(error, &count, exported.len()))
+}
+
+/// The error of an import that broke off, with what is missing.
+fn partly(error: Error, count: &Count, of: usize) -> Error {
+    let missing = match of - count.done.min(of) {
+        0 | 1 => format!("conversations[{}] is missing", count.done),
+        _ => format!("conversations[{}] and all behind it are missing", count.done),
+    };
+    let mut error = error.hint(format!("{missing}; run the same command again to go on"));
+    if count.imported > 0 {
+        error.class = Class::Partial;
+    }
+    error
 }
 
 /// Runs a command of `room sync import`.
