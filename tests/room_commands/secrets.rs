@@ -81,6 +81,40 @@ fn a_secret_is_stored_listed_given_out_and_deleted() {
 }
 
 /// Runs a command that is given this on standard input.
+#[test]
+fn ids_and_values_may_be_odd() {
+    let room = Room::new();
+    let most = "ü".repeat(32 * 1024);
+    room.0.write("most", &most);
+    room.0.write("empty", "");
+    let long = "i".repeat(256);
+    let ids = ["a b", "--id", "../x", "ü😀", "a/b?c#d%20", "'\"$(id)`", " ", "*", &long];
+    for id in ids {
+        let of = format!("--id={id}");
+        for (file, value) in [("most", most.as_str()), ("empty", "")] {
+            room.run(0, &["secret", "set", &of, "--in", file]);
+            assert_eq!(room.run(0, &["secret", "get", &of]).stdout, value, "{id:?}");
+        }
+    }
+    let listed = room.run(0, &["secret", "list", "--output", "json"]).json();
+    let listed = listed.as_array().expect("a list");
+    let found: Vec<&str> = listed.iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(found, ids);
+    for id in ids {
+        room.run(0, &["secret", "delete", "--", id]);
+        room.says(1, &["secret", "get", &format!("--id={id}")], "");
+    }
+    // Nobody would find one without an id again.
+    for words in [&["secret", "set", "--id=", "--text", "x"][..], &["secret", "get", "--id="]] {
+        room.run(2, words);
+    }
+    room.run(2, &["secret", "delete", ""]);
+    for id in ["a\nb", &"i".repeat(257)] {
+        let words = ["secret", "set", &format!("--id={id}"), "--in", "empty"];
+        room.says(1, &words, "is not a text of 1 to 256 bytes");
+    }
+}
+
 fn fed(mut command: std::process::Command, input: &[u8]) -> Run {
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap();

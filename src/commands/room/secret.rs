@@ -141,7 +141,7 @@ pub struct OutArgs {
 #[command(after_help = "The exit code is 1 if there is no such secret.")]
 pub struct GetArgs {
     /// The secret's id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
     /// The participant to whom it is delegated, by name; your own name finds what others delegated
     /// to you
@@ -161,7 +161,7 @@ pub struct GetArgs {
 )]
 pub struct SetArgs {
     /// The secret's id; the secret that has it is replaced
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
     /// Its media type, or what else it is
     #[arg(long = "type", value_name = "TYPE")]
@@ -201,7 +201,7 @@ pub struct SecretListArgs {
 #[derive(Debug, clap::Args)]
 pub struct DeleteArgs {
     /// The secret's id; `room secret list` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
     /// The participant to whom it is delegated, by name
     #[arg(long, value_name = "NAME")]
