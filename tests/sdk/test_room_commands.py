@@ -17,6 +17,7 @@ import jwt
 import pytest
 from aiohttp import web
 from meshagent.agents.mail_common import message_to_json, should_reply_to_message
+from meshagent.agents.schemas import document_schema
 from meshagent.api.messaging import TextContent
 from meshagent.api.room_server_client import ToolContentSpec
 from meshagent.tools.hosting import RemoteToolkit
@@ -38,6 +39,16 @@ FILES = {
     "logs/old/d.txt": b"d",
 }
 
+CONVERSATION = {
+    "uuid": "0f3c9a52-6a4f-4c0e-9d6e-0b6a9f3f1c11",
+    "name": "Plan",
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-02T00:00:00Z",
+    "chat_messages": [
+        {"uuid": "m", "sender": "human", "text": "ü", "created_at": "2026-01-01T00:00:00Z"}
+    ],
+}
+
 HERE = {
     "a.txt": b"a" * 3000,
     "b.txt": b"",
@@ -47,12 +58,16 @@ HERE = {
     "latin.txt": "für".encode("latin-1"),
     "job.json": '{"do": ["this", null, "ü"]}\n'.encode(),
     "job.unknown": b"\0\xff",
+    "export.json": json.dumps([CONVERSATION]).encode(),
+    "schema.json": json.dumps(document_schema.to_json()).encode(),
 }
 
 
+DOCUMENT = {"document": {"content": [{"heading": {"text": "Plan"}}, {"body": {"text": "ü"}}]}}
+
 # Commands that answer with nothing.
 SILENT = ["queue send", "messaging send", "messaging broadcast", "storage cp", "storage rm"]
-SILENT += ["service restart", "queue send-mail", "secret set", "secret delete"]
+SILENT += ["sync create", "sync update", "sync import", "service restart", "queue send-mail", "secret set", "secret delete"]
 
 
 class Say(ContentTool):
@@ -125,6 +140,8 @@ async def furnished(platform, room, group):
                     service=external("calculator", "http://127.0.0.1:1"),
                 )
             names[id] = "SERVICE"
+        if group == "sync":
+            await bob.sync.create(path="a.document", json=DOCUMENT)
         if group in ("secret", "secrets"):
             await keep_secrets(platform, room, bob)
         if group == "agent":
@@ -428,6 +445,114 @@ async def test_wrong_options_are_told_before_the_room_is_entered(
     assert len(reference.ways) == 1
     assert program.ways == program.sent == []
     assert (reference.code, program.code) == (theirs, 2)
+
+
+def calls_of(run):
+    """The tools that were called, each with what was said at its start, and the kinds of the parts
+    that came behind that."""
+    calls = []
+    streams = {}
+    for message in run.sent:
+        header = message.header
+        if message.kind == "room.invoke_tool":
+            arguments = header["arguments"]
+            calls.append([header["toolkit"], header["tool"], arguments.get("json"), []])
+            streams[header.get("tool_call_id")] = calls[-1]
+            continue
+        call, chunk = streams[header["tool_call_id"]], header["chunk"]
+        told = chunk.get("headers", {})
+        if told.get("kind") == "start":
+            call[2] = told
+        else:
+            call[3].append(told.get("kind") or chunk.get("method"))
+    return calls
+
+
+def opening(path, **more):
+    """How a document is opened and closed, without what is changed in it."""
+    start = {"kind": "start", "path": path, "create": False, "vector": None, "schema": None}
+    return ["sync", "open", {**start, "schema_path": None, "initial_json": None, **more}]
+
+
+DESCRIBING = ["sync", "describe", {"path": "a.document", "schema_path": None}, []]
+CLOSED = [*opening("a.document"), ["close"]]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("sync show a.document", [DESCRIBING]),
+        ("sync show room://a.document --include-ids", [CLOSED, DESCRIBING]),
+        ("sync grep a.document Plan", [CLOSED, DESCRIBING]),
+        ("sync inspect /a.document", [CLOSED]),
+    ],
+)
+async def test_who_reads_a_document_sends_nothing_back(platform, programs, command, expected):
+    # The reference sends back what it has opened. Ours asks what the room keeps beside the document.
+    reference, program = await both(platform, programs, command)
+    assert calls_of(program) == expected
+    assert calls_of(reference) == [[*opening("a.document"), ["sync", "close"]]]
+    assert program.ways == reference.ways
+    assert (reference.code, program.code) == (0, 0)
+
+
+async def test_a_document_is_made_in_one_call(platform, programs):
+    # The reference asks first whether it is there, which somebody else may change meanwhile.
+    words = ["sync", "create", "b.document", "--schema", "schema.json"]
+    words += ["--json", json.dumps(DOCUMENT)]
+    reference, program = await both(platform, programs, words)
+    exists, opened = calls_of(reference)
+    assert exists == ["storage", "exists", {"path": "b.document"}, []]
+    assert opened[2]["create"] and opened[2]["initial_json"] == DOCUMENT
+    asked = {"path": "b.document", "json": DOCUMENT, "schema": opened[2]["schema"]}
+    assert calls_of(program) == [["sync", "create", {**asked, "schema_path": None}, []]]
+    assert program.ways == reference.ways
+    assert (reference.code, program.code) == (0, 0)
+    # What is there already is left alone by both.
+    words[2] = "a.document"
+    reference, program = await both(platform, programs, words)
+    assert (reference.code, program.code) == (1, 1)
+    assert [it[1] for it in calls_of(reference)] == ["exists"]
+
+
+async def test_a_document_is_changed_where_the_patch_changes_it(platform, programs):
+    # The reference deletes all elements and makes them anew, and sends a part for each step.
+    patch = [{"op": "replace", "path": "/document/content/0/heading/text", "value": "Other"}]
+    words = ["sync", "update", "a.document", "--patch", json.dumps(patch)]
+    reference, program = await both(platform, programs, words)
+    opened, described = calls_of(program)
+    assert described == DESCRIBING
+    assert opened == [*opening("a.document"), ["sync", "close"]]
+    (theirs,) = calls_of(reference)
+    assert theirs[:3] == opened[:3] and theirs[3].count("sync") > 3
+    assert program.ways == reference.ways
+    assert (reference.code, program.code) == (0, 0)
+
+
+async def test_conversations_become_the_same_documents(platform, programs):
+    reference, program = await both(platform, programs, "sync import threads -f export.json")
+    (theirs, *their_calls), (ours, *our_calls) = calls_of(reference), calls_of(program)
+    assert [it[1] for it in our_calls] == [it[1] for it in their_calls] == ["exists", "create"]
+    assert our_calls[0] == their_calls[0]
+    (their_made, our_made) = (their_calls[1][2], our_calls[1][2])
+    assert our_made["path"] == their_made["path"]
+    assert messages_of(our_made["json"]) == messages_of(their_made["json"])
+    assert (theirs[2]["path"], theirs[2]["create"]) == (ours[2]["path"], ours[2]["create"])
+    # The reference sends a part for each value of a line of the list; ours sends the line.
+    assert ours[3] == ["sync", "close"]
+    assert program.ways == reference.ways
+    assert (reference.code, program.code) == (0, 0)
+
+
+def messages_of(thread):
+    """A thread without lists of attachments, which the reference leaves out where there are none."""
+    match thread:
+        case dict():
+            return {key: messages_of(it) for key, it in thread.items() if key != "attachments"}
+        case list():
+            return [messages_of(it) for it in thread]
+        case _:
+            return thread
 
 
 def mail(run):
