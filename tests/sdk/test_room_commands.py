@@ -482,7 +482,7 @@ CLOSED = [*opening("a.document"), ["close"]]
     ("command", "expected"),
     [
         ("sync show a.document", [DESCRIBING]),
-        ("sync show room://a.document --include-ids", [CLOSED, DESCRIBING]),
+        ("sync show ./a.document --include-ids", [CLOSED, DESCRIBING]),
         ("sync grep a.document Plan", [CLOSED, DESCRIBING]),
         ("sync inspect /a.document", [CLOSED]),
     ],
