@@ -276,6 +276,9 @@ pub(super) fn split<'a>(
     Ok((values, children))
 }
 
+/// Up to which number all whole numbers can be told from each other.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// A value of a document as JSON.
 #[must_use]
 pub fn to_json(value: &Any) -> Value {
@@ -283,6 +286,10 @@ pub fn to_json(value: &Any) -> Value {
         Any::Null | Any::Undefined => Value::Null,
         Any::Bool(value) => json!(value),
         Any::Number(Number::Int(value)) => json!(value),
+        // Clients write and read whole numbers as either, so they are shown as one of them.
+        Any::Number(Number::Float(value)) if value.fract() == 0.0 && value.abs() <= WHOLE => {
+            json!(*value as i64)
+        }
         Any::Number(Number::Float(value)) => json!(value),
         Any::String(value) => json!(**value),
         Any::Buffer(bytes) => json!(STANDARD.encode(bytes)),
