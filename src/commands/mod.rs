@@ -438,8 +438,9 @@ fn begin(args: &init::InitArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// How long what nobody waits for any more may go on.
-const LEFT: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long what nobody waits for any more may go on. The platform has waited already for what is its
+/// own.
+const LEFT: std::time::Duration = std::time::Duration::from_millis(200);
 
 fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

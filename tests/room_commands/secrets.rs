@@ -101,7 +101,7 @@ fn ids_and_values_may_be_odd() {
     let found: Vec<&str> = listed.iter().filter_map(|one| one["id"].as_str()).collect();
     assert_eq!(found, ids);
     for id in ids {
-        room.run(0, &["secret", "delete", "--", id]);
+        room.0.embedded(0, &["room", "secret", "delete", "--room", "demo", "--", id]);
         room.says(1, &["secret", "get", &format!("--id={id}")], "");
     }
     // Nobody would find one without an id again.
