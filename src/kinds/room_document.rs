@@ -79,7 +79,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 /// It is not as the schema wants it.
 pub fn as_told(schema: &Schema, content: &Value) -> Result<Value, String> {
     let (values, children) = shape::given(schema, content)?;
-    let replica = Replica::default();
+    let mut replica = Replica::default();
     replica.change(|txn| shape::append(txn, schema, &children))?;
     shape::project(&replica.doc.transact(), schema, &values, false)
 }
