@@ -21,6 +21,7 @@
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`documents`] | *pure*: documents that several edit at once: what they may contain, how they change |
 //! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
 //! | [`serving`] | connections: how many, how long, and how they end; for everything that listens |
@@ -94,6 +95,7 @@ pub mod conceal;
 pub mod connection;
 pub mod decoding;
 pub mod dialect;
+pub mod documents;
 pub mod error;
 pub mod forge;
 pub mod git;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent::room::documents::replica::Replica;
+use meshagent::documents::replica::Replica;
 use meshagent::room::message::{LARGE, Message};
 use serde_json::{Value, json};
 use yrs::updates::decoder::Decode;

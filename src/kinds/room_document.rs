@@ -15,11 +15,11 @@ use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{Declared, Fault, Kind, KindName, NameRule, kind_tag, typed};
+use crate::documents::replica::Replica;
+use crate::documents::schema::Schema;
+use crate::documents::shape;
 use crate::kinds::specs::Version;
 use crate::kinds::specs::rules::Rule;
-use crate::room::documents::replica::Replica;
-use crate::room::documents::schema::Schema;
-use crate::room::documents::shape;
 
 kind_tag!(DocumentTag, Document);
 

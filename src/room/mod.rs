@@ -14,7 +14,6 @@ pub mod codes;
 pub mod connection;
 pub mod content;
 pub mod developer;
-pub mod documents;
 pub mod files;
 pub mod handshake;
 pub mod invocation;

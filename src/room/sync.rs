@@ -9,11 +9,11 @@ use yrs::Transact;
 use super::call::{Call, Input, Output};
 use super::client::Room;
 use super::content::{Content, Refused};
-use super::documents::replica::Replica;
-use super::documents::schema::Schema;
-use super::documents::shape;
 use super::invocation::Invocation;
 use super::operation::{At, Operation, done};
+use crate::documents::replica::Replica;
+use crate::documents::schema::Schema;
+use crate::documents::shape;
 
 /// Asks for the contents of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

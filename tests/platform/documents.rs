@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent::room::documents::{places, replica::Replica};
+use meshagent::documents::{places, replica::Replica};
 use meshagent::room::message::Message;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Failed, files, odd};
 use crate::api::request::{Body, Method, Request};
+use crate::documents::edit::edit;
 use crate::room::client::Room;
-use crate::room::documents::edit::edit;
 use crate::room::storage::Delete;
 use crate::room::sync::{Create, Open, Opened};
 

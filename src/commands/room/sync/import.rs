@@ -14,14 +14,14 @@ use super::{CREATE, OPEN, close, shown};
 use crate::bounded;
 use crate::commands::option_values;
 use crate::commands::room::{RoomArgs, ask, refused};
+use crate::documents::edit::edit;
+use crate::documents::schema::Schema;
+use crate::documents::shape;
+use crate::documents::update::ROOT;
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::client::Room;
 use crate::room::codes;
-use crate::room::documents::edit::edit;
-use crate::room::documents::schema::Schema;
-use crate::room::documents::shape;
-use crate::room::documents::update::ROOT;
 use crate::room::storage::{Delete, Exists};
 use crate::room::sync::{Create, Open, Opened};
 

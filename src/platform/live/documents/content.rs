@@ -7,13 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use yrs::{ReadTxn, StateVector, Transact};
 
 use super::log::{self, About, Log, Unreadable};
+use crate::documents::replica::{NotApplied, Replica};
+use crate::documents::schema::Schema;
+use crate::documents::shape;
 use crate::platform::live::calls::{denied, refused};
 use crate::platform::live::files::{FilePath, Files, failed};
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::documents::replica::{NotApplied, Replica};
-use crate::room::documents::schema::Schema;
-use crate::room::documents::shape;
 
 /// How long the state of a document may be, in bytes.
 pub const STATE: u64 = 4 * 1024 * 1024;

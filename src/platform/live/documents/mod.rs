@@ -7,7 +7,7 @@
 //! | `log` | the file of a document |
 //! | `open` | a document that somebody has open |
 //!
-//! Must not live here: what may be in a document, which is in [`crate::room::documents`]; how a
+//! Must not live here: what may be in a document, which is in [`crate::documents`]; how a
 //! participant opens one, which is in `toolkits`.
 
 pub mod content;

@@ -11,12 +11,12 @@ use tokio::task::spawn_blocking;
 use yrs::StateVector;
 
 use super::content::{Content, Done, Failed, Memory, Wanted, merged};
+use crate::documents::schema::Schema;
 use crate::notice;
 use crate::platform::live::calls::refused;
 use crate::platform::live::files::{FilePath, Files};
 use crate::room::codes;
 use crate::room::content::Refused;
-use crate::room::documents::schema::Schema;
 
 /// How much may wait to be done, and how much of it is done at once.
 const WAITING: usize = 256;

@@ -15,6 +15,7 @@ use yrs::StateVector;
 use yrs::updates::decoder::Decode;
 
 use super::storage::{blocking, tell};
+use crate::documents::schema::{self, Schema};
 use crate::platform::live::calls::{Caller, Received, Stream, denied, refused};
 use crate::platform::live::documents;
 use crate::platform::live::documents::content::New;
@@ -24,7 +25,6 @@ use crate::platform::live::gates::{STORAGE_READ, SYNC_WRITE};
 use crate::platform::live::guest::PARTS;
 use crate::room::codes;
 use crate::room::content::{Content, Refused};
-use crate::room::documents::schema::{self, Schema};
 use crate::room::storage::UPDATED;
 use crate::room::sync::{Create, Describe, Open};
 
@@ -242,6 +242,6 @@ fn missing(path: &FilePath) -> Refused {
 fn vector(text: &str) -> Result<StateVector, Refused> {
     let odd = || Refused::invalid("the vector is not a state vector in base64");
     let bytes = STANDARD.decode(text).map_err(|_| odd())?;
-    crate::room::documents::update::checked_vector(&bytes).map_err(|_| odd())?;
+    crate::documents::update::checked_vector(&bytes).map_err(|_| odd())?;
     StateVector::decode_v1(&bytes).map_err(|_| odd())
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use yrs::{WriteTxn, Xml, XmlElementPrelim, XmlFragment};
 
 use super::*;
-use crate::room::documents::places::DEPTH;
-use crate::room::documents::update::ROOT;
+use crate::documents::places::DEPTH;
+use crate::documents::update::ROOT;
 
 fn add(replica: &mut Replica) -> Vec<u8> {
     let work = |txn: &mut TransactionMut<'_>| {

@@ -200,7 +200,7 @@ mod tests {
     use yrs::{ReadTxn, StateVector, Transact};
 
     use super::*;
-    use crate::room::documents::replica::Replica;
+    use crate::documents::replica::Replica;
 
     fn schema() -> Schema {
         let list = json!({"type": "array", "items": {"anyOf": [

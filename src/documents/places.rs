@@ -174,7 +174,7 @@ mod tests {
     use yrs::{Doc, ReadTxn, StateVector, Transact, WriteTxn, XmlElementPrelim, XmlFragment};
 
     use super::*;
-    use crate::room::documents::update::read;
+    use crate::documents::update::read;
 
     fn added(doc: &Doc) -> Result<Places, &'static str> {
         let state = doc.transact().encode_state_as_update_v1(&StateVector::default());

@@ -3,8 +3,8 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, Options, ReadTxn, Transact, Update, WriteTxn, XmlElementPrelim, XmlFragment};
 
 use super::*;
-use crate::room::documents::places::Places;
-use crate::room::documents::update::ROOT;
+use crate::documents::places::Places;
+use crate::documents::update::ROOT;
 
 fn line(updates: &[&[u8]]) -> Line<'static> {
     let mut line = Line { most: u64::MAX, ..Line::default() };

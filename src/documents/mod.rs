@@ -14,7 +14,7 @@
 //! | `update` | whether an update can be applied without harm |
 //!
 //! Must not live here: how a document is kept, which is the platform's; how one is opened in a room,
-//! which is in [`super::sync`].
+//! which is in [`crate::room::sync`].
 
 mod built_in;
 mod conflicts;
