@@ -173,31 +173,89 @@ async fn an_address_does_not_tell_whether_others_have_such_a_person() {
     }
 }
 
+/// What is granted to groups, agents and everyone, and to accounts in rooms, is shown until it is taken
+/// back or they are deleted, and lets nobody do anything.
 #[tokio::test]
-async fn whoever_has_no_roles_here_is_refused_clearly() {
+async fn what_has_no_effect_here_is_kept() {
     let server = Server::start().await;
-    let here = (server.project.as_str(), server.owner.as_str());
-    for kind in ["everyone", "group", "agent"] {
-        for whom in [json!({ "type": kind }), json!({"type": kind, "id": "all"})] {
-            for how in ["policy:grant", "policy:revoke"] {
-                let refused = policy(&server, here, how, whom.clone()).await;
-                let told = refused.refuses("subject.type").text;
-                assert!(told.contains("must be user or service_account"), "{told}");
-                assert!(told.contains(kind), "{told}");
+    let room = server.room("hall").await;
+    let made = server.send("POST", "/groups", json!({"name": "g"})).await.expect(201).json();
+    let group = made["id"].as_str().expect("an id").to_owned();
+    let (account, key) = server.account("bot").await;
+    let ends = [format!("project/{}", server.project), format!("room/{room}")];
+    let path = |end: &str, how: &str| format!("/iam/{end}/policy{how}");
+    let lines = async |end: &str| {
+        let told = server.own("GET", &path(end, "")).header("consistency", "fast").send().await;
+        let told = told.expect(200).json();
+        let of = |line: &Value| {
+            let kind = line["subject"]["type"].as_str().expect("a type").to_owned();
+            format!("{kind} {} {}", line["subject"]["name"], line["direct_roles"])
+        };
+        let lines = told["access_grants"].as_array().expect("a list").iter().map(of);
+        let mut lines: Vec<String> = lines.filter(|it| !it.starts_with("user ")).collect();
+        lines.sort();
+        lines
+    };
+    let subjects = [
+        json!({"type": "group", "id": group}),
+        json!({"type": "everyone", "id": "all"}),
+        json!({"type": "service_account", "id": account}),
+    ];
+    for (end, role) in ends.iter().zip(["admin", "viewer"]) {
+        for subject in &subjects {
+            // What an account was granted in the project has an effect.
+            if end.starts_with("project") && subject["type"] == "service_account" {
+                continue;
+            }
+            let body = json!({"subject": subject, "roles": [role]});
+            for _ in 0..2 {
+                server.send("POST", &path(end, ":grant"), body.clone()).await.expect(200);
             }
         }
     }
-    // A service account has its roles in the project, and is told where.
-    let room = server.room("hall").await;
-    let (account, _) = server.account("bot").await;
-    let subject = json!({"type": "service_account", "id": account});
-    let path = format!("/iam/room/{room}/policy:grant");
-    let body = json!({"subject": subject, "roles": ["viewer"]});
-    let told = server.send("POST", &path, body).await.refuses("subject.type").text;
-    let where_it_is = format!("/iam/project/{}/policy:grant", server.project);
-    assert!(told.contains(&where_it_is), "{told}");
-    for (field, whom) in [("id", ""), ("email", "")] {
-        let whom = json!({"type": "service_account", field: whom});
-        policy(&server, here, "policy:grant", whom).await.expect(400);
+    let of = |role: &str| {
+        [format!("everyone \"everyone\" [\"{role}\"]"), format!("group \"g\" [\"{role}\"]")]
+    };
+    assert_eq!(lines(&ends[0]).await, of("admin"));
+    let [everyone, of_group] = of("viewer");
+    let bot = "service_account \"bot\" [\"viewer\"]".to_owned();
+    assert_eq!(lines(&ends[1]).await, [everyone.clone(), of_group.clone(), bot.clone()]);
+    // Neither as everyone nor by a role in a room does the account see the project.
+    let rooms = format!("/accounts/projects/{}/rooms", server.project);
+    let denied = server.ask("GET", &rooms).bearer(&key).send().await;
+    assert!((401..=404).contains(&denied.status), "{denied:?}");
+    server
+        .send("POST", &path(&ends[1], ":revoke"), json!({"subject": subjects[1]}))
+        .await
+        .expect(200);
+    server
+        .send("POST", &path(&ends[1], ":revoke"), json!({"subject": subjects[1]}))
+        .await
+        .expect(404);
+    assert_eq!(lines(&ends[1]).await, [of_group, bot.clone()]);
+    server.own("DELETE", &format!("/groups/{group}")).send().await.expect(204);
+    assert_eq!(lines(&ends[1]).await, [bot]);
+    assert_eq!(lines(&ends[0]).await, of("admin")[..1]);
+    server.own("DELETE", &format!("/service-accounts/{account}")).send().await;
+    assert_eq!(lines(&ends[1]).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn whoever_is_not_there_is_refused_clearly() {
+    let server = Server::start().await;
+    let here = (server.project.as_str(), server.owner.as_str());
+    for (whom, field, told) in [
+        (json!({"type": "everyone", "id": "some"}), "subject.id", "must be all"),
+        (json!({"type": "group"}), "subject.id", "is required"),
+        (json!({"type": "group", "id": "g"}), "subject.id", "group \"g\" does not exist"),
+        (json!({"type": "agent", "id": "a"}), "subject.id", "agent \"a\" does not exist"),
+        (json!({"type": "robot", "id": "r"}), "subject.type", "must be user, service_account"),
+        (json!({"type": "service_account", "id": ""}), "subject.id", "does not exist"),
+        (json!({"type": "service_account", "email": ""}), "subject.id", "does not exist"),
+    ] {
+        for how in ["policy:grant", "policy:revoke"] {
+            let refused = policy(&server, here, how, whom.clone()).await.refuses(field).text;
+            assert!(refused.contains(told.split('"').next().expect("a text")), "{refused}");
+        }
     }
 }

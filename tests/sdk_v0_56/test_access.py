@@ -52,15 +52,14 @@ async def test_a_group_is_made_changed_and_deleted(small_pages):
             await client.set_group_member(**group, subject=AccessSubject(type="user", id="nobody"))
         with pytest.raises(ValidationErrorResponse):
             await client.set_group_member(**group, subject=AccessSubject(type="agent", id="x"))
-        # What would have no effect is refused.
-        with pytest.raises(ValidationErrorResponse):
-            await client.grant_resource_policy(
-                **here,
-                resource_type="project",
-                resource_id=project,
-                subject=AccessSubject(type="group", id=made.id),
-                roles=["developer"],
-            )
+        # What has no effect is kept.
+        policy = {**here, "resource_type": "project", "resource_id": project}
+        subject = AccessSubject(type="group", id=made.id)
+        await client.grant_resource_policy(**policy, subject=subject, roles=["developer"])
+        granted = (await client.get_resource_policy(**policy)).access_grants
+        [roles] = [it.direct_roles for it in granted if it.subject.id == made.id]
+        assert roles == ["developer"]
+        await client.revoke_resource_policy(**policy, subject=subject)
         await client.delete_group_member(**group, subject_type="user", subject_id=ada.id)
         with pytest.raises(NotFoundError):
             await client.delete_group_member(**group, subject_type="user", subject_id=ada.id)

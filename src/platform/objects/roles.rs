@@ -1,4 +1,4 @@
-//! What was granted to people in rooms and to service accounts, who is in a group, and who may use a
+//! What was granted to people in rooms and to others, who is in a group, and who may use a
 //! secret, where that is changed without an entity tag: what is granted or revoked replaces whatever
 //! there was.
 
@@ -79,28 +79,36 @@ pub async fn in_room(
 /// Where something was granted.
 #[derive(Debug, Clone, Copy)]
 pub enum Of<'a> {
-    /// To a service account, in the project with this id.
+    /// In the project with this id.
     Project(&'a str),
-    /// To a user, in the room with this id.
+    /// In the room with this id.
     Room(&'a str),
 }
 
-/// Takes back all that was granted to somebody.
+/// Takes back all that was granted to somebody, who is given by the type and the id. People leave a
+/// project otherwise.
 ///
 /// # Errors
 ///
 /// 404 if that was nothing; the store failed.
-pub async fn revoke(write: Write, of: Of<'_>, whom: &str) -> Result<()> {
+pub async fn revoke(write: Write, of: Of<'_>, (kind, whom): (&str, &str)) -> Result<()> {
     let (sql, of) = match of {
+        Of::Room(room) if kind == "user" => {
+            ("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2 AND $3 = 'user'", room)
+        }
+        Of::Room(room) => (
+            "DELETE FROM role_grants WHERE resource_type = 'room' AND resource_id = $1 \
+             AND subject_id = $2 AND subject_type = $3",
+            room,
+        ),
         Of::Project(project) => (
-            "DELETE FROM role_grants WHERE project_id = $1 AND resource_type = 'project' \
-             AND subject_type = 'service_account' AND subject_id = $2",
+            "DELETE FROM role_grants WHERE resource_type = 'project' AND resource_id = $1 \
+             AND subject_id = $2 AND subject_type = $3",
             project,
         ),
-        Of::Room(room) => ("DELETE FROM room_grants WHERE room_id = $1 AND user_id = $2", room),
     };
     let mut change = write.without_condition();
-    let deleted = sqlx::query(sql).bind(of).bind(whom).execute(change.on()).await?;
+    let deleted = sqlx::query(sql).bind(of).bind(whom).bind(kind).execute(change.on()).await?;
     if deleted.rows_affected() == 0 {
         return Err(Refusal::missing("grant to", whom));
     }

@@ -50,6 +50,12 @@ async fn asked_about(app: &App, caller: &Caller, subject: &Subject) -> Result<Fo
     {
         return Err(Refusal::field("subject.id", "is not a member of the project"));
     }
+    if let Found::Kept(kind, _) = &found {
+        let message = format!(
+            "must be user or service_account on this platform: what is granted to {kind:?} has no effect here"
+        );
+        return Err(Refusal::field("subject.type", message));
+    }
     Ok(found)
 }
 
@@ -73,6 +79,7 @@ async fn direct(app: &App, caller: &Caller, found: &Found) -> Result<Vec<String>
             .await?;
             Ok(rows.into_iter().map(|(role,)| role).collect())
         }
+        Found::Kept(..) => Ok(Vec::new()),
     }
 }
 
@@ -217,6 +224,7 @@ async fn shown(app: &App, found: &Found) -> Result<Value> {
             let (name, email) = account.unwrap_or_default();
             json!({ "type": "service_account", "id": id, "name": name, "email": email })
         }
+        Found::Kept(kind, id) => json!({ "type": kind, "id": id }),
     })
 }
 
@@ -234,6 +242,22 @@ struct Granted {
 
 of_row!(Granted { id, name, roles });
 
+/// What was granted to a person in the rooms of a project.
+const OF_PERSON: &str = "SELECT rooms.id, rooms.name, \
+     COALESCE((SELECT group_concat(role, ',') \
+     FROM role_grants WHERE resource_type = 'room' AND resource_id = rooms.id \
+     AND subject_type = 'user' AND subject_id = room_grants.user_id \
+     AND role_grants.seq = room_grants.rev), room_grants.permissions) AS roles \
+     FROM room_grants JOIN rooms ON rooms.id = room_grants.room_id \
+     WHERE rooms.project_id = $1 AND room_grants.user_id = $2 ORDER BY rooms.name";
+
+/// What was granted to a service account in the rooms of a project, which is kept.
+const OF_ACCOUNT: &str = "SELECT rooms.id, rooms.name, group_concat(role, ',') AS roles \
+     FROM role_grants JOIN rooms ON rooms.id = resource_id \
+     WHERE role_grants.project_id = $1 AND resource_type = 'room' \
+     AND subject_type = 'service_account' AND subject_id = $2 \
+     GROUP BY rooms.id ORDER BY rooms.name";
+
 /// What was granted to somebody, in the project and in its rooms.
 async fn bindings(
     State(app): State<App>,
@@ -249,19 +273,13 @@ async fn bindings(
         let resource = Resource::Project.shown(&caller);
         all.push(json!({ "resource": resource, "subject": subject, "direct_roles": roles }));
     }
-    if let Found::User(user) = &found {
-        let mut rooms = sqlx::query_as(
-            "SELECT rooms.id, rooms.name, COALESCE((SELECT group_concat(role, ',') \
-             FROM role_grants WHERE resource_type = 'room' AND resource_id = rooms.id \
-             AND subject_type = 'user' AND subject_id = room_grants.user_id \
-             AND role_grants.seq = room_grants.rev), room_grants.permissions) AS roles \
-             FROM room_grants \
-             JOIN rooms ON rooms.id = room_grants.room_id \
-             WHERE rooms.project_id = $1 AND room_grants.user_id = $2 ORDER BY rooms.name",
-        )
-        .bind(&caller.project)
-        .bind(user)
-        .fetch(reads);
+    let rooms = match &found {
+        Found::User(user) => Some((OF_PERSON, user)),
+        Found::Account(account) => Some((OF_ACCOUNT, account)),
+        Found::Kept(..) => None,
+    };
+    if let Some((sql, whom)) = rooms {
+        let mut rooms = sqlx::query_as(sql).bind(&caller.project).bind(whom).fetch(reads);
         while let Some(Granted { id, name, roles }) = rooms.try_next().await? {
             all.push(json!({
                 "resource": { "type": "room", "id": id, "name": name },

@@ -1,6 +1,6 @@
 //! Groups of people, by a name in their project.
 //!
-//! A group has no roles here: what is granted to one would have no effect, and is refused (`iam`).
+//! A group has no roles here: what is granted to one is kept, and has no effect (`iam`).
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,10 @@
 //! rooms.
 //!
 //! The roles of people are their membership and their grants in rooms, which 0.31 shows in its own
-//! words, so both APIs tell the same. Those of service accounts are in a table of their own. What
-//! would have no effect here is refused: other resources, groups, and roles of people that are none
-//! here.
+//! words, so both APIs tell the same. Those of others are in a table of their own. What is granted to
+//! groups, agents and everyone, and to service accounts in rooms, is kept and shown, as the hosted
+//! platform has it, and has no effect here. Other resources, and roles of people that are none here,
+//! are refused.
 
 use std::collections::BTreeSet;
 
@@ -121,7 +122,24 @@ pub(super) enum Found {
     User(String),
     /// A service account of the project.
     Account(String),
+    /// Somebody else, by the type: a group or an agent of the project, or everyone. What is granted to
+    /// them is kept.
+    Kept(&'static str, String),
 }
+
+impl Found {
+    /// The type and the id.
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::User(id) => ("user", id),
+            Self::Account(id) => ("service_account", id),
+            Self::Kept(kind, id) => (kind, id),
+        }
+    }
+}
+
+/// The id of everyone, as the public command line has it.
+const EVERYONE: &str = "all";
 
 impl Subject {
     /// Who is meant. 400 for a service account that there is not, and for others.
@@ -143,13 +161,40 @@ impl Subject {
                 let missing = || Refusal::field("subject.id", missing());
                 Ok(Found::Account(found.ok_or_else(missing)?.0))
             }
+            "group" => {
+                let sql = "SELECT id FROM subject_groups WHERE project_id = $1 AND id = $2";
+                self.kept(app, caller, ("group", sql)).await
+            }
+            "agent" => {
+                let sql = "SELECT id FROM agents WHERE project_id = $1 AND id = $2";
+                self.kept(app, caller, ("agent", sql)).await
+            }
+            "everyone" if self.id.as_deref().is_none_or(|id| id == EVERYONE) => {
+                Ok(Found::Kept("everyone", EVERYONE.to_owned()))
+            }
+            "everyone" => Err(Refusal::field("subject.id", format!("must be {EVERYONE}"))),
             kind => {
                 let message = format!(
-                    "must be user or service_account on this platform: {kind:?} has no roles here"
+                    "must be user, service_account, agent, group or everyone on this platform, not {kind:?}"
                 );
                 Err(Refusal::field("subject.type", message))
             }
         }
+    }
+
+    /// Somebody of the project whose roles are only kept. 400 if there is nobody with the id.
+    async fn kept(
+        &self,
+        app: &App,
+        caller: &Caller,
+        (kind, sql): (&'static str, &'static str),
+    ) -> Result<Found> {
+        let given = self.id.as_deref();
+        let given = given.ok_or_else(|| Refusal::field("subject.id", "is required"))?;
+        let found: Option<(String,)> =
+            select(sql).bind(&caller.project).bind(given).find(app.store().reads()).await?;
+        let missing = || Refusal::field("subject.id", format!("{kind} {given:?} does not exist"));
+        Ok(Found::Kept(kind, found.ok_or_else(missing)?.0))
     }
 
     /// The person who is meant. 400 for anybody else.
@@ -184,18 +229,40 @@ const OF_PROJECT: &str = "SELECT * FROM (\
      group_concat(role, ','), printf('%020d', MIN(role_grants.seq)) \
      FROM role_grants JOIN service_accounts ON service_accounts.id = role_grants.subject_id \
      WHERE role_grants.project_id = $1 AND role_grants.resource_type = 'project' \
-     AND role_grants.subject_type = 'service_account' GROUP BY service_accounts.id\
+     AND role_grants.subject_type = 'service_account' GROUP BY service_accounts.id \
+     UNION ALL SELECT subject_type, subject_id, name, '', group_concat(role, ','), \
+     printf('%020d', MIN(seq)) FROM (\
+     SELECT subject_type, subject_id, role, role_grants.seq AS seq, \
+     COALESCE(subject_groups.name, agents.name, subject_type) AS name FROM role_grants \
+     LEFT JOIN subject_groups ON subject_type = 'group' AND subject_groups.id = subject_id \
+     LEFT JOIN agents ON subject_type = 'agent' AND agents.id = subject_id \
+     WHERE role_grants.project_id = $1 AND resource_type = 'project' \
+     AND (subject_type = 'everyone' OR subject_groups.id IS NOT NULL OR agents.id IS NOT NULL)) \
+     GROUP BY subject_type, subject_id\
      ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
 
-/// The policy of a room: people with a grant. Their roles are those that they were given, or else
-/// what their scopes amount to.
-const OF_ROOM: &str = "SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, \
+/// The policy of a room: people with a grant, and others whose roles are kept. The roles of people are
+/// those that they were given, or else what their scopes amount to.
+const OF_ROOM: &str = "SELECT * FROM (\
+     SELECT 'user' AS kind, users.id AS id, users.email AS name, users.email AS email, \
      COALESCE((SELECT group_concat(role, ',') FROM role_grants \
      WHERE resource_type = 'room' AND resource_id = room_grants.room_id \
      AND subject_type = 'user' AND subject_id = users.id AND seq = room_grants.rev), \
-     permissions) AS roles, users.id AS position \
+     permissions) AS roles, 'a ' || users.id AS position \
      FROM room_grants JOIN users ON users.id = room_grants.user_id WHERE room_id = $1 \
-     AND ($2 IS NULL OR users.id > $2) ORDER BY users.id LIMIT $3";
+     UNION ALL SELECT subject_type, subject_id, name, email, group_concat(role, ','), \
+     'b ' || subject_type || ' ' || subject_id FROM (\
+     SELECT subject_type, subject_id, role, \
+     COALESCE(service_accounts.name, subject_groups.name, agents.name, subject_type) AS name, \
+     COALESCE(service_accounts.email, '') AS email FROM role_grants \
+     LEFT JOIN service_accounts \
+     ON subject_type = 'service_account' AND service_accounts.id = subject_id \
+     LEFT JOIN subject_groups ON subject_type = 'group' AND subject_groups.id = subject_id \
+     LEFT JOIN agents ON subject_type = 'agent' AND agents.id = subject_id \
+     WHERE resource_type = 'room' AND resource_id = $1 AND (subject_type = 'everyone' \
+     OR service_accounts.id IS NOT NULL OR subject_groups.id IS NOT NULL \
+     OR agents.id IS NOT NULL)) GROUP BY subject_type, subject_id\
+     ) WHERE ($2 IS NULL OR position > $2) ORDER BY position LIMIT $3";
 
 /// The role that a scope in a room amounts to, as the public SDK reckons it.
 pub(super) fn role_of(scope: &Value) -> &'static str {
@@ -260,11 +327,11 @@ async fn policy(
             Resource::Project => json!(row.roles.split(',').collect::<Vec<_>>()),
             Resource::Room(_) => json!(roles_in_room(&row.roles)?),
         };
-        Ok(json!({
-            "resource": shown,
-            "subject": { "type": row.kind, "id": row.id, "name": row.name, "email": row.email },
-            "direct_roles": roles,
-        }))
+        let mut subject = json!({ "type": row.kind, "id": row.id, "name": row.name });
+        if !row.email.is_empty() {
+            subject["email"] = row.email.as_str().into();
+        }
+        Ok(json!({ "resource": shown, "subject": subject, "direct_roles": roles }))
     };
     let position = |row: &Granted| row.position.clone();
     page::with(&app, (LIST, size), rows, position, item, &[("resource", shown.clone())]).await
@@ -307,8 +374,13 @@ async fn grant(
                 }
             }
         }
-        (Resource::Project, Found::Account(account)) => {
-            granted(&app, &caller, &account, &wanted).await?;
+        (Resource::Project, found) => {
+            if let Some(number) = wanted.iter().position(|role| !known::is_in_project(role)) {
+                let message = "is not a role of projects";
+                return Err(Refusal::field(format!("roles[{number}]"), message));
+            }
+            let on = (caller.project.as_str(), "project", caller.project.as_str());
+            granted(&app, on, found.parts(), &wanted).await?;
         }
         (Resource::Room(room), Found::User(user)) => {
             scope_of(&wanted)?;
@@ -322,32 +394,33 @@ async fn grant(
             let whose = (caller.project.as_str(), room.id.as_str(), user.as_str());
             roles::replace(write, whose, &scope_of(&all)?, &all).await?;
         }
-        (Resource::Room(_), Found::Account(_)) => {
-            let message = format!(
-                "must be user on this platform: a service account has no roles in rooms, and is granted those that it has in the project, \
-                 at /accounts/projects/{project}/iam/project/{project}/policy:grant",
-                project = caller.project
-            );
-            return Err(Refusal::field("subject.type", message));
+        (Resource::Room(room), found) => {
+            scope_of(&wanted)?;
+            let on = (caller.project.as_str(), "room", room.id.as_str());
+            granted(&app, on, found.parts(), &wanted).await?;
         }
     }
     Ok(Answer::json(&json!({})))
 }
 
-/// Grants a service account roles in the project.
-async fn granted(app: &App, caller: &Caller, account: &str, roles: &[String]) -> Result<()> {
-    if let Some(number) = roles.iter().position(|role| !known::is_in_project(role)) {
-        return Err(Refusal::field(format!("roles[{number}]"), "is not a role of projects"));
-    }
+/// Adds roles of somebody who is no person, on a resource of a project.
+async fn granted(
+    app: &App,
+    (project, resource, id): (&str, &str, &str),
+    (kind, whom): (&str, &str),
+    roles: &[String],
+) -> Result<()> {
     let mut write = app.store().write().await?;
     for role in roles {
         let there: Option<(i64,)> = select(
-            "SELECT seq FROM role_grants WHERE project_id = $1 AND resource_type = 'project' \
-             AND resource_id = $1 AND subject_type = 'service_account' AND subject_id = $2 \
-             AND role = $3",
+            "SELECT seq FROM role_grants WHERE project_id = $1 AND resource_type = $2 \
+             AND resource_id = $3 AND subject_type = $4 AND subject_id = $5 AND role = $6",
         )
-        .bind(&caller.project)
-        .bind(account)
+        .bind(project)
+        .bind(resource)
+        .bind(id)
+        .bind(kind)
+        .bind(whom)
         .bind(role)
         .find(write.reads())
         .await?;
@@ -357,10 +430,13 @@ async fn granted(app: &App, caller: &Caller, account: &str, roles: &[String]) ->
         let revision = write.revision().await?;
         insert(
             "INSERT INTO role_grants (project_id, resource_type, resource_id, subject_type, \
-             subject_id, role, seq) VALUES ($1, 'project', $1, 'service_account', $2, $3, $4)",
+             subject_id, role, seq) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(&caller.project)
-        .bind(account)
+        .bind(project)
+        .bind(resource)
+        .bind(id)
+        .bind(kind)
+        .bind(whom)
         .bind(role)
         .bind(revision)
         .run(&mut write, || "the role was granted already".to_owned())
@@ -392,8 +468,7 @@ async fn revoke(
         Resource::Project => Of::Project(&caller.project),
         Resource::Room(room) => Of::Room(&room.id),
     };
-    let (Found::User(whom) | Found::Account(whom)) = &found;
-    roles::revoke(app.store().write().await?, of, whom).await?;
+    roles::revoke(app.store().write().await?, of, found.parts()).await?;
     Ok(Answer::json(&json!({})))
 }
 
