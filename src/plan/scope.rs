@@ -15,12 +15,23 @@ use crate::listed::{SOME, at_most};
 use crate::manifest::of_accounts::perhaps_from;
 use crate::manifest::set::Desired;
 
-/// Whether a pattern matches an object, in any spelling of its name, or what its document declares
-/// where the platform has no such kind.
+/// Whether a pattern matches an object, in any spelling of its name, or what its document may have
+/// declared where the platform has no such kind.
 #[must_use]
 pub fn matches(pattern: &str, key: &Key) -> bool {
-    let is_it = |key: &Key| WildMatch::new(&key.spelled(pattern)).matches(&key.to_string());
-    is_it(key) || perhaps_from(key).iter().any(is_it)
+    is_called(pattern, key) || perhaps_from(key).iter().any(|key| is_called(pattern, key))
+}
+
+/// The same of an object that a document declares, which says itself what it came of.
+fn matches_declared(pattern: &str, Desired { key, origin, .. }: &Desired) -> bool {
+    match origin.document.kind.name() == key.kind {
+        true => is_called(pattern, key),
+        false => matches(pattern, key),
+    }
+}
+
+fn is_called(pattern: &str, key: &Key) -> bool {
+    WildMatch::new(&key.spelled(pattern)).matches(&key.to_string())
 }
 
 /// An annotation of an object.
@@ -74,8 +85,8 @@ impl Scope {
         self.targets.is_empty() && self.excludes.is_empty() && self.selectors.is_empty()
     }
 
-    fn wants(&self, key: &Key, fields: Option<&Tree>) -> bool {
-        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, key));
+    fn wants(&self, matches: impl Fn(&str) -> bool, fields: Option<&Tree>) -> bool {
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern));
         (self.targets.is_empty() || any(&self.targets))
             && !any(&self.excludes)
             && self.selectors.iter().all(|(name, value)| {
@@ -98,13 +109,17 @@ impl Scope {
         notes: &mut Vec<String>,
     ) -> BTreeSet<Key> {
         // Also by its present name.
-        let excludes = |key: &Key| {
-            self.excludes(key) || renames.sources.get(key).is_some_and(|now| self.excludes(now))
+        let excludes = |object: &Desired| {
+            let key = &object.key;
+            self.excludes.iter().any(|pattern| matches_declared(pattern, object))
+                || renames.sources.get(key).is_some_and(|now| self.excludes(now))
+        };
+        let wants = |object: &Desired| {
+            self.wants(|pattern| matches_declared(pattern, object), Some(&object.fields))
         };
         let mut selected: BTreeSet<Key> = desired
             .values()
-            .filter(|object| self.wants(&object.key, Some(&object.fields)))
-            .filter(|object| !excludes(&object.key))
+            .filter(|object| wants(object) && !excludes(object))
             .map(|object| object.key.clone())
             .collect();
         let mut open: Vec<Key> = selected.iter().cloned().collect();
@@ -119,8 +134,7 @@ impl Scope {
             let referred = referred.map(|found| (found, "refers to it"));
             let mover = renames.before(&key).cloned().map(|mover| (mover, "gets its name"));
             for (found, why) in referred.chain(mover) {
-                if desired.contains_key(&found)
-                    && !excludes(&found)
+                if desired.get(&found).is_some_and(|object| !excludes(object))
                     && selected.insert(found.clone())
                 {
                     notes.push(format!("{found} is in scope too, because {key} {why}"));
@@ -135,15 +149,26 @@ impl Scope {
     /// refers to are not, and its annotations are those of the platform.
     #[must_use]
     pub fn wants_leaver(&self, key: &Key, fields: Option<&Tree>) -> bool {
-        self.wants(key, fields)
+        self.wants(|pattern| matches(pattern, key), fields)
     }
 
-    /// The patterns that match none of these objects, which is probably a mistake.
+    /// The patterns that match none of these objects, which is probably a mistake: those that are
+    /// declared, and those that the set owns.
     #[must_use]
-    pub fn unmatched(&self, objects: &[(&Key, Option<&Tree>)]) -> Vec<Problem> {
+    pub fn unmatched(
+        &self,
+        desired: &BTreeMap<Key, Desired>,
+        owned: &[(&Key, Option<&Tree>)],
+    ) -> Vec<Problem> {
+        let declared = desired.values().map(|object| (&object.key, Some(&*object.fields)));
+        let objects: Vec<(&Key, Option<&Tree>)> = declared.chain(owned.iter().copied()).collect();
         let keys: Vec<&Key> = objects.iter().map(|(key, _)| *key).collect();
         let patterns = self.targets.iter().chain(&self.excludes);
-        let patterns = patterns.filter(|pattern| !keys.iter().any(|key| matches(pattern, key)));
+        let leaves = |(key, _): &&(&Key, Option<&Tree>)| !desired.contains_key(*key);
+        let patterns = patterns.filter(|pattern| {
+            !desired.values().any(|object| matches_declared(pattern, object))
+                && !owned.iter().filter(leaves).any(|(key, _)| matches(pattern, key))
+        });
         let carries = |(name, value): &(String, String)| {
             let carries = |fields: &Tree| annotation(fields, name) == Some(value.as_str());
             objects.iter().any(|(_, fields)| fields.is_some_and(carries))

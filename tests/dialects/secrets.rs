@@ -445,23 +445,23 @@ async fn a_value_that_nobody_reads_stays_so_or_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_about_another_account_is_used_for_nothing() {
+async fn an_account_is_known_by_the_list_of_accounts_and_asked_for_by_no_name() {
     let mut world = World::speaking(Spoken::V0_56).await;
     world.run(&[account("support"), native("a")], &policy("s")).await;
     let before = secrets(&world).await;
+    let is_of = |secret: &Value| secret["owner_service_account_id"].clone();
     let url = world.server.url.clone();
     let other = Fault::Edited(|account| account["name"] = "other".into());
     let mischief = other.on("GET").at("/by-name/support").times(1000);
     let proxy = Hostile::before(&url, crate::platform::harness::client()).with(mischief);
     let proxy = proxy.start().await;
-    let direct = world.client.clone();
     world.through(&proxy);
-    let set = world.set_of(&[account("support"), native("b")]).expect("a set");
-    if let Ok(decided) = world.decide(set, &policy("s")).await {
-        let _ = world.perform(&decided, 4).await;
-    }
-    world.client = direct;
-    assert_eq!(secrets(&world).await, before);
+    world.run(&[account("support"), native("b")], &policy("s")).await;
+    let after = secrets(&world).await;
+    assert_eq!((after.len(), is_of(&after[0])), (1, is_of(&before[0])));
+    assert_ne!(after[0]["current_version_id"], before[0]["current_version_id"]);
+    let asked = proxy.requests();
+    assert!(!asked.keys().any(|it| it.contains("/by-name/")), "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -510,4 +510,26 @@ async fn what_images_are_pulled_with_is_there_before_the_services_of_its_account
     assert!(!keys.contains(&"AccountSecret/support/native".to_owned()), "{keys:?}");
     world.run(&documents, &policy("s")).await;
     world.run(&documents, &destroying("s")).await;
+}
+
+/// A project secret is what its document says, and not what is called like what it became.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_of_project_secrets_takes_no_secret_of_an_account_that_is_called_so() {
+    let world = World::speaking(Spoken::V0_56).await;
+    let mut other = native("b");
+    other["metadata"]["name"] = "k.OTHER".into();
+    let turned = json!({
+        "version": "v1", "kind": "Secret", "metadata": {"name": "k"}, "type": "keys",
+        "service_account": "support", "data": {"A": "the-value-of-it"},
+    });
+    let set = [account("support"), other, turned];
+    let scope = |target: &str| Scope { targets: vec![target.to_owned()], ..Scope::default() };
+    for (target, takes) in
+        [("Secret/k", [true, false]), ("AccountSecret/support/k.OTHER", [false, true])]
+    {
+        let policy = Policy { scope: scope(target), ..policy("s") };
+        let told = describe(&world.plan(&set, &policy).await.plan);
+        let found = ["support/k.A", "support/k.OTHER"].map(|name| told.contains(name));
+        assert_eq!(found, takes, "{target}: {told}");
+    }
 }

@@ -102,9 +102,8 @@ fn select(
     let known = Known::new(desired, state);
     let selected = scope.select(desired, (&known, candidates), notes);
     let owned = state.inventories.values().flat_map(|inventory| inventory.entries.keys());
-    let declared = desired.values().map(|object| (&object.key, Some(&*object.fields)));
     let leaving = owned.map(|key| (key, state.objects.get(key).map(|found| &*found.fields)));
-    let mut unmatched = scope.unmatched(&declared.chain(leaving).collect::<Vec<_>>());
+    let mut unmatched = scope.unmatched(desired, &leaving.collect::<Vec<_>>());
     unmatched.extend(policy.adopt.unmatched(desired));
     if unmatched.is_empty() { Ok(Some(selected)) } else { Err(Refusal::Scope(unmatched)) }
 }
