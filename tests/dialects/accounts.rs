@@ -118,7 +118,49 @@ async fn an_account_goes_with_what_is_in_it_and_says_so_first() {
     let run = it.ends(0, "0.56", &["service-account", "delete", "bots", "--dry-run"]);
     let told = "AccountSecret/bots/k.A will be deleted with the account";
     assert!(run.stderr.contains(told), "{}", run.stderr);
-    it.ends(0, "0.56", &["service-account", "delete", "bots"]);
+    let key = ["service-account", "api-key", "create", "ci", "--service-account", "bots"];
+    it.ends(0, "0.56", &key);
+    it.grant("bots", "developer").await;
+    // The run itself tells it, too.
+    let run = it.ends(0, "0.56", &["service-account", "delete", "bots"]);
+    for told in [
+        told,
+        "the API key ci goes with the account",
+        "the grant of developer goes with the account",
+    ] {
+        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_a_command_deletes_says_what_it_takes_along() {
+    for dialect in ["0.31", "0.56"] {
+        let it = Upgraded::new().await;
+        let room = "version: v1\nkind: Room\nmetadata: {name: hall}\n---\n";
+        let service = "version: v1\nkind: Service\nmetadata: {name: bot}\nroom: hall\ncontainer: {image: x}\n";
+        it.sandbox.write("set.yaml", &[room, service].concat());
+        it.ends(0, dialect, &APPLY);
+        let run = it.ends(0, dialect, &["rooms", "delete", "--name", "hall"]);
+        let told = "Service/bot@hall, which the set `s` owns, will be deleted with the room";
+        assert!(run.stderr.contains(told), "{dialect}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_does_not_delete_itself() {
+    let it = Upgraded::new().await;
+    let (account, key) = it.account("bots").await;
+    it.grant("bots", "admin").await;
+    for more in [&[][..], &["--dry-run"]] {
+        let line = [&["service-account", "delete", "bots"], more].concat();
+        let run = it.run_with(&key, "0.56", &line);
+        assert_eq!(run.code, 6, "{}", run.stderr);
+        let told = "ServiceAccount/bots would delete itself";
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+    assert_eq!(it.get("/service-accounts/by-name/bots").await["id"], account.as_str());
+    it.ends(0, "0.56", &["service-account", "create", "others"]);
+    assert_eq!(it.run_with(&key, "0.56", &["service-account", "delete", "others"]).code, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

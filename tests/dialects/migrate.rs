@@ -80,6 +80,21 @@ impl Upgraded {
         Run::of(command.output().expect("a run"))
     }
 
+    /// The same with another key than the owner's.
+    pub fn run_with(&self, key: &str, dialect: &str, arguments: &[&str]) -> Run {
+        let mut command = self.sandbox.command(&[arguments, &["--dialect", dialect]].concat());
+        command
+            .env("MESHAGENT_API_URL", &self.url)
+            .env("MESHAGENT_API_KEY", key)
+            .env("MESHAGENT_PROJECT_ID", "default");
+        Run::of(command.output().expect("a run"))
+    }
+
+    /// A service account with a key: its id, and the key.
+    pub async fn account(&self, name: &str) -> (String, String) {
+        self.server.account(name).await
+    }
+
     /// The same, with the exit code that is expected.
     #[track_caller]
     pub fn ends(&self, code: i32, dialect: &str, arguments: &[&str]) -> Run {

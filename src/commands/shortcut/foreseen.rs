@@ -1,12 +1,10 @@
-//! What can be known about a write before it is sent: what the platform will refuse, and what is
-//! deleted together with a room.
+//! What the platform will refuse, as far as that can be known before a write is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Shortcut;
-use crate::apply::going::{Leaver, goes_with};
+use crate::apply::served;
 use crate::apply::survey::{Reads, Survey, has_project, survey_of};
-use crate::apply::{inventory, served};
 use crate::connection::Connection;
 use crate::error::{self, Error, Problem, Result};
 use crate::kinds::tree::Tree;
@@ -165,7 +163,7 @@ impl Shortcut {
     }
 
     /// Whether a reference points to the object, by one of its names and ids.
-    fn is_meant_by(&self, to: &ReferredTo, names: &BTreeSet<String>) -> bool {
+    pub(super) fn is_meant_by(&self, to: &ReferredTo, names: &BTreeSet<String>) -> bool {
         matches!(
             to,
             ReferredTo::Object { kind, name, .. } if *kind == self.key.kind && names.contains(name)
@@ -173,7 +171,7 @@ impl Shortcut {
     }
 
     /// The names and ids that may refer to the object.
-    fn names_in(&self, survey: &Survey) -> BTreeSet<String> {
+    pub(super) fn names_in(&self, survey: &Survey) -> BTreeSet<String> {
         let is_meant = |key: &Key, id: Option<&String>| {
             key.kind == self.key.kind
                 && match &self.id {
@@ -188,94 +186,5 @@ impl Shortcut {
             .flat_map(|(key, found)| [Some(key.name.clone()), found.id.clone()])
             .flatten()
             .collect()
-    }
-
-    /// Warns about what is deleted together with a room or a service account, and about what is left
-    /// without it, with the sets that own these objects. Objects that cannot be read are reported, but
-    /// do not prevent the deletion.
-    pub(super) async fn tell_what_goes_with_it(
-        &self,
-        connection: &Connection,
-        survey: &Result<Survey>,
-    ) {
-        if !self.key.kind.is_place() || self.action != Action::Delete {
-            return;
-        }
-        let told = match survey {
-            Ok(survey) => {
-                let told = self.what_goes_with_it(connection, survey).await;
-                told.map_err(|error| error::with_causes(&error))
-            }
-            Err(error) => Err(error::with_causes(error)),
-        };
-        let told = told.unwrap_or_else(|why| {
-            vec![format!(
-                "the contents of {} cannot be read, and will be deleted with it: {why}",
-                self.address()
-            )]
-        });
-        told.iter().for_each(|line| output::warning(line));
-    }
-
-    async fn what_goes_with_it(
-        &self,
-        connection: &Connection,
-        survey: &Survey,
-    ) -> Result<Vec<String>> {
-        let reader = connection.client.reader();
-        let places = self.names_in(survey);
-        let place = match self.key.is_room() {
-            true => "room",
-            false => "account",
-        };
-        let is_in_it = |key: &Key| {
-            self.key.kind.contents().any(|kind| kind == key.kind)
-                && key.place().is_some_and(|place| places.contains(place))
-        };
-        let names_it = |key: &Key, fields: &Tree| {
-            is_in_it(key)
-                || key
-                    .kind
-                    .kind()
-                    .references(fields)
-                    .iter()
-                    .any(|reference| self.is_meant_by(&reference.to, &places))
-        };
-        let found: Vec<_> =
-            survey.objects.iter().filter(|(key, found)| names_it(key, &found.fields)).collect();
-        let mut inventories = BTreeMap::new();
-        for set in found.iter().filter_map(|(_, found)| found.owner.as_deref()) {
-            if !inventories.contains_key(set) {
-                let stored =
-                    inventory::load_to_show(&reader, set, &survey.project, &self.key.project)
-                        .await?;
-                inventories.insert(set, stored.inventory);
-            }
-        }
-        let line = |(key, found): &(&Key, &crate::plan::Observed)| {
-            let what = match is_in_it(key) {
-                true => format!("will be deleted with the {place}"),
-                false => format!("refers to the {place}"),
-            };
-            let owner = found.owner.as_deref();
-            let entry = owner.and_then(|set| inventories.get(set)?.entries.get(key));
-            let of = match (owner, entry.is_some_and(|entry| entry.protected)) {
-                (Some(set), true) => format!(", which the set `{set}` owns and protects,"),
-                (Some(set), false) => format!(", which the set `{set}` owns,"),
-                (None, _) => String::new(),
-            };
-            format!("{key}{of} {what}")
-        };
-        let mut told: Vec<String> = found.iter().map(line).collect();
-        let meant = survey.objects.iter().find(|(key, found)| {
-            let has_id = found.id.as_ref().is_some_and(|id| places.contains(id));
-            key.kind == self.key.kind && has_id
-        });
-        if let Some(id) = meant.and_then(|(_, found)| found.id.as_deref()) {
-            let leaver = Leaver { key: &self.key, project: &self.key.project, id };
-            let going = goes_with(&reader, &[leaver], &BTreeSet::new()).await;
-            told.extend(going.into_iter().flatten().map(|told| format!("{told} the {place}")));
-        }
-        Ok(told)
     }
 }

@@ -1,8 +1,9 @@
 //! What the commands that write one object have in common: each builds the operation of its kind
 //! and hands it to the executor that performs plans, so there is only one way to write.
 //!
-//! A command sends what it must and nothing more. It reports that a set owns the object only if
-//! that shows in what is read or answered anyway; `--dry-run` looks for it.
+//! A command sends what it must and nothing more, but for a room or an account that is deleted: what
+//! goes with it is told first. It reports that a set owns the object only if that shows in what is read
+//! or answered anyway; `--dry-run` looks for it.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ pub use foreseen::foresee_form;
 pub use reading::{find, listed, look_up, no_list, show};
 pub use writing::{DeclareArgs, DryRunArgs, Kept, WriteArgs, Writing};
 
+mod along;
 mod foreseen;
 mod manifest;
 mod perform;
@@ -226,6 +228,7 @@ impl Shortcut {
             self.refuse_other_mark(mark)?;
         }
         self.refuse_unsaid(connection)?;
+        self.refuse_own(connection).await?;
         self.id = self.id.take().or_else(|| self.id_in_place_of_name(connection));
         if mode != Mode::Write || mark.is_some() || self.needs_reading(connection) {
             self.observe(connection).await?;
@@ -251,8 +254,11 @@ impl Shortcut {
             }
         }
         match mode {
-            Mode::Write => self.perform(connection, &plan, writing.write()).await.map(Some),
-            // The run asks no more than it must; who wants to know beforehand asks for a dry run.
+            Mode::Write => {
+                self.tell_contents(connection).await;
+                self.perform(connection, &plan, writing.write()).await.map(Some)
+            }
+            // What refers to it, and what the platform would refuse, only a dry run asks.
             Mode::DryRun => {
                 let survey = self.look_around(connection).await;
                 if let Some(survey) = &survey {
