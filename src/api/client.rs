@@ -304,7 +304,7 @@ impl Client {
     ) -> std::result::Result<Answer, Failure> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
+            Method::Post | Method::Ask => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,

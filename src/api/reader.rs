@@ -169,7 +169,10 @@ impl Reader {
         listing: &Listing,
         below: &Below,
     ) -> std::result::Result<List, ListError> {
-        let object = self.get_json(&listing.request).await?;
+        let object = match &below.known {
+            Some(object) => object.clone(),
+            None => self.get_json(&listing.request).await?,
+        };
         // What belongs to another object is not what was asked for.
         let asked = listing.request.path.rsplit('/').next().unwrap_or_default();
         let asked = percent_encoding::percent_decode_str(asked).decode_utf8_lossy();

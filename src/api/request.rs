@@ -31,13 +31,15 @@ pub enum Method {
     Patch,
     /// Delete.
     Delete,
+    /// Read, with a question that is too long for a path: sent as a `POST`, and changes nothing.
+    Ask,
 }
 
 impl Method {
     /// Whether a request with this method changes nothing.
     #[must_use]
     pub fn is_read(self) -> bool {
-        self == Self::Get
+        matches!(self, Self::Get | Self::Ask)
     }
 }
 
@@ -45,7 +47,7 @@ impl fmt::Display for Method {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Get => "GET",
-            Self::Post => "POST",
+            Self::Post | Self::Ask => "POST",
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
@@ -140,6 +142,12 @@ impl Request {
         Self { body: Body::Json(body), ..Self::new(Method::Post, segments) }
     }
 
+    /// A question in JSON, which changes nothing.
+    #[must_use]
+    pub fn ask(segments: &[&str], body: Value) -> Self {
+        Self { body: Body::Json(body), ..Self::new(Method::Ask, segments) }
+    }
+
     /// `PUT` of JSON.
     #[must_use]
     pub fn put(segments: &[&str], body: Value) -> Self {
@@ -194,6 +202,18 @@ pub struct Listing {
     pub below: Option<Below>,
 }
 
+impl Listing {
+    /// The same below the object with this name and id, if it is below one: a list that shows the
+    /// object was read.
+    #[must_use]
+    pub fn at(mut self, name: &str, id: Option<&str>) -> Self {
+        if let (Some(below), Some(id)) = (&mut self.below, id) {
+            below.known = Some(serde_json::json!({ "id": id, "name": name }));
+        }
+        self
+    }
+}
+
 /// A list below an object.
 #[derive(Debug, Clone)]
 pub struct Below {
@@ -203,6 +223,8 @@ pub struct Below {
     pub list: fn(&str, &Value) -> Option<Request>,
     /// The field that each item of the list gets, with the object in it.
     pub told_in: &'static str,
+    /// What is known of the object already, so that it is not asked for.
+    pub known: Option<Value>,
     /// A list of some of the items.
     pub marked: Option<Marked>,
 }

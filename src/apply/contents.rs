@@ -22,9 +22,10 @@ impl Run<'_> {
         if !key.kind.is_place() || operation.action() != Action::Delete || !is_planned {
             return Ok(());
         }
-        let inside = key.kind.contents().map(|kind| (kind, Some(key.name.clone())));
+        let id = operation.id().map(str::to_owned);
+        let inside = key.kind.contents().map(|kind| (kind, Some(key.name.clone()), id.clone()));
         let naming = key.kind.referrers().filter(|(_, by)| *by == By::Name);
-        let lists = naming.map(|(kind, _)| (kind, None)).chain(inside).collect();
+        let lists = naming.map(|(kind, _)| (kind, None, None)).chain(inside).collect();
         let reader = self.client.reader();
         let read = match read_lists(&reader, &write.project, lists).await {
             Ok(read) => read,

@@ -360,8 +360,6 @@ pub(in crate::apply) struct Run<'a> {
     pub others: BTreeMap<String, OnceCell<OfOthers>>,
     /// The lists that turned out to be incomplete.
     pub incomplete: Mutex<Vec<Incomplete>>,
-    /// The objects of which an update took back what was there, and has not written the rest.
-    pub taken_back: Mutex<BTreeSet<Key>>,
     /// What was odd about answers to writes that were done.
     pub remarks: Mutex<Vec<String>>,
     /// The lists that were read again.
@@ -418,7 +416,6 @@ impl<'a> Run<'a> {
             claims,
             others,
             incomplete,
-            taken_back: Mutex::default(),
             remarks: Mutex::default(),
             lists: Lists::default(),
         }

@@ -9,7 +9,8 @@ use indexmap::IndexSet;
 use serde_json::Value;
 
 use super::absent;
-use super::observe::{CONCURRENT_LISTS, Own, Unreadable, observed, read_list, unreadable};
+use super::observe::{CONCURRENT_LISTS, Unreadable, observed, read_list, unreadable};
+use super::own::Own;
 use crate::api::reader::{List, Reader};
 use crate::dialect::{Speaks, Spelling};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ pub(super) struct Intake<'a> {
     /// The names of what is referred to by its id.
     pub names: NamesById,
     /// What is about whoever reads.
-    pub own: Own,
+    pub own: &'a Own,
     /// The keys that several objects have.
     pub displaced: BTreeSet<Key>,
 }
@@ -43,9 +44,16 @@ impl Intake<'_> {
         unproven: &mut BTreeSet<absent::ListOf>,
     ) -> Result<()> {
         let reader = self.reader;
+        let known = |(kind, room): (KindName, String)| {
+            let key = Key::of(KindName::of_rooms(), self.project, &room);
+            let id = self.state.objects.get(&key).and_then(|observed| observed.id.clone());
+            (kind, room, id)
+        };
+        let lists: Vec<_> = lists.into_iter().map(known).collect();
         let mut lists = stream::iter(lists)
-            .map(|(kind, room)| async move {
-                let read = read_list(reader, project_id, kind, Some(&room)).await?;
+            .map(|(kind, room, id)| async move {
+                let place = Some((room.as_str(), id.as_deref()));
+                let read = read_list(reader, project_id, kind, place).await?;
                 Ok::<_, Error>(((kind, Some(room)), read))
             })
             .buffered(CONCURRENT_LISTS);
@@ -87,7 +95,7 @@ impl Intake<'_> {
             let called = |name: &String| Key::new(kind, self.project, room.clone(), name);
             let keys: Vec<Key> = names.iter().map(called).collect();
             let key = self.known(&keys)?;
-            let own = |name: &String| self.own.contains(&(kind, name.clone()));
+            let own = |name: &String| self.own.is_called(kind, name);
             if names.iter().chain(&seen.id).any(own) {
                 self.state.own.insert(key.clone());
             }

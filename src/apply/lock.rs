@@ -95,7 +95,7 @@ pub async fn take(
     stop: &CancellationToken,
 ) -> Result<Option<Lock>> {
     let Terms { set, project: (name, id), break_it, lasts } = terms;
-    let path = format!(".meshagent/sets/{set}.lock");
+    let path = path(set);
     let read = client.dialect().download(id, &path);
     for attempt in 1..=ATTEMPTS {
         let precondition = match client.send(&read).await {
@@ -145,6 +145,28 @@ pub async fn take(
         ),
     )
     .hint("run the same command again"))
+}
+
+/// Whether somebody applies a set in a project right now, as far as its lease says. One that cannot be
+/// read may be held.
+///
+/// # Errors
+///
+/// The platform's.
+pub(super) async fn is_held(client: &Client, set: &str, project_id: &str) -> Result<bool> {
+    match client.send(&client.dialect().download(project_id, &path(set))).await {
+        Err(ApiError { status: Some(404), .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(answer) => {
+            let lease = serde_json::from_slice::<Lease>(&answer.body);
+            Ok(lease.map_or(true, |lease| lease.is_held(client.now())))
+        }
+    }
+}
+
+/// Where the lease of a set is.
+fn path(set: &str) -> String {
+    format!(".meshagent/sets/{set}.lock")
 }
 
 impl Drop for Lock {

@@ -186,6 +186,10 @@ pub(super) async fn item(
             Ok(Some((item, answer.etag)))
         }
         Some(Lookup::Among(listing)) => {
+            let listing = match target.room {
+                Some(place) => listing.at(place, target.place_id),
+                None => listing,
+            };
             let items = match lists {
                 Some(lists) => lists.read(reader, (key.kind, target), &listing).await?,
                 None => Arc::new(reader.list(&listing).await?),

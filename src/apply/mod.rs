@@ -16,6 +16,7 @@ pub mod journal;
 pub mod lock;
 pub mod look_up;
 pub mod observe;
+pub mod own;
 mod owners;
 mod packed;
 mod perform;

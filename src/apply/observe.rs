@@ -16,6 +16,7 @@ use super::homes;
 use super::inside;
 use super::intake::{Intake, settle_ambiguous};
 use super::inventory::{self, Stored, Takes};
+use super::own::Own;
 use super::owners;
 use super::projects::{
     Project, Resolved, detailed_project, only_project, projects, refuse_one_name, resolve_projects,
@@ -24,7 +25,6 @@ use super::taken_over;
 use super::wanted::Wanted;
 use crate::api::failure::ApiError;
 use crate::api::reader::{List, ListError, Reader};
-use crate::api::request::Request;
 use crate::dialect::{Seen, Speaks, Spelling};
 use crate::error::{Error, Result};
 use crate::kinds::recorded::Recorded;
@@ -105,10 +105,10 @@ pub async fn observe(
             let stored = stored_in(reader, policy, (&name, project.as_ref()), unread).await?;
             if project.is_none() {
                 let (set, state) = (&observation.set, &mut observation.state);
-                let own =
-                    own_names(reader, &Wanted::new(policy, set, state, &name), &whose).await?;
+                let wanted = Wanted::new(policy, set, state, &name);
+                let own = Own::if_wanted(reader, &wanted, &whose).await?;
                 let keys = set.objects.keys().filter(|key| key.project == name);
-                let keys = keys.filter(|key| own.contains(&(key.kind, key.name.clone())));
+                let keys = keys.filter(|key| own.is_called(key.kind, &key.name));
                 state.own.extend(keys.cloned());
             }
             // The set may own objects in a project of which it has no document any more.
@@ -184,21 +184,27 @@ pub(super) fn unreadable(kind: KindName, what: &str) -> Error {
     Error::failed(format!("the platform's list of {objects} cannot be read: {what}"))
 }
 
-/// The names of places, by the kind of place, once they are known; nothing where they cannot be known.
-type Places = BTreeMap<KindName, SetOnce<Option<BTreeSet<String>>>>;
+/// The ids of places by their names, by the kind of place, once they are known; nothing where they
+/// cannot be known.
+type Places = BTreeMap<KindName, SetOnce<Option<BTreeMap<String, Option<String>>>>>;
 
 /// A list of a kind, of the whole project or of one place, with what is in it.
 pub(super) type Read = (KindName, Option<String>, Vec<Value>);
+
+/// A list that is read: its kind, and the name and id of its place, as far as there is one and the id
+/// is known.
+pub(super) type Wants = (KindName, Option<String>, Option<String>);
 
 /// Reads lists of a project, many at once, in their order.
 pub(super) async fn read_lists(
     reader: &Reader,
     project_id: &str,
-    lists: Vec<(KindName, Option<String>)>,
+    lists: Vec<Wants>,
 ) -> Result<Vec<Read>> {
     stream::iter(lists)
-        .map(|(kind, room)| async move {
-            let list = read_list(reader, project_id, kind, room.as_deref()).await?;
+        .map(|(kind, room, id)| async move {
+            let place = room.as_deref().map(|room| (room, id.as_deref()));
+            let list = read_list(reader, project_id, kind, place).await?;
             list.map(|list| (kind, room, list.items))
                 .map_err(|it| Error::failed(it.reason).hint(it.hint))
         })
@@ -217,10 +223,15 @@ pub(super) async fn read_list(
     reader: &Reader,
     project_id: &str,
     kind: KindName,
-    room: Option<&str>,
+    place: Option<(&str, Option<&str>)>,
 ) -> Result<std::result::Result<List, Unreadable>> {
+    let room = place.map(|(room, _)| room);
     let Some(listing) = reader.spelling(kind).list(project_id, room) else {
         return Ok(Ok(nothing()));
+    };
+    let listing = match place {
+        Some((room, id)) => listing.at(room, id),
+        None => listing,
     };
     match reader.list_with_proof(&listing).await {
         Ok(list) => Ok(Ok(list)),
@@ -267,7 +278,7 @@ async fn read_project(
     whose: &OnceCell<Own>,
 ) -> Result<BTreeSet<absent::ListOf>> {
     let wanted = Wanted::new(policy, set, state, name);
-    let own = own_names(reader, &wanted, whose).await?;
+    let own = Own::if_wanted(reader, &wanted, whose).await?;
     // What is in a place waits for the list of places, which is among the first therefore.
     let lists = wanted.lists();
     let places: Places = lists
@@ -279,18 +290,22 @@ async fn read_project(
     // Each list is read into fields as it comes, so that no two answers are held at once.
     let mut lists = stream::iter(lists)
         .map(|(kind, room)| async move {
+            let mut place_id = None;
             if let Some(name) = &room
                 && let Some(places) = kind.kind().placed_in().and_then(|kind| places.get(&kind))
                 && let Some(places) = places.wait().await
-                && !places.contains(name)
             {
-                return Ok((kind, room, Ok(nothing())));
+                match places.get(name) {
+                    Some(id) => place_id = id.as_deref(),
+                    None => return Ok((kind, room, Ok(nothing()))),
+                }
             }
-            let read = read_list(reader, &project.id, kind, room.as_deref()).await?;
+            let place = room.as_deref().map(|room| (room, place_id));
+            let read = read_list(reader, &project.id, kind, place).await?;
             if let Some(places) = places.get(&kind) {
                 // Where the places cannot be known, each is asked for what is in it.
                 let known = read.as_ref().ok();
-                let _ = places.set(known.map(|list| names(reader.spelling(kind), &list.items)));
+                let _ = places.set(known.map(|list| ids(reader.spelling(kind), &list.items)));
             }
             Ok::<_, Error>((kind, room, read))
         })
@@ -301,7 +316,7 @@ async fn read_project(
         project: name,
         state,
         names: NamesById::new(),
-        own,
+        own: &own,
         displaced: BTreeSet::new(),
     };
     let mut unproven = BTreeSet::new();
@@ -337,55 +352,16 @@ async fn read_project(
     }
     let displaced = intake.displaced;
     inside::observe::observe(reader, policy, set, (name, &project.id), state).await;
+    let is_own = |key: &&Key| key.project == name && key.room.is_some();
+    if state.own.iter().any(|key| is_own(&key)) && own.is_admin(reader, &project.id).await {
+        state.own_admin_in.insert(name.to_owned());
+    }
     taken_over::find_again(state, &policy.set, name);
     settle_ambiguous(set, state, displaced)?;
     if !state.unread.contains(name) {
         owners::find(reader, policy, set, (name, &project.id), state).await;
     }
     Ok(unproven)
-}
-
-/// What an object may be called that is about whoever reads: what he may do, or himself.
-pub(super) type Own = BTreeSet<(KindName, String)>;
-
-/// What of whoever reads may be called how, if that matters. It is asked for once.
-async fn own_names(reader: &Reader, wanted: &Wanted, whose: &OnceCell<Own>) -> Result<Own> {
-    match reader.dialect().whose().filter(|_| wanted.is_about_access()) {
-        Some(request) => whose.get_or_try_init(|| read_own(reader, request)).await.cloned(),
-        None => Ok(Own::new()),
-    }
-}
-
-async fn read_own(reader: &Reader, request: Request) -> Result<Own> {
-    let unknown = "it is not known whose access this plan must not take away";
-    let told = reader.get_json(&request).await.map_err(|error| {
-        let cause = Error::from(error);
-        let failed = Error::new(cause.class, unknown);
-        let failed = match &cause.hint {
-            Some(hint) => failed.hint(hint.clone()),
-            None => failed,
-        };
-        failed.because(cause)
-    })?;
-    let text = |field: &str| told.get(field).and_then(Value::as_str);
-    let of = text("type").unwrap_or_default();
-    let name = told.pointer("/service_account/name").and_then(Value::as_str);
-    let called = [text("id"), text("email"), name].into_iter().flatten();
-    let called: Vec<String> =
-        called.filter(|who| !who.is_empty()).map(|who| format!("{of}:{who}")).collect();
-    if of.is_empty() || called.is_empty() {
-        return Err(Error::failed(format!("{unknown}: the platform does not say who this is"))
-            .hint("use another credential, or ask whoever runs the platform"));
-    }
-    let kinds = || kinds::ALL.into_iter().filter(|kind| kind.is_access());
-    let mut own = Own::new();
-    for (name, kind) in
-        called.into_iter().flat_map(|name| kinds().map(move |kind| (name.clone(), kind)))
-    {
-        own.insert((kind.name(), kind.natural_name(&name)));
-        own.extend(kind.named_in(&name).map(|(kind, who)| (kind, who.to_owned())));
-    }
-    Ok(own)
 }
 
 /// The current names of the rooms whose services matter; the inventory and the documents may have
@@ -431,9 +407,10 @@ fn other_rooms(state: &State, project: &str, known: &BTreeSet<String>) -> BTreeS
         .collect()
 }
 
-/// The names of listed objects.
-fn names(spelling: &dyn Spelling, items: &[Value]) -> BTreeSet<String> {
-    items.iter().filter_map(|item| spelling.seen(item).ok()).map(|seen| seen.name).collect()
+/// The ids of listed objects, by their names.
+fn ids(spelling: &dyn Spelling, items: &[Value]) -> BTreeMap<String, Option<String>> {
+    let seen = items.iter().filter_map(|item| spelling.seen(item).ok());
+    seen.map(|seen| (seen.name, seen.id)).collect()
 }
 
 /// An object as the platform returned it, with its revision if the answer has one.

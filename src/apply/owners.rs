@@ -8,18 +8,20 @@ use futures_util::stream::{self, StreamExt};
 
 use super::execute::{Outcome, Run, locked};
 use super::inventory::{self, is_set_name};
+use super::lock;
 use super::observe::CONCURRENT_LISTS;
 use super::perform::not_sent;
 use super::sets::{self, Listed};
 use crate::api::reader::Reader;
+use crate::dialect::Speaks;
 use crate::error::{Error, Result};
-use crate::kinds::{Key, KindName};
+use crate::kinds::{self, Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
 use crate::plan::planner::{Policy, Prune};
 use crate::plan::references::{Known, Resolved};
 use crate::plan::renames::former_keys;
-use crate::plan::{Effect, Entry, Observed, Operation, State, UnknownOwner};
+use crate::plan::{Along, Effect, Entry, Observed, Operation, State, UnknownOwner};
 
 /// The sets of a project that are known: those on its list, and those that
 /// objects name as their owners.
@@ -49,7 +51,10 @@ pub(super) async fn find(
         lost.retain(|former| !found.contains_key(former));
         state.renamed.extend(found);
     }
-    let leaving = leaving(set, policy, project.0, state);
+    let leaving = match speaks_of_access(reader) {
+        true => leaving(set, policy, project.0, state),
+        false => BTreeMap::new(),
+    };
     if open.is_empty() && lost.is_empty() && leaving.is_empty() {
         return;
     }
@@ -74,19 +79,25 @@ pub(super) async fn find(
                 };
                 open.retain(|key| {
                     let Some(observed) = state.objects.get_mut(key) else { return false };
-                    let is_theirs = is_among(&entries, key, observed);
-                    if is_theirs {
-                        observed.owner = Some(other.clone());
+                    let Some(theirs) = found_in(&entries, key, observed) else { return true };
+                    observed.owner = Some(other.clone());
+                    if *theirs != *key {
+                        state.called_by_owners.insert(key.clone(), theirs.clone());
                     }
-                    !is_theirs
+                    false
                 });
                 let found = renamed(&entries, &lost, state);
                 state.renamed.extend(found);
-                let before = |key: &Key| key.kind.kind().comes_after(key);
-                let after = entries
-                    .into_keys()
-                    .filter(|key| before(key).is_some_and(|before| leaving.contains_key(&before)));
-                state.others_after.extend(after.map(|key| (key, other.clone())));
+                for key in entries.into_keys().filter(|key| key.kind.kind().is_access()) {
+                    let with = key.kind.kind().goes_along_with(&key);
+                    let with: BTreeSet<&Key> =
+                        with.iter().filter_map(|with| leaving.get(with)).collect();
+                    state.others_along.extend(with.into_iter().map(|with| Along {
+                        with: with.clone(),
+                        set: other.clone(),
+                        key: key.clone(),
+                    }));
+                }
             }
         }
         Err(error) => unread = Some(error),
@@ -102,19 +113,41 @@ pub(super) async fn find(
     }
 }
 
-/// What this set may delete and something of others may come after, by each of its names.
+/// Whether the platform's API has anything that says what somebody may do.
+fn speaks_of_access(reader: &Reader) -> bool {
+    let mut kinds = kinds::ALL.into_iter().filter(|kind| kind.is_access());
+    kinds.any(|kind| reader.spelling(kind.name()).unspoken().is_none())
+}
+
+/// What this set may delete, and with which something goes that says what somebody may do: by each
+/// of its names and ids.
 fn leaving(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeMap<Key, Key> {
-    let inventory = state.inventories.get(project);
-    let entries = inventory.into_iter().flat_map(|inventory| inventory.entries.keys());
+    let followed = follow_ids(state);
+    let Some(inventory) = followed.inventories.get(project) else { return BTreeMap::new() };
+    let documents = set.objects.values().filter(|desired| desired.key.project == project);
+    let renamed = documents.filter(|desired| desired.key.kind.kind().is_renamable());
+    let renamed: BTreeSet<Key> = renamed.flat_map(former_keys).collect();
     let stays = |key: &Key| match policy.destroy {
         true => false,
-        false => set.objects.contains_key(key) || policy.prune == Prune::None,
+        false => {
+            set.objects.contains_key(key) || renamed.contains(key) || policy.prune == Prune::None
+        }
     };
-    entries
-        .filter(|key| key.kind.kind().is_access() && key.room.is_none() && !stays(key))
-        .filter_map(|key| Some((key, state.objects.get(key)?)))
-        .flat_map(|(key, observed)| observed.keys(key).map(|name| (name, key.clone())))
-        .collect()
+    let mut leaving = BTreeMap::new();
+    for (key, entry) in &inventory.entries {
+        let recorded = entry.was.iter().map(|name| key.with_name(name.clone()));
+        let names: Vec<Key> = std::iter::once(key.clone()).chain(recorded).collect();
+        let Some(observed) = followed.objects.get(key) else { continue };
+        let is_in_room = key.kind.kind().is_access() && key.room.is_some();
+        if !key.kind.takes_access_along() || is_in_room || names.iter().any(stays) {
+            continue;
+        }
+        let natural = |handle: String| key.with_name(key.kind.kind().natural_name(&handle));
+        let names = names.into_iter().chain(observed.keys(key));
+        let names = names.chain(observed.handles().map(natural));
+        leaving.extend(names.map(|name| (name, key.clone())));
+    }
+    leaving
 }
 
 /// The rooms and secrets that documents refer to and that do not exist.
@@ -204,32 +237,70 @@ pub(super) async fn of_others(
 
 /// Which of other sets has an object.
 pub(super) fn holder<'a>(others: &'a OfOthers, key: &Key, observed: &Observed) -> Option<&'a str> {
-    let has_it = |(_, entries): &&(String, _)| is_among(entries, key, observed);
+    let has_it = |(_, entries): &&(String, _)| found_in(entries, key, observed).is_some();
     others.iter().find(has_it).map(|(set, _)| set.as_str())
 }
 
 impl Run<'_> {
     /// Refuses to take over an object that cannot carry the name of its owner and that another set
-    /// has taken over meanwhile. This set's inventory already claims the object, so if two sets
-    /// take it over at once, at least one sees the other.
+    /// has taken over meanwhile, and to create one that another set creates. This set's inventory
+    /// already claims the object, so if two sets take it over or create it at once, at least one sees
+    /// the other.
     pub(super) async fn check_owner(&self, operation: &Operation) -> Result<(), Outcome> {
         let key = &operation.key;
-        let (Effect::Adopt { of, .. }, Some(set)) = (&operation.effect, self.plan.owner()) else {
-            return Ok(());
+        let kind = key.kind.kind();
+        let of = match &operation.effect {
+            Effect::Adopt { of, .. } => Some(of),
+            // Where a second create is refused, the first one owns the object.
+            Effect::Create { replaces: false, .. }
+                if self.client.spelling(key.kind).creates_over() =>
+            {
+                None
+            }
+            _ => return Ok(()),
         };
+        let Some(set) = self.plan.owner().filter(|_| !kind.carries_owner()) else { return Ok(()) };
         let id = locked(&self.ids).get(&Key::of_project(&key.project)).cloned();
         let (Some(others), Some(id)) = (self.others.get(&key.project), id) else { return Ok(()) };
-        if key.kind.kind().carries_owner() {
-            return Ok(());
-        }
         let reader = self.client.reader();
         let read = || of_others(&reader, set, (&key.project, &id));
         let others = others.get_or_try_init(read).await;
         let others = others.map_err(|error| not_sent(error.to_string()))?;
-        match holder(others, key, of) {
-            Some(other) => Err(Outcome::stale(format!("the set `{other}` owns it now"))),
+        let message = match of {
+            Some(of) => {
+                holder(others, key, of).map(|other| format!("the set `{other}` owns it now"))
+            }
+            None => self.creator(others, key, &id).await?,
+        };
+        match message {
+            Some(message) => Err(Outcome::stale(message)),
             None => Ok(()),
         }
+    }
+
+    /// What is told of another set that has an object that this one is about to create, or that is
+    /// creating it: a claim counts while its set is being applied.
+    async fn creator(
+        &self,
+        others: &OfOthers,
+        key: &Key,
+        project_id: &str,
+    ) -> Result<Option<String>, Outcome> {
+        for (other, entries) in others {
+            let Some(entry) = entries.get(key) else { continue };
+            if entry.applied.is_some() {
+                return Ok(Some(format!(
+                    "the set `{other}` owns it, and it is not on the platform: apply that set, or remove it from there"
+                )));
+            }
+            let is_applied = lock::is_held(self.client, other, project_id).await;
+            if is_applied.map_err(|error| not_sent(error.to_string()))? {
+                return Ok(Some(format!(
+                    "the set `{other}`, which is being applied, is about to create it"
+                )));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -256,12 +327,21 @@ fn in_question(set: &Set, project: &str, state: &State) -> BTreeSet<Key> {
         .collect()
 }
 
-/// Whether an inventory has an object, under this name or another one.
-fn is_among(entries: &BTreeMap<Key, Entry>, key: &Key, observed: &Observed) -> bool {
+/// What an inventory calls an object, if it has it: under this name or another one.
+fn found_in<'a>(
+    entries: &'a BTreeMap<Key, Entry>,
+    key: &Key,
+    observed: &Observed,
+) -> Option<&'a Key> {
     let same_id = |entry: &Entry| entry.id.is_some() && entry.id == observed.id;
     let may_be_it = |entry: &Entry| {
         entry.id.is_none() || observed.id.is_none() || entry.is_claim_to(observed.id.as_deref())
     };
-    observed.keys(key).any(|key| entries.get(&key).is_some_and(may_be_it))
-        || entries.iter().any(|(other, entry)| other.kind == key.kind && same_id(entry))
+    let by_name = observed.keys(key).find_map(|key| {
+        let (key, entry) = entries.get_key_value(&key)?;
+        may_be_it(entry).then_some(key)
+    });
+    let mut by_id =
+        entries.iter().filter(|(other, entry)| other.kind == key.kind && same_id(entry));
+    by_name.or_else(|| by_id.next().map(|(key, _)| key))
 }

@@ -481,7 +481,11 @@ impl Run<'_> {
         let former = operation.former();
         let mut found = None;
         for key in former.into_iter().chain([&operation.key]) {
-            let target = target(key, operation, write);
+            let mut target = target(key, operation, write);
+            // Where a policy is has been read with its room.
+            if key.kind.kind().is_access() {
+                target.place_id = write.place_id.as_deref();
+            }
             found = look_up(&self.client.reader(), key, &target, &names, lists).await?;
             // Another object may have got the name since.
             let is_meant = |found: &Observed| match (operation.id(), &found.id) {
@@ -511,7 +515,7 @@ impl Run<'_> {
     }
 
     /// What an operation sends; `None` when it only concerns the inventory.
-    fn write(&self, operation: &Operation) -> Result<Option<Write>, String> {
+    pub(super) fn write(&self, operation: &Operation) -> Result<Option<Write>, String> {
         let key = &operation.key;
         let spelling = self.client.spelling(key.kind);
         let ids = locked(&self.ids);

@@ -29,7 +29,10 @@ impl Run<'_> {
     pub async fn claim(&self, project: &str) -> Result<()> {
         let Some(cell) = self.claims.get(project) else { return Ok(()) };
         cell.get_or_try_init(|| async {
-            let of = |_, operation: &Operation| claimed(operation);
+            let of = |_, operation: &Operation| match self.takes_back_first(operation) {
+                true => begun(operation),
+                false => claimed(operation),
+            };
             self.save(project, self.entries(project, of), &self.owned(of), Stage::Claimed).await
         })
         .await
@@ -140,12 +143,9 @@ impl Run<'_> {
                 (Outcome::Failed { refused: false, .. }, Action::Create | Action::Rename) => {
                     claimed(operation)
                 }
-                // What was taken back is to be written as if it had never been there.
-                (Outcome::Failed { .. }, _)
-                    if locked(&self.taken_back).contains(&operation.key) =>
-                {
-                    let entry = operation.entry.clone();
-                    entry.map(|entry| entry.but(|it| it.claimed = it.applied.take()))
+                // It may have been taken back, which the next run makes good.
+                (Outcome::Failed { refused: false, .. }, _) if self.takes_back_first(operation) => {
+                    begun(operation)
                 }
                 // What did not happen leaves the inventory as it was before this run.
                 _ => known(operation),
@@ -187,6 +187,13 @@ fn claimed(operation: &Operation) -> Option<Entry> {
         }),
         _ => known(operation).or_else(|| operation.entry.clone()),
     }
+}
+
+/// What the inventory says of an object before a change that takes back first what is there, and after
+/// one of which it is not known how far it came: what is missing then was not taken by others.
+fn begun(operation: &Operation) -> Option<Entry> {
+    let wanted = operation.entry.as_ref().and_then(|entry| entry.applied.clone());
+    Some(claimed(operation)?.but(|it| it.claimed = wanted))
 }
 
 /// What is known of an object that is about to be written.

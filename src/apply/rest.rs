@@ -54,9 +54,6 @@ impl Run<'_> {
             let message = "the platform did not say under which id".to_owned();
             return self.half_done(operation, not_sent(message));
         };
-        if self.takes_back(operation, write) {
-            locked(&self.taken_back).insert(key.clone());
-        }
         for request in requests {
             match self.send_one_of_the_rest(spelling, &request).await {
                 Ok(answer) => {
@@ -73,7 +70,6 @@ impl Run<'_> {
                 }
             }
         }
-        locked(&self.taken_back).remove(key);
         Outcome::Done
     }
 
@@ -81,6 +77,13 @@ impl Run<'_> {
     pub(super) fn takes_back(&self, operation: &Operation, write: &Write) -> bool {
         operation.action() != Action::Delete
             && self.client.spelling(operation.key.kind).takes_back(&write.request)
+    }
+
+    /// The same of an operation that is not performed yet. Only what somebody may do is written so.
+    pub(super) fn takes_back_first(&self, operation: &Operation) -> bool {
+        operation.key.kind.kind().is_access()
+            && operation.observed().is_some()
+            && matches!(self.write(operation), Ok(Some(write)) if self.takes_back(operation, &write))
     }
 
     /// Sends a further request of a write, again where its answer was lost and that does no harm.

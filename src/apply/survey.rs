@@ -74,15 +74,15 @@ pub async fn survey_of(
     };
     let is_read = |kind: &KindName| reads == Reads::All || !kind.kind().is_access();
     let kinds = kinds::ALL.iter().map(|kind| kind.name()).filter(is_read);
-    let lists = kinds.filter(|kind| !kind.is_project()).map(|kind| (kind, None)).collect();
+    let lists = kinds.filter(|kind| !kind.is_project()).map(|kind| (kind, None, None)).collect();
     let mut read = observe::read_lists(reader, &project.id, lists).await?;
     let mut inside = Vec::new();
     for (kind, _, items) in read.iter().filter(|(kind, _, _)| kind.is_place()) {
         for item in items {
             let place = reader.spelling(*kind).seen(item);
             let place = place.map_err(|what| observe::unreadable(*kind, &what))?;
-            inside
-                .extend(kind.inside().filter(is_read).map(|kind| (kind, Some(place.name.clone()))));
+            let of = |kind| (kind, Some(place.name.clone()), place.id.clone());
+            inside.extend(kind.inside().filter(is_read).map(of));
         }
     }
     read.extend(observe::read_lists(reader, &project.id, inside).await?);

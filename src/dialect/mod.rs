@@ -46,6 +46,12 @@ pub trait Dialect: Sync {
         None
     }
 
+    /// The request that tells which roles somebody has in a project for whatever reason, as its
+    /// `effective_roles`.
+    fn roles_of(&self, _project: &str, _subject: &Value) -> Option<Request> {
+        None
+    }
+
     /// The request for a service account by its name; nothing where there are none, or where no path
     /// can hold the name.
     fn service_account(&self, project: &str, name: &str) -> Option<Request>;
@@ -317,6 +323,12 @@ pub trait Spelling: Sync {
     /// Whether a create that is sent twice makes two objects of one key, because the platform makes
     /// up what identifies them. One whose answer was lost is not sent again therefore.
     fn makes_doubles(&self) -> bool {
+        false
+    }
+
+    /// Whether a create is done although somebody else was faster: the platform adds it to what is
+    /// there, or writes over that.
+    fn creates_over(&self) -> bool {
         false
     }
 

@@ -89,8 +89,10 @@ pub struct GoesWith {
     pub listing: Listing,
     /// The kind of which an item of the list may be an object that somebody declares.
     pub kind: Option<KindName>,
+    /// The room in which an item of the list is, if it is in one.
+    pub room: fn(&Value) -> Option<&str>,
     /// What an item of the list is called, if it goes with the object of this id.
-    pub named: fn(&Value, &str) -> Option<String>,
+    pub named: fn(&Value, Option<&str>) -> Option<String>,
 }
 
 /// How one object is read again.

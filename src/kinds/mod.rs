@@ -340,6 +340,13 @@ pub trait Kind: Sync {
         None
     }
 
+    /// What an object goes with, that says what somebody may do: with what it comes after, with the
+    /// place that it is about, and with whom it is for.
+    fn goes_along_with(&self, key: &Key) -> Vec<Key> {
+        let with = [self.comes_after(key), key.place_key(), key.named_key()];
+        with.into_iter().flatten().collect()
+    }
+
     /// Whether its objects are what somebody may do in a place, and no things in it. Without a
     /// room, they are about the project and not about every room. They go with their place and
     /// with what they name, whoever owns them, and are read only where somebody declares or owns
@@ -368,6 +375,12 @@ pub trait Kind: Sync {
     /// Whether an object of this kind can be renamed and stay the same object.
     fn is_renamable(&self) -> bool {
         false
+    }
+
+    /// What is lost where another object takes the place of one, because that cannot be renamed: a
+    /// sentence about the former one.
+    fn lost_with_name(&self) -> Option<&'static str> {
+        None
     }
 
     /// Whether other objects are in it or use its name, and follow when it is renamed.

@@ -157,6 +157,14 @@ impl KindName {
         access.any(|kind| kind.relations().iter().any(|relation| relation.to == self))
     }
 
+    /// Whether something that says what somebody may do may go with one of its objects.
+    #[must_use]
+    pub fn takes_access_along(self) -> bool {
+        self.is_who()
+            || self.kind().is_access()
+            || self.inside().any(|kind| kind.kind().is_access())
+    }
+
     /// How its objects may refer to those of a kind; nothing where they do not.
     #[must_use]
     pub fn refers_to(self, to: KindName) -> Option<By> {

@@ -225,6 +225,10 @@ impl Kind for RoleGrant {
         !is_kept && !roles_in(before).iter().all(stays)
     }
 
+    fn lost_with_name(&self) -> Option<&'static str> {
+        Some("to the platform, it is for somebody else")
+    }
+
     fn carries_owner(&self) -> bool {
         false
     }

@@ -94,6 +94,12 @@ impl Kind for ServiceAccount {
         NameRule { rule: Rule::AccountName, field: None }
     }
 
+    fn lost_with_name(&self) -> Option<&'static str> {
+        Some(
+            "the API keys of the former one stop working, and its mail address and what is not declared of its roles are not carried over",
+        )
+    }
+
     /// A mail address is that of an account, which may be another project's.
     fn may_be_elsewhere(&self, name: &str) -> bool {
         name.contains('@')

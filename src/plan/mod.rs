@@ -48,7 +48,8 @@ pub use operation::{
     Action, Cause, Effect, FieldChange, Met, NotRead, Operation, Reason, Sent, Sequel, Why,
 };
 pub use state::{
-    Entry, Facts, Incomplete, Inventory, LeftBehind, Observed, ProjectState, State, UnknownOwner,
+    Along, Entry, Facts, Incomplete, Inventory, LeftBehind, Observed, ProjectState, State,
+    UnknownOwner,
 };
 
 /// The set of whoever names none.
@@ -209,7 +210,7 @@ impl Plan {
         let mut operations: Vec<Operation> = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
             let was_deleted = operation.is_new()
-                && operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+                && operation.before.as_ref().is_some_and(|entry| entry.was_there());
             let mut operation = operation.clone();
             if !was_deleted {
                 operation.changes.retain(drifted);

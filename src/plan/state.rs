@@ -88,7 +88,8 @@ pub struct Facts {
     /// The fields that were last applied; secrets as fingerprints. `None` while an apply
     /// that would create the object has not said that it did.
     pub applied: Option<Recorded>,
-    /// The fields that it was to be created with, while `applied` is `None`.
+    /// The fields that it was to be created with, while `applied` is `None`. Beside `applied`, the
+    /// fields that a change was to write which takes back first what is there.
     pub claimed: Option<Recorded>,
     /// Whether the object must not be deleted or replaced, also once its document is gone.
     pub protected: bool,
@@ -164,6 +165,13 @@ impl Facts {
         self.salt.is_none() && recorded.any(Recorded::may_have_secrets)
     }
 
+    /// Whether the set had the object on the platform, as far as its own runs are concerned: none of
+    /// them was cut off while it took back what is there in order to write it anew.
+    #[must_use]
+    pub fn was_there(&self) -> bool {
+        self.applied.is_some() && self.claimed.is_none()
+    }
+
     /// Whether it only says that the set was about to create an object: what is found under its key
     /// may belong to somebody else.
     #[must_use]
@@ -224,9 +232,14 @@ pub struct State {
     pub ambiguous: BTreeSet<Key>,
     /// What is about whoever reads this: what he may do, or himself.
     pub own: BTreeSet<Key>,
-    /// What other sets own that comes after something that this one may delete, with its set; see
-    /// [`crate::kinds::Kind::comes_after`].
-    pub others_after: BTreeMap<Key, String>,
+    /// The projects in which whoever reads this is an admin, where that matters: what is said of them
+    /// in a room takes nothing from them.
+    pub own_admin_in: BTreeSet<String>,
+    /// What other sets own that goes with something that this one may delete.
+    pub others_along: BTreeSet<Along>,
+    /// What the sets that own objects call them, where that is another name of the object than the
+    /// one under which it is known here.
+    pub called_by_owners: BTreeMap<Key, Key>,
     /// The former names, used in documents, of rooms and secrets, with their present names.
     pub renamed: BTreeMap<Key, Key>,
     /// What the set owns in projects that no document names, by project, if the set is new in the
@@ -236,6 +249,17 @@ pub struct State {
     pub elsewhere: BTreeMap<String, usize>,
     /// How many more projects there are in which the set may own something, if that matters.
     pub unknown_homes: usize,
+}
+
+/// What somebody may do that another set owns, and that goes with an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Along {
+    /// What it goes with.
+    pub with: Key,
+    /// The set that owns it.
+    pub set: String,
+    /// What goes.
+    pub key: Key,
 }
 
 /// What a set owns in a project that no document names.

@@ -124,7 +124,7 @@ const SECRET: &str = "secrets are not written into manifests; to keep the platfo
 
 /// What happened to an object as a whole, which no field shows.
 fn drifted_whole(operation: &Operation) -> Option<String> {
-    let was_applied = operation.before.as_ref().is_some_and(|entry| entry.applied.is_some());
+    let was_applied = operation.before.as_ref().is_some_and(|entry| entry.was_there());
     (operation.action() == Action::Create && !operation.replaces() && was_applied).then(|| {
         let so = match &operation.derived_from {
             Some(origin) => format!("it is derived from {origin}, which still declares it"),

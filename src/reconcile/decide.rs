@@ -218,7 +218,7 @@ impl<'a> Seen<'a> {
         plan.notes.extend(other_project(target, &basis, &plan));
         // What is refused goes nowhere.
         if plan.refused.is_empty() {
-            plan.notes.extend(going(&reader, &plan).await);
+            plan.notes.extend(going(&reader, &plan, &basis.state).await);
         }
         tell(&mut plan, set, not_read, &basis);
         Ok(Decision { plan, stored, basis })

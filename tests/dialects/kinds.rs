@@ -219,6 +219,7 @@ fn what_0_56_cannot_express_is_refused_at_its_place() {
         (service("  secrets: [k]\n"), "6:3", "has no field `container.secrets`", "which service account it belongs to"),
         (service("  pull_secret: k\n"), "6:3", "a project has no secrets on this platform", "which service account it belongs to"),
         (service("  api_key: {role: admin, name: k}\n"), "6:3", "has no field `container.api_key`", "give the container a token"),
+        (service("  api_key: {role: admin, name: k}\n"), "6:3", "has no field `container.api_key`", "apply its document without `api_key` there first"),
         (
             service("  storage:\n    project: [{path: /p}]\n"),
             "7:5",

@@ -28,6 +28,7 @@ fn of_account(project: &str) -> Below {
         project: project.to_owned(),
         list: |project, account| below(project, account, "secrets"),
         told_in: "account",
+        known: None,
         marked: Some(Marked {
             list: |project, account| below(project, account, "pull-secrets"),
             envelope: "secrets",

@@ -61,6 +61,12 @@ impl Dialect for V0_56 {
         Some(Request::get(&["accounts", "whoami"]))
     }
 
+    fn roles_of(&self, project: &str, subject: &Value) -> Option<Request> {
+        let resource = json!({ "type": "project", "id": project });
+        let path = ["accounts", "projects", project, "access:effective"];
+        Some(Request::ask(&path, json!({ "subject": subject, "resource": resource })))
+    }
+
     fn service_account(&self, project: &str, name: &str) -> Option<Request> {
         service_account::by_name(project, name)
     }

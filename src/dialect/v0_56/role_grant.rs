@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::request::{Below, Listing, Paging, Request};
 use crate::dialect::fields::text_of;
-use crate::dialect::{Collection, Lookup, Seen, Spelling, Target};
+use crate::dialect::{Collection, GoesWith, Lookup, Seen, Spelling, Target};
 use crate::kinds::KindName;
 use crate::kinds::role_grant::{fields_of, parts_of, roles_in};
 use crate::kinds::specs::roles::MEMBER;
@@ -80,6 +80,12 @@ fn replace(target: &Target<'_>) -> Option<Request> {
     Some(Request::put(&path, json!({ "roles": roles_in(target.fields) })))
 }
 
+/// The name of the room that a line of an answer is about, if it is about one.
+fn room_of(grant: &Value) -> Option<&str> {
+    let resource = grant.get("resource")?;
+    (resource.get("type")?.as_str()? == "room").then(|| resource.get("name")?.as_str()).flatten()
+}
+
 /// Whether a change takes no role away.
 fn only_adds(target: &Target<'_>) -> bool {
     let wanted = roles_in(target.fields);
@@ -139,7 +145,7 @@ impl Spelling for RoleGrant {
         Rule::Segment.check(room).ok()?;
         let request = Request::get(&["accounts", "projects", project, "rooms", room]);
         let project = project.to_owned();
-        let below = Below { project, list: of_room, told_in: "room", marked: None };
+        let below = Below { project, list: of_room, told_in: "room", known: None, marked: None };
         Some(Listing { request, envelope, paging, below: Some(below) })
     }
 
@@ -177,6 +183,27 @@ impl Spelling for RoleGrant {
     /// It has no revision, and nothing gives one alone.
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {
         self.list(target.project, target.room).map(Lookup::Among)
+    }
+
+    /// Who leaves the project leaves its rooms.
+    fn goes_with(&self, target: &Target<'_>) -> Vec<GoesWith> {
+        let subject = subject(target).filter(|subject| subject["type"] == USER);
+        let Some(subject) = subject.filter(|_| target.room.is_none()) else { return Vec::new() };
+        let path = ["accounts", "projects", target.project, "access:bindings"];
+        let request = Request::ask(&path, json!({ "subject": subject }));
+        let envelope = self.collection().envelope;
+        vec![GoesWith {
+            one: "grant of",
+            several: "grants",
+            listing: Listing { request, envelope, paging: Paging::Whole, below: None },
+            kind: Some(KindName::RoleGrant),
+            room: room_of,
+            named: |grant, _| {
+                let roles = grant.get("direct_roles")?.as_array()?.iter();
+                let roles: Vec<&str> = roles.filter_map(Value::as_str).collect();
+                Some(format!("{} in the room {}", roles.join(", "), room_of(grant)?))
+            },
+        }]
     }
 
     fn sent_back(&self, item: &Value) -> Option<Value> {
@@ -227,5 +254,9 @@ impl Spelling for RoleGrant {
 
     fn created_id(&self, _answer: &Value) -> Option<String> {
         None
+    }
+
+    fn creates_over(&self) -> bool {
+        true
     }
 }

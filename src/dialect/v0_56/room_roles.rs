@@ -64,4 +64,8 @@ impl Spelling for RoomRoles {
     fn created_id(&self, _answer: &Value) -> Option<String> {
         None
     }
+
+    fn creates_over(&self) -> bool {
+        true
+    }
 }

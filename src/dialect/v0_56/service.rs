@@ -160,7 +160,7 @@ fn instead_of(field: &FieldPath) -> &'static str {
         |name: &str| field.0.iter().any(|step| matches!(step, Step::Field(it) if it == name));
     match () {
         () if named("api_key") => {
-            "give the container a token in `environment` instead: `token: {identity: NAME}`"
+            "give the container a token in `environment` instead: `token: {identity: NAME}`. Where the service was made in 0.31, apply its document without `api_key` there first: what the platform still has of it may keep 0.56 from changing the service"
         }
         () if named("project") => {
             "mount files of the room with `storage.room`, or texts with `storage.files`; what is in the project's files is not copied"

@@ -30,9 +30,10 @@ fn roles(project: &str) -> Option<GoesWith> {
         several: "grants",
         listing: RoleGrant.list(project, None)?,
         kind: Some(KindName::RoleGrant),
+        room: |_| None,
         named: |grant, id| {
             let roles = grant.get("direct_roles")?.as_array()?.iter().filter_map(Value::as_str);
-            let is_its = grant.pointer("/subject/id")?.as_str() == Some(id);
+            let is_its = grant.pointer("/subject/id")?.as_str() == id;
             is_its.then(|| roles.collect::<Vec<_>>().join(", "))
         },
     })
@@ -77,6 +78,7 @@ impl Spelling for ServiceAccount {
             several: "API keys",
             listing,
             kind: None,
+            room: |_| None,
             named: |key, _| Some(key.get("name")?.as_str()?.to_owned()),
         });
         keys.into_iter().chain(roles(target.project)).collect()

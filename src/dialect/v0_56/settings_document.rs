@@ -80,4 +80,8 @@ impl Spelling for SettingsDocument {
     fn created_id(&self, _answer: &Value) -> Option<String> {
         None
     }
+
+    fn creates_over(&self) -> bool {
+        true
+    }
 }

@@ -50,10 +50,14 @@ impl<'a> Planner<'a> {
             return;
         }
         let reason = match (there.first(), self.entry(key)) {
-            (Some(former), _) if !is_renamable => Reason::new(
-                Why::InItsStead,
-                format!("{former} cannot be renamed in place, so {key} is created in its place"),
-            ),
+            (Some(former), _) if !is_renamable => {
+                let lost = key.kind.kind().lost_with_name();
+                let lost = lost.map(|lost| format!(": {lost}")).unwrap_or_default();
+                let told = format!(
+                    "{former} cannot be renamed in place, so {key} is created in its place{lost}"
+                );
+                Reason::new(Why::InItsStead, told)
+            }
             (None, None) if !former.is_empty() => {
                 self.plan.notes.push(format!(
                     "{key} does not exist, under this name or its former {names} {}, so it is created",
@@ -62,7 +66,7 @@ impl<'a> Planner<'a> {
                 ));
                 Why::NotThere.into()
             }
-            (_, Some(entry)) if entry.applied.is_some() => Why::Deleted.into(),
+            (_, Some(entry)) if entry.was_there() => Why::Deleted.into(),
             _ => Why::NotThere.into(),
         };
         let former = there.first().filter(|_| !is_renamable);

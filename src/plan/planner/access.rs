@@ -15,7 +15,11 @@ impl Planner<'_> {
         let mut left = Vec::new();
         for (index, operation) in self.operations.iter().enumerate() {
             let key = &operation.key;
-            if !self.state.own.contains(key) || key.place_key().is_some_and(|key| self.goes(&key)) {
+            // Whoever is an admin of the project has every room of it, and a plan that takes that away
+            // is refused for it.
+            let has_more = key.room.is_some() && self.state.own_admin_in.contains(&key.project);
+            let goes = || key.place_key().is_some_and(|key| self.goes(&key));
+            if !self.state.own.contains(key) || has_more || goes() {
                 continue;
             }
             let is_new = || self.state.projects.get(&key.project).is_none_or(|it| it.id.is_none());

@@ -100,7 +100,7 @@ impl Planner<'_> {
 
     /// Whether an object was deleted outside of the set and stays deleted.
     pub(super) fn leaves_deleted(&mut self, key: &Key) -> bool {
-        let was_applied = self.entry(key).is_some_and(|entry| entry.applied.is_some());
+        let was_applied = self.entry(key).is_some_and(|entry| entry.was_there());
         if !self.policy.ignore_drift || !was_applied {
             return false;
         }

@@ -278,6 +278,14 @@ impl Planner<'_> {
         };
         let effect = Effect::Release { of: None, by_id: Vec::new() };
         self.push(Operation::new(key.clone(), effect, reason));
+        // Where its place is gone, or whom it is for, it is gone with that.
+        let with = [key.place_key(), key.named_key()];
+        let is_there = with.iter().flatten().all(|key| self.state.objects.contains_key(key));
+        if key.kind.kind().is_access() && is_there {
+            self.plan.notes.push(format!(
+                "{key} leaves the set, because its policy does not show it, and nothing else would: if it is there all the same, it stays"
+            ));
+        }
     }
 
     /// Why an object stays although no document declares it any more; `None` if it goes. It stays

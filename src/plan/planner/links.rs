@@ -32,7 +32,7 @@ impl Planner<'_> {
     }
 
     /// The objects that will be gone when the plan is done.
-    fn deleted(&self) -> BTreeSet<&Key> {
+    pub(super) fn deleted(&self) -> BTreeSet<&Key> {
         self.operations
             .iter()
             .filter(|operation| operation.action() == Action::Delete && !operation.replaces())
@@ -312,52 +312,6 @@ impl Planner<'_> {
             }
         }
         self.guards.extend(guards);
-    }
-
-    /// What comes after an object goes when that one is deleted. So it must be deleted, too, unless
-    /// nobody owns it: that is told.
-    pub(super) fn check_what_comes_after(&mut self) {
-        let deleted = self.deleted();
-        let (mut guards, mut notes) = (Vec::new(), Vec::new());
-        let others = self.state.others_after.keys();
-        let keys = self.desired.keys().chain(self.state.objects.keys()).chain(others);
-        for key in keys.collect::<BTreeSet<&Key>>() {
-            let goes = deleted.contains(key)
-                || key.place_key().is_some_and(|place| deleted.contains(&place));
-            let before = self.known.comes_after(key).filter(|before| deleted.contains(before));
-            let Some(before) = before.filter(|_| !goes) else { continue };
-            let observed = self.state.objects.get(key);
-            let owner = self.state.others_after.get(key).cloned();
-            let ownership = match (owner, observed) {
-                (Some(owner), _) => Ownership::Foreign(owner),
-                (None, Some(observed)) => self.ownership(key, observed),
-                (None, None) => Ownership::Ours,
-            };
-            let told = format!("{before} would be deleted, and {key} goes with it");
-            match (self.desired.get(key), ownership) {
-                (Some(desired), _) => {
-                    let told = format!("{told}, which is declared");
-                    let path = FieldPath::of(&["metadata", "name"]);
-                    guards.push(desired.origin.problem_at(&path, told).hint(format!(
-                        "keep the document of {before}, or remove the one of {key} as well"
-                    )));
-                }
-                (None, Ownership::Foreign(owner)) => guards.push(
-                    Problem::new(format!("{told}, which the set `{owner}` owns")).hint(format!(
-                        "keep {before}, or remove {key} from the set `{owner}` and apply that one first"
-                    )),
-                ),
-                (None, Ownership::Ours) => guards.push(
-                    Problem::new(format!("{told}, which stays in the set"))
-                        .hint(format!("keep {before}, or delete {key} as well")),
-                ),
-                (None, Ownership::Nobodys) => {
-                    notes.push(format!("{key}, which no set owns, goes with {before}"));
-                }
-            }
-        }
-        self.guards.extend(guards);
-        self.plan.notes.extend(notes);
     }
 
     /// Which operation waits for which.

@@ -4,7 +4,7 @@
 //! unfinished creates, `drift` what was done by hand, and `owned` what other sets own. `names`
 //! orders the steps of renames, `links` checks references, and `in_use` protects fields of objects
 //! that something refers to. `halves` has nothing deleted whose successor cannot be created.
-//! `access` keeps whoever plans from being locked out. `restarts` finds what reads a changed value
+//! `access` keeps whoever plans from being locked out. `along` finds what goes with what is deleted. `restarts` finds what reads a changed value
 //! only when it starts.
 //! `kept_back` handles fields that are left to others, and writes that
 //! are impossible because of that.
@@ -30,6 +30,7 @@ use crate::manifest::set::Desired;
 mod absent;
 mod access;
 mod alike;
+mod along;
 mod asked;
 mod beginning;
 pub use beginning::selected;
@@ -146,7 +147,7 @@ pub fn plan(
     planner.check_references();
     planner.check_what_is_in_use();
     planner.check_deleted();
-    planner.check_what_comes_after();
+    planner.check_what_goes_along();
     planner.check_shared_names();
     planner.check_own_access();
     planner.check_content();

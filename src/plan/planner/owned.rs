@@ -37,9 +37,14 @@ impl<'a> Planner<'a> {
         match self.ownership(key, observed) {
             Ownership::Ours => Ok(false),
             Ownership::Foreign(owner) => {
-                let keys = std::slice::from_ref(known_as);
+                let theirs = self.called_by_owner(known_as);
+                let called = match theirs == known_as {
+                    true => String::new(),
+                    false => format!(", which calls it {theirs}"),
+                };
+                let keys = std::slice::from_ref(theirs);
                 Err((
-                    format!("{known_as} is owned by the set `{owner}`"),
+                    format!("{known_as} is owned by the set `{owner}`{called}"),
                     format!(
                         "move it with {}; or release it from the set `{owner}`: write `lifecycle: {{delete: orphan}}` into its document there, apply, remove the document, apply again, and take it over here with --adopt {}",
                         self.move_here(&owner, keys),
@@ -115,10 +120,14 @@ impl<'a> Planner<'a> {
                         _ => continue,
                     }
                 }
-                several => (
-                    format!("{} are owned by the set `{owner}`", few(several)),
-                    format!("move them with {}", self.move_here(owner, several)),
-                ),
+                several => {
+                    let theirs = several.iter().map(|key| self.called_by_owner(key).clone());
+                    let theirs: Vec<Key> = theirs.collect();
+                    (
+                        format!("{} are owned by the set `{owner}`", few(several)),
+                        format!("move them with {}", self.move_here(owner, &theirs)),
+                    )
+                }
             };
             let owner = word(owner);
             let hint = match is_all {
@@ -145,6 +154,11 @@ impl<'a> Planner<'a> {
             self.entry(key).is_some()
                 && observed.is_none_or(|it| matches!(self.ownership(key, it), Ownership::Ours))
         })
+    }
+
+    /// What the set that owns an object calls it.
+    fn called_by_owner<'b>(&'b self, key: &'b Key) -> &'b Key {
+        self.state.called_by_owners.get(key).unwrap_or(key)
     }
 
     /// The command that moves objects from another set to this one.

@@ -80,6 +80,11 @@ fn a_grant_stays_the_sets_under_another_name_of_the_same_person() {
             let adopt = ["apply", "-f", "other.yaml", "--set", "t", "--yes", "--adopt"];
             let run = platform.ends(6, &adopt);
             assert!(run.stderr.contains("is owned by the set `s`"), "{name}: {}", run.stderr);
+            // The way out names it as that set does.
+            let way = format!("`meshagent set move RoleGrant/{then} --set s --to t");
+            assert!(run.stderr.contains(&way), "{name}: {}", run.stderr);
+            let called = format!("which calls it RoleGrant/{then}");
+            assert_eq!(run.stderr.contains(&called), name != then, "{name}: {}", run.stderr);
         }
         platform.take_writes();
         platform.ends(0, &["destroy", "--set", "s", "--yes"]);
@@ -204,4 +209,61 @@ fn a_policy_is_read_once_for_all_writes_of_a_run() {
         // Once for the plan and once before the first write.
         assert_eq!(reads.count(), 2, "{roles}");
     }
+}
+
+/// Neither an account nor an address can be given another name, and the plan says what that means.
+#[test]
+fn what_is_lost_with_a_name_is_told() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let of = |kind: &str, name: &str, rest: &str| {
+        format!("version: v1\nkind: {kind}\nmetadata: {{name: \"{name}\"}}\n{rest}")
+    };
+    let set = |account: &str, person: &str, lifecycle: [&str; 2]| {
+        let account = of("ServiceAccount", account, lifecycle[0]);
+        let person = of("RoleGrant", person, &format!("roles: [developer]\n{}", lifecycle[1]));
+        [account, person].join("---\n")
+    };
+    platform.sandbox.write("set.yaml", &set("bots", "user:old@x.example", ["", ""]));
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    let moved =
+        ["lifecycle: {moved_from: bots}\n", "lifecycle: {moved_from: \"user:old@x.example\"}\n"];
+    platform.sandbox.write("set.yaml", &set("robots", "user:new@x.example", moved));
+    let run = platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s"]);
+    for told in [
+        "is created in its place: the API keys of the former one stop working",
+        "is created in its place: to the platform, it is for somebody else",
+    ] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn a_grant_that_its_policy_does_not_show_is_let_go_of_with_a_note() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let room = "version: v1\nkind: Room\nmetadata: {name: lobby}\n";
+    let grant = "---\nversion: v1\nkind: RoleGrant\nmetadata: {name: \"user:ada@x.example\"}\nroles: [developer]\n";
+    platform.sandbox.write("set.yaml", &[room, grant].concat());
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    platform.clear("access_grants");
+    platform.sandbox.write("set.yaml", room);
+    let run = platform.ends(0, &["plan", "-f", "set.yaml", "--set", "s"]);
+    let told = "RoleGrant/user:ada@x.example leaves the set, because its policy does not show it";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+}
+
+/// Where a room is has been read with the rooms, so its policy is one request.
+#[test]
+fn the_policy_of_a_room_is_read_with_one_request() {
+    let platform = StandIn::of(Spoken::V0_56);
+    let set = "version: v1\nkind: Room\nmetadata: {name: lobby}\n---\nversion: v1\nkind: RoleGrant\nmetadata: {name: \"user:ada@x.example\"}\nroom: lobby\nroles: [viewer]\n";
+    platform.sandbox.write("set.yaml", set);
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    platform.take_asked();
+    platform.sandbox.write("set.yaml", &set.replace("[viewer]", "[operator]"));
+    platform.ends(0, &["apply", "-f", "set.yaml", "--set", "s", "--yes"]);
+    let asked = platform.take_asked();
+    let reads =
+        |end: &str| asked.iter().filter(|it| it.method == "GET" && it.path.ends_with(end)).count();
+    // Once for the plan and once before the write.
+    assert_eq!((reads("/policy"), reads("rooms/lobby")), (2, 0));
 }
