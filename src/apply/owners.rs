@@ -58,10 +58,12 @@ pub(super) async fn find(
     if open.is_empty() && lost.is_empty() && leaving.is_empty() {
         return;
     }
-    let mut unread;
+    // Sets of an API that has nothing of the sort own nothing that somebody may do.
+    let (mut unread, mut unread_access);
     match known(reader, project, state).await {
         Ok(mut sets) => {
             unread = sets.doubt().map(Error::failed);
+            unread_access = sets.doubt().map(Error::failed);
             sets.names.remove(&policy.set);
             let mut inventories = stream::iter(sets.names)
                 .map(|other| async move {
@@ -73,7 +75,12 @@ pub(super) async fn find(
                 let entries = match stored {
                     Ok(stored) => stored.inventory.entries,
                     Err(error) => {
-                        unread = Some(error);
+                        let shown =
+                            inventory::load_to_show(reader, &other, project.0, project.1).await;
+                        match shown {
+                            Ok(_) => unread = Some(error),
+                            Err(again) => (unread, unread_access) = (Some(error), Some(again)),
+                        }
                         continue;
                     }
                 };
@@ -100,16 +107,21 @@ pub(super) async fn find(
                 }
             }
         }
-        Err(error) => unread = Some(error),
+        Err(error) => {
+            unread_access = Some(Error::failed(error.to_string()));
+            unread = Some(error);
+        }
     }
-    if let Some(error) = unread {
+    let unknown = |error: Error| {
         let again = || "run the same command again".to_owned();
-        let unknown = UnknownOwner {
-            reason: error.to_string(),
-            hint: error.hint.clone().unwrap_or_else(again),
-        };
-        let open = open.into_iter().chain(leaving.into_values());
-        state.unknown_owners.extend(open.map(|key| (key, unknown.clone())));
+        let hint = error.hint.clone().unwrap_or_else(again);
+        UnknownOwner { reason: error.to_string(), hint }
+    };
+    let open = unread.map(|error| (error, open.into_iter().collect::<Vec<_>>()));
+    let leaving = unread_access.map(|error| (error, leaving.into_values().collect()));
+    for (error, keys) in open.into_iter().chain(leaving) {
+        let unknown = unknown(error);
+        state.unknown_owners.extend(keys.into_iter().map(|key| (key, unknown.clone())));
     }
 }
 

@@ -103,7 +103,10 @@ async fn grants_in_rooms_that_nobody_owns_are_told_with_the_person_who_leaves() 
     // What the planner saw, it told itself.
     let other = in_lobby("user:owner@localhost", &["viewer"]);
     world
-        .run(&[&all[..], &[other.clone()]].concat(), &Policy { adopt: Adopt::All, ..policy("s") })
+        .run(
+            &[&all[..], std::slice::from_ref(&other)].concat(),
+            &Policy { adopt: Adopt::All, ..policy("s") },
+        )
         .await;
     let gone = world.plan(&[&all[..2], &[other]].concat(), &policy("s")).await;
     let seen = "RoleGrant/user:ada@x.example@lobby, which no set owns, goes with RoleGrant/user:ada@x.example";
@@ -149,4 +152,16 @@ async fn of_two_sets_that_create_one_grant_at_once_one_is_refused() {
     let report = world.perform(&late, 1).await.expect("a report");
     let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
     assert!(message.contains("the set `one` owns it, and it is not on the platform"), "{message}");
+}
+
+/// A set that is left in the API of 0.31 owns no grants, and holds no room up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_the_former_api_holds_nothing_up() {
+    let (mut world, own) = with_room_and_account().await;
+    let direct = world.client.clone();
+    world.client = crate::spoken::speaking(World::on(&world.server), Spoken::V0_31);
+    world.run(&[document("Room", "former", json!({}))], &policy("former")).await;
+    world.client = direct;
+    let gone = world.run(&own[1..], &policy("s")).await;
+    assert!(describe(&gone.plan).contains("- delete Room/lobby"), "{}", describe(&gone.plan));
 }
