@@ -24,7 +24,7 @@ pub fn matches(pattern: &str, key: &Key) -> bool {
 
 /// The same of an object that a document declares, which says itself what it came of.
 fn matches_declared(pattern: &str, Desired { key, origin, .. }: &Desired) -> bool {
-    match origin.document.kind.name() == key.kind {
+    match origin.kind() == key.kind {
         true => is_called(pattern, key),
         false => matches(pattern, key),
     }

@@ -28,10 +28,10 @@ use super::split;
 use super::values::FileValues;
 use super::walk::{self, Skipped, Why};
 use crate::error::{Place, Problem, RENDERED};
-use crate::kinds::Key;
 use crate::kinds::document::{Lifecycle, OnDelete, ReadFrom};
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
+use crate::kinds::{Key, KindName};
 use crate::listed::{at_most, few};
 
 pub(super) use self::declaring::Found;
@@ -60,6 +60,12 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// The kind of the document. What it declares may be of another one.
+    #[must_use]
+    pub fn kind(&self) -> KindName {
+        self.document.kind.name()
+    }
+
     /// The place of the document.
     #[must_use]
     pub fn place(&self) -> Place {
