@@ -26,7 +26,7 @@ pub(super) async fn carry_out(
             room.perform(&Delete { path: path.to_owned(), recursive: None }).await?;
             Ok(None)
         }
-        Method::Patch => Err(odd(Method::Patch)),
+        other @ (Method::Patch | Method::Ask) => Err(odd(other)),
     }
 }
 
