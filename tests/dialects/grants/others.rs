@@ -136,7 +136,7 @@ async fn of_two_sets_that_create_one_grant_at_once_one_is_refused() {
     assert!(matches!(report.outcomes[0], Outcome::Failed { refused: false, .. }), "{report:?}");
     world.client = direct;
     let report = world.perform(&one, 1).await.expect("a report");
-    let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
+    let [Outcome::Stale { message, .. }] = report.outcomes.as_slice() else { panic!("{report:?}") };
     assert_eq!(message, "the set `other`, which is being applied, is about to create it");
     assert_eq!(policy_of(&world, true).await, Vec::<String>::new());
     // What a run that ended has claimed holds nobody up.
@@ -150,7 +150,7 @@ async fn of_two_sets_that_create_one_grant_at_once_one_is_refused() {
     post(&world, &path, json!({ "subject": subject })).await;
     let late = world.plan(&set, &policy("third")).await;
     let report = world.perform(&late, 1).await.expect("a report");
-    let [Outcome::Stale { message }] = report.outcomes.as_slice() else { panic!("{report:?}") };
+    let [Outcome::Stale { message, .. }] = report.outcomes.as_slice() else { panic!("{report:?}") };
     assert!(message.contains("the set `one` owns it, and it is not on the platform"), "{message}");
 }
 
