@@ -14,7 +14,7 @@ use crate::api::failure;
 use crate::api::key::ApiKey;
 use crate::api::project::{self, Origin};
 use crate::api::reader::ListError;
-use crate::apply::inside::Insides;
+use crate::apply::inside::EnteredRooms;
 use crate::conceal;
 use crate::error::{Class, Error, Place, Result};
 use crate::listed::few;
@@ -269,7 +269,7 @@ impl PlatformArgs {
             output::note(&format!("note: {told}"));
         }
         let client = client.speaking(&detected);
-        let rooms = Insides::new(url, self.insecure);
+        let rooms = EnteredRooms::new(url, self.insecure);
         Ok(Connection {
             client: client.entering(Arc::new(rooms)),
             project: self.project_id.clone(),
@@ -406,7 +406,7 @@ impl PlatformArgs {
         let elsewhere = platform::holder_of_rooms(data);
         let rooms = elsewhere.unwrap_or_else(|| client.base().to_owned());
         Ok(Connection {
-            client: client.entering(Arc::new(Insides::new(rooms, self.insecure))),
+            client: client.entering(Arc::new(EnteredRooms::new(rooms, self.insecure))),
             project: self.project_id.clone(),
             // What the environment names is a project of another platform. Who names one means
             // one, and was told that it is this.

@@ -12,7 +12,7 @@
 //! | [`checkout`] | the working copy of a repository, through the `git` program |
 //! | [`project_file`] | `meshagent.yaml`: the environments that a folder's manifests are applied to |
 //! | [`reconcile`] | the use cases: decide what is to become of a set, and perform it, for any front end |
-//! | [`apply`] | observe the platform, execute a plan, the inventory of a set |
+//! | [`apply`] | observe the platform, execute a plan, the inventory of a set, what is inside of rooms |
 //! | [`plan`] | *pure*: desired and observed become a plan; how a plan reads |
 //! | [`approval`] | *pure*: who approved a plan: statements, signatures, approvers, and which count |
 //! | [`settings`] | flags, environment and files, resolved once |

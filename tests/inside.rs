@@ -85,6 +85,16 @@ impl Set {
         self.room(0, &["storage", "cp", "put.txt", &format!("room://{path}")]);
     }
 
+    #[track_caller]
+    fn room_has(&self, room: &str, files: &[&str]) {
+        let listed = self
+            .0
+            .embedded(0, &["room", "storage", "ls", "room://", "--room", room, "--output", "json"]);
+        let listed = listed.json();
+        let names = listed.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), files, "{room}");
+    }
+
     fn document(&self, path: &str) -> Value {
         self.room(0, &["sync", "show", path]).json()
     }
@@ -127,7 +137,9 @@ fn what_is_inside_of_rooms_becomes_as_declared_and_is_left_when_it_is_not() {
     // What no document declares any more goes.
     set.0.write("set/set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
     set.apply(0, &["--allow-deletes", "4"]);
-    assert!(set.room(0, &["storage", "ls", "room://"]).stdout.lines().count() <= 2);
+    for file in ["prompts/greeting.md", "logo.png", "plan.document"] {
+        set.room(1, &["storage", "show", &format!("room://{file}")]);
+    }
     set.0.write("set/set.yaml", ALL);
     set.apply(0, &[]);
     assert_eq!(set.text("prompts/greeting.md"), "Hello\n");
@@ -166,7 +178,8 @@ fn what_is_there_already_is_taken_over_only_if_that_is_said() {
     set.put("prompts/greeting.md", "theirs\n");
     set.0.write("set/set.yaml", ALL);
     let run = set.apply(4, &[]);
-    assert!(run.stderr.contains("exists already in the room"), "{}{}", run.stdout, run.stderr);
+    let said = "there is one in the room already, which the set does not own";
+    assert!(run.stderr.contains(said), "{}{}", run.stdout, run.stderr);
     assert_eq!(set.text("prompts/greeting.md"), "theirs\n");
     let refused = set.run(6, &["plan", "--enter-rooms"]).stderr;
     assert!(refused.contains("RoomFile/prompts/greeting.md@lobby"), "{refused}");
@@ -290,6 +303,258 @@ fn a_plan_sends_nothing_to_a_room() {
 }
 
 #[test]
+fn whatever_a_plan_is_about_it_sends_nothing_to_a_room() {
+    let set = Set::new(ALL);
+    set.apply(0, &[]);
+    let (counter, url) = counting();
+    let plans = |code: i32, more: &[&str]| {
+        for command in [&["plan"][..], &["diff"]] {
+            let arguments = [command, &["-f", "set", "--embedded"], more].concat();
+            let run = Run::of(
+                set.0.command(&arguments).env("MESHAGENT_ROOM_URL", &url).output().unwrap(),
+            );
+            assert_eq!(run.code, code, "{arguments:?}: {}{}", run.stdout, run.stderr);
+        }
+        assert_eq!(counter.load(Ordering::SeqCst), 0, "{more:?}");
+    };
+    // A former name that was never applied, and one that was.
+    set.edit(
+        "metadata: {name: logo.png}",
+        "metadata: {name: l.png}\nlifecycle: {moved_from: x.png}",
+    );
+    plans(0, &[]);
+    set.edit("moved_from: x.png", "moved_from: logo.png");
+    plans(0, &[]);
+    // A room that is another one by now, with something in it.
+    set.0.embedded(0, &["rooms", "delete", "--name", "lobby"]);
+    set.0.embedded(0, &["rooms", "create", "--name", "lobby"]);
+    set.put("prompts/greeting.md", "theirs\n");
+    plans(0, &["--adopt", "Room/lobby"]);
+    let run = set.apply(4, &["--adopt", "Room/lobby"]);
+    assert!(run.stderr.contains("which the set does not own"), "{}", run.stderr);
+    assert_eq!(set.text("prompts/greeting.md"), "theirs\n");
+}
+
+#[test]
+fn what_a_killed_run_was_to_create_is_found_again() {
+    let set = Set::new(ALL);
+    // The room takes nothing, so that the run notes what it is about to create, and no more.
+    let (_, url) = counting();
+    let arguments = ["apply", "--yes", "-f", "set", "--embedded"];
+    let run = Run::of(set.0.command(&arguments).env("MESHAGENT_ROOM_URL", url).output().unwrap());
+    assert_eq!(run.code, 4, "{}{}", run.stdout, run.stderr);
+    // What it would have made came late.
+    set.put("prompts/greeting.md", "Hello\n");
+    set.edit("Hello", "Welcome");
+    set.apply(0, &[]);
+    assert_eq!(set.text("prompts/greeting.md"), "Welcome\n");
+    assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+}
+
+#[test]
+fn a_change_by_hand_is_seen_in_a_room_that_is_renamed() {
+    let set = Set::new(ALL);
+    set.apply(0, &[]);
+    set.put("prompts/greeting.md", "by hand\n");
+    set.edit("metadata: {name: lobby}", "metadata: {name: hall}\nlifecycle: {moved_from: lobby}");
+    set.edit("room: lobby", "room: hall");
+    set.edit("Hello", "Welcome");
+    set.apply(4, &[]);
+    let text = || {
+        set.0
+            .embedded(
+                0,
+                &["room", "storage", "show", "room://prompts/greeting.md", "--room", "hall"],
+            )
+            .stdout
+    };
+    assert_eq!(text(), "by hand\n");
+    set.apply(0, &["--enter-rooms"]);
+    assert_eq!(text(), "Welcome\n");
+}
+
+#[test]
+fn names_of_rooms_change_hands_and_files_stay_in_their_rooms() {
+    let room = |name: &str, from: &str| {
+        let lifecycle = match from {
+            "" => String::new(),
+            from => format!("lifecycle: {{moved_from: {from}}}\n"),
+        };
+        format!("---\nversion: v1\nkind: Room\nmetadata: {{name: {name}}}\n{lifecycle}")
+    };
+    let file = |name: &str, room: &str, text: &str| {
+        format!(
+            "---\nversion: v1\nkind: RoomFile\nmetadata: {{name: {name}}}\nroom: {room}\ntext: {text}\n"
+        )
+    };
+    let set = Set::new(
+        &(room("one", "") + &room("two", "") + &file("x", "one", "a") + &file("x", "two", "b")),
+    );
+    set.apply(0, &[]);
+    let text = |room: &str, name: &str| {
+        set.0
+            .embedded(0, &["room", "storage", "show", &format!("room://{name}"), "--room", room])
+            .stdout
+    };
+    // One is the old room now, and a new one takes its name; files are changed in both.
+    let moved = room("old", "one")
+        + &room("one", "")
+        + &room("two", "")
+        + &file("x", "old", "a2")
+        + &file("y", "one", "new")
+        + &file("x", "two", "b");
+    set.0.write("set/set.yaml", &moved);
+    set.apply(0, &["--enter-rooms"]);
+    assert_eq!([text("old", "x"), text("one", "y"), text("two", "x")], ["a2", "new", "b"]);
+    set.room_has("old", &["x"]);
+    set.room_has("one", &["y"]);
+    assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+    // Two swap their names.
+    let swapped = room("two", "old")
+        + &room("old", "two")
+        + &room("one", "")
+        + &file("x", "two", "a3")
+        + &file("x", "old", "b3")
+        + &file("y", "one", "new");
+    set.0.write("set/set.yaml", &swapped);
+    set.apply(0, &["--enter-rooms"]);
+    assert_eq!([text("two", "x"), text("old", "x")], ["a3", "b3"]);
+    assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+}
+
+#[test]
+fn what_another_set_has_in_a_room_is_respected() {
+    let set = Set::new("version: v1\nkind: Room\nmetadata: {name: lobby}\n");
+    set.apply(0, &["--set", "a"]);
+    set.0.write(
+        "set/set.yaml",
+        "version: v1\nkind: RoomFile\nmetadata: {name: f}\nroom: lobby\ntext: b\n",
+    );
+    set.apply(0, &["--set", "b"]);
+    // No other set takes it, and the room stays.
+    let run = set.run(6, &["plan", "--set", "c"]);
+    assert!(run.stderr.contains("is owned by the set `b`"), "{}", run.stderr);
+    let run = set.0.embedded(6, &["destroy", "--yes", "--set", "a"]);
+    assert!(
+        run.stderr.contains("RoomFile/f@lobby goes with it, which the set `b` owns"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(set.text("f"), "b");
+    set.0.embedded(0, &["destroy", "--yes", "--set", "b"]);
+    set.0.embedded(0, &["destroy", "--yes", "--set", "a"]);
+}
+
+#[test]
+fn texts_are_written_as_they_are_however_long_or_hidden_they_are() {
+    let set = Set::new(ALL);
+    let long = "long ".repeat(20_000);
+    set.edit("\"Hello\\n\"", &format!("\"{long}\""));
+    set.apply(0, &[]);
+    assert_eq!(set.text("prompts/greeting.md"), long);
+    assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+    // A value of the environment.
+    std::fs::rename(set.0.path("set/set.yaml"), set.0.path("set/set.yaml.j2")).unwrap();
+    let text = ALL.replace("\"Hello\\n\"", "\"token={{ env('TOKEN') }}\"");
+    set.0.write("set/set.yaml.j2", &text);
+    let apply = ["apply", "--yes", "-f", "set", "--embedded", "--allow-env", "TOKEN"];
+    let run = Run::of(set.0.command(&apply).env("TOKEN", "canary-token").output().unwrap());
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("canary"));
+    assert_eq!(set.text("prompts/greeting.md"), "token=canary-token");
+}
+
+#[test]
+fn a_file_makes_way_for_one_below_it_and_the_other_way_round() {
+    let set = Set::new(ALL);
+    set.apply(0, &[]);
+    set.edit("prompts/greeting.md", "prompts");
+    set.apply(0, &[]);
+    assert_eq!(set.text("prompts"), "Hello\n");
+    set.edit("metadata: {name: prompts}", "metadata: {name: prompts/a/b.md}");
+    set.apply(0, &[]);
+    assert_eq!(set.text("prompts/a/b.md"), "Hello\n");
+}
+
+#[test]
+fn what_is_left_to_others_is_not_overwritten_with_bytes_of_the_manifest() {
+    let set = Set::new(ALL);
+    set.edit("file: logo.png", "file: logo.png\nlifecycle: {ignore: [sha256, size]}");
+    set.apply(0, &[]);
+    std::fs::write(set.0.path("put.bin"), [7_u8, 0, 255]).unwrap();
+    set.room(0, &["storage", "cp", "put.bin", "room://logo.png"]);
+    set.edit("file: logo.png", "file: logo.png\ntype: image/x-logo");
+    let run = set.run(6, &["plan", "--enter-rooms"]);
+    assert!(
+        run.stderr.contains("what is in RoomFile/logo.png@lobby is not known"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_people_changed_is_told_before_it_is_deleted() {
+    let set = Set::new(ALL);
+    set.apply(0, &[]);
+    let body =
+        json!({"op": "add", "path": "/document/content/-", "value": {"body": {"text": "x"}}});
+    set.update("plan.document", &json!([body]));
+    // It is not made anew under another name while nobody looks.
+    set.edit(
+        "metadata: {name: plan.document}",
+        "metadata: {name: next.document}\nlifecycle: {moved_from: plan.document}",
+    );
+    let run = set.run(6, &["plan"]);
+    assert!(run.stderr.contains("nobody looked at what people wrote into it"), "{}", run.stderr);
+    let written = set.document("plan.document");
+    set.apply(0, &["--enter-rooms"]);
+    assert_eq!(set.document("next.document"), written);
+    set.0.write("set/set.yaml", "version: v1\nkind: Room\nmetadata: {name: lobby}\n");
+    set.update("next.document", &json!([body]));
+    let run = set.run(6, &["plan", "--enter-rooms"]);
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(told.contains("somebody changed `content` since it was last applied"), "{told}");
+    set.0.embedded(4, &["destroy", "--yes"]);
+    set.0.embedded(0, &["destroy", "--yes", "--enter-rooms"]);
+}
+
+#[test]
+fn drift_inside_of_rooms_is_accepted_and_the_set_is_exported() {
+    let set = Set::new(ALL);
+    set.apply(0, &[]);
+    set.put("prompts/greeting.md", "by hand\n");
+    set.run(0, &["accept", "--enter-rooms"]);
+    let text = std::fs::read_to_string(set.0.path("set/set.yaml")).unwrap();
+    assert!(text.contains("by hand"), "{text}");
+    assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+    set.apply(0, &["--enter-rooms"]);
+    let run = set.0.embedded(0, &["export", "--set", "default", "-d", "exported"]);
+    let told = format!("{}{}", run.stdout, run.stderr);
+    assert!(
+        told.contains("as it was last applied") && told.contains("logo.png@lobby is left out"),
+        "{told}"
+    );
+    let plan = Run::of(
+        set.0
+            .command(&[
+                "plan",
+                "-f",
+                "exported",
+                "--embedded",
+                "--output",
+                "json",
+                "--prune",
+                "none",
+            ])
+            .env("SECRET_SUPPORT_KEY_VALUE", "canary-value")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    assert_eq!(plan.json()["operations"], json!([]), "{}", plan.stdout);
+}
+
+#[test]
 fn a_saved_plan_is_for_what_was_last_applied() {
     let set = Set::new(ALL);
     set.apply(0, &[]);
@@ -362,7 +627,7 @@ fn mistakes_are_told_at_their_places() {
             head("Document", "a.document") + "room: r\ncontent: {book: {}}\n",
             "does not fit the schema",
         ),
-        (head("Document", "a.x") + "room: r\nschema: {a: b}\n", "is not a schema"),
+        (head("Document", "a.x") + "room: r\nschema: {a: b}\n", "`schema` is not a schema"),
         (
             head("RoomFile", "a.document")
                 + "room: r\ntext: x\n---\n"

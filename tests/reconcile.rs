@@ -168,13 +168,14 @@ async fn what_one_set_owns_goes_to_another_and_what_drifted_is_written_down() {
         ..Input::default()
     };
     let accepting = Accepting::read(&input).unwrap();
-    let accepted = sent(accepting.decide(&target, "other", &[])).await.unwrap();
+    let accepted = sent(accepting.decide(&target, ("other", false), &[])).await.unwrap();
     let edits: Vec<_> = accepted.edits().collect();
     assert_eq!(edits.len(), 1);
     assert!(edits[0].hunks().contains("mood"), "{}", edits[0].hunks());
     edits[0].write().unwrap();
     assert!(std::fs::read_to_string(file).unwrap().contains("mood"));
-    let again = Accepting::read(&input).unwrap().decide(&target, "other", &[]).await.unwrap();
+    let again =
+        Accepting::read(&input).unwrap().decide(&target, ("other", false), &[]).await.unwrap();
     assert!(again.acceptance.texts.is_empty() && again.acceptance.left.is_empty());
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use meshagent::api::client::Client;
 use meshagent::api::spoken::Spoken;
 use meshagent::apply::execute::{Listeners, Options, Outcome, Progress, Report, execute};
-use meshagent::apply::inside::Insides;
+use meshagent::apply::inside::EnteredRooms;
 use meshagent::apply::inventory::Stored;
 use meshagent::apply::observe::{self, Scope};
 use meshagent::dialect::{self, Speaks, Spelling};
@@ -137,14 +137,14 @@ impl World {
     pub fn on(server: &Server) -> Client {
         let client =
             Client::new(&server.url, server.owner.clone().into(), Default::default()).unwrap();
-        client.entering(std::sync::Arc::new(Insides::new(server.url.clone(), false)))
+        client.entering(std::sync::Arc::new(EnteredRooms::new(server.url.clone(), false)))
     }
 
     /// Goes through a proxy from now on.
     pub fn through(&mut self, proxy: &Running) {
         let key = self.server.owner.clone().into();
         let client = Client::new(&proxy.url, key, Default::default()).unwrap();
-        let rooms = Insides::new(self.server.url.clone(), false);
+        let rooms = EnteredRooms::new(self.server.url.clone(), false);
         let client = client.entering(std::sync::Arc::new(rooms));
         self.client = speaking(client, self.spoken());
     }

@@ -22,7 +22,7 @@ use super::credentials::{self, Credentials};
 use super::detect::Detected;
 use super::failure::{ApiError, Failure, REQUEST_ID, explanation, said, unusable};
 use super::http;
-use super::inside::Rooms;
+use super::inside::Enters;
 use super::pace::{Ending, Pace};
 use super::reader::Reader;
 use super::request::{Body, Method, Precondition, Request};
@@ -48,7 +48,7 @@ pub struct Client {
     /// Why nothing may be written, if nothing may.
     only_read: Option<Arc<str>>,
     /// Who enters rooms, if anybody does.
-    rooms: Option<Arc<dyn Rooms>>,
+    rooms: Option<Arc<dyn Enters>>,
     retry: Retry,
     pace: Pace,
     /// By how many milliseconds the platform's clock is ahead of ours.
@@ -136,7 +136,7 @@ impl Client {
 
     /// The same client where rooms are entered for what is inside of them.
     #[must_use]
-    pub fn entering(self, rooms: Arc<dyn Rooms>) -> Self {
+    pub fn entering(self, rooms: Arc<dyn Enters>) -> Self {
         Self { rooms: Some(rooms), ..self }
     }
 

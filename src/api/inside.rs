@@ -20,7 +20,7 @@ pub struct Inside {
 }
 
 /// Carries out requests about what is inside of rooms.
-pub trait Rooms: Send + Sync {
+pub trait Enters: Send + Sync {
     /// Carries a request out. Entering a room starts it.
     fn carry_out<'a>(
         &'a self,

@@ -173,6 +173,8 @@ impl Absent<'_> {
     fn is_absent(&self, state: &State, elsewhere: &BTreeSet<Key>, (key, id): Sought<'_>) -> bool {
         key.project == self.project
             && !key.is_project()
+            // That is looked at only if the policy says so, and then it was.
+            && !key.kind.kind().is_inside_rooms()
             && !state.objects.get(key).is_some_and(|observed| may_be(observed, id))
             && !elsewhere.contains(&key.claim())
             && state.doubt(key).is_none()

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 
 use super::execute::{Outcome, Run, locked};
+use super::inside;
 use super::inventory::{self, is_set_name};
 use super::lock;
 use super::observe::CONCURRENT_LISTS;
@@ -15,7 +16,7 @@ use super::sets::{self, Listed};
 use crate::api::reader::Reader;
 use crate::dialect::Speaks;
 use crate::error::{Error, Result};
-use crate::kinds::{self, Key, KindName};
+use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::naming::follow_ids;
 use crate::plan::planner::{Policy, Prune};
@@ -51,11 +52,9 @@ pub(super) async fn find(
         lost.retain(|former| !found.contains_key(former));
         state.renamed.extend(found);
     }
-    let leaving = match speaks_of_access(reader) {
-        true => leaving(set, policy, project.0, state),
-        false => BTreeMap::new(),
-    };
-    if open.is_empty() && lost.is_empty() && leaving.is_empty() {
+    let leaving = leaving(set, policy, project.0, state);
+    let unseen = unseen(set, project.0, state);
+    if open.is_empty() && lost.is_empty() && leaving.is_empty() && unseen.is_empty() {
         return;
     }
     // Sets of an API that has nothing of the sort own nothing that somebody may do.
@@ -93,9 +92,16 @@ pub(super) async fn find(
                     }
                     false
                 });
+                for key in &unseen {
+                    let entry = entries.get(key);
+                    if let Some(theirs) = entry.and_then(|it| inside::observe::of(state, key, it)) {
+                        let theirs = Observed { owner: Some(other.clone()), ..theirs };
+                        state.objects.insert(key.clone(), theirs);
+                    }
+                }
                 let found = renamed(&entries, &lost, state);
                 state.renamed.extend(found);
-                for key in entries.into_keys().filter(|key| key.kind.kind().is_access()) {
+                for key in entries.into_keys().filter(|key| key.kind.goes_along()) {
                     let with = key.kind.kind().goes_along_with(&key);
                     let with: BTreeSet<&Key> =
                         with.iter().filter_map(|with| leaving.get(with)).collect();
@@ -125,14 +131,8 @@ pub(super) async fn find(
     }
 }
 
-/// Whether the platform's API has anything that says what somebody may do.
-fn speaks_of_access(reader: &Reader) -> bool {
-    let mut kinds = kinds::ALL.into_iter().filter(|kind| kind.is_access());
-    kinds.any(|kind| reader.spelling(kind.name()).unspoken().is_none())
-}
-
-/// What this set may delete, and with which something goes that says what somebody may do: by each
-/// of its names and ids.
+/// What this set may delete, and with which something goes that no list shows: by each of its names
+/// and ids.
 fn leaving(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeMap<Key, Key> {
     let followed = follow_ids(state);
     let Some(inventory) = followed.inventories.get(project) else { return BTreeMap::new() };
@@ -151,7 +151,7 @@ fn leaving(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeMap
         let names: Vec<Key> = std::iter::once(key.clone()).chain(recorded).collect();
         let Some(observed) = followed.objects.get(key) else { continue };
         let is_in_room = key.kind.kind().is_access() && key.room.is_some();
-        if !key.kind.takes_access_along() || is_in_room || names.iter().any(stays) {
+        if !key.kind.takes_along() || is_in_room || names.iter().any(stays) {
             continue;
         }
         let natural = |handle: String| key.with_name(key.kind.kind().natural_name(&handle));
@@ -160,6 +160,13 @@ fn leaving(set: &Set, policy: &Policy, project: &str, state: &State) -> BTreeMap
         leaving.extend(names.map(|name| (name, key.clone())));
     }
     leaving
+}
+
+/// What documents declare inside of rooms, and the set does not have: another set may.
+fn unseen(set: &Set, project: &str, state: &State) -> Vec<Key> {
+    let keys = set.objects.keys().filter(|key| key.project == project);
+    let inside = keys.filter(|key| key.kind.kind().is_inside_rooms());
+    inside.filter(|key| !state.objects.contains_key(*key)).cloned().collect()
 }
 
 /// The rooms and secrets that documents refer to and that do not exist.

@@ -45,6 +45,8 @@ pub(super) struct Object {
     was: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ignore: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    overwrite: bool,
     #[serde(default, skip_serializing_if = "Sources::is_empty")]
     sources: Sources,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,6 +82,7 @@ impl Packed {
             moved_from: entry.moved_from.clone(),
             was: entry.was.clone(),
             ignore: entry.ignore.clone(),
+            overwrite: entry.overwrite,
             sources: entry.sources.clone(),
             declared_in: entry
                 .declared_in
@@ -121,6 +124,7 @@ impl Packed {
                 moved_from: object.moved_from,
                 was: object.was,
                 ignore: object.ignore,
+                overwrite: object.overwrite,
                 sources: object.sources,
                 declared_in: declared_in.cloned().collect(),
                 brought: object.brought,

@@ -75,8 +75,11 @@ fn must_be_seen(spelling: &dyn Spelling, operation: &Operation, write: &Write) -
     if operation.action() == Action::Create {
         return operation.key.kind.kind().is_access() && !is_claimed(operation);
     }
+    // What is inside of a room that was renamed is read under the room's new name.
+    let is_renamed_first =
+        operation.sequel.follows_rename && !operation.key.kind.kind().is_inside_rooms();
     operation.fingerprint.is_some()
-        && !operation.sequel.follows_rename
+        && !is_renamed_first
         && (write.request.precondition == Precondition::None || !spelling.compares_revisions())
         && (operation.key.kind.kind().is_access()
             || matches!(
@@ -94,12 +97,13 @@ pub(super) fn is_renamed(operation: &Operation, found: &Observed) -> bool {
     !known.into_iter().any(|key| key.claim() == now)
 }
 
-/// Takes out of an object that was read what its record need not have named, and did not name.
-pub(super) fn leave_unnamed(operation: &Operation, found: &mut Observed, record: &Tree) {
-    let shape = operation.key.kind.kind().shape();
+/// Takes out of an object that was read what its records and documents need not name, and do not
+/// name.
+pub(super) fn leave_unnamed(key: &Key, found: &mut Observed, named: &[&Tree]) {
+    let shape = key.kind.kind().shape();
     let is_unnamed = |name: &str| {
         let shape = shape.child(&Step::Field(name.to_owned()));
-        record.get(name).is_none() && shape.is_some_and(|shape| shape.partial)
+        named.iter().all(|it| it.get(name).is_none()) && shape.is_some_and(|shape| shape.partial)
     };
     if let Tree::Map(fields) = Arc::make_mut(&mut found.fields) {
         let unnamed: Vec<Arc<str>> =
@@ -397,8 +401,9 @@ impl Run<'_> {
                 if operation.sequel.follows_rename {
                     found.revision = operation.observed().and_then(|it| it.revision.clone());
                 }
-                if let Some(remembered) = operation.observed().filter(|it| it.is_remembered) {
-                    leave_unnamed(operation, &mut found, &remembered.fields);
+                let is_inside = operation.key.kind.kind().is_inside_rooms();
+                if let Some(known) = operation.observed().filter(|_| is_inside) {
+                    leave_unnamed(&operation.key, &mut found, &[&known.fields]);
                 }
                 if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
                     Ok(revision)

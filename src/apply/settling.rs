@@ -57,9 +57,15 @@ impl Run<'_> {
         if key.kind.kind().carries_owner() {
             return found.owner.as_deref() == Some(set);
         }
+        self.differences(operation, found).is_empty() && self.is_free(operation, write, found).await
+    }
+
+    /// Whether it is sure that no other set has an object.
+    async fn is_free(&self, operation: &Operation, write: &Write, found: &Observed) -> bool {
+        let key = &operation.key;
+        let Some(set) = self.plan.owner() else { return true };
         let project = (key.project.as_str(), write.project.as_str());
-        self.differences(operation, found).is_empty()
-            && owners::is_free(&self.client.reader(), set, project, (key, found)).await
+        owners::is_free(&self.client.reader(), set, project, (key, found)).await
     }
 
     /// The platform says that there is nothing to delete. The object is gone if a look-up confirms
@@ -126,7 +132,7 @@ impl Run<'_> {
         let Ok(Some(found)) = self.look_up(operation, write).await else {
             return failed(error, write, 1);
         };
-        if self.is_as_desired(operation, &found) {
+        if self.is_as_desired(operation, &found) && self.is_ours(&found, operation, write).await {
             self.learn_found(operation, found);
             return Outcome::Done;
         }
@@ -134,11 +140,12 @@ impl Run<'_> {
         let fingerprinter = self.fingerprinter(operation).await;
         let is_it = claimed.is_some_and(|claimed| {
             let mut made = found.clone();
-            leave_unnamed(operation, &mut made, &claimed.tree());
+            leave_unnamed(&operation.key, &mut made, &[&claimed.tree()]);
             Arc::make_mut(&mut made.fields).seal_recorded(claimed, &fingerprinter);
             *claimed == Recorded::of(&made.fields, &fingerprinter)
         });
-        let Some(request) = self.changing(operation, write).filter(|_| is_it) else {
+        let request = self.changing(operation, write).filter(|_| is_it);
+        let (Some(request), true) = (request, self.is_free(operation, write, &found).await) else {
             return failed(error, write, 1);
         };
         match self.client.send(&request).await {

@@ -189,6 +189,8 @@ async fn entries_of_all(
     let mut all = BTreeMap::new();
     for set in sets::listed(reader, id).await?.names {
         let inventory = inventory::load_to_show(reader, &set, project, id).await?.inventory;
+        let inside: Vec<_> = inside::observe::all_of(&survey.objects, project, &inventory);
+        survey.objects.extend(inside);
         seal(&mut survey.objects, &inventory);
         all.extend(inventory.entries.into_iter().filter(|(key, entry)| {
             let observed = survey.objects.get(key);

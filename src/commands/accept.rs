@@ -28,6 +28,9 @@ pub struct AcceptArgs {
     files: FileArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// Enter rooms, which starts them, and look at the files, documents and secrets in them
+    #[arg(long)]
+    enter_rooms: bool,
     /// Show the edits, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -92,7 +95,8 @@ async fn decide(connection: &Connection, set_name: &str, args: &AcceptArgs) -> R
         output::note(&format!("note: {note}"));
     }
     args.files.list_skipped(&accepting.skipped);
-    let decided = accepting.decide(&connection.target(), set_name, &args.objects).await;
+    let decided =
+        accepting.decide(&connection.target(), (set_name, args.enter_rooms), &args.objects).await;
     decided.map_err(Error::refusing_plan)
 }
 

@@ -178,8 +178,7 @@ fn declare(
         .map(|(key, observed)| {
             let entry = entries.get(&key);
             Object {
-                is_protected: entry.is_some_and(|entry| entry.protected),
-                is_orphaned: entry.is_some_and(|entry| entry.orphan),
+                kept: entry.map(|entry| entry.kept()).unwrap_or_default(),
                 ignored: entry.map(|entry| entry.ignore.clone()).unwrap_or_default(),
                 fields: Arc::unwrap_or_clone(observed.fields),
                 key,
@@ -207,18 +206,13 @@ fn declare(
 fn notes_on_rooms(objects: &BTreeMap<Key, Observed>) -> Vec<String> {
     let unseen: Vec<&Key> =
         objects.iter().filter(|(_, it)| it.is_remembered).map(|(key, _)| key).collect();
-    let lacking = objects.iter().filter(|(key, it)| key.kind.kind().needs_content(&it.fields));
-    let lacking: Vec<&Key> = lacking.map(|(key, _)| key).collect();
-    let mut notes = Vec::new();
-    if !unseen.is_empty() {
-        let told = few(unseen);
-        notes.push(format!("what is inside of rooms is exported as it was last applied: {told}"));
+    match unseen.is_empty() {
+        true => Vec::new(),
+        false => {
+            let told = few(unseen);
+            vec![format!("what is inside of rooms is exported as it was last applied: {told}")]
+        }
     }
-    if !lacking.is_empty() {
-        let told = few(lacking);
-        notes.push(format!("files that are not text, or long, are not in the export, so put them beside their documents: {told}"));
-    }
-    notes
 }
 
 /// Writes the files: none of them if one exists, unless overwriting is requested, and each of them

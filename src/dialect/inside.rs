@@ -24,7 +24,7 @@ pub const DOCUMENTS: &str = "documents";
 pub const SECRETS: &str = "secrets";
 
 /// How a kind is spelled whose objects are inside of rooms.
-pub(super) struct Inside {
+pub(super) struct SpelledInside {
     /// The part of the path that names its objects.
     noun: &'static str,
     kind: &'static dyn Kind,
@@ -32,15 +32,16 @@ pub(super) struct Inside {
 }
 
 /// Files.
-pub(super) static FILE: Inside = Inside { noun: FILES, kind: &room_file::RoomFile, body: bytes_of };
+pub(super) static FILE: SpelledInside =
+    SpelledInside { noun: FILES, kind: &room_file::RoomFile, body: bytes_of };
 
 /// Documents.
-pub(super) static DOCUMENT: Inside =
-    Inside { noun: DOCUMENTS, kind: &room_document::Document, body: all_of };
+pub(super) static DOCUMENT: SpelledInside =
+    SpelledInside { noun: DOCUMENTS, kind: &room_document::Document, body: all_of };
 
 /// Secrets.
-pub(super) static SECRET: Inside =
-    Inside { noun: SECRETS, kind: &room_secret::RoomSecret, body: all_of };
+pub(super) static SECRET: SpelledInside =
+    SpelledInside { noun: SECRETS, kind: &room_secret::RoomSecret, body: all_of };
 
 fn all_of(target: &Target<'_>) -> Body {
     Body::Json(target.fields.reveal())
@@ -48,13 +49,14 @@ fn all_of(target: &Target<'_>) -> Body {
 
 /// The bytes of a file: those that came beside its fields, or its text.
 fn bytes_of(target: &Target<'_>) -> Body {
-    Body::Bytes(match (&target.asked.content, target.fields.get("text").and_then(Tree::as_str)) {
+    Body::Bytes(match (&target.asked.content, target.fields.sent("text")) {
         (Some(bytes), _) => bytes.to_vec(),
-        (None, text) => text.unwrap_or_default().as_bytes().to_vec(),
+        (None, Value::String(text)) => text.into_bytes(),
+        (None, _) => Vec::new(),
     })
 }
 
-impl Inside {
+impl SpelledInside {
     fn request(&self, method: Method, target: &Target<'_>) -> Option<Request> {
         let room = target.room?;
         let inside = inside::Inside {
@@ -78,13 +80,18 @@ impl Inside {
     }
 }
 
-impl Spelling for Inside {
+impl Spelling for SpelledInside {
     fn collection(&self) -> Collection {
         Collection::plain(self.noun)
     }
 
     fn list(&self, _project: &str, _room: Option<&str>) -> Option<Listing> {
         None
+    }
+
+    /// Rooms take the value of a secret whether there is one or not.
+    fn creates_over(&self) -> bool {
+        self.noun == SECRETS
     }
 
     fn lookup(&self, target: &Target<'_>) -> Option<Lookup> {

@@ -308,9 +308,9 @@ pub trait Kind: Sync {
         false
     }
 
-    /// Whether fields have just the digest of what is sent; see [`Kind::content`].
-    fn needs_content(&self, _fields: &Tree) -> bool {
-        false
+    /// The digest of what is sent, if fields have no more of it; see [`Kind::content`].
+    fn content_digest<'a>(&self, _fields: &'a Tree) -> Option<&'a str> {
+        None
     }
 
     /// The place in the name of an object, for kinds whose names begin with it.

@@ -157,12 +157,17 @@ impl KindName {
         access.any(|kind| kind.relations().iter().any(|relation| relation.to == self))
     }
 
-    /// Whether something that says what somebody may do may go with one of its objects.
+    /// Whether its objects go with the place that they are in, and no list shows them: what somebody
+    /// may do, and what is inside of rooms.
     #[must_use]
-    pub fn takes_access_along(self) -> bool {
-        self.is_who()
-            || self.kind().is_access()
-            || self.inside().any(|kind| kind.kind().is_access())
+    pub fn goes_along(self) -> bool {
+        self.kind().is_access() || self.kind().is_inside_rooms()
+    }
+
+    /// Whether something may go with one of its objects that no list shows.
+    #[must_use]
+    pub fn takes_along(self) -> bool {
+        self.is_who() || self.kind().is_access() || self.inside().any(Self::goes_along)
     }
 
     /// How its objects may refer to those of a kind; nothing where they do not.

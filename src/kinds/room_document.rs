@@ -23,11 +23,9 @@ use crate::kinds::specs::rules::Rule;
 
 kind_tag!(DocumentTag, Document);
 
-/// The most bytes that a document begins with, as JSON: the inventory keeps them.
-const MOST: usize = 256 * 1024;
-
-/// What a document says of an object that is there only if it may be overwritten.
-const KEPT: [&str; 2] = ["content", "schema"];
+/// The most bytes that a document begins with, and that its schema has, as JSON: the inventory keeps
+/// them.
+const MOST: usize = 128 * 1024;
 
 /// A document of a room, which several edit at once.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -84,6 +82,19 @@ pub fn as_told(schema: &Schema, content: &Value) -> Result<Value, String> {
     shape::project(&replica.doc.transact(), schema, &values, false)
 }
 
+/// What a field says, if that is not too much: it takes long to check it.
+fn bounded(field: &str, value: Value) -> Result<Value, Fault> {
+    match value.to_string().len() > MOST {
+        true => {
+            let told = format!("`{field}` is longer than {} KiB as JSON", MOST / 1024);
+            let hint =
+                "write what is longer once the document is there: `meshagent room sync update`";
+            Err(Fault::new(&[field], told).hint(hint))
+        }
+        false => Ok(value),
+    }
+}
+
 /// What a document contains that is given nothing.
 #[must_use]
 pub fn nothing(schema: &Schema) -> Value {
@@ -121,30 +132,26 @@ impl Kind for Document {
         let name = document.path.unwrap_or(document.metadata.name);
         let is_given = document.schema.is_some();
         let schema = match document.schema {
-            Some(schema) => Schema::parse(Value::Object(schema))
-                .map_err(|what| Fault::new(&["schema"], format!("is not a schema: {what}")))?,
+            Some(schema) => {
+                Schema::parse(bounded("schema", Value::Object(schema))?).map_err(|what| {
+                    Fault::new(&["schema"], format!("`schema` is not a schema: {what}"))
+                })?
+            }
             None => Schema::built_in(&name).ok_or_else(|| {
                 Fault::new(&["schema"], format!("no schema goes with the name `{name}`"))
                     .hint("say what the document may contain in `schema`")
             })?,
         };
         let content = document.content.map_or_else(|| nothing(&schema), Value::Object);
-        let content = as_told(&schema, &content)
-            .map_err(|what| Fault::new(&["content"], format!("does not fit the schema: {what}")))?;
-        if content.to_string().len() > MOST {
-            let told = format!("is longer than {} KiB as JSON", MOST / 1024);
-            let hint =
-                "import what is longer, once the document is there: `meshagent room sync update`";
-            return Err(Fault::new(&["content"], told).hint(hint).into());
-        }
+        let content = bounded("content", content)?;
+        let content = as_told(&schema, &content).map_err(|what| {
+            Fault::new(&["content"], format!("`content` does not fit the schema: {what}"))
+        })?;
         let mut fields = Tree::map([("content", Tree::from(&content))]);
         if is_given {
             fields.set("schema", Tree::from(schema.source()));
         }
-        let mut lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
-        let kept = KEPT.into_iter().filter(|_| !lifecycle.overwrite).map(str::to_owned);
-        let kept: Vec<String> = kept.filter(|field| !lifecycle.ignore.contains(field)).collect();
-        lifecycle.ignore.extend(kept);
+        let lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
         let (project, room) = (document.project, None);
         Ok(in_rooms(Declared { project, room, name, fields, lifecycle }, rooms))
     }

@@ -25,7 +25,7 @@ use crate::kinds::specs::rules::Rule;
 kind_tag!(RoomFileTag, RoomFile);
 
 /// The longest text that is a field, in bytes: the inventory keeps it.
-pub const LONGEST_TEXT: usize = 64 * 1024;
+pub const LONGEST_TEXT: usize = 16 * 1024;
 
 /// The field under which the bytes of a file beside the manifest come.
 const BYTES: &str = "$bytes";
@@ -63,7 +63,7 @@ struct RoomFileDocument {
     file: Option<String>,
     /// Its media type, such as `text/markdown`. Default: the one that its name stands for.
     #[serde(default, rename = "type")]
-    #[schemars(extend("x-rule" = "name"))]
+    #[schemars(regex(pattern = r"^[!-.0-~]+/[!-.0-~]+( *;[ -~]*)?$"))]
     media_type: Option<String>,
     /// How the reconciler treats it.
     #[serde(default)]
@@ -119,7 +119,7 @@ impl RoomFileDocument {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => Fault::new(&["file"], error.to_string()),
             },
-            (None, Some(_), None) => Fault::new(&["file"], "the file was not read"),
+            (None, Some(_), None) => Fault::new(&["file"], "what is in the file is not at hand"),
             (None, None, _) => Fault::new(&["text"], "nothing says what is in the file")
                 .hint("write `text: …`, or `file: PATH`"),
         };
@@ -210,8 +210,8 @@ impl Kind for RoomFile {
         true
     }
 
-    fn needs_content(&self, fields: &Tree) -> bool {
-        fields.get("sha256").is_some()
+    fn content_digest<'a>(&self, fields: &'a Tree) -> Option<&'a str> {
+        fields.get("sha256").and_then(Tree::as_str)
     }
 
     fn carries_owner(&self) -> bool {

@@ -50,7 +50,7 @@ struct RoomSecretDocument {
     delegated_to: Option<String>,
     /// Its media type. Default: `text/plain`.
     #[serde(default = "plain", rename = "type")]
-    #[schemars(extend("x-rule" = "name"))]
+    #[schemars(regex(pattern = r"^[!-.0-~]+/[!-.0-~]+( *;[ -~]*)?$"))]
     #[allow(dead_code, reason = "read for its schema")]
     media_type: String,
     /// The value.
@@ -138,7 +138,7 @@ impl Kind for RoomSecret {
         NameRule { rule: Rule::Name, field: None }
     }
 
-    /// Both are in its key.
+    /// The room tells secrets apart by them.
     fn immutable(&self) -> &'static [&'static str] {
         &["identity", "delegated_to"]
     }

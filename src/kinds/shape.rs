@@ -105,6 +105,15 @@ fn texts(list: &Value) -> Vec<String> {
 }
 
 impl Shape {
+    /// The names of its fields, if it has known ones.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let fields = match &self.form {
+            Form::Object(fields) => Some(fields.keys()),
+            _ => None,
+        };
+        fields.into_iter().flatten().map(|name| &**name)
+    }
+
     /// The shape of a type, from its JSON Schema.
     #[must_use]
     pub fn of<T: JsonSchema>() -> Self {

@@ -48,12 +48,21 @@ pub struct Object {
     pub key: Key,
     /// Its fields as they were observed.
     pub fields: Tree,
-    /// Whether its set must not delete it.
-    pub is_protected: bool,
-    /// Whether its set leaves it where it is once its document is gone.
-    pub is_orphaned: bool,
+    /// How its set treats it.
+    pub kept: Kept,
     /// The fields that its set leaves as they are.
     pub ignored: Vec<String>,
+}
+
+/// How a set treats an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether it must not be deleted.
+    pub is_protected: bool,
+    /// Whether it stays where it is once its document is gone.
+    pub is_orphaned: bool,
+    /// Whether what somebody else wrote is overwritten.
+    pub overwrite: bool,
 }
 
 /// Manifests, and notes for the user.
@@ -78,8 +87,8 @@ fn annotation(name: &str) -> FieldPath {
 
 /// Whether documents of a kind can say where each of its secrets is read from.
 const fn keeps_secrets(kind: KindName) -> bool {
-    use KindName::{AccountSecret, Project, Secret, SettingsDocument};
-    matches!(kind, Secret | AccountSecret | Project | SettingsDocument)
+    use KindName::{AccountSecret, Project, RoomSecret, Secret, SettingsDocument};
+    matches!(kind, Secret | AccountSecret | RoomSecret | Project | SettingsDocument)
 }
 
 /// The objects with a secret that a manifest can only hold as plain text, and what it is.
@@ -199,7 +208,7 @@ fn writable(object: &Object, notes: &mut Vec<String>) -> Tree {
     let mut fields = object.fields.clone();
     match key.kind {
         KindName::Project => unwritable_settings(key, &mut fields, notes),
-        KindName::SettingsDocument | KindName::AccountSecret => {}
+        KindName::SettingsDocument | KindName::AccountSecret | KindName::RoomSecret => {}
         KindName::Secret => {
             let is_docker = fields.get("type").and_then(Tree::as_str) != Some("keys");
             if is_docker && fields.get("password").is_none() {
@@ -323,8 +332,7 @@ fn manifest(object: &Object, fields: &Tree, agents: Agents) -> (KindName, Value)
         let behind = named.keys().position(|field| field == "metadata").map_or(0, |at| at + 1);
         named.shift_insert(behind, "id".to_owned(), object.key.name.clone().into());
     }
-    let Object { is_protected, is_orphaned, ignored, .. } = object;
-    add_lifecycle(&mut document, (*is_protected, *is_orphaned), ignored);
+    add_lifecycle(&mut document, object.kept, &object.ignored);
     (kind, document)
 }
 
@@ -332,7 +340,7 @@ fn manifest(object: &Object, fields: &Tree, agents: Agents) -> (KindName, Value)
 /// document is gone, and what is left to others.
 pub fn add_lifecycle(
     document: &mut Value,
-    (is_protected, is_orphaned): (bool, bool),
+    Kept { is_protected, is_orphaned, overwrite }: Kept,
     ignored: &[String],
 ) {
     let mut lifecycle = serde_json::Map::new();
@@ -341,6 +349,9 @@ pub fn add_lifecycle(
     }
     if is_orphaned {
         lifecycle.insert("delete".to_owned(), "orphan".into());
+    }
+    if overwrite {
+        lifecycle.insert("overwrite".to_owned(), true.into());
     }
     if !ignored.is_empty() {
         lifecycle.insert("ignore".to_owned(), ignored.into());
@@ -496,7 +507,7 @@ mod tests {
     }
 
     fn object(key: Key, fields: Tree) -> Object {
-        Object { key, fields, is_protected: false, is_orphaned: false, ignored: Vec::new() }
+        Object { key, fields, kept: Kept::default(), ignored: Vec::new() }
     }
 
     #[test]

@@ -291,7 +291,13 @@ impl<'a> Walk<'a> {
             if is_partial && new.is_none() && self.recorded_at(&below).is_none() {
                 continue;
             }
+            let told = self.changes.len();
             self.compare(&below, of_field, old, new);
+            // What was left alone until now has not drifted.
+            if is_partial && self.memory.applied.is_some() && self.recorded_at(&below).is_none() {
+                let new = self.changes.iter_mut().skip(told);
+                new.for_each(|change| change.cause = Some(Cause::Manifest));
+            }
         }
     }
 

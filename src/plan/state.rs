@@ -14,6 +14,7 @@ use crate::kinds::tree::Tree;
 use crate::kinds::{By, Key, KindName};
 use crate::manifest::brought::Brought;
 use crate::manifest::declared_in::DeclaredIn;
+use crate::manifest::export::Kept;
 use crate::manifest::set::Sources;
 
 /// One object as the platform answered with it.
@@ -103,6 +104,8 @@ pub struct Facts {
     pub was: Option<String>,
     /// The fields that are left as they are on the platform, as `lifecycle.ignore` has them.
     pub ignore: Vec<String>,
+    /// Whether what somebody else wrote is overwritten, as `lifecycle.overwrite` has it.
+    pub overwrite: bool,
     /// Where its secrets were read from when they were last applied, by their fields; none for
     /// those that a manifest has in plain text.
     pub sources: Sources,
@@ -158,6 +161,13 @@ impl Entry {
 }
 
 impl Facts {
+    /// How its set treats the object.
+    #[must_use]
+    pub const fn kept(&self) -> Kept {
+        let Self { protected, orphan, overwrite, .. } = *self;
+        Kept { is_protected: protected, is_orphaned: orphan, overwrite }
+    }
+
     /// Whether fingerprints are in it that an earlier version of this program made.
     #[must_use]
     pub fn is_keyed(&self) -> bool {

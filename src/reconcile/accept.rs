@@ -68,12 +68,18 @@ impl<'a> Accepting<'a> {
     }
 
     /// Finds what drifted of the objects that match the patterns, or of all objects if there are
-    /// no patterns, and turns it into edits of the manifests. The platform is only read.
+    /// no patterns, and turns it into edits of the manifests. The platform is only read; rooms are
+    /// entered only if that is said beside the name of the set.
     ///
     /// # Errors
     ///
     /// An object that the manifests do not declare; no plan can be made.
-    pub async fn decide(self, target: &Target, set: &str, objects: &[String]) -> Result<Accepted> {
+    pub async fn decide(
+        self,
+        target: &Target,
+        set: (&str, bool),
+        objects: &[String],
+    ) -> Result<Accepted> {
         let Self { input, sources, set: declared, .. } = self;
         let documents = Documents::of(&declared);
         let keys: Vec<&Key> = declared.objects.keys().collect();
@@ -190,12 +196,16 @@ fn blamed<'a>(keys: &[&'a Key], fits: &dyn Fn(&[&Key]) -> Result<()>) -> BTreeMa
 
 /// The plan that would make the platform what the manifests say, and whether the set was applied
 /// before.
-async fn plan(target: &Target, set_name: &str, set: Set) -> Result<(Plan, bool)> {
+async fn plan(
+    target: &Target,
+    (set_name, enters_rooms): (&str, bool),
+    set: Set,
+) -> Result<(Plan, bool)> {
     let reader = target.client.reader();
-    let mut observation =
-        observe::observe(&reader, &Policy::standard(set_name), set, Scope::Documents).await?;
+    let policy = Policy { enters_rooms, ..Policy::standard(set_name) };
+    let mut observation = observe::observe(&reader, &policy, set, Scope::Documents).await?;
     secrets::leave_unread(&mut observation.set.objects);
-    let policy = Policy { prune: Prune::None, ..Policy::standard(set_name) };
+    let policy = Policy { prune: Prune::None, ..policy };
     let is_applied = observation.stored.values().any(Stored::exists);
     let plan = planner::plan(&observation.set.objects, &observation.state, &policy);
     let plan = plan.map_err(|refusal| match refusal {

@@ -41,6 +41,7 @@ pub fn wanted(state: u64, key: &Key, entry: &Entry) -> Option<Desired> {
         lifecycle: Lifecycle {
             prevent_destroy: entry.protected,
             ignore: entry.ignore.clone(),
+            overwrite: entry.overwrite,
             moved_from: entry.moved_from.clone(),
             delete,
             ..Lifecycle::standard()
@@ -81,7 +82,7 @@ pub fn value(key: &Key, entry: &Facts) -> Value {
         Some(Tree::text(format!("(secret{value}{})", from.unwrap_or_default())))
     });
     let mut document = key.kind.kind().document(key, &fields);
-    add_lifecycle(&mut document, (entry.protected, entry.orphan), &entry.ignore);
+    add_lifecycle(&mut document, entry.kept(), &entry.ignore);
     document
 }
 

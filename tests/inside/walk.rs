@@ -40,6 +40,8 @@ struct Life {
     strangers: BTreeMap<(String, String), String>,
     /// What somebody else wrote and nobody looked at since.
     meddled: BTreeSet<String>,
+    /// The files among them that hold what somebody else wrote.
+    by_hand: BTreeMap<String, String>,
     told: String,
 }
 
@@ -53,6 +55,7 @@ impl Life {
             sandbox,
             strangers: BTreeMap::new(),
             meddled: BTreeSet::new(),
+            by_hand: BTreeMap::new(),
             told: String::new(),
         }
     }
@@ -138,12 +141,17 @@ impl Life {
         if key.starts_with("RoomFile") {
             self.sandbox.write("by-hand.txt", "by hand");
             let to = format!("room://{name}");
-            match self.random.bool() {
+            let is_written = self.random.bool();
+            match is_written {
                 true => {
                     self.run(&[&["room", "storage", "cp", "by-hand.txt", &to][..], &at].concat())
                 }
                 false => self.run(&[&["room", "storage", "rm", &to][..], &at].concat()),
             };
+            self.by_hand.remove(&key);
+            if is_written {
+                self.by_hand.insert(key.clone(), "by hand".to_owned());
+            }
             self.meddled.insert(key.clone());
         } else if key.starts_with("Document") {
             let add = json!([{"op": "add", "path": "/document/content/-", "value": {"body": {"text": "by hand"}}}]);
@@ -213,6 +221,21 @@ impl Life {
         operations.map(|it| it["address"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// What somebody else wrote is there as long as nobody looked.
+    fn check_meddled(&mut self, wanted: &Wanted) {
+        for (key, text) in self.by_hand.clone() {
+            let (name, room) = key.strip_prefix("RoomFile/").unwrap().split_once('@').unwrap();
+            if !wanted.contains_key(&format!("Room/{room}")) {
+                continue;
+            }
+            let shown =
+                self.run(&["room", "storage", "show", &format!("room://{name}"), "--room", room]);
+            if shown.stdout != text {
+                self.fail(&format!("{key} was overwritten, and nobody had looked at it"));
+            }
+        }
+    }
+
     fn check(&mut self, wanted: &Wanted, looked: bool) {
         let left = self.planned(&[]);
         if !left.is_empty() {
@@ -220,6 +243,7 @@ impl Life {
         }
         if looked {
             self.meddled.clear();
+            self.by_hand.clear();
         }
         let left = self.planned(&["--enter-rooms"]);
         if !left.is_subset(&self.meddled) {
@@ -255,6 +279,9 @@ impl Life {
             let looks = self.random.bool();
             let mut code = self.apply(if looks { &["--enter-rooms"] } else { &[] });
             let mut looked = looks;
+            if !looks {
+                self.check_meddled(&wanted);
+            }
             // What somebody else wrote, or a run that was killed: somebody has to look.
             if code != 0 && !looks {
                 code = self.apply(&["--enter-rooms"]);

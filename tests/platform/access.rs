@@ -270,3 +270,31 @@ async fn a_member_enters_the_rooms_that_were_granted() {
     server.send("POST", "/users", json!({"user_id": "ada"})).await.expect(201);
     connect("demo").await.expect(403);
 }
+
+#[tokio::test]
+async fn the_owner_signs_for_every_project_of_his_and_other_keys_for_their_own() {
+    let server = Server::start().await;
+    let (second, its_key) = server.other_project("second").await;
+    server.room("demo").await;
+    let sign = |key: &str, project: &str| {
+        let mut said = claims(key, Some(json!({"secrets": {}})));
+        said["sub"] = json!(project);
+        said["grants"][0]["scope"] = json!("demo");
+        signed(Algorithm::HS256, &said, key)
+    };
+    let key = server.key_of(&server.project).await;
+    let nobody = uuid::Uuid::new_v4().to_string();
+    // Whoever is let in is told that a websocket must be asked for.
+    let table = [
+        ("the owner in his first project", sign(&server.owner, &server.project), 400),
+        ("the owner in his second project", sign(&server.owner, &second), 400),
+        ("the owner in no project", sign(&server.owner, &nobody), 401),
+        ("a key in its project", sign(&key, &server.project), 400),
+        ("a key in another project of its maker", sign(&key, &second), 401),
+        ("the other key in the first project", sign(&its_key, &server.project), 401),
+    ];
+    for (who, token, expected) in table {
+        let reply = server.ask("GET", "/rooms/demo").bearer(&token).send().await;
+        assert_eq!(reply.status, expected, "{who}: {}", reply.text);
+    }
+}

@@ -36,10 +36,22 @@ pub(super) async fn there(room: &Room, path: &str) -> Result<(), Failed> {
     if !exists {
         return Err(Failed::missing());
     }
+    // A folder is no file of that name.
     match entry.is_some_and(|entry| entry.is_folder) {
-        true => Err(Failed::status(400, "is a folder")),
+        true => Err(Failed::missing()),
         false => Ok(()),
     }
+}
+
+/// Removes a folder that is in the way of a file, if there is nothing in it: rooms keep the folders of
+/// files that are gone.
+async fn make_way(room: &Room, path: &str) -> Result<bool, Failed> {
+    let Found { entry, .. } = room.perform(&Stat { path: path.to_owned() }).await?;
+    if !entry.is_some_and(|entry| entry.is_folder) || !room.list_files(path).await?.is_empty() {
+        return Ok(false);
+    }
+    room.perform(&Delete { path: path.to_owned(), recursive: Some(true) }).await?;
+    Ok(true)
 }
 
 /// What is in a file: its text if that is short, otherwise its digest and size.
@@ -71,7 +83,11 @@ async fn write(
     let Body::Bytes(bytes) = &request.body else { return Err(odd(request.method)) };
     let size = Some(bytes.len() as u64);
     let to = Upload { path, name: None, mime_type: query(request, "type"), overwrite, size };
-    match room.upload_from(&to, &mut bytes.as_slice()).await.map_err(refused) {
+    let mut sent = room.upload_from(&to, &mut bytes.as_slice()).await.map_err(refused);
+    if sent.is_err() && room.ended().is_none() && make_way(room, path).await? {
+        sent = room.upload_from(&to, &mut bytes.as_slice()).await.map_err(refused);
+    }
+    match sent {
         Err(failed) if failed.status == Some(409) => Err(Failed::exists()),
         done => done.map(|_| None),
     }

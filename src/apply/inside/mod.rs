@@ -4,6 +4,7 @@
 //! Must not live here: what a plan decides, and how a kind is spelled.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::api::client::{Answer, Client};
 use crate::api::failure::ApiError;
-use crate::api::inside::{Inside, Rooms};
+use crate::api::inside::{Enters, Inside};
 use crate::api::key::ApiKey;
 use crate::api::request::{Method, Request};
 use crate::api::token::{Signer, Token};
@@ -37,6 +38,9 @@ mod secrets;
 /// In how many rooms this program is at once; what is not in use beyond that is left.
 const OPEN: usize = 32;
 
+/// How much is repeated of what a room says, in characters.
+const SAID: usize = 500;
+
 /// The role of participants whose tokens this program signs.
 const ROLE: &str = "user";
 
@@ -49,6 +53,8 @@ struct Door {
     /// The project's id.
     project: String,
     room: String,
+    /// The room's id: its name may be another one's after a rename.
+    room_id: Option<String>,
     /// As whom it is entered, if that is somebody else.
     identity: Option<String>,
 }
@@ -56,8 +62,22 @@ struct Door {
 /// A room that is entered by whoever needs it first.
 type Entered = Arc<Mutex<Option<Room>>>;
 
+/// A room in use: as long as somebody has this, it is not left.
+struct InUse {
+    room: Room,
+    _entered: Entered,
+}
+
+impl Deref for InUse {
+    type Target = Room;
+
+    fn deref(&self) -> &Room {
+        &self.room
+    }
+}
+
 /// The rooms that a run enters.
-pub struct Insides {
+pub struct EnteredRooms {
     /// The URL below which the rooms are.
     base: String,
     /// Whether tokens may go to other machines without TLS.
@@ -93,7 +113,7 @@ impl Failed {
     fn exists() -> Self {
         Self::status(
             409,
-            "exists already in the room, and the set does not own it: --enter-rooms looks at it, and --adopt takes it over",
+            "there is one in the room already, which the set does not own: --enter-rooms --adopt takes it over",
         )
     }
 
@@ -103,7 +123,11 @@ impl Failed {
             path: request.path.clone(),
             status: self.status,
             request_id: None,
-            what: self.what,
+            what: match self.status {
+                // As for what HTTP refuses.
+                Some(status) => format!("was answered with {status}: {}", self.what),
+                None => self.what,
+            },
             attempts: 1,
             sent: self.sent,
             is_unusable: false,
@@ -123,12 +147,9 @@ impl From<Refused> for Failed {
             codes::OPERATION_FAILED | codes::UNEXPECTED => 502,
             _ => 400,
         });
-        Self {
-            status,
-            what: format!("failed in the room: {}", refused.text),
-            hint: None,
-            sent: true,
-        }
+        // A room may say anything, at any length.
+        let said: String = refused.text.chars().take(SAID).collect();
+        Self { status, what: format!("failed in the room: {said}"), hint: None, sent: true }
     }
 }
 
@@ -142,7 +163,7 @@ fn told(inside: &Inside, name: &str, fields: Option<Value>) -> Value {
     told
 }
 
-impl Insides {
+impl EnteredRooms {
     /// Enters rooms below this URL.
     #[must_use]
     pub fn new(base: String, insecure: bool) -> Self {
@@ -151,7 +172,7 @@ impl Insides {
 
     /// The room behind a door. It is entered where that was not done, or where the connection was
     /// lost since.
-    async fn room(&self, client: &Client, door: Door) -> Result<Room, Failed> {
+    async fn room(&self, client: &Client, door: Door) -> Result<InUse, Failed> {
         let (entered, idle) = {
             let mut open = self.open.lock().await;
             let mut idle = Vec::new();
@@ -162,13 +183,15 @@ impl Insides {
             (Arc::clone(open.entry(door.clone()).or_default()), idle)
         };
         leave_all(idle).await;
-        let mut entered = entered.lock().await;
-        if let Some(room) = entered.as_ref().filter(|room| room.ended().is_none()) {
-            return Ok(room.clone());
-        }
-        let room = self.enter(client, &door).await?;
-        *entered = Some(room.clone());
-        Ok(room)
+        let room = {
+            let mut entered = entered.lock().await;
+            let there = entered.as_ref().filter(|room| room.ended().is_none()).cloned();
+            match there {
+                Some(room) => room,
+                None => entered.insert(self.enter(client, &door).await?).clone(),
+            }
+        };
+        Ok(InUse { room, _entered: entered })
     }
 
     async fn enter(&self, client: &Client, door: &Door) -> Result<Room, Failed> {
@@ -204,6 +227,7 @@ impl Insides {
         let door = |identity: Option<&str>| Door {
             project: inside.project.clone(),
             room: inside.room.clone(),
+            room_id: inside.room_id.clone(),
             identity: identity.map(str::to_owned),
         };
         match parts[..] {
@@ -227,7 +251,7 @@ impl Insides {
     }
 }
 
-impl Rooms for Insides {
+impl Enters for EnteredRooms {
     fn carry_out<'a>(
         &'a self,
         client: &'a Client,

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::super::look_up::look_up;
+use super::super::perform::leave_unnamed;
 use crate::api::reader::Reader;
 use crate::dialect::Target;
 use crate::error::with_causes;
+use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::kinds::{Key, KindName};
 use crate::manifest::set::Set;
 use crate::plan::planner::Policy;
 use crate::plan::references::NamesById;
-use crate::plan::{Entry, Incomplete, Observed, State};
+use crate::plan::renames::former_keys;
+use crate::plan::{Entry, Incomplete, Inventory, Observed, State};
 
 /// How many objects are read at once.
 const AT_ONCE: usize = 8;
@@ -30,14 +33,14 @@ struct Known {
 }
 
 /// The rooms of a project by their ids, and their ids by their names.
-struct Rooms<'a> {
+struct RoomNames<'a> {
     names: BTreeMap<&'a str, &'a str>,
     ids: BTreeMap<&'a str, Option<&'a str>>,
 }
 
-impl<'a> Rooms<'a> {
-    fn of(state: &'a State, project: &str) -> Self {
-        let rooms = state.objects.iter();
+impl<'a> RoomNames<'a> {
+    fn of(objects: &'a BTreeMap<Key, Observed>, project: &str) -> Self {
+        let rooms = objects.iter();
         let rooms = rooms.filter(|(key, _)| key.is_room() && key.project == project);
         let ids: BTreeMap<&str, Option<&str>> =
             rooms.map(|(key, it)| (key.name.as_str(), it.id.as_deref())).collect();
@@ -58,10 +61,13 @@ impl<'a> Rooms<'a> {
 
 /// What the inventories know of a project's rooms from inside: each object under the present name of
 /// its room, with its entry.
-fn known_inside(state: &State, project: &str) -> BTreeMap<Key, (Option<String>, Entry)> {
-    let rooms = Rooms::of(state, project);
-    let entries = state.inventories.get(project).into_iter().flat_map(|it| &it.entries);
-    let inside = entries.filter(|(key, _)| key.kind.kind().is_inside_rooms());
+fn known_inside(
+    objects: &BTreeMap<Key, Observed>,
+    project: &str,
+    inventory: &Inventory,
+) -> BTreeMap<Key, (Option<String>, Entry)> {
+    let rooms = RoomNames::of(objects, project);
+    let inside = inventory.entries.iter().filter(|(key, _)| key.kind.kind().is_inside_rooms());
     let in_room = inside.filter_map(|(key, entry)| {
         let room = rooms.of_entry(key, entry)?;
         let id = rooms.ids.get(room).copied().flatten().map(str::to_owned);
@@ -70,20 +76,41 @@ fn known_inside(state: &State, project: &str) -> BTreeMap<Key, (Option<String>, 
     in_room.collect()
 }
 
+/// An object as it was last applied, if it was.
+fn remembered(entry: &Entry) -> Option<Observed> {
+    Some(Observed {
+        id: entry.id.clone(),
+        owner: None,
+        fields: Arc::new(entry.applied.as_ref()?.tree()),
+        answered: None,
+        revision: None,
+        called: None,
+        also_called: Vec::new(),
+        is_remembered: true,
+    })
+}
+
+/// An object as an entry of any set has it, if it is in the room that has this name now.
+pub fn of(state: &State, key: &Key, entry: &Entry) -> Option<Observed> {
+    let room = RoomNames::of(&state.objects, &key.project).of_entry(key, entry)?;
+    remembered(entry).filter(|_| key.room.as_deref() == Some(room))
+}
+
+/// What a set has inside of the rooms of a project, as it was last applied.
+pub fn all_of(
+    objects: &BTreeMap<Key, Observed>,
+    project: &str,
+    inventory: &Inventory,
+) -> Vec<(Key, Observed)> {
+    let known = known_inside(objects, project, inventory).into_iter();
+    known.filter_map(|(key, (_, entry))| Some((key, remembered(&entry)?))).collect()
+}
+
 /// Takes into the state what the set has inside of the rooms of a project, as it was last applied.
 pub fn remember(state: &mut State, project: &str) {
-    let known = known_inside(state, project).into_iter();
-    let remembered = known.filter_map(|(key, (_, entry))| {
-        let fields = Arc::new(entry.applied.as_ref()?.tree());
-        let id = entry.id.clone();
-        let (owner, answered, revision, called) = (None, None, None, None);
-        let (also_called, is_remembered) = (Vec::new(), true);
-        let observed =
-            Observed { id, owner, fields, answered, revision, called, also_called, is_remembered };
-        Some((key, observed))
-    });
-    let remembered: Vec<_> = remembered.collect();
-    state.objects.extend(remembered);
+    let Some(inventory) = state.inventories.get(project) else { return };
+    let all = all_of(&state.objects, project, inventory);
+    state.objects.extend(all);
 }
 
 /// Takes into the state what the set has inside of the rooms of a project: as it was last applied, or
@@ -99,9 +126,11 @@ pub async fn observe(
         remember(state, project);
         return;
     }
-    let rooms = Rooms::of(state, project);
+    let rooms = RoomNames::of(&state.objects, project);
     let mut known = BTreeMap::new();
-    for (key, (room_id, entry)) in known_inside(state, project) {
+    let inventory = state.inventories.get(project);
+    let recorded = inventory.map(|it| known_inside(&state.objects, project, it));
+    for (key, (room_id, entry)) in recorded.into_iter().flatten() {
         if let Some(fields) = entry.applied.as_ref().or(entry.claimed.as_ref()) {
             let fields = Arc::new(fields.tree());
             known.insert(key.clone(), Known { key, room_id, fields });
@@ -109,9 +138,14 @@ pub async fn observe(
     }
     for (key, desired) in &set.objects {
         let is_inside = key.project == project && key.kind.kind().is_inside_rooms();
-        let id = key.room.as_deref().filter(|_| is_inside).and_then(|room| rooms.ids.get(room));
-        if let Some(id) = id {
+        let Some(room) = key.room_key().filter(|_| is_inside) else { continue };
+        // A room that is to be renamed has its former name yet.
+        let former = set.objects.get(&room).map(former_keys).unwrap_or_default();
+        let names = std::iter::once(&room).chain(&former).map(|room| room.name.as_str());
+        let there = names.into_iter().find_map(|name| rooms.ids.get_key_value(name));
+        if let Some((name, id)) = there {
             let (room_id, fields) = (id.map(str::to_owned), Arc::clone(&desired.fields));
+            let key = key.with_room(Some((*name).to_owned()));
             let new = || Known { key: key.clone(), room_id, fields };
             known.entry(key.clone()).or_insert_with(new);
         }
@@ -146,6 +180,12 @@ pub async fn observe(
     for (key, mut object) in found {
         let inventory = state.inventories.get(project);
         let applied = inventory.and_then(|it| it.entries.get(&key)?.applied.as_ref());
+        let recorded = applied.map(Recorded::tree);
+        let desired = set.objects.get(&key).map(|desired| &*desired.fields);
+        let named: Vec<&Tree> = recorded.as_ref().into_iter().chain(desired).collect();
+        if !named.is_empty() {
+            leave_unnamed(&key, &mut object, &named);
+        }
         if let (Some(inventory), Some(applied)) = (inventory, applied) {
             let fields = Arc::make_mut(&mut object.fields);
             fields.seal_recorded(applied, &inventory.fingerprinter(&key));

@@ -31,6 +31,10 @@ pub struct DestroyArgs {
     reading: ReadArgs,
     #[command(flatten)]
     set: SetArgs,
+    /// Enter rooms, which starts them, and look at the files, documents and secrets in them; those
+    /// count as last applied otherwise
+    #[arg(long)]
+    enter_rooms: bool,
     /// Refuse a plan for any project but this one, by name or id
     #[arg(long, value_name = "PROJECT", help_heading = "Guards")]
     expect_project: Option<String>,
@@ -79,6 +83,7 @@ async fn destroy_set(mut args: DestroyArgs) -> Result<Ran> {
     })?;
     let policy = Policy {
         destroy: true,
+        enters_rooms: args.enter_rooms,
         environment: environment.map(environment::told),
         ..Policy::standard(args.set.name()?)
     };

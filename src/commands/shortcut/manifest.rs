@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kinds::tree::Tree;
-use crate::manifest::export::{self, Agents, Layout, Object};
+use crate::manifest::export::{self, Agents, Kept, Layout, Object};
 use crate::output;
 use crate::plan::Plan;
 
@@ -19,8 +19,7 @@ pub fn declare(plan: &Plan, agents: Agents) -> Result<()> {
                 .fields()
                 .map(|fields| Tree::clone(fields))
                 .unwrap_or_else(|| Tree::map([])),
-            is_protected: false,
-            is_orphaned: false,
+            kept: Kept::default(),
             ignored: Vec::new(),
         };
         let export = export::export(vec![object], Layout::Kind, agents);

@@ -16,7 +16,7 @@ use super::super::sealing;
 use super::super::source::Source;
 use super::documents::{DeclaredAlone, Read};
 use super::templates::templates;
-use super::unique::{Order, insert, shared_files, shared_names};
+use super::unique::{Order, insert, shared_files, shared_names, too_much_inside};
 use super::{Desired, Input, Origin, Set, Sources};
 use crate::error::Problem;
 use crate::kinds::path::FieldPath;
@@ -57,6 +57,7 @@ pub(super) fn declare_all(
     }
     problems.extend(shared_names(set, &order));
     problems.extend(shared_files(set));
+    problems.extend(too_much_inside(set));
     problems.extend(agreement::purposes(set));
 }
 
@@ -79,7 +80,7 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
             continue;
         }
         let (kind, declared, content) = match declared {
-            Some(DeclaredAlone(kind, declared)) => (kind, declared, None),
+            Some(DeclaredAlone { kind, declared, content }) => (kind, declared, content),
             None => {
                 let mut value = document.root().to_json();
                 let read = beside::read(&document, &mut value, &set.reach, &mut set.beside);
@@ -91,6 +92,13 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                 (kind.declares_in(&value), kind.declare(&value), kind.content(&value))
             }
         };
+        let hides =
+            |content: &Arc<[u8]>| document.source.signs.are_in(&String::from_utf8_lossy(content));
+        if content.as_ref().is_some_and(hides) {
+            let told = "a long text, or one with zero bytes, cannot have a hidden variable";
+            problems.push(document.problem_at(&FieldPath::of(&["text"]), told));
+            continue;
+        }
         match declared {
             Ok(declared) => found.extend(declared.into_iter().map(|declared| Found {
                 declared,

@@ -80,7 +80,12 @@ pub(super) const BYTES_WORTH_THREADS: usize = 128 * 1024;
 pub(super) const HELD_BYTES: usize = 1024 * 1024;
 
 /// What a document declares by itself, known before the others are read, and of which kind it is.
-pub(super) struct DeclaredAlone(pub(super) KindName, pub(super) Result<Vec<Declared>, Vec<Fault>>);
+pub(super) struct DeclaredAlone {
+    pub(super) kind: KindName,
+    pub(super) declared: Result<Vec<Declared>, Vec<Fault>>,
+    /// See [`crate::kinds::Kind::content`].
+    pub(super) content: Option<Arc<[u8]>>,
+}
 
 impl DeclaredAlone {
     /// `None` where templates have a say.
@@ -88,6 +93,11 @@ impl DeclaredAlone {
         let is_alone = document.template.is_none()
             && value.get("template").is_none()
             && document.kind.beside(value).is_empty();
-        is_alone.then(|| Self(document.kind.declares_in(value), document.kind.declare(value)))
+        let kind = document.kind;
+        is_alone.then(|| Self {
+            kind: kind.declares_in(value),
+            declared: kind.declare(value),
+            content: kind.content(value),
+        })
     }
 }

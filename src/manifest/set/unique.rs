@@ -50,6 +50,45 @@ pub(super) fn shared_files(set: &Set) -> Vec<Problem> {
             problems.push(problem.hint("give one of them another path"));
         }
     }
+    let paths: Vec<&Desired> = set.objects.values().filter(is_file).collect();
+    for desired in paths {
+        let key = &desired.key;
+        let above = key.name.match_indices('/').map(|(end, _)| &key.name[..end]);
+        let is_file = |path: &str| {
+            first.get(&(key.project.as_str(), key.room.as_deref(), path)).map(|it| &it.key)
+        };
+        if let Some(other) = above.into_iter().find_map(is_file) {
+            let told = format!("{key} is below {other}, which is a file and no folder");
+            let problem = desired.origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+            problems.push(problem.hint("give one of them another path"));
+        }
+    }
+    problems
+}
+
+/// The most bytes that the fields of all objects inside of rooms may have together: the inventory
+/// keeps them, and is written as a whole.
+const INSIDE: usize = 8 * 1024 * 1024;
+
+/// More inside of the rooms of one project than an inventory keeps, told at the object that is too
+/// much.
+pub(super) fn too_much_inside(set: &Set) -> Vec<Problem> {
+    let mut sums: HashMap<&str, usize> = HashMap::new();
+    let mut problems = Vec::new();
+    for desired in set.objects.values().filter(|it| it.key.kind.kind().is_inside_rooms()) {
+        let sum = sums.entry(&desired.key.project).or_default();
+        let before = *sum;
+        *sum += desired.fields.redacted().to_string().len();
+        if before <= INSIDE && *sum > INSIDE {
+            let most = INSIDE / 1024 / 1024;
+            let told = format!("what the set has inside of rooms is more than {most} MiB here");
+            let problem = desired.origin.problem_at(&FieldPath::of(&["metadata", "name"]), told);
+            problems.push(
+                problem
+                    .hint("split the set, or copy what is long with `meshagent room storage cp`"),
+            );
+        }
+    }
     problems
 }
 

@@ -74,6 +74,9 @@ impl<'a> Planner<'a> {
         if replaced.is_some_and(|replaced| self.refuse_loss(desired, &replaced)) {
             return;
         }
+        if former.is_some_and(|former| self.refuses_blind_move(desired, former)) {
+            return;
+        }
         let operation = self.create(desired, reason, self.heir(desired, former));
         self.push(operation);
     }

@@ -1,5 +1,5 @@
-//! What goes with an object that is deleted, because it says what somebody may do: in the room that
-//! goes, for the account that goes, or for a person who leaves the project.
+//! What goes with an object that is deleted: what somebody may do in the room that goes, for the
+//! account that goes, or for a person who leaves the project; and what is inside of the room.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -79,7 +79,11 @@ impl Planner<'_> {
     /// The fields of an object whose document leaves some of the present ones to others.
     fn left(&self, desired: &Desired, observed: &Tree) -> Option<Left> {
         let rules = desired.lifecycle.ignore.iter();
-        let rules: Vec<_> = rules.filter_map(|rule| FieldPath::parse(rule).ok()).collect();
+        let mut rules: Vec<_> = rules.filter_map(|rule| FieldPath::parse(rule).ok()).collect();
+        let kind = desired.key.kind.kind();
+        if kind.keeps_what_others_write() && !desired.lifecycle.overwrite {
+            rules.extend(kind.shape().names().map(|name| FieldPath::of(&[name])));
+        }
         if rules.is_empty() {
             return None;
         }

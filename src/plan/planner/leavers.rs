@@ -125,6 +125,10 @@ impl Planner<'_> {
             },
         };
         let fingerprint = fingerprint(observed, &self.fingerprinter(key));
+        let mut leaves = leaves;
+        if leaves.is_deleted && key.kind.kind().is_inside_rooms() {
+            leaves.reason.text += &self.changed_inside(key, entry, observed);
+        }
         let (effect, changes) = if leaves.is_deleted {
             let of = observed.clone().into();
             (Effect::Delete { of, former: None, replaces: false }, Vec::new())

@@ -18,6 +18,7 @@ pub(super) fn changes(desired: &Desired, known: &Entry) -> Vec<FieldChange> {
         ("prevent_destroy", truth(known.protected), truth(desired.lifecycle.prevent_destroy)),
         ("delete", orphan(known.orphan), orphan(desired.is_orphaned())),
         ("ignore", rules(&known.ignore), rules(&desired.lifecycle.ignore)),
+        ("overwrite", truth(known.overwrite), truth(desired.lifecycle.overwrite)),
     ]
     .into_iter()
     .filter(|(_, old, new)| old != new)

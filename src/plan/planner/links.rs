@@ -10,6 +10,7 @@ use crate::kinds::tree::Tree;
 use crate::listed::few;
 use crate::manifest::edit;
 use crate::manifest::set::Desired;
+use crate::plan::Why;
 use crate::plan::order::Edge;
 use crate::plan::references::{self, Resolved};
 use crate::plan::renames::former_keys;
@@ -360,6 +361,7 @@ impl Planner<'_> {
             let follows = self.operations[*before].action() == Action::Rename;
             self.operations[*after].sequel.follows_rename |= follows;
         }
+        edges.extend(self.path_edges());
         edges.extend(self.in_use_edges());
         let names = self.name_edges();
         for (before, after) in &names {
@@ -369,6 +371,32 @@ impl Planner<'_> {
         }
         edges.extend(names);
         edges.extend(self.half_edges(&edges));
+        edges
+    }
+
+    /// A file goes before another one comes whose path is above or below its own.
+    fn path_edges(&self) -> Vec<Edge> {
+        let of = |action: Action| {
+            let operations = self.operations.iter().enumerate();
+            operations.filter(move |(_, it)| {
+                let is_meant = it.action() == action && it.reason.why != Why::InItsStead;
+                is_meant && it.key.kind.kind().is_inside_rooms()
+            })
+        };
+        let is_below = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let mut edges = Vec::new();
+        for (create, new) in of(Action::Create) {
+            for (delete, old) in of(Action::Delete) {
+                let (new, old) = (&new.key, &old.key);
+                let is_there = (&new.project, &new.room) == (&old.project, &old.room);
+                let clash = is_below(&new.name, &old.name) || is_below(&old.name, &new.name);
+                if is_there && clash {
+                    edges.push((delete, create));
+                }
+            }
+        }
         edges
     }
 

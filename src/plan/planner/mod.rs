@@ -140,6 +140,7 @@ pub fn plan(
     planner.decide_leavers();
     planner.tell_unread();
     planner.tell_unseen();
+    planner.tell_unadopted();
     if !planner.left.is_empty() {
         planner.leave_what_needs_it();
     }
@@ -169,9 +170,8 @@ pub fn plan(
             .and_then(|inventory| inventory.entries.get(&operation.key))
             .cloned();
         unseen::mark(operation, policy);
-        let desired = desired.get(&operation.key);
-        if let (Some(sent), Some(desired)) = (operation.sent_mut(), desired) {
-            sent.asked.content.clone_from(&desired.content);
+        if let Some(desired) = desired.get(&operation.key) {
+            unseen::give_content(operation, desired);
         }
     }
     planner.name_displaced();

@@ -37,6 +37,7 @@ impl Planner<'_> {
             ),
             was: None,
             ignore: desired.lifecycle.ignore.clone(),
+            overwrite: desired.lifecycle.overwrite,
             sources: desired.sources.clone(),
             declared_in: self.declaring_files(desired),
             brought: desired.origin.brought.clone(),

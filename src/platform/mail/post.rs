@@ -76,6 +76,8 @@ impl Office {
     ///
     /// The answer: a participant sends as a mailbox of its room, and nobody else does.
     pub async fn from(&self, sender: Option<&Sender>, address: &str) -> Result<(), Reply> {
+        // A host may be written with a dot at its end.
+        let address = address.strip_suffix('.').unwrap_or(address);
         let mailbox = Mailbox::at(self.store.reads(), address).await;
         match (mailbox.map_err(|refusal| failed(&refusal))?, sender) {
             (mailbox, Some(sender)) if mailbox.as_ref().is_some_and(|it| is_of(it, sender)) => {
@@ -133,19 +135,24 @@ impl Office {
         }
     }
 
-    /// Checks that a mail of a participant says that it is from mailboxes of its room.
+    /// Checks that a mail of a participant says that it is from mailboxes of its room, and that of a
+    /// stranger that it is from none. Of a stranger's mail whose author cannot be read nothing is
+    /// known.
     ///
     /// # Errors
     ///
     /// The answer: it names somebody else.
-    async fn check_authors(&self, sender: &Sender, mail: &[u8]) -> Result<(), Reply> {
-        let authors = letter::authors(mail);
-        let authors = authors.ok_or_else(|| Reply::say("550 5.6.0 the author cannot be read"))?;
+    async fn check_authors(&self, sender: Option<&Sender>, mail: &[u8]) -> Result<(), Reply> {
+        let authors = match letter::authors(mail) {
+            Some(authors) => authors,
+            None if sender.is_none() => return Ok(()),
+            None => return Err(Reply::say("550 5.6.0 the author cannot be read")),
+        };
         if authors.len() > RECIPIENTS {
             return Err(Reply::say("550 5.6.0 the mail has too many authors"));
         }
         for author in authors {
-            self.from(Some(sender), &author).await?;
+            self.from(sender, &author).await?;
         }
         Ok(())
     }
@@ -160,9 +167,7 @@ impl Office {
         if letter::is_in_circles(mail) {
             return Reply::say("554 5.4.6 the mail goes in circles");
         }
-        if let Some(sender) = sender
-            && let Err(reply) = self.check_authors(sender, mail).await
-        {
+        if let Err(reply) = self.check_authors(sender, mail).await {
             return reply;
         }
         let Ok(_place) = self.delivering.acquire().await else {

@@ -130,7 +130,26 @@ async fn a_participant_sends_as_a_mailbox_of_its_room_and_as_nobody_else() {
         let codes = format!("{codes} {}", client.code(text).await);
         assert_eq!(codes, expected, "{from} {to} {author}");
     }
-    assert_eq!(post.queues().await, ["open@mail.localhost", "Own@mail.localhost"]);
+    // A stranger says that it is somebody here in no place.
+    for (envelope, author, expected) in [
+        ("a@b.test", "Me <a@b.test>", "250 250 354 250"),
+        ("a@b.test", "Boss <own@mail.localhost>", "250 250 354 530"),
+        ("a@b.test", "a@b.test\r\nSender: OWN@mail.localhost.", "250 250 354 530"),
+        ("", "own@mail.localhost", "250 250 354 530"),
+        ("own@mail.localhost.", "a@b.test", "530 503 503 500"),
+    ] {
+        let mut client = post.client().await;
+        client.code("EHLO a").await;
+        let from = format!("MAIL FROM:<{envelope}>");
+        let codes = client.codes(&[&from, "RCPT TO:<open@mail.localhost>", "DATA"]).await;
+        let text = mail(author);
+        let text = if codes.ends_with("354") { text.as_str() } else { "." };
+        assert_eq!(format!("{codes} {}", client.code(text).await), expected, "{envelope} {author}");
+    }
+    assert_eq!(
+        post.queues().await,
+        ["open@mail.localhost", "Own@mail.localhost", "open@mail.localhost"]
+    );
     assert!(post.mails().await[0].1.contains("with ESMTPA;"));
 }
 
