@@ -4,6 +4,7 @@
 pub mod documents;
 mod fields;
 mod secrecy;
+mod values;
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 
 use super::execute::{Outcome, Run};
 use super::observe::{read_lists, unreadable};
-use super::perform::{Write, is_renamed, not_sent};
+use super::perform::{Write, not_sent};
+use super::staleness::is_renamed;
 use crate::dialect::{Seen, Speaks};
 use crate::kinds::{By, Key, KindName};
 use crate::listed::few;

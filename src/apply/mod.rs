@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod served;
 pub mod sets;
 mod settling;
+mod staleness;
 mod storage;
 pub mod survey;
 mod taken_over;

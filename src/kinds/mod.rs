@@ -18,6 +18,7 @@ use tree::Tree;
 
 pub mod agents;
 mod asked;
+mod beside;
 mod common;
 mod declared;
 pub mod document;
@@ -34,8 +35,8 @@ pub mod shape;
 pub mod specs;
 pub mod tree;
 
-pub use agents::options::Beside;
 pub use asked::Asked;
+pub use beside::Beside;
 use common::{document_of, own_fields};
 pub use declared::{Declared, Fault, NameRule, broken};
 use declared::{kind_tag, typed};

@@ -118,7 +118,9 @@ async fn a_lost_answer_leaves_exactly_one_object_of_each_kind() {
             .chain(["ServiceTemplate", "Agent"].map(str::to_owned))
             .chain(accounts.iter().filter(|kind| has(spoken, **kind)).map(ToString::to_string))
             .collect();
+        // What is inside of rooms is not written over HTTP; `inside::walk` cuts runs off that do it.
         let all = kinds::ALL.iter().filter(|kind| has(spoken, kind.name()));
+        let all = all.filter(|kind| !kind.is_inside_rooms());
         assert_eq!(covered, all.map(|kind| kind.name().to_string()).collect());
     }
     let faults = [

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::super::look_up::look_up;
-use super::super::perform::leave_unnamed;
+use super::super::staleness::leave_unnamed;
 use crate::api::reader::Reader;
 use crate::dialect::Target;
 use crate::error::with_causes;

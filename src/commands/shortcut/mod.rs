@@ -6,7 +6,6 @@
 //! or answered anyway; `--dry-run` looks for it.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use serde_json::Value;
 
@@ -27,14 +26,15 @@ use crate::plan::{
     Action, Effect, FieldChange, Met, Observed, Operation, Plan, ProjectState, Reason, Sent, Why,
     text,
 };
-use crate::settings::PlatformArgs;
 use writing::Mode;
 
+pub use delete::{DeleteArgs, delete};
 pub use foreseen::foresee_form;
 pub use reading::{find, listed, look_up, no_list, show};
 pub use writing::{DeclareArgs, DryRunArgs, Kept, WriteArgs, Writing};
 
 mod along;
+mod delete;
 mod foreseen;
 mod manifest;
 mod perform;
@@ -563,39 +563,4 @@ fn asked((path, value): &(FieldPath, Option<Tree>)) -> FieldChange {
         place: None,
         cause: None,
     }
-}
-
-/// Arguments of the commands that delete one object; each command says how it identifies the
-/// object.
-#[derive(Debug, clap::Args)]
-pub struct DeleteArgs {
-    /// What identifies the object.
-    pub id: String,
-    /// How it is run.
-    #[command(flatten)]
-    pub write: WriteArgs,
-    /// Where the object is.
-    #[command(flatten)]
-    pub platform: PlatformArgs,
-}
-
-/// Deletes one object.
-///
-/// # Errors
-///
-/// What the platform refuses.
-pub async fn delete(
-    args: &DeleteArgs,
-    shortcut: impl FnOnce(&str) -> Shortcut,
-) -> Result<ExitCode> {
-    args.platform
-        .with(async |connection| {
-            let shortcut = shortcut(connection.project_id().await?);
-            let address = shortcut.address();
-            if shortcut.run(connection, &args.write).await?.is_some() {
-                output::note(&format!("deleted {address}"));
-            }
-            Ok(ExitCode::SUCCESS)
-        })
-        .await
 }

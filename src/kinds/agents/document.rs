@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::family::{Action, Family};
-use super::options::{AgentOption, Beside, MAPS, Takes};
+use super::options::{AgentOption, MAPS, Takes};
 use super::said::Said;
+use crate::kinds::Beside;
 use crate::kinds::Fault;
 use crate::kinds::path::{FieldPath, Step};
 

@@ -17,6 +17,7 @@ use url::Url;
 use crate::listed;
 
 mod image;
+mod inside;
 mod schedule;
 
 pub use image::image;
@@ -49,12 +50,6 @@ pub const ANNOTATIONS_LIMIT: usize = 1024 * 1024;
 /// How many characters a text of one line may have: a URL, or a path.
 pub const LINE_LIMIT: usize = 4 * 1024;
 
-/// How many characters the path of a file in a room may have.
-pub const PATH_LIMIT: usize = 1024;
-
-/// How many bytes a part of the path of a file in a room may have.
-pub const PATH_PART_LIMIT: usize = 255;
-
 /// How many characters a schedule may have. One that spells out every minute, hour, day, month
 /// and weekday has half of them.
 pub const SCHEDULE_LIMIT: usize = 1024;
@@ -68,13 +63,6 @@ const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u0
 
 /// The names of service accounts.
 const ACCOUNT_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f/@]*[^\\s\\u0000-\\u001f\\u007f-\\u009f/@][^\\u0000-\\u001f\\u007f-\\u009f/@]*$";
-
-/// The names of participants whose secrets are declared.
-const IDENTITY_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f/]*[^\\s\\u0000-\\u001f\\u007f-\\u009f/][^\\u0000-\\u001f\\u007f-\\u009f/]*$";
-
-/// The paths of files in rooms.
-const FILE_PATH_PATTERN: &str =
-    "^[^\\u0000-\\u001f\\u007f-\\u009f/]+(/[^\\u0000-\\u001f\\u007f-\\u009f/]+)*$";
 
 /// Whom grants are for.
 const SUBJECT_PATTERN: &str = "^((user|service_account|group|agent):[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*|everyone:all)$";
@@ -172,8 +160,8 @@ impl Rule {
             Self::Segment => segment(text),
             Self::AccountName => account_name(text),
             Self::Subject => subject(text),
-            Self::Identity => identity(text),
-            Self::FilePath => file_path(text),
+            Self::Identity => inside::identity(text),
+            Self::FilePath => inside::file_path(text),
             Self::RoomName => room_name(text),
             Self::Address => address(text).map(drop),
             Self::Domain => domain(text).map(drop),
@@ -233,12 +221,8 @@ impl Rule {
             Self::Subject => {
                 json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": SUBJECT_PATTERN})
             }
-            Self::Identity => {
-                json!({"minLength": 1, "maxLength": NAME_LIMIT, "pattern": IDENTITY_PATTERN})
-            }
-            Self::FilePath => {
-                json!({"minLength": 1, "maxLength": PATH_LIMIT, "pattern": FILE_PATH_PATTERN})
-            }
+            Self::Identity => inside::of_identity(),
+            Self::FilePath => inside::of_file_path(),
             Self::RoomName => json!({"minLength": 1, "maxLength": 63, "pattern": ROOM_PATTERN}),
             Self::Address => {
                 json!({"format": "idn-email", "maxLength": ADDRESS_LIMIT, "pattern": "^[^@\\s<>]{1,64}@[^@\\s<>]+$"})
@@ -319,35 +303,6 @@ fn account_name(text: &str) -> Result<(), String> {
         true => Err("must not contain `/` or `@`".to_owned()),
         false => Ok(()),
     }
-}
-
-/// The name of a participant whose secrets are declared.
-///
-/// # Errors
-///
-/// As [`name`]; a `/`.
-fn identity(text: &str) -> Result<(), String> {
-    name(text)?;
-    match text.contains('/') {
-        true => Err("must not contain `/`".to_owned()),
-        false => Ok(()),
-    }
-}
-
-/// The path of a file in a room.
-///
-/// # Errors
-///
-/// It is empty or too long, has control characters, or has a part that is empty, `.` or `..`.
-pub fn file_path(text: &str) -> Result<(), String> {
-    within(text, PATH_LIMIT)?;
-    let is_odd = |part: &str| matches!(part, "" | "." | "..") || part.len() > PATH_PART_LIMIT;
-    if text.chars().any(char::is_control) || text.split('/').any(is_odd) {
-        return Err(format!(
-            "must be a path below the room's storage, such as `prompts/greeting.md`, whose parts have at most {PATH_PART_LIMIT} bytes"
-        ));
-    }
-    Ok(())
 }
 
 /// The type of people in [`Rule::Subject`].
