@@ -5,6 +5,7 @@ mod walk;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -92,7 +93,7 @@ impl Set {
             .0
             .embedded(0, &["room", "storage", "ls", "room://", "--room", room, "--output", "json"]);
         let listed = listed.json();
-        let names = listed.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap());
+        let names = listed.as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap());
         assert_eq!(names.collect::<Vec<_>>(), files, "{room}");
     }
 
@@ -237,11 +238,15 @@ fn counting() -> (Arc<AtomicUsize>, String) {
 #[test]
 fn what_a_killed_run_was_to_create_is_found_again() {
     let set = Set::new(ALL);
-    // The room takes nothing, so that the run notes what it is about to create, and no more.
-    let (_, url) = counting();
+    // The room never answers, and meanwhile the run is killed. It has noted what it creates.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
     let arguments = ["apply", "--yes", "-f", "set", "--embedded"];
-    let run = Run::of(set.0.command(&arguments).env("MESHAGENT_ROOM_URL", url).output().unwrap());
-    assert_eq!(run.code, 4, "{}{}", run.stdout, run.stderr);
+    let mut command = set.0.command(&arguments);
+    let mut run = command.env("MESHAGENT_ROOM_URL", url).stderr(Stdio::null()).spawn().unwrap();
+    let _connection = listener.accept().unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
     // What it would have made came late.
     set.put("prompts/greeting.md", "Hello\n");
     set.edit("Hello", "Welcome");
@@ -319,8 +324,14 @@ fn what_people_changed_is_told_before_it_is_deleted() {
     let run = set.run(6, &["plan", "--enter-rooms"]);
     let told = format!("{}{}", run.stdout, run.stderr);
     assert!(told.contains("somebody changed `content` since it was last applied"), "{told}");
-    set.0.embedded(4, &["destroy", "--yes"]);
+    // The room stays, so what is inside does not just go along.
+    set.edit("metadata: {name: lobby}", "metadata: {name: lobby}\nlifecycle: {delete: orphan}");
+    set.apply(4, &["--allow-deletes", "4"]);
+    let run = set.0.run(&["destroy", "--yes", "--embedded"]);
+    assert!([4, 5].contains(&run.code), "{}{}", run.stdout, run.stderr);
+    set.room(0, &["sync", "show", "next.document"]);
     set.0.embedded(0, &["destroy", "--yes", "--enter-rooms"]);
+    set.room(1, &["sync", "show", "next.document"]);
 }
 
 #[test]

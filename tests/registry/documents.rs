@@ -353,6 +353,8 @@ impl Grower<'_> {
                 path == self.choice.label || needed.contains(&path)
             }
             KindName::Secret | KindName::AccountSecret => path != "email",
+            // Otherwise a file beside the manifest says it.
+            KindName::RoomFile => path == "text",
             KindName::Route => {
                 let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
                 let targets = ["paths.targetPort", "paths.targetContent"];

@@ -27,7 +27,9 @@ pub fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 
         (KindName::ScheduledTask, "schedule") => [json!("0 7 * * *"), json!("0 8 * * 1-5")],
         (KindName::Webhook, "url") => [json!("https://one.example/a"), json!("http://two/b?c=d")],
         (KindName::RoomFile, "text") => [json!("one\n"), json!("two\n")],
-        (KindName::RoomFile, "type") => [json!("text/x-one"), json!("text/x-two")],
+        (KindName::RoomFile | KindName::RoomSecret, "type") => {
+            [json!("text/x-one"), json!("text/x-two")]
+        }
         (KindName::Document, "schema") => [of_documents("one"), of_documents("two")],
         (KindName::Document, "content") => {
             ["one", "two"].map(|text| json!({"document": {"content": [{"body": {"text": text}}]}}))

@@ -56,7 +56,7 @@ async def test_a_group_is_made_changed_and_deleted(small_pages):
         policy = {**here, "resource_type": "project", "resource_id": project}
         subject = AccessSubject(type="group", id=made.id)
         await client.grant_resource_policy(**policy, subject=subject, roles=["developer"])
-        granted = (await client.get_resource_policy(**policy)).access_grants
+        granted = await client.get_resource_policy(**policy)
         [roles] = [it.direct_roles for it in granted if it.subject.id == made.id]
         assert roles == ["developer"]
         await client.revoke_resource_policy(**policy, subject=subject)
