@@ -339,6 +339,10 @@ fn drift_inside_of_rooms_is_accepted_and_the_set_is_exported() {
     let set = Set::new(ALL);
     set.apply(0, &[]);
     set.put("prompts/greeting.md", "by hand\n");
+    let run = set.run(0, &["accept"]);
+    assert!(run.stderr.contains("not looked at"), "{}", run.stderr);
+    let text = std::fs::read_to_string(set.0.path("set/set.yaml")).unwrap();
+    assert!(!text.contains("by hand"), "{text}");
     set.run(0, &["accept", "--enter-rooms"]);
     let text = std::fs::read_to_string(set.0.path("set/set.yaml")).unwrap();
     assert!(text.contains("by hand"), "{text}");

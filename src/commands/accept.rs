@@ -83,6 +83,12 @@ pub async fn run(args: AcceptArgs) -> Result<ExitCode> {
         output::note("hint: `meshagent apply` makes the platform match the manifests");
         return Ok(ExitCode::SUCCESS);
     }
+    if accepted.unseen > 0 {
+        let unseen = counted(accepted.unseen, "object");
+        output::note(&format!(
+            "note: not looked at, because --enter-rooms was not given: {unseen} inside of rooms"
+        ));
+    }
     conclude(&accepted.acceptance, args.dry_run)
 }
 

@@ -42,6 +42,8 @@ pub struct Accepted {
     pub acceptance: Acceptance,
     /// Whether the set was applied before. Otherwise nothing can have drifted.
     pub is_applied: bool,
+    /// How many declared objects are inside of rooms and were not looked at.
+    pub unseen: usize,
 }
 
 /// A file of manifests that changes.
@@ -92,12 +94,14 @@ impl<'a> Accepting<'a> {
         let read = |sources: &[Arc<Source>]| {
             from_sources(sources, Vec::new(), input).map_err(Error::manifests)
         };
+        let is_inside = |key: &&Key| !set.1 && key.kind.kind().is_inside_rooms();
+        let unseen = declared.objects.keys().filter(is_inside).count();
         let (plan, is_applied) = plan(target, set, declared).await?;
         let mut refused = Vec::new();
         loop {
             let acceptance = accept(&plan, &documents, &wanted, &refused);
             if acceptance.texts.is_empty() {
-                return Ok(Accepted { sources, documents, acceptance, is_applied });
+                return Ok(Accepted { sources, documents, acceptance, is_applied, unseen });
             }
             // The planner decides whether the manifests say it now, before anything is written.
             let after = match read(&edited(&sources, &acceptance)) {
@@ -117,7 +121,7 @@ impl<'a> Accepting<'a> {
             };
             let open: Vec<Left> = still_open(&after, &acceptance);
             if open.is_empty() {
-                return Ok(Accepted { sources, documents, acceptance, is_applied });
+                return Ok(Accepted { sources, documents, acceptance, is_applied, unseen });
             }
             refused.extend(open);
         }
