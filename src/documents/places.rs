@@ -5,7 +5,7 @@
 //! is there already, one after the other, to find an order that all agree on. Who writes what nobody
 //! would write can make it look at all there is for each of a hundred thousand parts, whenever the
 //! document is opened. So it is counted here how much it may have to look at. That is quick, and often
-//! far too much; from time to time, [`conflicts`](super::conflicts) counts it exactly.
+//! far too much; from time to time, `conflicts` counts it exactly.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
