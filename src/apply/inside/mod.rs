@@ -141,7 +141,8 @@ impl From<Refused> for Failed {
     fn from(refused: Refused) -> Self {
         let status = refused.code.map(|code| match code {
             codes::PERMISSION_DENIED => 403,
-            codes::NOT_FOUND | codes::FILE_NOT_FOUND => 404,
+            // What else is not found may be the toolkit.
+            codes::FILE_NOT_FOUND => 404,
             codes::ALREADY_EXISTS | codes::FILE_EXISTS => 409,
             codes::TIMEOUT => 504,
             codes::OPERATION_FAILED | codes::UNEXPECTED => 502,

@@ -44,6 +44,9 @@ pub(super) async fn carry_out(
         }
         (Method::Put, Body::Json(body)) => set(room, (name, delegated_to), body).await,
         (Method::Delete, _) => {
+            if listed().await?.is_none() {
+                return Err(Failed::missing());
+            }
             room.perform(&Delete { id: name.to_owned(), delegated_to }).await?;
             Ok(None)
         }
