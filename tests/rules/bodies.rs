@@ -229,6 +229,6 @@ fn a_dry_run_tells_what_a_platform_may_refuse() {
         let manifest = sandbox.embedded(1, &[words, &["--as-manifest"]].concat());
         assert!(manifest.stderr.contains(wanted), "{}", manifest.stderr);
         let refused = sandbox.embedded(1, words);
-        assert!(refused.stderr.contains("400"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("answered with 400"), "{}", refused.stderr);
     }
 }
