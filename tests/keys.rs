@@ -213,12 +213,20 @@ async fn a_person_is_added_and_acts_with_a_key_as_the_role_allows() {
     assert_eq!(who.json()["email"], "ada@example.com", "{}", who.stderr);
     assert_eq!(run(words("rooms create --name hall"), &key).await.code, 0);
     let refused = run(words("api-key create x"), &key).await;
-    assert!(refused.code == 1 && refused.stderr.contains("answered with 403"), "{}", refused.stderr);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("answered with 403"),
+        "{}",
+        refused.stderr
+    );
     // The role is what counts, at each moment.
     let reader = json!({"is_admin": false, "is_developer": false, "can_create_rooms": false});
     server.send("PUT", "/users/ada@example.com", reader).await.expect(200);
     let refused = run(words("rooms create --name other"), &key).await;
-    assert!(refused.code == 1 && refused.stderr.contains("answered with 403"), "{}", refused.stderr);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("answered with 403"),
+        "{}",
+        refused.stderr
+    );
     server.own("DELETE", "/users/ada@example.com").send().await.expect(200);
     assert_eq!(run(words("rooms list"), &key).await.code, 1);
 }

@@ -1,0 +1,57 @@
+//! Why something was not done.
+
+/// What kind of reason it is. A caller chooses what it does next by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The request cannot be done by anybody: it is wrong in itself, or does not fit the table.
+    Invalid,
+    /// There is no such table, column, index or version.
+    NotFound,
+    /// There is one of this name.
+    AlreadyExists,
+    /// Another writer was faster. The same request may succeed when it is made again.
+    Conflict,
+    /// The table is not in the state for it, such as one that is read at an earlier version.
+    State,
+    /// It took longer, or gave more, than is allowed.
+    TooMuch,
+    /// The system failed: the disk, or SQLite.
+    Failed,
+}
+
+/// Why something was not done, in words for whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Error {
+    /// What kind of reason it is.
+    pub reason: Reason,
+    /// One line.
+    pub text: String,
+}
+
+/// What most of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A reason with its kind.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into() }
+    }
+
+    /// A request that nobody could do.
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::new(Reason::Invalid, text)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let reason = match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig) => Reason::TooMuch,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Reason::Conflict,
+            _ => Reason::Failed,
+        };
+        Self::new(reason, error.to_string())
+    }
+}

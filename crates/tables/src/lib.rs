@@ -1,0 +1,25 @@
+//! The tables of a room: typed columns, versions, indexes, search and SQL, in one SQLite file.
+//!
+//! **The promise.** What a call returned for is on disk. A write is seen whole or not at all, and
+//! each one makes a version that can be read and restored. What a client sends as SQL is parsed,
+//! checked against the columns that there are, and written anew for SQLite: no text of a client ever
+//! is a part of a statement ([`sql`]).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`data_type`] | the types of columns, and their form on the wire |
+//! | [`value`] | values, their form on the wire, and how a column takes them |
+//! | [`error`] | why something was not done |
+//! | [`sql`] | what clients write: filters, expressions and queries |
+//!
+//! **What must not live here**: rooms, participants and their grants, messages, the terminal. A
+//! caller has checked who asks. Everything here blocks; a caller runs it where that is allowed.
+
+pub mod data_type;
+pub mod error;
+pub mod sql;
+pub mod value;
+
+pub use data_type::{DataType, Field, Kind};
+pub use error::{Error, Reason, Result};
+pub use value::Value;
