@@ -10,6 +10,7 @@
 //! | [`data_type`] | the types of columns, and their form on the wire |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
+//! | [`stored`] | how SQLite keeps values |
 //! | [`sql`] | what clients write: filters, expressions and queries |
 //!
 //! **What must not live here**: rooms, participants and their grants, messages, the terminal. A
@@ -18,6 +19,7 @@
 pub mod data_type;
 pub mod error;
 pub mod sql;
+pub mod stored;
 pub mod value;
 
 pub use data_type::{DataType, Field, Kind};

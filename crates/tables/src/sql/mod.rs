@@ -9,6 +9,7 @@
 
 use crate::data_type::{DataType, Field};
 use crate::error::Result;
+use crate::stored::Stored;
 use crate::value::Value;
 
 /// How a text is read.
@@ -47,21 +48,6 @@ pub struct Fragment {
     pub text: String,
     /// The values.
     pub values: Vec<Stored>,
-}
-
-/// A value as SQLite keeps it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stored {
-    /// None.
-    Null,
-    /// Whole numbers; yes and no as 1 and 0; days since 1970; microseconds since 1970.
-    Int(i64),
-    /// Numbers with a point.
-    Real(f64),
-    /// Texts; lists and structs as JSON.
-    Text(String),
-    /// Bytes; vectors as numbers of 32 bits, the lowest byte first.
-    Blob(Vec<u8>),
 }
 
 /// The tables that a query may read.
