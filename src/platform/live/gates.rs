@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::files::FilePath;
 use crate::kinds::specs::scope::{
-    AgentsGrant, ApiScope, MessagingGrant, QueuesGrant, SecretsGrant, StorageGrant, SyncGrant,
+    AgentsGrant, ApiScope, MemoryPermissions, MessagingGrant, QueuesGrant, SecretsGrant,
+    StorageGrant, SyncGrant, TableGrant,
 };
 
 /// What an operation needs.
@@ -28,6 +29,10 @@ enum Check {
     Path(fn(&ApiScope, &FilePath) -> bool),
     /// Whether it has something for the arguments.
     Arguments(fn(&ApiScope, &Value) -> bool),
+    /// Whether the table that this argument names may be used like this.
+    Table(&'static str, fn(&TableGrant) -> bool),
+    /// Whether the memory `name` may be used like this.
+    Memory(fn(&MemoryPermissions) -> bool),
 }
 
 impl Gate {
@@ -42,6 +47,11 @@ impl Gate {
                 _ => true,
             },
             Check::Arguments(check) => check(scope, arguments),
+            Check::Table(argument, check) => {
+                let name = arguments[argument].as_str().unwrap_or_default();
+                table(scope, name, &arguments["namespace"], check)
+            }
+            Check::Memory(check) => memory(scope, arguments, check),
         }
     }
 }
@@ -56,6 +66,18 @@ const fn name(grant: &'static str, check: fn(&ApiScope, &str) -> bool) -> Gate {
 
 const fn path(grant: &'static str, check: fn(&ApiScope, &FilePath) -> bool) -> Gate {
     Gate { grant, check: Check::Path(check) }
+}
+
+const fn on_table(
+    grant: &'static str,
+    argument: &'static str,
+    check: fn(&TableGrant) -> bool,
+) -> Gate {
+    Gate { grant, check: Check::Table(argument, check) }
+}
+
+const fn on_memory(grant: &'static str, check: fn(&MemoryPermissions) -> bool) -> Gate {
+    Gate { grant, check: Check::Memory(check) }
 }
 
 /// Open to every participant whose token has an `api` grant, as in the reference.
@@ -120,6 +142,73 @@ pub const SECRETS_TOKEN: Gate = Gate {
     }),
 };
 
+/// Tables may be listed.
+pub const TABLES_LIST: Gate =
+    scope("database.list_tables", |it| it.database.as_ref().is_some_and(|it| it.list_tables));
+/// The table may be read.
+pub const TABLE_READ: Gate = on_table("database.tables, read", "table", |it| it.read);
+/// Rows of the table may be written.
+pub const TABLE_WRITE: Gate = on_table("database.tables, write", "table", |it| it.write);
+/// The table may be changed in its columns, indexes and versions.
+pub const TABLE_ALTER: Gate = on_table("database.tables, alter", "table", |it| it.alter);
+/// The table may be made and dropped. These requests say `name`.
+pub const TABLE_MAKE: Gate = on_table("database.tables, alter", "name", |it| it.alter);
+/// All tables of a query may be read.
+pub const TABLES_READ: Gate = Gate {
+    grant: "database.tables, read, for each table",
+    check: Check::Arguments(|scope, header| {
+        let Some(tables) = header["tables"].as_array() else { return scope.database.is_some() };
+        scope.database.is_some()
+            && tables.iter().all(|it| {
+                let name = it["name"].as_str().unwrap_or_default();
+                table(scope, name, &it["namespace"], |it| it.read)
+            })
+    }),
+};
+
+/// Memories may be listed.
+pub const MEMORIES_LIST: Gate =
+    scope("memory.list", |it| it.memory.as_ref().is_some_and(|it| it.list));
+/// The memory may be made.
+pub const MEMORY_CREATE: Gate = on_memory("memory.memories, create", |it| it.create);
+/// The memory may be dropped.
+pub const MEMORY_DROP: Gate = on_memory("memory.memories, drop", |it| it.drop);
+/// What is in the memory may be told.
+pub const MEMORY_INSPECT: Gate = on_memory("memory.memories, inspect", |it| it.inspect);
+/// The memory may be asked.
+pub const MEMORY_QUERY: Gate = on_memory("memory.memories, query", |it| it.query);
+/// Records of the memory may be written and deleted.
+pub const MEMORY_UPSERT: Gate = on_memory("memory.memories, upsert", |it| it.upsert);
+/// The memory may take in texts.
+pub const MEMORY_INGEST: Gate = on_memory("memory.memories, ingest", |it| it.ingest);
+/// The memory may take in a table, which may be read.
+pub const MEMORY_INGEST_TABLE: Gate = Gate {
+    grant: "memory.memories, ingest, and database.tables, read",
+    check: Check::Arguments(|scope, header| {
+        let name = header["table"].as_str().unwrap_or_default();
+        memory(scope, header, |it| it.ingest)
+            && table(scope, name, &header["table_namespace"], |it| it.read)
+    }),
+};
+/// The memory may take in files, which may be read.
+pub const MEMORY_INGEST_FILES: Gate = Gate {
+    grant: "memory.memories, ingest, and storage.paths",
+    check: Check::Arguments(|scope, header| {
+        let paths = header["paths"].as_array().into_iter().flatten();
+        let given = paths.chain([&header["path"]]).filter_map(Value::as_str);
+        memory(scope, header, |it| it.ingest)
+            && given.map(|it| FilePath::parse(room_path(it))).all(|path| match path {
+                Ok(path) => right(scope, &path).is_some(),
+                // The operation itself refuses it.
+                Err(_) => true,
+            })
+    }),
+};
+/// The memory may be searched.
+pub const MEMORY_RECALL: Gate = on_memory("memory.memories, recall", |it| it.recall);
+/// The memory may be made smaller.
+pub const MEMORY_OPTIMIZE: Gate = on_memory("memory.memories, optimize", |it| it.optimize);
+
 /// Agents may be called to the room.
 pub const AGENTS_CALL: Gate = scope("agents.call", |it| agents(it, |it| it.call));
 /// The toolkit may be offered to the room.
@@ -139,6 +228,43 @@ pub const AGENTS_USE: Gate = name("agents.use_tools and agents.allowed_toolkits"
         it.use_tools && it.allowed_toolkits.as_ref().is_none_or(is_allowed)
     })
 });
+
+/// The path of a file that is written as an address, too: documentation writes `room://notes.md`.
+pub fn room_path(text: &str) -> &str {
+    text.strip_prefix("room://").unwrap_or(text)
+}
+
+/// Whether a table may be used in some way: any entry with its name suffices that allows it. An entry
+/// without a namespace is for all of them; none in a request is the same as an empty one.
+fn table(
+    scope: &ApiScope,
+    name: &str,
+    namespace: &Value,
+    check: impl Fn(&TableGrant) -> bool,
+) -> bool {
+    let Some(database) = &scope.database else { return false };
+    let Some(tables) = &database.tables else { return true };
+    let is_meant = |it: &&TableGrant| it.name == name && is_in_namespace(&it.namespace, namespace);
+    tables.iter().filter(is_meant).any(check)
+}
+
+/// Whether the memory `name` of a request may be used in some way, as tables are.
+fn memory(scope: &ApiScope, arguments: &Value, check: impl Fn(&MemoryPermissions) -> bool) -> bool {
+    let Some(memory) = &scope.memory else { return false };
+    let Some(memories) = &memory.memories else { return true };
+    let name = arguments["name"].as_str().unwrap_or_default();
+    memories.iter().any(|it| {
+        it.name == name
+            && is_in_namespace(&it.namespace, &arguments["namespace"])
+            && check(&it.permissions)
+    })
+}
+
+/// Whether an entry is for the namespace of a request.
+fn is_in_namespace(entry: &Option<Vec<String>>, asked: &Value) -> bool {
+    let asked = asked.as_array().map(Vec::as_slice).unwrap_or_default();
+    entry.as_ref().is_none_or(|entry| entry.iter().eq(asked.iter()))
+}
 
 fn queues(scope: &ApiScope, check: impl FnOnce(&QueuesGrant) -> bool) -> bool {
     scope.queues.as_ref().is_some_and(check)
@@ -358,6 +484,93 @@ mod tests {
             ),
             (SECRETS_TOKEN, oauth(" ", "c"), json!({"secrets": {}}), vec![token("*", "c")]),
             (
+                TABLES_LIST,
+                json!({}),
+                json!({"database": {"tables": []}}),
+                vec![json!({"database": {"list_tables": false}})],
+            ),
+            (
+                TABLE_READ,
+                json!({"table": "t", "name": "u", "namespace": ["a"]}),
+                json!({"database": {"tables": [{"name": "t", "namespace": ["a"]}]}}),
+                vec![
+                    json!({"database": {"tables": [{"name": "u"}]}}),
+                    json!({"database": {"tables": [{"name": "t", "namespace": []}]}}),
+                    json!({"database": {"tables": [{"name": "t", "namespace": ["a", "b"]}]}}),
+                    json!({"database": {"tables": [{"name": "t", "read": false}]}}),
+                ],
+            ),
+            (
+                TABLE_WRITE,
+                json!({"table": "t"}),
+                // Any entry that allows it suffices, wherever it stands.
+                json!({"database": {"tables": [{"name": "t"}, {"name": "t", "namespace": [], "write": true}]}}),
+                vec![
+                    json!({"database": {"tables": [{"name": "t", "alter": true}]}}),
+                    json!({"database": {"tables": [{"name": "t", "namespace": ["a"], "write": true}]}}),
+                ],
+            ),
+            (
+                TABLE_ALTER,
+                json!({"table": "t", "name": "u"}),
+                json!({"database": {"tables": [{"name": "t", "alter": true}]}}),
+                vec![
+                    json!({"database": {"tables": [{"name": "t", "write": true}, {"name": "u", "alter": true}]}}),
+                ],
+            ),
+            (
+                TABLE_MAKE,
+                json!({"table": "u", "name": "t"}),
+                json!({"database": {"tables": [{"name": "t", "alter": true}]}}),
+                vec![json!({"database": {"tables": [{"name": "u", "alter": true}]}})],
+            ),
+            (
+                TABLES_READ,
+                json!({"tables": [{"name": "t"}, {"name": "u", "namespace": ["a"], "alias": "t"}]}),
+                json!({"database": {"tables": [{"name": "t"}, {"name": "u"}]}}),
+                vec![
+                    json!({"database": {"tables": [{"name": "t"}]}}),
+                    json!({"database": {"tables": [{"name": "t"}, {"name": "u", "namespace": []}]}}),
+                ],
+            ),
+            (TABLES_READ, json!({}), json!({"database": {"tables": []}}), vec![]),
+            (
+                MEMORIES_LIST,
+                json!({}),
+                json!({"memory": {}}),
+                vec![json!({"memory": {"list": false}})],
+            ),
+            (
+                MEMORY_DROP,
+                json!({"name": "m", "namespace": ["a"]}),
+                json!({"memory": {"memories": [{"name": "m"}]}}),
+                vec![
+                    json!({"memory": {"memories": [{"name": "n"}]}}),
+                    json!({"memory": {"memories": [{"name": "m", "namespace": []}]}}),
+                    json!({"memory": {"memories": [{"name": "m", "permissions": {"drop": false}}]}}),
+                ],
+            ),
+            (
+                MEMORY_INGEST_TABLE,
+                json!({"name": "m", "table": "t", "table_namespace": ["a"]}),
+                json!({"memory": {}, "database": {"tables": [{"name": "t", "namespace": ["a"]}]}}),
+                vec![
+                    json!({"memory": {}}),
+                    json!({"memory": {}, "database": {"tables": [{"name": "t", "namespace": []}]}}),
+                    json!({"memory": {"memories": []}, "database": {}}),
+                ],
+            ),
+            (
+                MEMORY_INGEST_FILES,
+                json!({"name": "m", "paths": ["room://a/b.txt", "/c.txt"]}),
+                json!({"memory": {}, "storage": {"paths": [{"path": "a", "read_only": true}, {"path": "c"}]}}),
+                vec![
+                    json!({"memory": {}}),
+                    json!({"memory": {}, "storage": {"paths": [{"path": "a"}]}}),
+                    json!({"memory": {"memories": []}, "storage": {}}),
+                ],
+            ),
+            (
                 AGENTS_CALL,
                 json!({}),
                 json!({"agents": {}}),
@@ -411,6 +624,39 @@ mod tests {
         assert!(!may(json!([all("keep/a")]), "keep"));
         assert!(may(json!([all("kee")]), "keep"));
         assert!(may(Value::Null, "keep"));
+    }
+
+    #[test]
+    fn each_permission_for_a_memory_is_for_one_gate() {
+        for (gate, permission) in [
+            (MEMORY_CREATE, "create"),
+            (MEMORY_DROP, "drop"),
+            (MEMORY_INSPECT, "inspect"),
+            (MEMORY_QUERY, "query"),
+            (MEMORY_UPSERT, "upsert"),
+            (MEMORY_INGEST, "ingest"),
+            (MEMORY_RECALL, "recall"),
+            (MEMORY_OPTIMIZE, "optimize"),
+        ] {
+            let all =
+                ["create", "drop", "inspect", "query", "upsert", "ingest", "recall", "optimize"];
+            let only: Value = all
+                .iter()
+                .map(|it| ((*it).to_owned(), json!(*it == permission)))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            let without: Value = all
+                .iter()
+                .map(|it| ((*it).to_owned(), json!(*it != permission)))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+            let admits = |permissions: Value| {
+                let scope =
+                    json!({"memory": {"memories": [{"name": "m", "permissions": permissions}]}});
+                gate.admits(&read(&scope), &json!({"name": "m"}))
+            };
+            assert!(admits(only) && !admits(without), "{permission}");
+        }
     }
 
     #[test]
