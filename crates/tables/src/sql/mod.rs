@@ -6,9 +6,31 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`text`] | from a text to its syntax, within bounds |
+//! | [`scope`] | which names mean what |
+//! | [`kinds`] | the types of what is computed |
+//! | [`bind`] | expressions: what they mean, and how SQLite computes them |
+//! | [`query`] | queries, which are made of expressions |
+//! | [`piece`] | parts of a statement, of which none can be a client's text |
+//! | [`functions`] | the functions that SQLite gets from us |
+//!
+//! What must not live here: how tables, versions and indexes are kept; a caller says by
+//! [`Catalog`] what a name stands for.
 
-use crate::data_type::{DataType, Field};
-use crate::error::{Error, Result};
+mod bind;
+mod functions;
+mod kinds;
+mod piece;
+mod query;
+mod scope;
+mod text;
+
+use self::bind::{Binder, Typed};
+use self::kinds::Type;
+use self::piece::{Piece, piece};
+use self::scope::{Scope, Seen, Table};
+use crate::data_type::{DataType, Field, Kind};
+use crate::error::{Error, Reason, Result};
 use crate::stored::Stored;
 use crate::value::Value;
 
@@ -87,8 +109,10 @@ pub type Parameters = [(String, Value)];
 ///
 /// It cannot be read, names what is not there, or is no truth value.
 pub fn filter(text: &str, columns: &[Column]) -> Result<Fragment> {
-    let _ = (text, columns);
-    Err(Error::invalid("filters are not read yet"))
+    let syntax = text::expression(text)?;
+    let mut binder = Binder::new(Dialect::Filter, None, &[]);
+    let typed = binder.condition(&syntax, &of_row(columns))?;
+    of_one_row(typed).map(|typed| typed.sql.finished())
 }
 
 /// Reads an expression over a row.
@@ -97,8 +121,15 @@ pub fn filter(text: &str, columns: &[Column]) -> Result<Fragment> {
 ///
 /// It cannot be read, or names what is not there.
 pub fn expression(text: &str, columns: &[Column]) -> Result<Expression> {
-    let _ = (text, columns);
-    Err(Error::invalid("expressions are not read yet"))
+    let syntax = text::expression(text)?;
+    let mut binder = Binder::new(Dialect::Filter, None, &[]);
+    let typed = of_one_row(binder.bind(&syntax, &of_row(columns))?)?;
+    let kind = typed.kind().cloned();
+    let sql = match kind {
+        Some(Kind::Float) if typed.sql.is_call() => piece!["m_finite(", typed.sql, ")"],
+        _ => typed.sql,
+    };
+    Ok(Expression { sql: sql.finished(), data_type: kind.map(DataType::from) })
 }
 
 /// Reads a query.
@@ -107,8 +138,20 @@ pub fn expression(text: &str, columns: &[Column]) -> Result<Expression> {
 ///
 /// It cannot be read, names what is not there, or does more than read.
 pub fn query(text: &str, catalog: &dyn Catalog, parameters: &Parameters) -> Result<Query> {
-    let _ = (text, catalog, parameters);
-    Err(Error::invalid("queries are not read yet"))
+    let syntax = text::query(text)?;
+    let mut binder = Binder::new(Dialect::Query, Some(catalog), parameters);
+    let answer = binder.query(&syntax, None)?;
+    let sql = answer.sql.finished();
+    if sql.values.len() > VALUES || sql.text.len() > LONGEST {
+        let text = format!(
+            "the statement has {} values and {} bytes; {VALUES} and {LONGEST} are allowed",
+            sql.values.len(),
+            sql.text.len()
+        );
+        return Err(Error::new(Reason::TooMuch, text));
+    }
+    let field = |it: query::Output| Field { name: it.name, data_type: it.kind.shown().into() };
+    Ok(Query { sql, columns: answer.columns.into_iter().map(field).collect() })
 }
 
 /// Gives a connection the functions that translations call.
@@ -117,6 +160,35 @@ pub fn query(text: &str, catalog: &dyn Catalog, parameters: &Parameters) -> Resu
 ///
 /// SQLite refuses.
 pub fn install(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
-    let _ = connection;
-    Ok(())
+    functions::install(connection)
+}
+
+/// The most values of a statement. SQLite binds 32,766.
+const VALUES: usize = 30_000;
+
+/// The most bytes of a statement. SQLite takes 1,000,000.
+const LONGEST: usize = 900_000;
+
+/// The columns of a row.
+fn of_row(columns: &[Column]) -> Scope<'static> {
+    let seen = |column: &Column| Seen {
+        name: column.name.clone(),
+        kind: Type::Of(column.data_type.kind.clone()),
+        sql: Piece::of_column(&column.sql),
+        merged: None,
+        hidden: false,
+    };
+    let columns = columns.iter().map(seen).collect();
+    Scope { tables: vec![Table { name: None, columns }], ..Scope::default() }
+}
+
+/// Refuses what needs more than one row.
+fn of_one_row(typed: Typed) -> Result<Typed> {
+    if typed.aggregates || typed.windows {
+        return Err(Error::invalid("functions of many rows stand in queries only"));
+    }
+    if typed.kind == Type::Interval {
+        return Err(Error::invalid("a span of time is added to a date or timestamp"));
+    }
+    Ok(typed)
 }

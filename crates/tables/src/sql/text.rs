@@ -1,0 +1,198 @@
+//! From a text to its syntax, within bounds.
+
+use std::collections::HashMap;
+
+use sqlparser::ast::{Expr, Query, Statement};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+
+use crate::error::{Error, Reason, Result};
+use crate::sql::Dialect;
+
+/// The most bytes of a text.
+pub const LONGEST: usize = 64 * 1024;
+
+/// The most words and signs of a text.
+const TOKENS: usize = 20_000;
+
+/// The most words and signs that can put something around what stands before them. The parser
+/// builds such chains without end, and they are taken apart by recursion.
+const LINKS: usize = 2_000;
+
+/// How deep parentheses and brackets are nested at most.
+const NESTED: usize = 24;
+
+/// How deep the parser goes.
+const DEPTH: usize = 50;
+
+/// Reads one expression.
+pub(super) fn expression(text: &str) -> Result<Expr> {
+    let dialect = GenericDialect {};
+    let mut parser = parser(text, Dialect::Filter, &dialect)?;
+    let expression = parser.parse_expr().map_err(told)?;
+    ended(&mut parser)?;
+    Ok(expression)
+}
+
+/// Reads one query.
+pub(super) fn query(text: &str) -> Result<Box<Query>> {
+    let dialect = GenericDialect {};
+    let mut parser = parser(text, Dialect::Query, &dialect)?;
+    let statement = parser.parse_statement().map_err(told)?;
+    while parser.consume_token(&Token::SemiColon) {}
+    ended(&mut parser)?;
+    match statement {
+        Statement::Query(query) => Ok(query),
+        _ => Err(Error::invalid("only a SELECT can be asked here; tables are changed by other requests")),
+    }
+}
+
+fn parser<'a>(text: &str, dialect: Dialect, rules: &'a GenericDialect) -> Result<Parser<'a>> {
+    if text.len() > LONGEST {
+        return Err(too_much(format!("the text has {} bytes; {LONGEST} are allowed", text.len())));
+    }
+    if text.trim().is_empty() {
+        return Err(Error::invalid("the text is empty; leave it out where nothing is meant"));
+    }
+    let (masked, texts) = match dialect {
+        Dialect::Filter => texts_in_double_quotes(text)?,
+        Dialect::Query => (text.to_owned(), HashMap::new()),
+    };
+    let tokens = Tokenizer::new(rules, &masked).tokenize_with_location();
+    let mut tokens = tokens.map_err(|error| Error::invalid(format!("{error}")))?;
+    for token in &mut tokens {
+        if let Some(value) = texts.get(&token.span.start) {
+            token.token = Token::SingleQuotedString(value.clone());
+        }
+    }
+    bounded(&tokens)?;
+    Ok(Parser::new(rules).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens))
+}
+
+fn too_much(text: String) -> Error {
+    Error::new(Reason::TooMuch, text)
+}
+
+fn bounded(tokens: &[TokenWithSpan]) -> Result<()> {
+    let (mut all, mut links, mut nested) = (0, 0, 0_usize);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) => {}
+            Token::LParen | Token::LBracket | Token::LBrace => nested += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => nested = nested.saturating_sub(1),
+            _ => links += 1,
+        }
+        all += 1;
+        if nested > NESTED {
+            let at = place(token.span);
+            return Err(too_much(format!("parentheses are nested more than {NESTED} deep{at}")));
+        }
+    }
+    if all > TOKENS || links > LINKS {
+        return Err(too_much(format!(
+            "the text has too many parts; {LINKS} names and operators are allowed, and {TOKENS} parts in all"
+        )));
+    }
+    Ok(())
+}
+
+fn told(error: ParserError) -> Error {
+    match error {
+        ParserError::RecursionLimitExceeded => {
+            too_much(format!("the text is nested more than {DEPTH} deep"))
+        }
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            Error::invalid(format!("the text cannot be read: {text}"))
+        }
+    }
+}
+
+fn ended(parser: &mut Parser<'_>) -> Result<()> {
+    let next = parser.peek_token();
+    match next.token {
+        Token::EOF => Ok(()),
+        _ => Err(Error::invalid(format!(
+            "the text goes on with {}{}, where it should have ended",
+            next.token,
+            place(next.span)
+        ))),
+    }
+}
+
+/// Where something is, for a message; nothing if that is not known.
+pub(super) fn place(span: Span) -> String {
+    match span.start {
+        Location { line: 0, .. } => String::new(),
+        Location { line, column } => format!(" at {line}:{column}"),
+    }
+}
+
+/// Puts what is in double quotes out of the way, as texts of the same length in single quotes, and
+/// says what it was by where it begins. The public SDK writes such texts as JSON does; what is no
+/// JSON is taken as it is, with a doubled quote for one.
+fn texts_in_double_quotes(text: &str) -> Result<(String, HashMap<Location, String>)> {
+    let mut masked = String::with_capacity(text.len());
+    let mut texts = HashMap::new();
+    let (mut line, mut column) = (1, 1);
+    let mut rest = text;
+    let mut before = ' ';
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '\'' | '`' => quoted(rest, first),
+            '"' => in_double_quotes(rest).ok_or_else(|| {
+                Error::invalid(format!("a text in double quotes has no end, at {line}:{column}"))
+            })?,
+            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            other => other.len_utf8(),
+        };
+        let (part, after) = rest.split_at(length);
+        if first == '"' {
+            let next = after.chars().next().unwrap_or(' ');
+            let touches = |it: char| it.is_alphanumeric() || matches!(it, '_' | '\'' | '`' | '"' | '&');
+            if touches(before) || touches(next) {
+                return Err(Error::invalid(format!(
+                    "a text in double quotes stands alone, with a space before and behind it, at {line}:{column}"
+                )));
+            }
+            let inside = &part[1..part.len() - 1];
+            let value = serde_json::from_str(part).unwrap_or_else(|_| inside.replace("\"\"", "\""));
+            texts.insert(Location { line, column }, value);
+            masked.push('\'');
+            masked.extend(inside.chars().map(|it| if it == '\n' { '\n' } else { ' ' }));
+            masked.push('\'');
+        } else {
+            masked.push_str(part);
+        }
+        for it in part.chars() {
+            if it == '\n' {
+                (line, column) = (line + 1, 1);
+            } else {
+                column += 1;
+            }
+            before = it;
+        }
+        rest = after;
+    }
+    Ok((masked, texts))
+}
+
+/// How long what is in quotes is at the beginning of a text; all of it if the quotes have no end.
+fn quoted(text: &str, quote: char) -> usize {
+    text[1..].find(quote).map_or(text.len(), |end| end + 2)
+}
+
+fn in_double_quotes(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    loop {
+        match *bytes.get(at)? {
+            b'\\' => at += 2,
+            b'"' if bytes.get(at + 1) == Some(&b'"') => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+}

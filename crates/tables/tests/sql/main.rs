@@ -1,0 +1,8 @@
+//! What clients write as SQL, against SQLite itself.
+
+mod agreement;
+mod answers;
+mod filters;
+mod hostile;
+mod refusals;
+mod world;
