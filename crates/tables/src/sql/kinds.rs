@@ -55,8 +55,9 @@ pub(super) fn same(one: &Kind, other: &Kind) -> bool {
         (Kind::Vector { size, .. }, Kind::Vector { size: also, .. }) => size == also,
         (Kind::List(one), Kind::List(other)) => same(&one.kind, &other.kind),
         (Kind::Struct(one), Kind::Struct(other)) => {
-            let alike =
-                |(a, b): (&Field, &Field)| a.name == b.name && same(&a.data_type.kind, &b.data_type.kind);
+            let alike = |(a, b): (&Field, &Field)| {
+                a.name == b.name && same(&a.data_type.kind, &b.data_type.kind)
+            };
             one.len() == other.len() && one.iter().zip(other).all(alike)
         }
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),

@@ -91,7 +91,9 @@ impl Scope<'_> {
                 [(best, _), (next, _), ..] if best == next => {
                     let text = format!(
                         "{:?} is a column of several tables{}; write the table before it, like table.{}",
-                        name.value, place(name.span), name.value
+                        name.value,
+                        place(name.span),
+                        name.value
                     );
                     return Err(Error::invalid(text));
                 }
@@ -137,7 +139,8 @@ impl Scope<'_> {
 impl Table {
     /// The column of a name.
     pub fn column(&self, name: &Ident, dialect: Dialect) -> Result<&Seen> {
-        let fitting = self.columns.iter().filter_map(|it| Some((rank(name, &it.name, dialect)?, it)));
+        let fitting =
+            self.columns.iter().filter_map(|it| Some((rank(name, &it.name, dialect)?, it)));
         let best = fitting.min_by_key(|(rank, _)| *rank);
         best.map(|(_, column)| column).ok_or_else(|| {
             let names: Vec<_> = self.columns.iter().map(|it| it.name.as_str()).collect();

@@ -26,29 +26,61 @@ const NESTED: usize = 24;
 /// How deep the parser goes.
 const DEPTH: usize = 50;
 
+/// How many words and signs that nest the parser reads on the stack of the caller.
+const FEW: usize = 16;
+
+/// The bytes of the stack on which the parser reads what is deeper. It takes up to 100 KiB for
+/// each that nests if it is not optimised.
+const STACK: usize = 32 * 1024 * 1024;
+
 /// Reads one expression.
 pub(super) fn expression(text: &str) -> Result<Expr> {
-    let dialect = GenericDialect {};
-    let mut parser = parser(text, Dialect::Filter, &dialect)?;
-    let expression = parser.parse_expr().map_err(told)?;
-    ended(&mut parser)?;
-    Ok(expression)
+    let tokens = tokens(text, Dialect::Filter)?;
+    parsed(tokens, |parser| parser.parse_expr())
 }
 
 /// Reads one query.
 pub(super) fn query(text: &str) -> Result<Box<Query>> {
-    let dialect = GenericDialect {};
-    let mut parser = parser(text, Dialect::Query, &dialect)?;
-    let statement = parser.parse_statement().map_err(told)?;
-    while parser.consume_token(&Token::SemiColon) {}
-    ended(&mut parser)?;
+    let tokens = tokens(text, Dialect::Query)?;
+    let statement = parsed(tokens, |parser| {
+        let statement = parser.parse_statement()?;
+        while parser.consume_token(&Token::SemiColon) {}
+        Ok(statement)
+    })?;
     match statement {
         Statement::Query(query) => Ok(query),
-        _ => Err(Error::invalid("only a SELECT can be asked here; tables are changed by other requests")),
+        _ => Err(Error::invalid(
+            "only a SELECT can be asked here; tables are changed by other requests",
+        )),
     }
 }
 
-fn parser<'a>(text: &str, dialect: Dialect, rules: &'a GenericDialect) -> Result<Parser<'a>> {
+/// What a parser makes of all of a text.
+fn parsed<T: Send>(
+    (tokens, nesting): (Vec<TokenWithSpan>, usize),
+    parse: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, ParserError> + Send,
+) -> Result<T> {
+    let whole = || {
+        let rules = GenericDialect {};
+        let parser = Parser::new(&rules).with_recursion_limit(DEPTH);
+        let mut parser = parser.with_tokens_with_locations(tokens);
+        let parsed = parse(&mut parser).map_err(told)?;
+        ended(&parser)?;
+        Ok(parsed)
+    };
+    if nesting <= FEW {
+        return whole();
+    }
+    let failed =
+        || Error::new(Reason::Failed, "the text cannot be read: there is no thread for it");
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, whole);
+        thread.map_err(|_| failed())?.join().map_err(|_| failed())?
+    })
+}
+
+/// The words and signs of a text, and how many of them nest.
+fn tokens(text: &str, dialect: Dialect) -> Result<(Vec<TokenWithSpan>, usize)> {
     if text.len() > LONGEST {
         return Err(too_much(format!("the text has {} bytes; {LONGEST} are allowed", text.len())));
     }
@@ -59,28 +91,31 @@ fn parser<'a>(text: &str, dialect: Dialect, rules: &'a GenericDialect) -> Result
         Dialect::Filter => texts_in_double_quotes(text)?,
         Dialect::Query => (text.to_owned(), HashMap::new()),
     };
-    let tokens = Tokenizer::new(rules, &masked).tokenize_with_location();
+    let tokens = Tokenizer::new(&GenericDialect {}, &masked).tokenize_with_location();
     let mut tokens = tokens.map_err(|error| Error::invalid(format!("{error}")))?;
     for token in &mut tokens {
         if let Some(value) = texts.get(&token.span.start) {
             token.token = Token::SingleQuotedString(value.clone());
         }
     }
-    bounded(&tokens)?;
-    Ok(Parser::new(rules).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens))
+    let nesting = bounded(&tokens)?;
+    Ok((tokens, nesting))
 }
 
 fn too_much(text: String) -> Error {
     Error::new(Reason::TooMuch, text)
 }
 
-fn bounded(tokens: &[TokenWithSpan]) -> Result<()> {
-    let (mut all, mut links, mut nested) = (0, 0, 0_usize);
+fn bounded(tokens: &[TokenWithSpan]) -> Result<usize> {
+    let (mut all, mut links, mut opened, mut nested) = (0, 0, 0, 0_usize);
     for token in tokens {
         match &token.token {
             Token::Whitespace(_) => continue,
             Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) => {}
-            Token::LParen | Token::LBracket | Token::LBrace => nested += 1,
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                opened += 1;
+                nested += 1;
+            }
             Token::RParen | Token::RBracket | Token::RBrace => nested = nested.saturating_sub(1),
             _ => links += 1,
         }
@@ -95,7 +130,7 @@ fn bounded(tokens: &[TokenWithSpan]) -> Result<()> {
             "the text has too many parts; {LINKS} names and operators are allowed, and {TOKENS} parts in all"
         )));
     }
-    Ok(())
+    Ok(links + opened)
 }
 
 fn told(error: ParserError) -> Error {
@@ -109,7 +144,7 @@ fn told(error: ParserError) -> Error {
     }
 }
 
-fn ended(parser: &mut Parser<'_>) -> Result<()> {
+fn ended(parser: &Parser<'_>) -> Result<()> {
     let next = parser.peek_token();
     match next.token {
         Token::EOF => Ok(()),
@@ -151,7 +186,8 @@ fn texts_in_double_quotes(text: &str) -> Result<(String, HashMap<Location, Strin
         let (part, after) = rest.split_at(length);
         if first == '"' {
             let next = after.chars().next().unwrap_or(' ');
-            let touches = |it: char| it.is_alphanumeric() || matches!(it, '_' | '\'' | '`' | '"' | '&');
+            let touches =
+                |it: char| it.is_alphanumeric() || matches!(it, '_' | '\'' | '`' | '"' | '&');
             if touches(before) || touches(next) {
                 return Err(Error::invalid(format!(
                     "a text in double quotes stands alone, with a space before and behind it, at {line}:{column}"

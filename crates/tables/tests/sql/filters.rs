@@ -65,7 +65,11 @@ fn filters_let_through_what_they_say() {
         ("lower(s) = 'bob'", &[2]),
         ("date_part('month', ts) = 6", &[6]),
     ] {
-        assert_eq!(world.filtered(filter).unwrap_or_else(|it| panic!("{filter}: {it}")), wanted, "{filter}");
+        assert_eq!(
+            world.filtered(filter).unwrap_or_else(|it| panic!("{filter}: {it}")),
+            wanted,
+            "{filter}"
+        );
     }
 }
 
@@ -74,8 +78,11 @@ fn texts_in_double_quotes_are_read_as_json_writes_them() {
     let world = World::new();
     for (text, wanted) in [
         (r#"id = 1 AND "a\"b" = 'a"b'"#, &[1][..]),
-        (r#"id = 1 AND "\u00e9\n" = "é
-""#, &[1]),
+        (
+            r#"id = 1 AND "\u00e9\n" = "é
+""#,
+            &[1],
+        ),
         (r#"id = 1 AND "a""b" = 'a"b'"#, &[1]),
         (r#"id = 1 AND "it's" = 'it''s'"#, &[1]),
         (r#"id = 1 AND "\\" = '\'"#, &[1]),
@@ -84,7 +91,11 @@ fn texts_in_double_quotes_are_read_as_json_writes_them() {
         ("id = 1 -- \"\n AND true", &[1]),
         ("id = /* \" */ 1", &[1]),
     ] {
-        assert_eq!(world.filtered(text).unwrap_or_else(|it| panic!("{text}: {it}")), wanted, "{text}");
+        assert_eq!(
+            world.filtered(text).unwrap_or_else(|it| panic!("{text}: {it}")),
+            wanted,
+            "{text}"
+        );
     }
 }
 
@@ -149,7 +160,8 @@ fn expressions_have_a_type_and_a_value_for_each_row() {
         ("CASE n WHEN 10 THEN 'ten' ELSE 'other' END", "text", json!("ten")),
         ("round(2.567, 1)", "float", json!(2.6)),
     ] {
-        let (given, rows) = world.computed(expression).unwrap_or_else(|it| panic!("{expression}: {it}"));
+        let (given, rows) =
+            world.computed(expression).unwrap_or_else(|it| panic!("{expression}: {it}"));
         assert_eq!((given.as_str(), &rows[0]), (kind, &first), "{expression}");
     }
     let (kind, now) = world.computed("CURRENT_TIMESTAMP").unwrap();

@@ -62,7 +62,8 @@ impl World {
         let connection = Connection::open_in_memory().unwrap();
         sql::install(&connection).unwrap();
         let read = |table: &Json| {
-            let columns: Vec<(String, DataType)> = serde_json::from_value(table["columns"].clone()).unwrap();
+            let columns: Vec<(String, DataType)> =
+                serde_json::from_value(table["columns"].clone()).unwrap();
             let row = |row: &Json| {
                 let values = row.as_array().unwrap().iter().zip(&columns);
                 let value = |(plain, (_, data_type)): (&Json, &(String, DataType))| {
@@ -75,7 +76,8 @@ impl World {
         };
         let tables: Vec<Table> = tables().as_array().unwrap().iter().map(read).collect();
         for (index, table) in tables.iter().enumerate() {
-            let columns: Vec<String> = (0..table.columns.len()).map(|it| format!("c{it}")).collect();
+            let columns: Vec<String> =
+                (0..table.columns.len()).map(|it| format!("c{it}")).collect();
             let marks = vec!["?"; columns.len()].join(", ");
             let create = format!("CREATE TABLE t{index} ({})", columns.join(", "));
             connection.execute(&create, []).unwrap();
@@ -126,7 +128,10 @@ impl World {
     pub fn filtered(&self, filter: &str) -> Result<Vec<i64>> {
         let filter = sql::filter(filter, &self.columns("t"))?;
         let text = format!("SELECT c0 FROM t0 WHERE {} ORDER BY c0", filter.text);
-        let rows = self.rows(&Fragment { text, values: filter.values }, &[meshagent_tables::Kind::Int.into()])?;
+        let rows = self.rows(
+            &Fragment { text, values: filter.values },
+            &[meshagent_tables::Kind::Int.into()],
+        )?;
         Ok(rows.iter().map(|row| row[0].as_i64().unwrap()).collect())
     }
 

@@ -16,11 +16,37 @@ use crate::value::Value;
 
 /// The functions that are translated by themselves, for the hint at a wrong name.
 const SPECIAL: &[&str] = &[
-    "abs", "array_distance", "array_element", "array_has", "array_has_all", "array_has_any", "array_length",
-    "array_position", "array_to_string", "cardinality", "coalesce", "cosine_distance",
-    "current_date", "current_timestamp", "date_part", "date_trunc", "greatest", "ifnull",
-    "inner_product", "least", "make_array", "make_date", "mod", "now", "nullif", "nvl", "nvl2", "regexp_like",
-    "to_char", "to_date", "to_timestamp",
+    "abs",
+    "array_distance",
+    "array_element",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_length",
+    "array_position",
+    "array_to_string",
+    "cardinality",
+    "coalesce",
+    "cosine_distance",
+    "current_date",
+    "current_timestamp",
+    "date_part",
+    "date_trunc",
+    "greatest",
+    "ifnull",
+    "inner_product",
+    "least",
+    "make_array",
+    "make_date",
+    "mod",
+    "now",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "regexp_like",
+    "to_char",
+    "to_date",
+    "to_timestamp",
 ];
 
 impl Binder<'_> {
@@ -71,7 +97,13 @@ impl Binder<'_> {
                 let tested = parts.remove(0);
                 let (results, kind) = self.alike(parts, "the results of nvl2")?;
                 let sql = piece![
-                    "(CASE WHEN ", &tested.sql, " IS NOT NULL THEN ", &results[0].sql, " ELSE ", &results[1].sql, " END)"
+                    "(CASE WHEN ",
+                    &tested.sql,
+                    " IS NOT NULL THEN ",
+                    &results[0].sql,
+                    " ELSE ",
+                    &results[1].sql,
+                    " END)"
                 ];
                 Typed::of(sql, kind, &[&tested, &results[0], &results[1]])
             }
@@ -158,11 +190,11 @@ impl Binder<'_> {
             Some(Kind::Vector { element, .. }) => Some(element.kind.clone()),
             _ => None,
         };
-        let bare = name.strip_prefix("list_").or_else(|| name.strip_prefix("array_")).unwrap_or(name);
+        let bare =
+            name.strip_prefix("list_").or_else(|| name.strip_prefix("array_")).unwrap_or(name);
         let is_list = bare != name;
-        let must = || {
-            element.clone().ok_or_else(|| Error::invalid(format!("{name} takes a list first")))
-        };
+        let must =
+            || element.clone().ok_or_else(|| Error::invalid(format!("{name} takes a list first")));
         let typed = match (bare, parts.len()) {
             ("length" | "len", 1) if is_list || element.is_some() => {
                 must()?;
@@ -180,7 +212,8 @@ impl Binder<'_> {
                 let position = matches!(bare, "position" | "indexof");
                 let before = if position { "m_list_position(" } else { "m_list_has(" };
                 let kind = if position { Kind::Int } else { Kind::Bool };
-                let sql = piece![before, &parts[0].sql, ", ", &wanted.sql, ", ", code(&element), ")"];
+                let sql =
+                    piece![before, &parts[0].sql, ", ", &wanted.sql, ", ", code(&element), ")"];
                 Typed::of(sql, kind, &[&parts[0], &wanted])
             }
             ("has_any" | "has_all" | "overlap", 2) if is_list => {
@@ -212,7 +245,11 @@ impl Binder<'_> {
                 let sql = piece!["m_list(", code(&kind), ", ", values, ")"];
                 Typed::of(sql, Kind::List(Box::new(kind.into())), &all)
             }
-            ("distance" | "l2_distance" | "inner_product" | "dot" | "dot_product" | "cosine_distance", 2) => {
+            (
+                "distance" | "l2_distance" | "inner_product" | "dot" | "dot_product"
+                | "cosine_distance",
+                2,
+            ) => {
                 let before = match bare {
                     "distance" | "l2_distance" => "m_distance(",
                     "cosine_distance" => "m_cosine_distance(",
@@ -254,11 +291,20 @@ impl Binder<'_> {
         self.apply(function, name, parts)
     }
 
-    fn apply(&mut self, function: &'static Function, name: &str, parts: Vec<Typed>) -> Result<Typed> {
+    fn apply(
+        &mut self,
+        function: &'static Function,
+        name: &str,
+        parts: Vec<Typed>,
+    ) -> Result<Typed> {
         let (least, most) = (function.required, function.takes.len());
         if parts.len() < least || (function.more.is_none() && parts.len() > most) {
-            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            return Err(Error::invalid(format!("{name} takes {wanted} values, not {}", parts.len())));
+            let wanted =
+                if least == most { least.to_string() } else { format!("{least} to {most}") };
+            return Err(Error::invalid(format!(
+                "{name} takes {wanted} values, not {}",
+                parts.len()
+            )));
         }
         let mut taken = Vec::with_capacity(parts.len());
         for (index, part) in parts.into_iter().enumerate() {
@@ -292,17 +338,20 @@ impl Binder<'_> {
                 let of = self.bind(expr, scope)?;
                 return self.plain(&Ident::new("date_part"), "date_part", vec![unit, of]);
             }
-            Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) } => {
-                ("ceil", vec![&**expr])
-            }
-            Expr::Floor { expr, field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) } => {
-                ("floor", vec![&**expr])
-            }
+            Expr::Ceil {
+                expr,
+                field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime),
+            } => ("ceil", vec![&**expr]),
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime),
+            } => ("floor", vec![&**expr]),
             Expr::Position { expr, r#in } => ("strpos", vec![&**r#in, &**expr]),
             Expr::Substring { expr, substring_from, substring_for, .. } => {
                 let Some(from) = substring_from else {
                     let (text, first) = (self.bind(expr, scope)?, Typed::value(Value::Int(1)));
-                    let length = substring_for.as_ref().map(|it| self.bind(it, scope)).transpose()?;
+                    let length =
+                        substring_for.as_ref().map(|it| self.bind(it, scope)).transpose()?;
                     let parts = [Some(text), Some(first), length].into_iter().flatten().collect();
                     return self.plain(&Ident::new("substr"), "substr", parts);
                 };

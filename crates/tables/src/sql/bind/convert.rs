@@ -46,9 +46,10 @@ impl Binder<'_> {
                 return Ok(typed);
             }
             let becomes = match (kind, wanted) {
-                (Kind::Text, Kind::Bool | Kind::List(_) | Kind::Struct(_) | Kind::Vector { .. }) => {
-                    false
-                }
+                (
+                    Kind::Text,
+                    Kind::Bool | Kind::List(_) | Kind::Struct(_) | Kind::Vector { .. },
+                ) => false,
                 (Kind::Text | Kind::Int, Kind::Float)
                 | (Kind::Text, _)
                 | (Kind::Date, Kind::Timestamp)
@@ -86,7 +87,12 @@ impl Binder<'_> {
     }
 
     /// Both parts as what they are compared as.
-    pub(in crate::sql) fn unify(&self, left: Typed, right: Typed, what: &str) -> Result<(Typed, Typed)> {
+    pub(in crate::sql) fn unify(
+        &self,
+        left: Typed,
+        right: Typed,
+        what: &str,
+    ) -> Result<(Typed, Typed)> {
         let (Some(one), Some(other)) = (left.kind(), right.kind()) else {
             return match (&left.kind, &right.kind) {
                 (Type::Interval, _) | (_, Type::Interval) => Err(Error::invalid(format!(
@@ -119,7 +125,11 @@ impl Binder<'_> {
     }
 
     /// All parts as one kind.
-    pub(in crate::sql) fn alike(&self, parts: Vec<Typed>, what: &str) -> Result<(Vec<Typed>, Type)> {
+    pub(in crate::sql) fn alike(
+        &self,
+        parts: Vec<Typed>,
+        what: &str,
+    ) -> Result<(Vec<Typed>, Type)> {
         let mut chosen: Option<&Typed> = None;
         let mut wanted = Type::Null;
         for part in &parts {
@@ -135,7 +145,11 @@ impl Binder<'_> {
             };
             let mut so_far = before.clone();
             so_far.kind = wanted.clone();
-            let Some(both) = common(&so_far, part) else {
+            // A text in the text becomes what the others are; a column of texts does not.
+            let texts = |it: &Typed| it.kind() == Some(&Kind::Text) && it.known().is_none();
+            let both = common(&so_far, part)
+                .filter(|both| **both == Kind::Text || !(texts(&so_far) || texts(part)));
+            let Some(both) = both else {
                 return Err(Error::invalid(format!(
                     "{what} are of one type, and not {} and {kind}; CAST one of them",
                     wanted.name()
@@ -167,7 +181,9 @@ impl Binder<'_> {
     /// A part as another kind, as it is asked for.
     pub(super) fn cast_to(&self, typed: Typed, wanted: &Kind, lenient: bool) -> Result<Typed> {
         let kind = match &typed.kind {
-            Type::Null => return Ok(Typed { kind: Type::Of(wanted.clone()), constant: None, ..typed }),
+            Type::Null => {
+                return Ok(Typed { kind: Type::Of(wanted.clone()), constant: None, ..typed });
+            }
             Type::Interval => {
                 return Err(Error::invalid("a span of time cannot be cast; add it to a date"));
             }
@@ -189,7 +205,9 @@ impl Binder<'_> {
                 (Kind::Timestamp, Kind::Int | Kind::Float) => "; use date_part('epoch', …)",
                 _ => "",
             };
-            return Err(Error::invalid(format!("a value of {kind} cannot be cast to {wanted}{hint}")));
+            return Err(Error::invalid(format!(
+                "a value of {kind} cannot be cast to {wanted}{hint}"
+            )));
         }
         let sql = match (kind, wanted) {
             (Kind::Int, Kind::Float) => piece!["CAST(", &typed.sql, " AS REAL)"],
@@ -216,8 +234,12 @@ fn common<'t>(left: &'t Typed, right: &'t Typed) -> Option<&'t Kind> {
     let plain = |it: &Kind| is_number(it) || is_time(it) || matches!(it, Kind::Binary);
     Some(match (one, other) {
         // A value in the text becomes what a column is, even if it could be something else.
-        (Kind::List(_) | Kind::Vector { .. } | Kind::Struct(_), _) if left.known().is_some() => other,
-        (_, Kind::List(_) | Kind::Vector { .. } | Kind::Struct(_)) if right.known().is_some() => one,
+        (Kind::List(_) | Kind::Vector { .. } | Kind::Struct(_), _) if left.known().is_some() => {
+            other
+        }
+        (_, Kind::List(_) | Kind::Vector { .. } | Kind::Struct(_)) if right.known().is_some() => {
+            one
+        }
         _ if same(one, other) => one,
         (Kind::Int, Kind::Float) | (Kind::Date, Kind::Timestamp) => other,
         (Kind::Float, Kind::Int) | (Kind::Timestamp, Kind::Date) => one,
@@ -266,11 +288,13 @@ pub(super) fn kind_of(written: &Written) -> Result<Kind> {
             | ArrayElemTypeDef::SquareBracket(element, None)
             | ArrayElemTypeDef::Parenthesis(element),
         ) => Kind::List(Box::new(kind_of(element)?.into())),
-        Written::Custom(name, rest) if rest.is_empty() => match name.to_string().to_lowercase().as_str() {
-            "int" | "long" => Kind::Int,
-            "string" | "utf8" => Kind::Text,
-            _ => return Err(no_type(written)),
-        },
+        Written::Custom(name, rest) if rest.is_empty() => {
+            match name.to_string().to_lowercase().as_str() {
+                "int" | "long" => Kind::Int,
+                "string" | "utf8" => Kind::Text,
+                _ => return Err(no_type(written)),
+            }
+        }
         _ => return Err(no_type(written)),
     })
 }

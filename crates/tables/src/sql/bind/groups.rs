@@ -16,10 +16,36 @@ use crate::value::Value;
 
 /// The functions of many rows.
 pub(super) const NAMES: &[&str] = &[
-    "array_agg", "avg", "bool_and", "bool_or", "count", "cume_dist", "dense_rank", "every",
-    "first_value", "lag", "last_value", "lead", "max", "mean", "median", "min", "nth_value",
-    "ntile", "percent_rank", "rank", "row_number", "stddev", "stddev_pop", "stddev_samp",
-    "string_agg", "sum", "var", "var_pop", "var_samp", "variance",
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "cume_dist",
+    "dense_rank",
+    "every",
+    "first_value",
+    "lag",
+    "last_value",
+    "lead",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "rank",
+    "row_number",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var",
+    "var_pop",
+    "var_samp",
+    "variance",
 ];
 
 /// Whether a function is one of many rows.
@@ -52,7 +78,11 @@ impl Binder<'_> {
         for clause in &list.clauses {
             match clause {
                 FunctionArgumentClause::OrderBy(by) => order = by,
-                _ => return Err(Error::invalid(format!("{name} takes only ORDER BY in its parentheses"))),
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "{name} takes only ORDER BY in its parentheses"
+                    )));
+                }
             }
         }
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
@@ -72,7 +102,9 @@ impl Binder<'_> {
         if over.is_some() && !shape.window {
             return Err(Error::invalid(format!("{name} has no OVER here")));
         }
-        if distinct && (over.is_some() || !shape.aggregate || matches!(name, "string_agg" | "array_agg")) {
+        if distinct
+            && (over.is_some() || !shape.aggregate || matches!(name, "string_agg" | "array_agg"))
+        {
             return Err(Error::invalid(format!("{name} takes no DISTINCT here")));
         }
         let mut sql = Piece::from(shape.before);
@@ -108,7 +140,9 @@ impl Binder<'_> {
             sql.push(piece![" OVER (", window, ")"]);
             parts.extend(typed);
         }
-        if parts.iter().any(|it| it.windows) || (over.is_none() && parts.iter().any(|it| it.aggregates)) {
+        if parts.iter().any(|it| it.windows)
+            || (over.is_none() && parts.iter().any(|it| it.aggregates))
+        {
             return Err(Error::invalid(format!(
                 "in {name} is another function of many rows; compute that in a SELECT of its own"
             )));
@@ -127,7 +161,8 @@ impl Binder<'_> {
 
     /// What a function is to SQLite, with arguments as it takes them.
     fn shape(&mut self, name: &str, parts: &mut Vec<Typed>, all_rows: bool) -> Result<Shape> {
-        let shape = |before, kind: Kind| Shape { before, kind: kind.into(), aggregate: true, window: true };
+        let shape =
+            |before, kind: Kind| Shape { before, kind: kind.into(), aggregate: true, window: true };
         let only = |before, kind: Kind| Shape { window: false, ..shape(before, kind) };
         let row = |before, kind: Type| Shape { before, kind, aggregate: false, window: true };
         let count = parts.len();
@@ -136,7 +171,9 @@ impl Binder<'_> {
             ("count", 0) if all_rows => shape("count", Kind::Int),
             ("count", 1) => shape("count", Kind::Int),
             ("sum", 1) => match parts[0].kind() {
-                Some(Kind::Int) | None if parts[0].kind != Type::Interval => shape("sum", Kind::Int),
+                Some(Kind::Int) | None if parts[0].kind != Type::Interval => {
+                    shape("sum", Kind::Int)
+                }
                 _ => {
                     self.each(parts, &Kind::Float, name)?;
                     shape("sum", Kind::Float)
@@ -148,7 +185,11 @@ impl Binder<'_> {
             }
             ("min" | "max", 1) => {
                 let kind = parts[0].kind.clone();
-                if matches!(kind, Type::Of(Kind::List(_) | Kind::Struct(_) | Kind::Vector { .. }) | Type::Interval) {
+                if matches!(
+                    kind,
+                    Type::Of(Kind::List(_) | Kind::Struct(_) | Kind::Vector { .. })
+                        | Type::Interval
+                ) {
                     return Err(Error::invalid(format!("a value of {} has no order", kind.name())));
                 }
                 let before = if name == "min" { "min" } else { "max" };
@@ -214,7 +255,8 @@ impl Binder<'_> {
                 }
                 if count == 3 {
                     let (away, other) = (parts[1].clone(), parts[2].clone());
-                    let (both, _) = self.alike(vec![parts[0].clone(), other], "the values of lag and lead")?;
+                    let (both, _) =
+                        self.alike(vec![parts[0].clone(), other], "the values of lag and lead")?;
                     let mut both = both.into_iter();
                     *parts = both.next().into_iter().chain([away]).chain(both).collect();
                 }
@@ -260,7 +302,9 @@ impl Binder<'_> {
             WindowType::WindowSpec(spec) => spec,
             WindowType::NamedWindow(name) => {
                 let found = scope.windows.iter().find(|(it, _)| means(name, it));
-                &found.ok_or_else(|| Error::invalid(format!("there is no window {:?}", name.value)))?.1
+                &found
+                    .ok_or_else(|| Error::invalid(format!("there is no window {:?}", name.value)))?
+                    .1
             }
         };
         let WindowSpec { window_name: None, partition_by, order_by, window_frame } = spec else {
@@ -318,7 +362,9 @@ impl Binder<'_> {
                 _ => return Err(Error::invalid("a window begins before it ends")),
             };
             if *units == WindowFrameUnits::Range {
-                return Err(Error::invalid("a RANGE with numbers is not understood here; use ROWS or GROUPS"));
+                return Err(Error::invalid(
+                    "a RANGE with numbers is not understood here; use ROWS or GROUPS",
+                ));
             }
             let amount = self.bind(amount, scope)?;
             at_least(&amount, 0, "how many rows a window has")?;
@@ -357,6 +403,8 @@ pub(in crate::sql) fn direction(by: &OrderByExpr) -> Result<&'static str> {
 fn at_least(typed: &Typed, least: i64, what: &str) -> Result<()> {
     match typed.known() {
         Some(Value::Int(value)) if (least..=1_000_000_000).contains(value) => Ok(()),
-        _ => Err(Error::invalid(format!("{what} is a whole number in the text, of at least {least}"))),
+        _ => Err(Error::invalid(format!(
+            "{what} is a whole number in the text, of at least {least}"
+        ))),
     }
 }

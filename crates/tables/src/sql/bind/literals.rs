@@ -42,7 +42,9 @@ impl Binder<'_> {
     fn parameter(&self, name: &str, literal: &ValueWithSpan) -> Result<Typed> {
         let at = place(literal.span);
         let Some(bare) = name.strip_prefix('$') else {
-            return Err(Error::invalid(format!("a parameter is written as $name, not {name:?}{at}")));
+            return Err(Error::invalid(format!(
+                "a parameter is written as $name, not {name:?}{at}"
+            )));
         };
         match self.parameters.iter().find(|(given, _)| given == bare) {
             Some((_, value)) => Ok(Typed::value(value.clone())),
@@ -212,9 +214,14 @@ fn add(to: &mut Interval, number: &str, unit: &str) -> Option<()> {
     };
     let amount = match number.parse::<i64>() {
         Ok(whole) => whole.checked_mul(scale)?,
-        Err(_) if scale >= 1000 && (unit.starts_with('h') || unit.starts_with('m') || unit.starts_with('s')) => {
+        Err(_)
+            if scale >= 1000
+                && (unit.starts_with('h') || unit.starts_with('m') || unit.starts_with('s')) =>
+        {
             let scale = Value::Int(scale).taken_as(&Kind::Float.into()).ok()?;
-            let (Value::Float(scale), Ok(amount)) = (scale, number.parse::<f64>()) else { return None };
+            let (Value::Float(scale), Ok(amount)) = (scale, number.parse::<f64>()) else {
+                return None;
+            };
             match convert::cast(Value::Float((amount * scale).round()), &Kind::Int).ok()? {
                 Value::Int(micros) => micros,
                 _ => return None,

@@ -172,7 +172,10 @@ impl<'a> Binder<'a> {
     pub fn count(&mut self, parts: usize) -> Result<()> {
         self.parts += parts;
         if self.parts > PARTS {
-            return Err(Error::new(Reason::TooMuch, format!("the text has more than {PARTS} parts")));
+            return Err(Error::new(
+                Reason::TooMuch,
+                format!("the text has more than {PARTS} parts"),
+            ));
         }
         Ok(())
     }
@@ -180,7 +183,8 @@ impl<'a> Binder<'a> {
     /// What an expression means.
     pub fn bind(&mut self, expression: &Expr, scope: &Scope<'_>) -> Result<Typed> {
         self.count(1)?;
-        let deep = || Error::new(Reason::TooMuch, format!("the text is nested more than {DEPTH} deep"));
+        let deep =
+            || Error::new(Reason::TooMuch, format!("the text is nested more than {DEPTH} deep"));
         if self.depth >= DEPTH {
             return Err(deep());
         }

@@ -76,7 +76,9 @@ impl Binder<'_> {
                     self.subscript(typed, index, scope)?
                 }
                 AccessExpr::Subscript(Subscript::Slice { .. }) => {
-                    return Err(Error::invalid("a part of a list is taken by one number, as in l[1]"));
+                    return Err(Error::invalid(
+                        "a part of a list is taken by one number, as in l[1]",
+                    ));
                 }
                 AccessExpr::Dot(_) => {
                     return Err(Error::invalid("behind a point stands a name"));
@@ -87,7 +89,8 @@ impl Binder<'_> {
     }
 
     fn subscript(&mut self, of: Typed, index: &Expr, scope: &Scope<'_>) -> Result<Typed> {
-        if let Expr::Value(ValueWithSpan { value: Literal::SingleQuotedString(name), span }) = index {
+        if let Expr::Value(ValueWithSpan { value: Literal::SingleQuotedString(name), span }) = index
+        {
             let mut name = Ident::with_quote('"', name.as_str());
             name.span = *span;
             return part(of, &name);
@@ -101,7 +104,8 @@ impl Binder<'_> {
         let index = self.become_kind(index, &Kind::Int, "an item of a list")?;
         let (sql, kind) = match of.kind() {
             Some(Kind::List(element)) => {
-                let sql = piece!["m_item(", &of.sql, ", ", &index.sql, ", ", code(&element.kind), ")"];
+                let sql =
+                    piece!["m_item(", &of.sql, ", ", &index.sql, ", ", code(&element.kind), ")"];
                 (sql, element.kind.clone())
             }
             Some(Kind::Vector { .. }) => {

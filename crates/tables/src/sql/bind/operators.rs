@@ -1,6 +1,8 @@
 //! Operators, comparisons and `CASE`.
 
-use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, InTarget, UnaryOperator, Value as Literal, ValueWithSpan};
+use sqlparser::ast::{
+    BinaryOperator, CaseWhen, Expr, InTarget, UnaryOperator, Value as Literal, ValueWithSpan,
+};
 
 use super::{Binder, Constant, Interval, Typed};
 use crate::data_type::Kind;
@@ -95,14 +97,21 @@ impl Binder<'_> {
     }
 
     /// One comparison.
-    pub(in crate::sql) fn compare(&self, left: Typed, word: &'static str, right: Typed) -> Result<Typed> {
+    pub(in crate::sql) fn compare(
+        &self,
+        left: Typed,
+        word: &'static str,
+        right: Typed,
+    ) -> Result<Typed> {
         let (left, right) = self.unify(left, right, "a comparison")?;
         let whole = |it: &Typed| {
             matches!(it.kind(), Some(Kind::List(_) | Kind::Struct(_) | Kind::Vector { .. }))
         };
         let ordered = !matches!(word, " = " | " <> " | " IS " | " IS NOT ");
         if ordered && (whole(&left) || whole(&right)) {
-            return Err(Error::invalid("lists, vectors and structs are equal or not, but have no order"));
+            return Err(Error::invalid(
+                "lists, vectors and structs are equal or not, but have no order",
+            ));
         }
         Ok(Typed::of(piece!["(", &left.sql, word, &right.sql, ")"], Kind::Bool, &[&left, &right]))
     }
@@ -139,7 +148,12 @@ impl Binder<'_> {
     }
 
     /// Dates and timestamps with spans of time, or with each other; none for other types.
-    fn time_arithmetic(&self, left: &Typed, op: &BinaryOperator, right: &Typed) -> Result<Option<Typed>> {
+    fn time_arithmetic(
+        &self,
+        left: &Typed,
+        op: &BinaryOperator,
+        right: &Typed,
+    ) -> Result<Option<Typed>> {
         use BinaryOperator as Op;
         let span = |it: &Typed| match it.constant {
             Some(Constant::Interval(interval)) => Some(interval),
@@ -174,15 +188,20 @@ impl Binder<'_> {
                     "the time between two timestamps has no type here; subtract date_part('epoch', …) of both",
                 ))
             }
-            _ if left.kind == Type::Interval || right.kind == Type::Interval => Err(Error::invalid(
-                "a span of time is added to a date or timestamp, or taken from one",
-            )),
+            _ if left.kind == Type::Interval || right.kind == Type::Interval => Err(
+                Error::invalid("a span of time is added to a date or timestamp, or taken from one"),
+            ),
             _ => Ok(None),
         }
     }
 
     /// Operators with one side.
-    pub(super) fn unary(&mut self, op: UnaryOperator, inner: &Expr, scope: &Scope<'_>) -> Result<Typed> {
+    pub(super) fn unary(
+        &mut self,
+        op: UnaryOperator,
+        inner: &Expr,
+        scope: &Scope<'_>,
+    ) -> Result<Typed> {
         if op == UnaryOperator::Minus
             && let Expr::Value(ValueWithSpan { value: Literal::Number(text, false), .. }) = inner
         {
@@ -196,7 +215,9 @@ impl Binder<'_> {
         let typed = self.bind(inner, scope)?;
         match (op, typed.kind()) {
             (UnaryOperator::Plus, Some(Kind::Int | Kind::Float)) => Ok(typed),
-            (UnaryOperator::Plus | UnaryOperator::Minus, None) if typed.kind == Type::Null => Ok(typed),
+            (UnaryOperator::Plus | UnaryOperator::Minus, None) if typed.kind == Type::Null => {
+                Ok(typed)
+            }
             (UnaryOperator::Minus, None) => match typed.constant {
                 Some(Constant::Interval(interval)) => Ok(negated(interval)?.into()),
                 _ => Err(Error::invalid("a span of time is written in the text itself")),
@@ -410,8 +431,17 @@ fn shifted(of: &Typed, by: Interval) -> Result<Typed> {
     let kind = of.kind().cloned().unwrap_or(Kind::Timestamp);
     let number = |it: i64| Piece::value(Value::Int(it));
     let sql = piece![
-        "m_shift(", &of.sql, ", ", crate::sql::kinds::code(&kind), ", ", number(by.months), ", ",
-        number(by.days), ", ", number(by.micros), ")"
+        "m_shift(",
+        &of.sql,
+        ", ",
+        crate::sql::kinds::code(&kind),
+        ", ",
+        number(by.months),
+        ", ",
+        number(by.days),
+        ", ",
+        number(by.micros),
+        ")"
     ];
     Ok(Typed::of(sql, kind, &[of]))
 }

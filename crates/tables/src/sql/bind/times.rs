@@ -55,7 +55,8 @@ impl Binder<'_> {
             ("to_char" | "date_format" | "strftime", [of, format]) => {
                 let of = self.time(of.clone(), name)?;
                 let format = self.become_kind(format.clone(), &Kind::Text, "a format")?;
-                let sql = piece!["m_to_char(", &of.sql, ", ", time_code(&of), ", ", &format.sql, ")"];
+                let sql =
+                    piece!["m_to_char(", &of.sql, ", ", time_code(&of), ", ", &format.sql, ")"];
                 Typed::of(sql, Kind::Text, &[&of, &format])
             }
             ("make_date", [_, _, _]) => {

@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use super::{Function, Gives, Given, Ran, Takes};
+use super::{Function, Given, Gives, Ran, Takes};
 use crate::data_type::{DataType, Kind};
 use crate::sql::kinds::{of_code, same};
 use crate::stored::{Stored, day_of, days, loaded};

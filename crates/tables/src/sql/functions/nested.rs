@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use serde_json::Value as Json;
 
 use super::convert::{kept, value_of};
-use super::{Function, Gives, Given, Ran, Takes, fits};
+use super::{Function, Given, Gives, Ran, Takes, fits};
 use crate::sql::kinds::of_code;
 use crate::stored::{Stored, numbers};
 
@@ -133,7 +133,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn json(given: &Given<'_, '_>, index: usize) -> Result<Json, String> {
-    serde_json::from_slice(given.bytes(index)?).map_err(|_| "a list or struct is no JSON".to_owned())
+    serde_json::from_slice(given.bytes(index)?)
+        .map_err(|_| "a list or struct is no JSON".to_owned())
 }
 
 fn list(given: &Given<'_, '_>, index: usize) -> Result<Vec<Json>, String> {
@@ -143,10 +144,7 @@ fn list(given: &Given<'_, '_>, index: usize) -> Result<Vec<Json>, String> {
     }
 }
 
-fn keys(
-    given: &Given<'_, '_>,
-    index: usize,
-) -> Result<std::collections::HashSet<String>, String> {
+fn keys(given: &Given<'_, '_>, index: usize) -> Result<std::collections::HashSet<String>, String> {
     Ok(list(given, index)?.iter().map(Json::to_string).collect())
 }
 
@@ -170,7 +168,8 @@ fn floats(given: &Given<'_, '_>, index: usize) -> Result<Vec<f64>, String> {
             Ok(numbers.into_iter().map(f64::from).collect())
         }
         _ => {
-            let number = |it: &Json| it.as_f64().ok_or_else(|| "a vector has numbers only".to_owned());
+            let number =
+                |it: &Json| it.as_f64().ok_or_else(|| "a vector has numbers only".to_owned());
             list(given, index)?.iter().map(number).collect()
         }
     }

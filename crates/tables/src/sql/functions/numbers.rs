@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use rusqlite::types::ValueRef;
 
-use super::{Function, Gives, Given, Ran, Takes};
+use super::{Function, Given, Gives, Ran, Takes};
 use crate::stored::Stored;
 
 use Takes::{Any, Float, Int};
@@ -45,8 +45,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let (one, other) = divided(it)?;
         Ok(Stored::Int(one.checked_rem(other).unwrap_or(0)))
     }),
-    strict(&[], "m_divide_float", &[Float, Float], 2, Gives::Float, |it| float(it.float(0)? / it.float(1)?)),
-    strict(&[], "m_modulo_float", &[Float, Float], 2, Gives::Float, |it| float(it.float(0)? % it.float(1)?)),
+    strict(&[], "m_divide_float", &[Float, Float], 2, Gives::Float, |it| {
+        float(it.float(0)? / it.float(1)?)
+    }),
+    strict(&[], "m_modulo_float", &[Float, Float], 2, Gives::Float, |it| {
+        float(it.float(0)? % it.float(1)?)
+    }),
     strict(&[], "m_abs", &[Any], 1, Gives::Int, |it| match it.raw(0) {
         ValueRef::Integer(value) => fitting(value.checked_abs()),
         _ => float(it.float(0)?.abs()),
@@ -92,13 +96,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     real(&["atan"], "m_atan", |it| float(it.float(0)?.atan())),
     real(&["degrees"], "m_degrees", |it| float(it.float(0)?.to_degrees())),
     real(&["radians"], "m_radians", |it| float(it.float(0)?.to_radians())),
-    strict(&["atan2"], "m_atan2", &[Float, Float], 2, Gives::Float, |it| float(it.float(0)?.atan2(it.float(1)?))),
+    strict(&["atan2"], "m_atan2", &[Float, Float], 2, Gives::Float, |it| {
+        float(it.float(0)?.atan2(it.float(1)?))
+    }),
     // With one number the base is 10; with two the base comes first.
     strict(&["log"], "m_log", &[Float, Float], 1, Gives::Float, |it| match it.count() {
         1 => float(it.float(0)?.log10()),
         _ => float(it.float(1)?.ln() / it.float(0)?.ln()),
     }),
-    strict(&["power", "pow"], "m_power", &[Float, Float], 2, Gives::Float, |it| float(it.float(0)?.powf(it.float(1)?))),
+    strict(&["power", "pow"], "m_power", &[Float, Float], 2, Gives::Float, |it| {
+        float(it.float(0)?.powf(it.float(1)?))
+    }),
     strict(&["signum", "sign"], "m_sign", &[Float], 1, Gives::Float, |it| {
         let value = it.float(0)?;
         float(if value == 0.0 { 0.0 } else { value.signum() })
@@ -155,9 +163,8 @@ fn order(one: ValueRef<'_>, other: ValueRef<'_>) -> Option<Ordering> {
     match (one, other) {
         (ValueRef::Integer(one), ValueRef::Integer(other)) => Some(one.cmp(&other)),
         (ValueRef::Real(one), ValueRef::Real(other)) => one.partial_cmp(&other),
-        (ValueRef::Text(one), ValueRef::Text(other)) | (ValueRef::Blob(one), ValueRef::Blob(other)) => {
-            Some(one.cmp(other))
-        }
+        (ValueRef::Text(one), ValueRef::Text(other))
+        | (ValueRef::Blob(one), ValueRef::Blob(other)) => Some(one.cmp(other)),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Function, Gives, Given, Ran, Takes, fits};
+use super::{Function, Given, Gives, Ran, Takes, fits};
 use crate::stored::Stored;
 
 use Takes::{Int, Text};
@@ -36,13 +36,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let groups = found.iter().skip(skipped).map(|group| group.map(|it| it.as_str()));
         Ok(Stored::Text(groups.collect::<serde_json::Value>().to_string()))
     }),
-    function(&["regexp_replace"], "m_regexp_replace", &[Text, Text, Text, Text], 3, Gives::Text, |it| {
-        let flags = if it.count() > 3 { it.text(3)? } else { "" };
-        let letters = flags.replace('g', "");
-        let pattern = ready(it, 1, || built(it.text(1)?, &letters))?;
-        let all = if flags.contains('g') { 0 } else { 1 };
-        replaced(&pattern, it.text(0)?, it.text(2)?, all)
-    }),
+    function(
+        &["regexp_replace"],
+        "m_regexp_replace",
+        &[Text, Text, Text, Text],
+        3,
+        Gives::Text,
+        |it| {
+            let flags = if it.count() > 3 { it.text(3)? } else { "" };
+            let letters = flags.replace('g', "");
+            let pattern = ready(it, 1, || built(it.text(1)?, &letters))?;
+            let all = if flags.contains('g') { 0 } else { 1 };
+            replaced(&pattern, it.text(0)?, it.text(2)?, all)
+        },
+    ),
     function(&["regexp_count"], "m_regexp_count", &[Text, Text], 2, Gives::Int, |it| {
         let pattern = of_flags(it, 9)?;
         let count = pattern.find_iter(it.text(0)?).count();
@@ -75,7 +82,11 @@ pub(in crate::sql) fn built(pattern: &str, flags: &str) -> Result<Regex, String>
             's' => builder.dot_matches_new_line(true),
             'x' => builder.ignore_whitespace(true),
             'U' => builder.swap_greed(true),
-            other => return Err(format!("there is no flag {other:?} of patterns; there are i, m, s, x and U")),
+            other => {
+                return Err(format!(
+                    "there is no flag {other:?} of patterns; there are i, m, s, x and U"
+                ));
+            }
         };
     }
     builder.build().map_err(|error| {

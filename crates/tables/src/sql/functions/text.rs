@@ -1,6 +1,6 @@
 //! Functions of texts. Characters are counted, not bytes.
 
-use super::{Function, Gives, Given, Ran, Takes, fits};
+use super::{Function, Given, Gives, Ran, Takes, fits};
 use crate::stored::Stored;
 
 const fn strict(
@@ -18,8 +18,12 @@ use Takes::{Int, Text, Written};
 
 /// What clients call.
 pub(super) const FUNCTIONS: &[Function] = &[
-    strict(&["lower", "lcase"], "m_lower", &[Text], 1, Gives::Text, |it| text(it.text(0)?.to_lowercase())),
-    strict(&["upper", "ucase"], "m_upper", &[Text], 1, Gives::Text, |it| text(it.text(0)?.to_uppercase())),
+    strict(&["lower", "lcase"], "m_lower", &[Text], 1, Gives::Text, |it| {
+        text(it.text(0)?.to_lowercase())
+    }),
+    strict(&["upper", "ucase"], "m_upper", &[Text], 1, Gives::Text, |it| {
+        text(it.text(0)?.to_uppercase())
+    }),
     strict(
         &["length", "char_length", "character_length", "len"],
         "m_length",

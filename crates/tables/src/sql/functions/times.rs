@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
 use super::convert::{day, moment};
-use super::{Function, Gives, Given, Ran, Takes};
+use super::{Function, Given, Gives, Ran, Takes};
 use crate::stored::{Stored, days};
 
 use Takes::{Any, Int, Text};
@@ -52,7 +52,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("m_make_date", &[Int, Int, Int], Gives::Int, |it| {
         let (year, month, day) = (it.int(0)?, it.int(1)?, it.int(2)?);
-        let date = || Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok();
+        let date =
+            || Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok();
         let date = date().ok_or_else(|| format!("there is no date {year}-{month}-{day}"))?;
         Ok(Stored::Int(days(date)))
     }),
@@ -60,7 +61,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn no_unit(unit: &str) -> String {
     let unit: String = unit.chars().take(40).collect();
-    format!("there is no unit {unit:?} of time; there are year, quarter, month, week, day, hour, minute and second")
+    format!(
+        "there is no unit {unit:?} of time; there are year, quarter, month, week, day, hour, minute and second"
+    )
 }
 
 /// A date or timestamp, with its type behind it.
@@ -123,7 +126,9 @@ fn truncated(at: DateTime, unit: &str) -> Option<DateTime> {
         "hour" => date.at(at.hour(), 0, 0, 0),
         "minute" => date.at(at.hour(), at.minute(), 0, 0),
         "second" => date.at(at.hour(), at.minute(), at.second(), 0),
-        "millisecond" => date.at(at.hour(), at.minute(), at.second(), nanos / 1_000_000 * 1_000_000),
+        "millisecond" => {
+            date.at(at.hour(), at.minute(), at.second(), nanos / 1_000_000 * 1_000_000)
+        }
         "microsecond" => date.at(at.hour(), at.minute(), at.second(), nanos / 1000 * 1000),
         _ => return None,
     })

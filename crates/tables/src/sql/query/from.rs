@@ -50,11 +50,19 @@ impl Binder<'_> {
                 return Err(Error::invalid("GLOBAL JOIN is not understood here"));
             }
             let (word, constraint) = match join_operator {
-                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (" JOIN ", constraint),
-                JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (" LEFT JOIN ", constraint),
-                JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (" RIGHT JOIN ", constraint),
+                JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+                    (" JOIN ", constraint)
+                }
+                JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+                    (" LEFT JOIN ", constraint)
+                }
+                JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+                    (" RIGHT JOIN ", constraint)
+                }
                 JoinOperator::FullOuter(constraint) => (" FULL JOIN ", constraint),
-                JoinOperator::CrossJoin(JoinConstraint::None) => (" CROSS JOIN ", &JoinConstraint::None),
+                JoinOperator::CrossJoin(JoinConstraint::None) => {
+                    (" CROSS JOIN ", &JoinConstraint::None)
+                }
                 _ => {
                     return Err(Error::invalid(
                         "there are JOIN, LEFT JOIN, RIGHT JOIN, FULL JOIN and CROSS JOIN here; use EXISTS for SEMI and ANTI",
@@ -68,7 +76,9 @@ impl Binder<'_> {
             match constraint {
                 JoinConstraint::None if word == " CROSS JOIN " => {}
                 JoinConstraint::None => {
-                    return Err(Error::invalid("behind a JOIN stands ON or USING, or it is a CROSS JOIN"));
+                    return Err(Error::invalid(
+                        "behind a JOIN stands ON or USING, or it is a CROSS JOIN",
+                    ));
                 }
                 JoinConstraint::On(condition) => {
                     let scope = Scope { tables, outer, ..Scope::default() };
@@ -91,7 +101,8 @@ impl Binder<'_> {
                     let right: Vec<_> = right.map(|it| it.name.clone()).collect();
                     let left = tables[..before].iter().flat_map(|it| &it.columns);
                     let left = left.filter(|it| !it.hidden && right.contains(&it.name));
-                    let both: Vec<_> = left.map(|it| Ident::with_quote('"', it.name.as_str())).collect();
+                    let both: Vec<_> =
+                        left.map(|it| Ident::with_quote('"', it.name.as_str())).collect();
                     if !both.is_empty() {
                         sql.push(self.using(&mut tables, before, &both, word)?);
                     }
@@ -117,7 +128,13 @@ impl Binder<'_> {
         for name in names {
             let left = the_one(lefts, name)?;
             let right = the_one(rights, name)?;
-            let of = |it: &Seen| super::Typed::of(it.merged.as_ref().unwrap_or(&it.sql).clone(), it.kind.clone(), &[]);
+            let of = |it: &Seen| {
+                super::Typed::of(
+                    it.merged.as_ref().unwrap_or(&it.sql).clone(),
+                    it.kind.clone(),
+                    &[],
+                )
+            };
             let (one, other) = (of(left), of(right));
             let merged = match word {
                 " RIGHT JOIN " => other.sql.clone(),
@@ -141,7 +158,10 @@ impl Binder<'_> {
     ) -> Result<(Piece, Vec<Table>)> {
         self.tables += 1;
         if self.tables > TABLES {
-            return Err(Error::new(Reason::TooMuch, format!("a query reads from at most {TABLES} tables")));
+            return Err(Error::new(
+                Reason::TooMuch,
+                format!("a query reads from at most {TABLES} tables"),
+            ));
         }
         match factor {
             TableFactor::Table {
@@ -159,7 +179,9 @@ impl Binder<'_> {
             } if with_hints.is_empty() && partitions.is_empty() && index_directives.is_empty() => {
                 self.named(name, alias.as_ref())
             }
-            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::TableFunction { .. } => {
+            TableFactor::Table { args: Some(_), .. }
+            | TableFactor::Function { .. }
+            | TableFactor::TableFunction { .. } => {
                 Err(Error::invalid("functions that give tables are not understood here"))
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
@@ -180,12 +202,18 @@ impl Binder<'_> {
             TableFactor::UNNEST { .. } => {
                 Err(Error::invalid("UNNEST is not understood here; use array_has or l[1]"))
             }
-            TableFactor::Derived { lateral: true, .. } => Err(Error::invalid("LATERAL is not understood here")),
+            TableFactor::Derived { lateral: true, .. } => {
+                Err(Error::invalid("LATERAL is not understood here"))
+            }
             _ => Err(Error::invalid("behind FROM stand tables, SELECT in parentheses, and JOIN")),
         }
     }
 
-    fn named(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<(Piece, Vec<Table>)> {
+    fn named(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+    ) -> Result<(Piece, Vec<Table>)> {
         let sql = self.name('r');
         let parts: Vec<&Ident> = name.0.iter().map(part).collect::<Result<_>>()?;
         let Some(last) = parts.last() else { return Err(Error::invalid("a table has a name")) };
@@ -240,7 +268,9 @@ fn add(tables: &mut Vec<Table>, more: Vec<Table>) -> Result<()> {
     for table in more {
         let twice = tables.iter().any(|it| table.name.is_some() && it.name == table.name);
         if let (Some(name), true) = (&table.name, twice) {
-            return Err(Error::invalid(format!("two tables are called {name:?}; give one another name with AS")));
+            return Err(Error::invalid(format!(
+                "two tables are called {name:?}; give one another name with AS"
+            )));
         }
         tables.push(table);
     }
@@ -264,7 +294,8 @@ fn plain(name: &ObjectName) -> Result<&Ident> {
 /// The one column of a name.
 fn the_one<'t>(tables: &'t mut [Table], name: &Ident) -> Result<&'t mut Seen> {
     let fits = |it: &&mut Seen| !it.hidden && means(name, &it.name);
-    let names: Vec<String> = tables.iter().flat_map(|it| &it.columns).map(|it| it.name.clone()).collect();
+    let names: Vec<String> =
+        tables.iter().flat_map(|it| &it.columns).map(|it| it.name.clone()).collect();
     let mut found = tables.iter_mut().flat_map(|it| &mut it.columns).filter(fits);
     match (found.next(), found.next()) {
         (Some(column), None) => Ok(column),

@@ -68,7 +68,10 @@ impl Binder<'_> {
         }
         self.count(1)?;
         if self.queries >= DEPTH {
-            return Err(Error::new(Reason::TooMuch, format!("queries are nested more than {DEPTH} deep")));
+            return Err(Error::new(
+                Reason::TooMuch,
+                format!("queries are nested more than {DEPTH} deep"),
+            ));
         }
         self.queries += 1;
         let common = self.common.len();
@@ -79,8 +82,18 @@ impl Binder<'_> {
     }
 
     fn with(&mut self, query: &Query, outer: Option<&Scope<'_>>) -> Result<Answer> {
-        let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
-            query;
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
         let other = fetch.is_some()
             || !locks.is_empty()
             || for_clause.is_some()
@@ -126,7 +139,12 @@ impl Binder<'_> {
         Ok((sql, Common { name, sql: self.name('w'), columns }))
     }
 
-    fn body(&mut self, body: &SetExpr, tail: Tail<'_>, outer: Option<&Scope<'_>>) -> Result<Answer> {
+    fn body(
+        &mut self,
+        body: &SetExpr,
+        tail: Tail<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<Answer> {
         let answer = match body {
             SetExpr::Select(select) => return self.select(select, tail, outer),
             SetExpr::Query(query) => self.query(query, outer)?,
@@ -134,9 +152,13 @@ impl Binder<'_> {
                 self.set(left, *op, *set_quantifier, right, outer)?
             }
             SetExpr::Values(values) => self.values(values, outer)?,
-            SetExpr::Table(_) => return Err(Error::invalid("TABLE is not understood here; use SELECT * FROM")),
+            SetExpr::Table(_) => {
+                return Err(Error::invalid("TABLE is not understood here; use SELECT * FROM"));
+            }
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                return Err(Error::invalid("a query changes nothing; tables are changed by other requests"));
+                return Err(Error::invalid(
+                    "a query changes nothing; tables are changed by other requests",
+                ));
             }
         };
         self.ordered(answer, tail)
@@ -165,7 +187,8 @@ impl Binder<'_> {
             order.push(piece![sql, super::bind::direction(by)?]);
         }
         let columns = answer.columns.iter().map(|it| piece![&name, ".", &it.sql, " AS ", &it.sql]);
-        let mut sql = piece!["SELECT ", joined(columns, ", "), " FROM (", answer.sql, ") AS ", &name];
+        let mut sql =
+            piece!["SELECT ", joined(columns, ", "), " FROM (", answer.sql, ") AS ", &name];
         if !order.is_empty() {
             sql.push(piece![" ORDER BY ", joined(order, ", ")]);
         }
@@ -216,8 +239,13 @@ impl Binder<'_> {
         let word = match (op, quantifier) {
             (SetOperator::Union, SetQuantifier::All) => " UNION ALL ",
             (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => " UNION ",
-            (SetOperator::Except | SetOperator::Minus, SetQuantifier::None | SetQuantifier::Distinct) => " EXCEPT ",
-            (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => " INTERSECT ",
+            (
+                SetOperator::Except | SetOperator::Minus,
+                SetQuantifier::None | SetQuantifier::Distinct,
+            ) => " EXCEPT ",
+            (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => {
+                " INTERSECT "
+            }
             _ => {
                 return Err(Error::invalid(
                     "there are UNION, UNION ALL, EXCEPT and INTERSECT here, and no others",
@@ -225,7 +253,10 @@ impl Binder<'_> {
             }
         };
         if self.queries >= DEPTH {
-            return Err(Error::new(Reason::TooMuch, format!("queries are nested more than {DEPTH} deep")));
+            return Err(Error::new(
+                Reason::TooMuch,
+                format!("queries are nested more than {DEPTH} deep"),
+            ));
         }
         self.queries += 1;
         let none = Tail { order: &[], limit: None };
@@ -241,10 +272,8 @@ impl Binder<'_> {
         }
         let (mut ours, mut theirs, mut columns) = (Vec::new(), Vec::new(), Vec::new());
         for (one, other) in left.columns.into_iter().zip(right.columns) {
-            let parts = vec![
-                Typed::of(one.sql, one.kind, &[]),
-                Typed::of(other.sql, other.kind, &[]),
-            ];
+            let parts =
+                vec![Typed::of(one.sql, one.kind, &[]), Typed::of(other.sql, other.kind, &[])];
             let (parts, kind) = self.alike(parts, "the values of a column of sets")?;
             let name = self.name('e');
             ours.push(piece![&parts[0].sql, " AS ", &name]);
@@ -252,8 +281,17 @@ impl Binder<'_> {
             columns.push(Output { name: one.name, kind, sql: name });
         }
         let sql = piece![
-            "SELECT ", joined(ours, ", "), " FROM (", left.sql, ")", word, "SELECT ",
-            joined(theirs, ", "), " FROM (", right.sql, ")"
+            "SELECT ",
+            joined(ours, ", "),
+            " FROM (",
+            left.sql,
+            ")",
+            word,
+            "SELECT ",
+            joined(theirs, ", "),
+            " FROM (",
+            right.sql,
+            ")"
         ];
         Ok(Answer { sql, columns })
     }
@@ -274,7 +312,11 @@ impl Binder<'_> {
         let mut typed = Vec::new();
         for (index, column) in columns.into_iter().enumerate() {
             let (column, kind) = self.alike(column, "the values of a column of VALUES")?;
-            outputs.push(Output { name: format!("column{}", index + 1), kind, sql: self.name('e') });
+            outputs.push(Output {
+                name: format!("column{}", index + 1),
+                kind,
+                sql: self.name('e'),
+            });
             typed.push(column);
         }
         let mut rows = Vec::new();
@@ -293,7 +335,12 @@ impl Binder<'_> {
     }
 
     /// `EXISTS`.
-    pub(super) fn exists(&mut self, query: &Query, negated: bool, scope: &Scope<'_>) -> Result<Typed> {
+    pub(super) fn exists(
+        &mut self,
+        query: &Query,
+        negated: bool,
+        scope: &Scope<'_>,
+    ) -> Result<Typed> {
         let answer = self.query(query, Some(scope))?;
         let before = if negated { "(NOT EXISTS (" } else { "(EXISTS (" };
         Ok(Typed::of(piece![before, answer.sql, "))"], Kind::Bool, &[]))
@@ -330,7 +377,9 @@ impl Binder<'_> {
         let count = columns.len();
         match (columns.into_iter().next(), count) {
             (Some(column), 1) => Ok((sql, column)),
-            _ => Err(Error::invalid(format!("a SELECT that stands for a value has one column, not {count}"))),
+            _ => Err(Error::invalid(format!(
+                "a SELECT that stands for a value has one column, not {count}"
+            ))),
         }
     }
 }
@@ -350,7 +399,9 @@ fn table(name: Option<String>, sql: &Piece, columns: &[Output]) -> Table {
 /// Columns with the names of an alias.
 fn renamed(mut columns: Vec<Output>, alias: &TableAlias) -> Result<Vec<Output>> {
     if alias.at.is_some() {
-        return Err(Error::invalid("an alias is a name, with names of columns in parentheses behind it"));
+        return Err(Error::invalid(
+            "an alias is a name, with names of columns in parentheses behind it",
+        ));
     }
     if !alias.columns.is_empty() && alias.columns.len() != columns.len() {
         return Err(Error::invalid(format!(

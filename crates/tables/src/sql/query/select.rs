@@ -64,7 +64,8 @@ impl Binder<'_> {
             columns.push(Output { name: item.name.clone(), kind: item.typed.kind.clone(), sql });
         }
         let order = self.select_order(tail, &items, &columns, &scope, distinct)?;
-        let all = items.iter().map(|it| &it.typed).chain(&having).chain(order.iter().map(|it| &it.0));
+        let all =
+            items.iter().map(|it| &it.typed).chain(&having).chain(order.iter().map(|it| &it.0));
         let all: Vec<&Typed> = all.collect();
         let grouped = !groups.is_empty() || all.iter().any(|it| it.aggregates);
         if having.is_some() && !grouped {
@@ -129,7 +130,10 @@ impl Binder<'_> {
                         all(table, true, &mut items);
                     }
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => {
                     nothing_else(options)?;
                     let name = match &name.0[..] {
                         [sqlparser::ast::ObjectNamePart::Identifier(name)] => name,
@@ -137,19 +141,28 @@ impl Binder<'_> {
                     };
                     let named = |it: &&Table| it.name.as_ref().is_some_and(|it| means(name, it));
                     let Some(table) = scope.tables.iter().find(named) else {
-                        let names: Vec<_> = scope.tables.iter().filter_map(|it| it.name.as_deref()).collect();
+                        let names: Vec<_> =
+                            scope.tables.iter().filter_map(|it| it.name.as_deref()).collect();
                         return Err(unknown("table", name, &names));
                     };
                     all(table, false, &mut items);
                 }
-                _ => return Err(Error::invalid("a column has one alias, and .* stands behind a table")),
+                _ => {
+                    return Err(Error::invalid(
+                        "a column has one alias, and .* stands behind a table",
+                    ));
+                }
             }
-            let interval = items.last().is_some_and(|it| it.typed.kind == crate::sql::kinds::Type::Interval);
+            let interval =
+                items.last().is_some_and(|it| it.typed.kind == crate::sql::kinds::Type::Interval);
             if interval {
                 return Err(Error::invalid("a span of time is added to a date, and not selected"));
             }
             if items.len() > COLUMNS {
-                return Err(Error::new(Reason::TooMuch, format!("more than {COLUMNS} columns are selected")));
+                return Err(Error::new(
+                    Reason::TooMuch,
+                    format!("more than {COLUMNS} columns are selected"),
+                ));
             }
         }
         if items.is_empty() {
@@ -165,7 +178,11 @@ impl Binder<'_> {
                 let groups = items.iter().filter(|it| !it.typed.aggregates && !it.typed.windows);
                 return Ok(groups.map(|it| it.typed.clone()).collect());
             }
-            _ => return Err(Error::invalid("ROLLUP and CUBE are not understood here; join several SELECT with UNION ALL")),
+            _ => {
+                return Err(Error::invalid(
+                    "ROLLUP and CUBE are not understood here; join several SELECT with UNION ALL",
+                ));
+            }
         };
         let mut groups = Vec::new();
         for expression in expressions {
@@ -191,7 +208,8 @@ impl Binder<'_> {
         for by in tail.order {
             let named = match &by.expr {
                 Expr::Identifier(name) => {
-                    let mut fitting = (0..items.len()).filter(|index| means(name, &items[*index].name));
+                    let mut fitting =
+                        (0..items.len()).filter(|index| means(name, &items[*index].name));
                     match (fitting.next(), fitting.next()) {
                         (Some(index), None) => Some(index),
                         _ => None,
@@ -294,7 +312,9 @@ fn shown(expression: &Expr, typed: &Typed) -> String {
         }
         Expr::Nested(inner) => return shown(inner, typed),
         // Long chains are not written: that goes as deep as they are long.
-        _ if typed.depth > 40 || typed.sql.length() > 4 * LONGEST => return "expression".to_owned(),
+        _ if typed.depth > 40 || typed.sql.length() > 4 * LONGEST => {
+            return "expression".to_owned();
+        }
         Expr::Function(call) => {
             let whole = call.to_string();
             let name = call.name.to_string();
