@@ -12,6 +12,8 @@ mod packets;
 mod plans;
 #[path = "../../fuzz/inputs/requests.rs"]
 mod requests;
+#[path = "../../fuzz/inputs/sql.rs"]
+mod sql;
 #[path = "../../fuzz/inputs/templates.rs"]
 mod templates;
 #[path = "../../fuzz/inputs/yaml.rs"]
@@ -29,6 +31,9 @@ fn every_input_of_a_fuzzer_is_taken_or_refused() {
         ("packets", packets::feed as fn(&[u8])),
         ("plans", plans::feed),
         ("requests", requests::feed),
+        ("sql", |bytes| {
+            sql::feed(bytes);
+        }),
         ("templates", templates::feed),
         ("yaml", yaml::feed),
     ]);

@@ -14,6 +14,28 @@
 //! | [`piece`] | parts of a statement, of which none can be a client's text |
 //! | [`functions`] | the functions that SQLite gets from us |
 //!
+//! A text means what it means to DataFusion, which the hosted platform asks, and to LanceDB, whose
+//! filters have texts in double quotes. These are known to differ:
+//!
+//! | what | there | here | why |
+//! |---|---|---|---|
+//! | a whole number that does not fit | begins again at the other end | an error | a wrong number is worse than none |
+//! | what is not finite (`1.0 / 0`) | infinite | the same inside of an expression, null in the answer | JSON has no such number |
+//! | what is no number (`0.0 / 0`) | NaN, the greatest number | null | SQLite has none |
+//! | zero with a sign | less than zero | equal to it | SQLite compares them so |
+//! | whole numbers with others | compared as numbers with a point | compared exactly | SQLite does, and indexes serve it |
+//! | texts with numbers in `CASE`, `UNION` | become texts | an error that says to cast | nobody means it |
+//! | a timestamp as text | three, six or nine digits behind seconds | as many as it has | that is its form on the wire |
+//! | a timestamp as a whole number | its microseconds | an error that says what to use | the unit depends on the column there |
+//! | a timestamp less another | a span of time | an error that says what to use | there is no such type on the wire |
+//! | a struct that is null | has parts, zero and empty | its parts are null | that is a fault there |
+//! | `NULL NOT IN (SELECT …)` | true if the null stands in the text | null | that is a fault there |
+//! | `FULL JOIN … USING` | the column of the left side | of whichever side has it | as the standard has it |
+//! | how a column without alias is called | with the types of literals | as it was written | it is for people |
+//! | `"\d"` in a filter | as it is | as JSON has it, and as it is if that fails | the public SDK writes texts as JSON |
+//! | `regexp_match` in a filter | a list | yes or no | LanceDB documents it as a condition |
+//! | `to_char` | formats of chrono | of jiff, which are those of C | both know the usual ones |
+//!
 //! What must not live here: how tables, versions and indexes are kept; a caller says by
 //! [`Catalog`] what a name stands for.
 
@@ -112,7 +134,7 @@ pub fn filter(text: &str, columns: &[Column]) -> Result<Fragment> {
     let syntax = text::expression(text)?;
     let mut binder = Binder::new(Dialect::Filter, None, &[]);
     let typed = binder.condition(&syntax, &of_row(columns))?;
-    of_one_row(typed).map(|typed| typed.sql.finished())
+    bounded(of_one_row(typed)?.sql.finished())
 }
 
 /// Reads an expression over a row.
@@ -129,7 +151,7 @@ pub fn expression(text: &str, columns: &[Column]) -> Result<Expression> {
         Some(Kind::Float) if typed.sql.is_call() => piece!["m_finite(", typed.sql, ")"],
         _ => typed.sql,
     };
-    Ok(Expression { sql: sql.finished(), data_type: kind.map(DataType::from) })
+    Ok(Expression { sql: bounded(sql.finished())?, data_type: kind.map(DataType::from) })
 }
 
 /// Reads a query.
@@ -141,15 +163,7 @@ pub fn query(text: &str, catalog: &dyn Catalog, parameters: &Parameters) -> Resu
     let syntax = text::query(text)?;
     let mut binder = Binder::new(Dialect::Query, Some(catalog), parameters);
     let answer = binder.query(&syntax, None)?;
-    let sql = answer.sql.finished();
-    if sql.values.len() > VALUES || sql.text.len() > LONGEST {
-        let text = format!(
-            "the statement has {} values and {} bytes; {VALUES} and {LONGEST} are allowed",
-            sql.values.len(),
-            sql.text.len()
-        );
-        return Err(Error::new(Reason::TooMuch, text));
-    }
+    let sql = bounded(answer.sql.finished())?;
     let field = |it: query::Output| Field { name: it.name, data_type: it.kind.shown().into() };
     Ok(Query { sql, columns: answer.columns.into_iter().map(field).collect() })
 }
@@ -168,6 +182,17 @@ const VALUES: usize = 30_000;
 
 /// The most bytes of a statement. SQLite takes 1,000,000.
 const LONGEST: usize = 900_000;
+
+fn bounded(sql: Fragment) -> Result<Fragment> {
+    let (values, length) = (sql.values.len(), sql.text.len());
+    if values > VALUES || length > LONGEST {
+        let text = format!(
+            "the statement has {values} values and {length} bytes; {VALUES} and {LONGEST} are allowed"
+        );
+        return Err(Error::new(Reason::TooMuch, text));
+    }
+    Ok(sql)
+}
 
 /// The columns of a row.
 fn of_row(columns: &[Column]) -> Scope<'static> {

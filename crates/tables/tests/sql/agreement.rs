@@ -14,6 +14,9 @@ use crate::{needs, seeds};
 /// The variable that names a Python interpreter with DataFusion.
 const PYTHON: &str = "MESHAGENT_TEST_PYTHON_SQL";
 
+/// What DataFusion 55 says where it cannot carry out a plan that it made itself.
+const FAULTS: &[&str] = &["__datafusion_extracted_", "Physical input schema should be the same"];
+
 /// How many queries are drawn from a number.
 const QUERIES: usize = 60;
 
@@ -75,7 +78,7 @@ fn queries_give_the_rows_that_datafusion_gives() {
     }
     let Some(answers) = ask(&queries) else { return };
     let world = World::new();
-    let (mut compared, mut failing, mut faults) = (0, 0, Vec::new());
+    let (mut compared, mut failing, mut faulty, mut faults) = (0, 0, 0, Vec::new());
     for (query, answer) in queries.iter().zip(&answers) {
         let ours = world.ask(query, &[]).map(|(_, rows)| rows);
         let theirs = answer["rows"].as_array().cloned();
@@ -95,13 +98,16 @@ fn queries_give_the_rows_that_datafusion_gives() {
                 }
             }
             (Err(_), None) => failing += 1,
+            (Ok(_), None) if FAULTS.iter().any(|it| answer.to_string().contains(it)) => faulty += 1,
             (ours, _) => {
                 let ours = ours.map_err(|error| error.text);
                 faults.push(format!("{query}\n  ours   {ours:?}\n  theirs {answer}"));
             }
         }
     }
-    println!("{compared} are alike, {failing} fail in both");
+    println!(
+        "{compared} are alike, {failing} fail in both, DataFusion fails at {faulty} for a fault of its own"
+    );
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     assert!(failing * 20 < compared, "{failing} fail in both, and {compared} are alike");
 }
@@ -125,6 +131,7 @@ fn filters_let_through_the_rows_that_datafusion_lets_through() {
         match (ours, theirs) {
             (Ok(ours), Some(theirs)) if ours == theirs => {}
             (Err(_), None) => {}
+            (Ok(_), None) if FAULTS.iter().any(|it| answer.to_string().contains(it)) => {}
             (ours, _) => faults.push(format!("{filter}\n  ours   {ours:?}\n  theirs {answer}")),
         }
     }

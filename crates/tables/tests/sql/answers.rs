@@ -127,9 +127,9 @@ fn queries_give_their_rows() {
 #[test]
 fn columns_are_called_as_datafusion_calls_them() {
     let (names, _) = World::new()
-        .ask("SELECT id, t.n, COUNT(*) , id + 1, max(s) AS Top FROM t GROUP BY id, t.n", &[])
+        .ask("SELECT ID, t.N, COUNT(*) , id + 1, max(s) AS Top, min(s) AS \"Low\" FROM t GROUP BY id, t.n", &[])
         .unwrap();
-    assert_eq!(names, ["id", "n", "count(*)", "id + 1", "Top"]);
+    assert_eq!(names, ["id", "n", "count(*)", "id + 1", "top", "Low"]);
 }
 
 #[test]

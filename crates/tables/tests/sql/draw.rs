@@ -1,5 +1,5 @@
 //! Draws queries. What is known to differ (the table in the documentation of the module `sql`) is
-//! not drawn: numbers that do not fit, NaN, and what has no order where the order counts.
+//! not drawn: numbers that do not fit, NaN, zero with a sign, and what has no order where it counts.
 
 use fastrand::Rng;
 
@@ -155,13 +155,16 @@ impl Draw {
                 match self.0.u8(..10) {
                     0 => format!("({one} + {other})"),
                     1 => format!("({one} - {int})"),
-                    2 => format!("({one} * {})", self.literal(Kind::Float)),
-                    3 => format!("({one} / {})", self.one(&["2", "0.5", "-4.0"])),
+                    2 => format!("({one} * {} + 0.0)", self.literal(Kind::Float)),
+                    3 => format!("({one} / {} + 0.0)", self.one(&["2", "0.5", "-4.0"])),
                     4 => format!("CAST({int} AS DOUBLE)"),
                     5 => format!("sqrt(abs({one}))"),
-                    6 => format!("round({one})"),
-                    7 => format!("{}({one})", self.one(&["floor", "ceil", "trunc", "signum"])),
-                    8 => format!("({one} % 2.5)"),
+                    6 => format!("(round({one}) + 0.0)"),
+                    7 => format!(
+                        "({}({one}) + 0.0)",
+                        self.one(&["floor", "ceil", "trunc", "signum"])
+                    ),
+                    8 => format!("({one} % 2.5 + 0.0)"),
                     _ => format!("abs({one})"),
                 }
             }
@@ -325,9 +328,7 @@ impl Draw {
             }
             5 => {
                 let how = self.one(&["JOIN", "LEFT JOIN"]);
-                let mut columns = of("t", &T[1..]);
-                columns.extend(of("w", &[W[0], W[2], W[3]]));
-                columns.push(("id".to_owned(), Kind::Int));
+                let columns = [of("t", &T[1..]), of("w", &[W[0], W[2], W[3]])].concat();
                 (format!("t {how} w USING (id)"), columns)
             }
             6 => {
@@ -362,9 +363,10 @@ impl Draw {
                 let inner = self.one(&[
                     "SELECT z.id FROM u AS z",
                     "SELECT z.t_id FROM u AS z WHERE z.t_id IS NOT NULL",
-                    "SELECT n FROM t AS z",
+                    "SELECT n FROM t AS z WHERE n IS NOT NULL",
                 ]);
-                format!(" WHERE {int} {word} ({inner})")
+                // DataFusion lets null through `NOT IN (SELECT …)` where it sees at once that it is null.
+                format!(" WHERE coalesce({int}, 0) {word} ({inner})")
             }
             4 => match columns.iter().find(|it| it.1 == Kind::Int) {
                 Some((name, _)) => {
@@ -452,7 +454,9 @@ impl Draw {
             }
             5 | 6 => {
                 let kind = self.kind();
+                // A number alone is the place of a column.
                 let key = self.expression(kind, &columns, 2);
+                let key = format!("coalesce({key}, {key})");
                 let (one, other) = (self.aggregate(&columns), self.aggregate(&columns));
                 let having = match self.0.u8(..3) {
                     0 => {

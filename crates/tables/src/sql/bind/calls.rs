@@ -145,11 +145,14 @@ impl Binder<'_> {
                 if let Some(pattern) = parts.get(1) {
                     checked_pattern(pattern, "")?;
                 }
-                self.from_table(written, name, parts)?
+                // A pattern is made ready once, with its flags.
+                let flags = if name == "regexp_replace" { 3 } else { 2 };
+                self.flags(parts.get(flags).cloned())?;
+                self.listed(written, name, parts)?
             }
             _ => match self.list_function(name, parts)? {
                 Ok(typed) => typed,
-                Err(parts) => self.from_table(written, name, parts)?,
+                Err(parts) => self.listed(written, name, parts)?,
             },
         };
         Ok(typed)
@@ -273,7 +276,7 @@ impl Binder<'_> {
     }
 
     /// A function that is in the table.
-    fn from_table(&mut self, written: &Ident, name: &str, parts: Vec<Typed>) -> Result<Typed> {
+    fn listed(&mut self, written: &Ident, name: &str, parts: Vec<Typed>) -> Result<Typed> {
         let Some(function) = functions::named(name) else {
             let names = functions::all().flat_map(|it| it.names).chain(SPECIAL).copied();
             let names: Vec<&str> = names.chain(super::groups::NAMES.iter().copied()).collect();

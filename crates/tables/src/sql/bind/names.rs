@@ -38,7 +38,7 @@ impl Binder<'_> {
         };
         let mut typed = match table {
             Some(typed) => typed,
-            None if matches!(scope.column(&names[0], self.dialect)?, None) && names.len() > 1 => {
+            None if names.len() > 1 && scope.column(&names[0], self.dialect)?.is_none() => {
                 let tables: Vec<_> =
                     scope.tables.iter().filter_map(|it| it.name.as_deref()).collect();
                 return Err(match self.dialect {

@@ -412,7 +412,7 @@ fn renamed(mut columns: Vec<Output>, alias: &TableAlias) -> Result<Vec<Output>> 
         )));
     }
     for (column, name) in columns.iter_mut().zip(&alias.columns) {
-        column.name.clone_from(&name.name.value);
+        column.name = select::lowered(&name.name);
     }
     Ok(columns)
 }
@@ -426,6 +426,10 @@ fn position(expression: &Expr, count: usize) -> Result<Option<usize>> {
     else {
         return Ok(None);
     };
+    // A number with a point is a value like any other.
+    if !number.bytes().all(|it| it.is_ascii_digit()) {
+        return Ok(None);
+    }
     match number.parse::<usize>().ok().and_then(|it| it.checked_sub(1)) {
         Some(index) if index < count => Ok(Some(index)),
         _ => Err(Error::invalid(format!("there is no column {number}; {count} are selected"))),

@@ -1,7 +1,7 @@
 //! One `SELECT`.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, NamedWindowExpr, Select, SelectFlavor, SelectItem,
+    Distinct, Expr, GroupByExpr, Ident, NamedWindowExpr, Select, SelectFlavor, SelectItem,
     SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
@@ -10,7 +10,7 @@ use crate::data_type::Kind;
 use crate::error::{Error, Reason, Result};
 use crate::sql::bind::direction;
 use crate::sql::piece::{Piece, joined, piece};
-use crate::sql::scope::{Scope, Table, means, unknown};
+use crate::sql::scope::{Found, Scope, Table, means, unknown};
 
 /// The most columns of an answer. SQLite gives 2,000.
 const COLUMNS: usize = 1_000;
@@ -114,12 +114,12 @@ impl Binder<'_> {
             match item {
                 SelectItem::UnnamedExpr(expression) => {
                     let typed = self.bind(expression, scope)?;
-                    let name = shown(expression, &typed);
+                    let name = self.shown(expression, &typed, scope);
                     items.push(Item { name, alias: false, typed });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let typed = self.bind(expr, scope)?;
-                    items.push(Item { name: alias.value.clone(), alias: true, typed });
+                    items.push(Item { name: lowered(alias), alias: true, typed });
                 }
                 SelectItem::Wildcard(options) => {
                     nothing_else(options)?;
@@ -169,6 +169,37 @@ impl Binder<'_> {
             return Err(Error::invalid("nothing is selected"));
         }
         Ok(items)
+    }
+
+    /// What a column is called that has no alias: as its text is, with calls in lower case.
+    fn shown(&self, expression: &Expr, typed: &Typed, scope: &Scope<'_>) -> String {
+        const LONGEST: usize = 200;
+        let text = match expression {
+            Expr::Identifier(name) => match scope.column(name, self.dialect) {
+                Ok(Some(Found::Column(column, _))) => return column.name.clone(),
+                _ => return name.value.clone(),
+            },
+            Expr::CompoundIdentifier(names) => match &names[..] {
+                [table, name] => {
+                    let column =
+                        scope.table(table).and_then(|it| it.0.column(name, self.dialect).ok());
+                    return column.map_or(&name.value, |column| &column.name).clone();
+                }
+                _ => return names.last().map(|it| it.value.clone()).unwrap_or_default(),
+            },
+            Expr::Nested(inner) => return self.shown(inner, typed, scope),
+            // Long chains are not written: that goes as deep as they are long.
+            _ if typed.depth > 40 || typed.sql.length() > 4 * LONGEST => {
+                return "expression".to_owned();
+            }
+            Expr::Function(call) => {
+                let whole = call.to_string();
+                let name = call.name.to_string();
+                format!("{}{}", name.to_lowercase(), whole.get(name.len()..).unwrap_or_default())
+            }
+            other => other.to_string(),
+        };
+        text.chars().take(LONGEST).collect()
     }
 
     fn groups(&mut self, select: &Select, items: &[Item], scope: &Scope<'_>) -> Result<Vec<Typed>> {
@@ -302,25 +333,10 @@ fn single(typed: Typed, place: &str, other: &str) -> Result<Typed> {
     }
 }
 
-/// What a column is called that has no alias: as its text is, with calls in lower case.
-fn shown(expression: &Expr, typed: &Typed) -> String {
-    const LONGEST: usize = 200;
-    let text = match expression {
-        Expr::Identifier(name) => return name.value.clone(),
-        Expr::CompoundIdentifier(names) => {
-            return names.last().map(|it| it.value.clone()).unwrap_or_default();
-        }
-        Expr::Nested(inner) => return shown(inner, typed),
-        // Long chains are not written: that goes as deep as they are long.
-        _ if typed.depth > 40 || typed.sql.length() > 4 * LONGEST => {
-            return "expression".to_owned();
-        }
-        Expr::Function(call) => {
-            let whole = call.to_string();
-            let name = call.name.to_string();
-            format!("{}{}", name.to_lowercase(), whole.get(name.len()..).unwrap_or_default())
-        }
-        other => other.to_string(),
-    };
-    text.chars().take(LONGEST).collect()
+/// A name as DataFusion takes it: without quotes it is in lower case.
+pub(super) fn lowered(name: &Ident) -> String {
+    match name.quote_style {
+        None => name.value.to_lowercase(),
+        Some(_) => name.value.clone(),
+    }
 }
