@@ -56,11 +56,11 @@ fn alike(one: &Json, other: &Json) -> bool {
     }
 }
 
-/// Rows in an order of their own, numbers by few digits.
+/// Rows in an order of their own, numbers by their first digits.
 fn sorted(mut rows: Vec<Json>) -> Vec<Json> {
     let key = |row: &Json| {
         let shown = row.as_array().unwrap().iter().map(|value| match value.as_f64() {
-            Some(number) => format!("{:.6e}", number + 0.0),
+            Some(number) => format!("{:.9e}", number + 0.0),
             None => value.to_string(),
         });
         shown.collect::<Vec<_>>()

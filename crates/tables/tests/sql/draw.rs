@@ -77,6 +77,18 @@ impl Draw {
         .to_owned()
     }
 
+    /// Something of the lists, if the first table is there and has no other name.
+    fn of_lists(&mut self, columns: &Columns, one: &str, other: &str) -> String {
+        let before = match columns.iter().find(|it| it.0.ends_with("l[1]")) {
+            Some((name, _)) => name.strip_suffix("l[1]").unwrap_or_default(),
+            None => return "NULL".to_owned(),
+        };
+        let text = self.one(&[one, other]);
+        ["l", "tags", "tags[1]"].iter().fold(text.to_owned(), |text, name| {
+            text.replace(&format!("{{{name}}}"), &format!("{before}{name}"))
+        })
+    }
+
     fn column(&mut self, kind: Kind, columns: &Columns) -> Option<String> {
         let fitting: Vec<&String> =
             columns.iter().filter(|it| it.1 == kind).map(|it| &it.0).collect();
@@ -116,10 +128,21 @@ impl Draw {
                 let (one, other) = (with(Kind::Int), with(Kind::Int));
                 let (text, float) = (with(Kind::Text), with(Kind::Float));
                 let (date, moment) = (with(Kind::Date), with(Kind::Timestamp));
-                match self.0.u8(..13) {
+                match self.0.u8(..18) {
                     0 => format!("({one} + {other})"),
                     1 => format!("({one} - {other})"),
                     2 => format!("({one} * {})", self.literal(Kind::Int)),
+                    12 => self.of_lists(
+                        columns,
+                        "CAST(array_length({l}) AS BIGINT)",
+                        "length({tags[1]})",
+                    ),
+                    13 => format!("({one} & 7)"),
+                    14 => format!("regexp_count({text}, 'a')"),
+                    15 => format!("({date} - {})", self.literal(Kind::Date)),
+                    16 => {
+                        format!("(CAST({} AS BIGINT) + {one})", self.one(&["'12'", "' 7'", "true"]))
+                    }
                     3 => format!("({one} / {})", self.one(&["2", "3", "-7"])),
                     4 => format!("({one} % {})", self.one(&["2", "3", "-7"])),
                     5 => format!("length({text})"),
@@ -152,7 +175,13 @@ impl Draw {
             }
             Kind::Float => {
                 let (one, other, int) = (with(Kind::Float), with(Kind::Float), with(Kind::Int));
-                match self.0.u8(..10) {
+                match self.0.u8(..12) {
+                    9 => format!("(power({}, 2) + {one})", self.literal(Kind::Float)),
+                    10 => format!(
+                        "date_part('epoch', {})",
+                        self.column(Kind::Timestamp, columns)
+                            .unwrap_or_else(|| self.literal(Kind::Timestamp))
+                    ),
                     0 => format!("({one} + {other})"),
                     1 => format!("({one} - {int})"),
                     2 => format!("({one} * {} + 0.0)", self.literal(Kind::Float)),
@@ -171,7 +200,18 @@ impl Draw {
             Kind::Text => {
                 let (one, other) = (with(Kind::Text), with(Kind::Text));
                 let (int, bool, date) = (with(Kind::Int), with(Kind::Bool), with(Kind::Date));
-                match self.0.u8(..14) {
+                match self.0.u8(..17) {
+                    13 => self.of_lists(
+                        columns,
+                        "array_to_string({l}, '-')",
+                        "array_to_string({tags}, ',', '?')",
+                    ),
+                    14 => format!(
+                        "regexp_replace({one}, 'a(.)', '<{}>'{})",
+                        r"\1",
+                        self.one(&["", ", 'g'"])
+                    ),
+                    15 => format!("CASE {int} WHEN 1 THEN {one} WHEN 2 THEN {other} ELSE 'z' END"),
                     0 => format!("({one} || {other})"),
                     1 => format!(
                         "{}({one})",
@@ -216,7 +256,18 @@ impl Draw {
             Kind::Bool => {
                 let (one, other) = (with(Kind::Bool), with(Kind::Bool));
                 let (text, int, float) = (with(Kind::Text), with(Kind::Int), with(Kind::Float));
-                match self.0.u8(..17) {
+                match self.0.u8(..20) {
+                    13 => self.of_lists(
+                        columns,
+                        "array_has({l}, 2)",
+                        "array_has_any({tags}, ['x', 'z'])",
+                    ),
+                    14 => self.of_lists(
+                        columns,
+                        "array_has_all({l}, [5])",
+                        "({tags[1]} IN ('x', 'y'))",
+                    ),
+                    15 => format!("regexp_like({text}, '{}')", self.one(&["^a", "[A-Z]", "é"])),
                     0 | 1 => format!("({one} AND {other})"),
                     2 | 3 => format!("({one} OR {other})"),
                     4 => format!("(NOT {one})"),
@@ -383,7 +434,8 @@ impl Draw {
         let mut with = |kind| self.expression(kind, columns, 1);
         let (int, float, text) = (with(Kind::Int), with(Kind::Float), with(Kind::Text));
         let (bool, date, filter) = (with(Kind::Bool), with(Kind::Date), with(Kind::Bool));
-        let call = match self.0.u8(..13) {
+        let call = match self.0.u8(..14) {
+            12 => format!("count({bool})"),
             0 => "count(*)".to_owned(),
             1 => format!("count({text})"),
             2 => format!("count(DISTINCT {int})"),

@@ -6,6 +6,7 @@ Standard input is a JSON object with `tables` and `queries`; standard output has
 
 import base64
 import datetime
+import decimal
 import json
 import math
 import sys
@@ -62,6 +63,8 @@ def column(wire, values):
 
 
 def plain(value):
+    if isinstance(value, decimal.Decimal):
+        return float(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, bytes):
