@@ -160,6 +160,34 @@ fn what_is_right_or_nearly_right_is_taken_by_sqlite_or_refused_by_us() {
 }
 
 #[test]
+fn what_is_nested_and_right_is_taken_or_is_too_deep() {
+    let mut taken = 0;
+    for (before, middle, behind) in [
+        ("NOT ", "b", ""),
+        ("(", "id", ")"),
+        ("(id + ", "1", ")"),
+        ("abs(", "id", ")"),
+        ("coalesce(NULL, ", "id", ")"),
+        ("CASE WHEN b THEN ", "id", " ELSE 0 END"),
+        ("CAST(", "id", " AS BIGINT)"),
+        ("[", "1", "]"),
+        ("{'a': ", "1", "}"),
+        ("lower(s || ", "s", ")"),
+        ("SELECT (", "SELECT 1", ")"),
+        ("SELECT * FROM (", "SELECT id FROM t", ")"),
+        ("SELECT id FROM t WHERE id IN (", "SELECT id FROM u", ")"),
+        ("WITH q AS (", "SELECT id FROM t", ") SELECT id FROM q"),
+        ("SELECT 1 UNION (", "SELECT 2", ")"),
+    ] {
+        for depth in (1..24).chain([30, 40, 45, 48]) {
+            let text = [before.repeat(depth), middle.to_owned(), behind.repeat(depth)].concat();
+            taken += feed(&text).min(1);
+        }
+    }
+    assert!(taken > 200, "{taken}");
+}
+
+#[test]
 fn what_is_nested_or_long_ends_soon() {
     let begun = std::time::Instant::now();
     for one in [
@@ -178,7 +206,7 @@ fn what_is_nested_or_long_ends_soon() {
         "\"",
         "/*",
     ] {
-        for count in [10, 20, 23, 24, 50, 1000, 20_000] {
+        for count in [10, 23, 50, 20_000] {
             feed(&one.repeat(count));
             feed(&format!("SELECT {}", one.repeat(count)));
             feed(&format!("SELECT * FROM {}t", one.repeat(count)));
@@ -197,7 +225,7 @@ fn what_is_nested_or_long_ends_soon() {
         " JOIN t ON true",
         ", u",
     ] {
-        for count in [50, 90, 400, 999, 1999, 5000] {
+        for count in [90, 400, 1999] {
             feed(&format!("id{}", one.repeat(count)));
             feed(&format!("SELECT id{}", one.repeat(count)));
             feed(&format!("SELECT 1 FROM t{}", one.repeat(count)));
