@@ -6,13 +6,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`text`] | from a text to its syntax, within bounds |
-//! | [`scope`] | which names mean what |
-//! | [`kinds`] | the types of what is computed |
-//! | [`bind`] | expressions: what they mean, and how SQLite computes them |
-//! | [`query`] | queries, which are made of expressions |
-//! | [`piece`] | parts of a statement, of which none can be a client's text |
-//! | [`functions`] | the functions that SQLite gets from us |
+//! | `text` | from a text to its syntax, within bounds |
+//! | `scope` | which names mean what |
+//! | `kinds` | the types of what is computed |
+//! | `bind` | expressions: what they mean, and how SQLite computes them |
+//! | `query` | queries, which are made of expressions |
+//! | `piece` | parts of a statement, of which none can be a client's text |
+//! | `functions` | the functions that SQLite gets from us |
 //!
 //! A text means what it means to DataFusion, which the hosted platform asks, and to LanceDB, whose
 //! filters have texts in double quotes. These are known to differ:
