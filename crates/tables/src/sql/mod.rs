@@ -30,6 +30,8 @@
 //! | a timestamp less another | a span of time | an error that says what to use | there is no such type on the wire |
 //! | a struct that is null | has parts, zero and empty | its parts are null | that is a fault there |
 //! | `NULL NOT IN (SELECT …)` | true if the null stands in the text | null | that is a fault there |
+//! | `-(a & b)` | `-a` or `-b` in bits | the negative of `a & b` | that is a fault there |
+//! | `avg(NULL)` | an error | null | so it is for a column of nulls |
 //! | `FULL JOIN … USING` | the column of the left side | of whichever side has it | as the standard has it |
 //! | how a column without alias is called | with the types of literals | as it was written | it is for people |
 //! | `"\d"` in a filter | as it is | as JSON has it, and as it is if that fails | the public SDK writes texts as JSON |

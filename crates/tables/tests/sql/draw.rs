@@ -78,10 +78,10 @@ impl Draw {
     }
 
     /// Something of the lists, if the first table is there and has no other name.
-    fn of_lists(&mut self, columns: &Columns, one: &str, other: &str) -> String {
+    fn of_lists(&mut self, columns: &Columns, kind: Kind, one: &str, other: &str) -> String {
         let before = match columns.iter().find(|it| it.0.ends_with("l[1]")) {
             Some((name, _)) => name.strip_suffix("l[1]").unwrap_or_default(),
-            None => return "NULL".to_owned(),
+            None => return self.literal(kind),
         };
         let text = self.one(&[one, other]);
         ["l", "tags", "tags[1]"].iter().fold(text.to_owned(), |text, name| {
@@ -134,10 +134,11 @@ impl Draw {
                     2 => format!("({one} * {})", self.literal(Kind::Int)),
                     12 => self.of_lists(
                         columns,
+                        kind,
                         "CAST(array_length({l}) AS BIGINT)",
                         "length({tags[1]})",
                     ),
-                    13 => format!("({one} & 7)"),
+                    13 => format!("(({one} & 7) + 0)"),
                     14 => format!("regexp_count({text}, 'a')"),
                     15 => format!("({date} - {})", self.literal(Kind::Date)),
                     16 => {
@@ -203,6 +204,7 @@ impl Draw {
                 match self.0.u8(..17) {
                     13 => self.of_lists(
                         columns,
+                        kind,
                         "array_to_string({l}, '-')",
                         "array_to_string({tags}, ',', '?')",
                     ),
@@ -259,11 +261,13 @@ impl Draw {
                 match self.0.u8(..20) {
                     13 => self.of_lists(
                         columns,
+                        kind,
                         "array_has({l}, 2)",
                         "array_has_any({tags}, ['x', 'z'])",
                     ),
                     14 => self.of_lists(
                         columns,
+                        kind,
                         "array_has_all({l}, [5])",
                         "({tags[1]} IN ('x', 'y'))",
                     ),
