@@ -8,6 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`data_type`] | the types of columns, and their form on the wire |
+//! | [`engine`] | what can be done with tables |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
 //! | [`stored`] | how SQLite keeps values |
@@ -17,6 +18,7 @@
 //! caller has checked who asks. Everything here blocks; a caller runs it where that is allowed.
 
 pub mod data_type;
+pub mod engine;
 pub mod error;
 pub mod sql;
 pub mod stored;
