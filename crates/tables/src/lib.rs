@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`data_type`] | the types of columns, and their form on the wire |
 //! | [`engine`] | what can be done with tables |
+//! | [`sqlite`] | how it is done with SQLite |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
 //! | [`stored`] | how SQLite keeps values |
@@ -21,6 +22,7 @@ pub mod data_type;
 pub mod engine;
 pub mod error;
 pub mod sql;
+pub mod sqlite;
 pub mod stored;
 pub mod value;
 

@@ -1,0 +1,138 @@
+//! The connections that answers are read on. They can do nothing but read, and there are few.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OpenFlags};
+
+use super::budget::Budget;
+use super::{Limits, file};
+use crate::error::{Error, Reason, Result};
+
+/// All connections of a file that read.
+pub(super) struct Readers {
+    path: PathBuf,
+    limits: Limits,
+    state: Mutex<State>,
+    back: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    free: Vec<Connection>,
+    taken: usize,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path, limits: Limits) -> Self {
+        Self {
+            path: path.to_owned(),
+            limits,
+            state: Mutex::new(State::default()),
+            back: Condvar::new(),
+        }
+    }
+
+    pub(super) fn connect(&self) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        file::prepared(&connection, &self.limits)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    /// A connection that reads the file as it is now, for as long as it is kept. It waits for one
+    /// that comes back if there are too many.
+    pub(super) fn take(self: &Arc<Self>) -> Result<Reader> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |state: &mut State| state.taken >= self.limits.readers;
+        let waited = self.back.wait_timeout_while(state, self.limits.waiting, full);
+        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() && full(&mut state) {
+            let text = format!(
+                "{} answers are read in this room, and none has ended for {:?}; try again later",
+                self.limits.readers, self.limits.waiting
+            );
+            return Err(Error::new(Reason::TooMuch, text));
+        }
+        state.taken += 1;
+        let free = state.free.pop();
+        drop(state);
+        // From here on, its end gives the place back.
+        let budget = Arc::new(Budget::new(self.limits.computing));
+        let mut reader = Reader { connection: free, readers: Arc::clone(self), budget };
+        let connection = match reader.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let connection = reader.connection.insert(connection);
+        connection.execute_batch("BEGIN")?;
+        reader.budget.watch(connection)?;
+        Ok(reader)
+    }
+
+    /// How many answers are read now.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).taken
+    }
+}
+
+/// A connection that reads, with its moment and its time.
+pub(super) struct Reader {
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+    pub budget: Arc<Budget>,
+}
+
+impl Reader {
+    pub(super) fn connection(&self) -> Result<&Connection> {
+        let gone = || Error::new(Reason::Failed, "a connection to the tables is gone");
+        self.connection.as_ref().ok_or_else(gone)
+    }
+
+    /// From now on only these tables can be read, and nothing else be done. What clients asked for
+    /// is prepared after that: even a statement that is wrong reaches nothing else.
+    pub(super) fn confine(&self, tables: Vec<String>) -> Result<()> {
+        let allowed = move |table: &str| {
+            tables.iter().any(|one| {
+                // The index of words `f1_2` is kept in `f1_2_data` and others.
+                let rest = table.strip_prefix(one.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            })
+        };
+        let judge = move |context: AuthContext<'_>| match context.action {
+            AuthAction::Select | AuthAction::Function { .. } | AuthAction::Recursive => {
+                Authorization::Allow
+            }
+            // Parts of a statement that are not in the file have no database.
+            AuthAction::Read { table_name, .. }
+                if context.database_name.is_none() || allowed(table_name) =>
+            {
+                Authorization::Allow
+            }
+            // The index of words asks whether the file has changed.
+            AuthAction::Pragma { pragma_name: "data_version", pragma_value: None } => {
+                Authorization::Allow
+            }
+            _ => Authorization::Deny,
+        };
+        Ok(self.connection()?.authorizer(Some(judge))?)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let connection = self.connection.take().filter(|connection| {
+            let free = connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
+            let free = free.is_ok() && Budget::unwatch(connection).is_ok();
+            free && (connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok())
+        });
+        let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.free.extend(connection);
+        state.taken -= 1;
+        drop(state);
+        self.readers.back.notify_one();
+    }
+}
