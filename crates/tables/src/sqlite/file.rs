@@ -81,10 +81,11 @@ const HITS: &str = "CREATE TEMP TABLE hits (hit INTEGER PRIMARY KEY) STRICT;";
 pub(super) struct Shared {
     pub limits: Limits,
     pub readers: Arc<Readers>,
-    /// The only connection that writes.
-    writing: Mutex<Connection>,
     /// Reads what is small and quick, and so never waits for those who write or read long answers.
     desk: Mutex<Connection>,
+    /// The only connection that writes. It is closed after the others, and then takes the log into
+    /// the file.
+    writing: Mutex<Connection>,
     /// How many writers there are.
     writers: AtomicUsize,
     /// The next number for a name in the temporary schema.

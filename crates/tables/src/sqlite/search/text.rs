@@ -71,7 +71,7 @@ impl Words {
 
     fn union(&self, one: impl Fn(&String) -> String) -> Fragment {
         if self.pattern.is_empty() {
-            return Statement::new("SELECT NULL, 0.0 WHERE 0").0;
+            return Statement::new("SELECT NULL WHERE 0").0;
         }
         let parts: Vec<String> = self.tables.iter().map(one).collect();
         let values = vec![Stored::Text(self.pattern.clone()); parts.len()];
