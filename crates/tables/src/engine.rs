@@ -351,7 +351,8 @@ pub trait Engine: Send + Sync {
 /// Where rows are written. Nothing is seen of them before [`Writer::finish`] has returned, and
 /// nothing at all if it is dropped.
 ///
-/// After an error it has nothing more to give: what follows fails as well.
+/// After an error it has nothing more to give: what follows fails as well. To drop one that has not
+/// finished blocks as other calls do: it removes what was written.
 pub trait Writer: Send {
     /// Writes rows. Columns that a row leaves out are null.
     ///

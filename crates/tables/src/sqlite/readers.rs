@@ -71,12 +71,6 @@ impl Readers {
         reader.budget.watch(connection)?;
         Ok(reader)
     }
-
-    /// How many answers are read now.
-    #[cfg(test)]
-    pub(super) fn taken(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).taken
-    }
 }
 
 /// A connection that reads, with its moment and its time.
@@ -134,5 +128,59 @@ impl Drop for Reader {
         state.taken -= 1;
         drop(state);
         self.readers.back.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::{Engine as _, IndexKind, NewTable, TableName};
+    use crate::sqlite::Tables;
+    use crate::value::Value;
+
+    /// Whatever a translation were to let through, a statement reaches nothing but its tables.
+    #[test]
+    fn a_statement_reaches_only_the_tables_that_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = Tables::open(&folder.path().join("tables.db")).unwrap();
+        for name in (0..11).map(|number| format!("table{number}")) {
+            let new = NewTable { table: TableName::new(name), ..NewTable::default() };
+            let mut writer = tables.create(new).unwrap();
+            writer.write(vec![vec![("a".to_owned(), Value::Text("x".to_owned()))]]).unwrap();
+            writer.finish().unwrap();
+        }
+        let first = TableName::new("table0");
+        tables.create_index(&first, "a", IndexKind::FullText, false).unwrap();
+        let readers = &tables.shared.readers;
+        let reader = readers.take().unwrap();
+        reader.confine(vec!["t1".to_owned()]).unwrap();
+        let db = reader.connection().unwrap();
+        let count = |text: &str| db.query_row(text, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("SELECT count(*) FROM (SELECT c1 FROM t1) AS a"), Ok(1));
+        for text in [
+            "SELECT count(*) FROM t2",
+            "SELECT count(*) FROM t11",
+            "SELECT count(*) FROM t1, t2",
+            "SELECT count(*) FROM room_tables",
+            "SELECT count(*) FROM sqlite_schema",
+            "SELECT count(*) FROM pragma_table_list",
+            "SELECT count(*) FROM f1_1",
+            "PRAGMA user_version",
+            "PRAGMA query_only = 0",
+            "ATTACH ':memory:' AS other",
+            "DELETE FROM t1",
+            "INSERT INTO t1 (born) VALUES (1)",
+            "CREATE TEMP TABLE t3 (a)",
+            "DROP TABLE t1",
+            "COMMIT",
+            "VACUUM INTO 'x'",
+        ] {
+            assert!(count(text).is_err(), "{text}");
+        }
+        drop(reader);
+        let reader = readers.take().unwrap();
+        reader.confine(vec!["t1".to_owned(), "f1_1".to_owned()]).unwrap();
+        let text = "SELECT count(*) FROM f1_1 WHERE f1_1 MATCH 'x'";
+        let found = reader.connection().unwrap().query_row(text, [], |row| row.get::<_, i64>(0));
+        assert_eq!(found, Ok(1));
     }
 }
