@@ -180,8 +180,9 @@ pub(super) fn refuse_earlier(table: &Table) -> Result<()> {
 /// What a version shows of `born` and `died`.
 pub(super) fn seen_at(db: &Connection, table: &Table, version: i64) -> Result<String> {
     let mut statement = db.prepare_cached(
-        "SELECT stamp FROM room_stamps
-         WHERE owner = ?1 AND stamp <= ?2 AND (version IS NULL OR version > ?2)",
+        "SELECT stamp FROM room_stamps WHERE owner = ?1 AND version IS NULL AND stamp <= ?2
+         UNION ALL
+         SELECT stamp FROM room_stamps WHERE owner = ?1 AND version > ?2 AND stamp <= ?2",
     )?;
     let hidden = statement.query_map(params![table.id, version], |row| row.get::<_, i64>(0))?;
     let hidden: Vec<String> =

@@ -26,6 +26,9 @@ const FORM: i32 = 1;
 /// How long SQLite waits for itself, such as while it takes the log into the file.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How many bytes a page has. Vectors of usual sizes fit into one.
+const PAGE: i64 = 8192;
+
 /// What the log is cut to after it was larger.
 const LOG_BYTES: i64 = 64 << 20;
 
@@ -72,6 +75,7 @@ CREATE TABLE room_stamps (
     version INTEGER,
     PRIMARY KEY (owner, stamp)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX room_stamps_shown ON room_stamps (owner, version);
 ";
 
 /// The rows that one statement of the writing connection is about.
@@ -106,6 +110,7 @@ impl Shared {
 
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut writing = Connection::open_with_flags(path, flags)?;
+        writing.pragma_update(None, "page_size", PAGE)?;
         writing.pragma_update(None, "journal_mode", "WAL")?;
         writing.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         writing.pragma_update(None, "synchronous", "FULL")?;

@@ -10,6 +10,9 @@ use super::budget::Budget;
 use super::{Limits, file};
 use crate::error::{Error, Reason, Result};
 
+/// So many bytes of the file are mapped at most.
+const MAPPED: i64 = 1 << 30;
+
 /// All connections of a file that read.
 pub(super) struct Readers {
     path: PathBuf,
@@ -86,6 +89,12 @@ impl Reader {
         self.connection.as_ref().ok_or_else(gone)
     }
 
+    /// Lets the file be read where the system has it in memory already, as long as this is kept. That
+    /// is for what looks at all of a table, and keeps nothing of it.
+    pub(super) fn map(&self) -> Result<()> {
+        Ok(self.connection()?.pragma_update(None, "mmap_size", MAPPED)?)
+    }
+
     /// From now on only these tables can be read, and nothing else be done. What clients asked for
     /// is prepared after that: even a statement that is wrong reaches nothing else.
     pub(super) fn confine(&self, tables: Vec<String>) -> Result<()> {
@@ -100,9 +109,9 @@ impl Reader {
             AuthAction::Select | AuthAction::Function { .. } | AuthAction::Recursive => {
                 Authorization::Allow
             }
-            // Parts of a statement that are not in the file have no database.
             AuthAction::Read { table_name, .. }
-                if context.database_name.is_none() || allowed(table_name) =>
+                if allowed(table_name)
+                    || context.database_name.is_none() && of_statement(table_name) =>
             {
                 Authorization::Allow
             }
@@ -116,12 +125,20 @@ impl Reader {
     }
 }
 
+/// Whether a name is one that a statement gives to a part of itself: `WITH w1 AS …`, or that of
+/// [`super::search`]. No table in the file has such a name.
+fn of_statement(name: &str) -> bool {
+    let number = name.strip_prefix('w');
+    name == "found" || number.is_some_and(|rest| rest.bytes().all(|it| it.is_ascii_digit()))
+}
+
 impl Drop for Reader {
     fn drop(&mut self) {
         let connection = self.connection.take().filter(|connection| {
             let free = connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
             let free = free.is_ok() && Budget::unwatch(connection).is_ok();
-            free && (connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok())
+            let ended = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+            free && ended && connection.pragma_update(None, "mmap_size", 0).is_ok()
         });
         let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.free.extend(connection);

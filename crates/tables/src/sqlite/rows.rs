@@ -18,13 +18,13 @@ use crate::stored::loaded;
 use crate::value::Value;
 
 /// So many rows are handed over at once, at most.
-const ROWS: usize = 512;
+const ROWS: usize = 1024;
 
 /// So many bytes are handed over at once, and one row more.
 const BYTES: usize = 512 << 10;
 
 /// How many times as much it is ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 
 /// An answer.
 pub(super) struct Answer {
@@ -162,8 +162,11 @@ pub(super) fn all(
 
 /// The first columns of a row.
 pub(super) fn values(row: &rusqlite::Row<'_>, kinds: &[Kind]) -> Result<Vec<Value>> {
-    let value = |(place, kind): (usize, &Kind)| loaded(row.get_ref(place)?, kind);
-    kinds.iter().enumerate().map(value).collect()
+    let mut values = Vec::with_capacity(kinds.len() + 1);
+    for (place, kind) in kinds.iter().enumerate() {
+        values.push(loaded(row.get_ref(place)?, kind)?);
+    }
+    Ok(values)
 }
 
 impl Rows for Answer {

@@ -1,6 +1,6 @@
 //! Processes that are killed in the middle of writing.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,6 +15,7 @@ const EACH: u64 = 9_000;
 
 /// Writes until it is killed, and tells each insert that it finished.
 fn write(path: &Path) {
+    let mut out = std::io::stdout();
     let tables = Tables::open(path).unwrap();
     let fields = json!({"round": "int", "n": "int", "words": "text"});
     tables.create(new("t", fields)).unwrap().finish().unwrap();
@@ -38,10 +39,10 @@ fn write(path: &Path) {
             let rows = || (part * 1_000..(part + 1) * 1_000).map(row).collect();
             writer.write(rows()).unwrap();
             made.write(rows()).unwrap();
-            println!("\nwrote {round} {part}");
+            writeln!(out, "\nwrote {round} {part}").unwrap();
         }
         let written = writer.finish().unwrap();
-        println!("\nfinished {round} {}", written.version);
+        writeln!(out, "\nfinished {round} {}", written.version).unwrap();
         drop(made);
     }
 }

@@ -148,6 +148,9 @@ impl Model {
     }
 }
 
+/// What becomes of a number.
+type Change = Box<dyn Fn(i64) -> i64>;
+
 struct Slow {
     writer: Box<dyn Writer>,
     rows: Vec<Placed>,
@@ -233,7 +236,7 @@ fn run(steps: Vec<Step>) {
                 let hit = |row: &Placed| filter.holds(row.1["id"].as_i64().unwrap());
                 let (hits, rest): (Vec<_>, Vec<_>) = now.rows.into_iter().partition(hit);
                 now.rows = rest;
-                let (change, count): (Option<Box<dyn Fn(i64) -> i64>>, _) = match step {
+                let (change, count): (Option<Change>, _) = match step {
                     Step::Update(_, value) => {
                         let values = vec![("id".to_owned(), Value::Int(value))];
                         let count = room.tables.update(&t, &filter.text(), values, Vec::new());

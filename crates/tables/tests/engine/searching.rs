@@ -297,6 +297,9 @@ fn a_query_joins_tables_by_their_names_in_it() {
     let parameters = [("least".to_owned(), Value::Int(10))];
     let found = read(room.tables.query(query, tables(), &parameters).unwrap()).unwrap();
     assert_eq!(found, json!([{"title": "apples", "n": 30}, {"title": "pears", "n": 20}]));
+    let named = "WITH few AS (SELECT id FROM s WHERE n > 10) SELECT count(*) AS n FROM few";
+    let found = read(room.tables.query(named, tables(), &[]).unwrap()).unwrap();
+    assert_eq!(found, json!([{"n": 2}]));
     room.tables.checkout(&table("s"), 1).unwrap();
     let found =
         read(room.tables.query("SELECT sum(n) AS n FROM s", tables(), &[]).unwrap()).unwrap();

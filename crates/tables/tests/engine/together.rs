@@ -9,6 +9,9 @@ use super::*;
 /// More than a writer keeps in memory.
 const MANY: i64 = 10_000;
 
+/// What somebody else does.
+type Change = fn(&Room);
+
 fn numbers(from: i64, to: i64) -> Vec<Row> {
     (from..to).map(|a| vec![("a".to_owned(), Value::Int(a))]).collect()
 }
@@ -83,7 +86,7 @@ fn a_writer_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn a_writer_whose_table_changed_under_it_is_told_to_try_again() {
-    let changes: [(&str, fn(&Room)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("was dropped or made anew", |room| room.tables.drop_table(&table("t"), false).unwrap()),
         ("was dropped or made anew", |room| {
             let new = overwrite(new("t", json!({"a": "int"})));

@@ -133,6 +133,9 @@ impl Tables {
         let (offset, deep) = (place(offset), place(deep));
         let mut tables = order.reads();
         tables.push(table.rows());
+        if search.vector.is_some() {
+            reader.map()?;
+        }
         reader.confine(tables)?;
         let mut fields = fields;
         fields.push(Field { name: order.name().to_owned(), data_type: Kind::Float.into() });

@@ -56,12 +56,14 @@ impl Near {
             if bytes.len() != self.vector.len() * 4 {
                 return Err(damaged());
             }
-            let hit = Hit { row: row.get(0)?, score: self.distance(bytes)? };
-            if best.len() < count {
-                best.push(Ranked(hit));
-            } else if best.peek().is_some_and(|worst| Ranked(hit) < *worst) {
+            let score = self.distance(bytes)?;
+            let worst = best.peek().filter(|_| best.len() >= count);
+            if count == 0 || worst.is_some_and(|worst| worst.0.score < score) {
+                continue;
+            }
+            best.push(Ranked(Hit { row: row.get(0)?, score }));
+            if best.len() > count {
                 best.pop();
-                best.push(Ranked(hit));
             }
         }
         Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.0).collect())
