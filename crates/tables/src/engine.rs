@@ -312,7 +312,8 @@ pub trait Engine: Send + Sync {
     /// There is no such version.
     fn checkout(&self, table: &TableName, version: u64) -> Result<()>;
 
-    /// Makes a new version that has the rows and columns of an earlier one, and reads it.
+    /// Makes a new version that has the rows and columns of an earlier one, and reads it. Indexes of
+    /// columns that go are gone, and those of columns that come back are not made again.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 //! The catalog says which tables there are and what their columns are; each table has its rows in
 //! a table `t{n}` of SQLite, with its columns `c{n}`. Names of clients are values in the catalog,
 //! and never names of SQLite. Rows are never changed: a version takes some and brings others
-//! ([`catalog`] says which are seen when).
+//! (`catalog` says which are seen when).
 //!
 //! One connection writes, and waits for nobody but the disk: what clients send is kept outside of
 //! transactions, or in short ones under a number that nobody sees. Few connections read, each at one
@@ -11,16 +11,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | opening, the schema, transactions |
-//! | [`names`] | what may be called how |
-//! | [`catalog`] | tables, columns, versions, and what a version shows |
-//! | [`stamps`] | rows that nobody sees yet |
-//! | [`writers`] | rows that come in |
-//! | [`change`], [`columns`], [`cast`] | what is changed in place of what was |
-//! | [`history`] | versions, and how they come back |
-//! | [`indexes`] | indexes |
-//! | [`readers`], [`budget`], [`rows`] | answers, and their bounds |
-//! | [`search`], [`query`], [`statement`] | what is asked |
+//! | `file` | opening, the schema, transactions |
+//! | `names` | what may be called how |
+//! | `catalog` | tables, columns, versions, and what a version shows |
+//! | `stamps` | rows that nobody sees yet |
+//! | `writers` | rows that come in |
+//! | `change`, `columns`, `cast` | what is changed in place of what was |
+//! | `history` | versions, and how they come back |
+//! | `indexes` | indexes |
+//! | `readers`, `budget`, `rows` | answers, and their bounds |
+//! | `search`, `query`, `statement` | what is asked |
 //!
 //! **What must not live here**: how texts of clients are read (that is [`crate::sql`]), and the
 //! wire.
