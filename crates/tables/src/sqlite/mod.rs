@@ -19,7 +19,7 @@
 //! | `change`, `columns`, `cast` | what is changed in place of what was |
 //! | `history` | versions, and how they come back |
 //! | `indexes` | indexes |
-//! | `readers`, `budget`, `rows` | answers, and their bounds |
+//! | `readers`, `budget`, `rows`, `part` | answers, and their bounds |
 //! | `search`, `query`, `statement` | what is asked |
 //!
 //! **What must not live here**: how texts of clients are read (that is [`crate::sql`]), and the
@@ -34,6 +34,7 @@ mod file;
 mod history;
 mod indexes;
 mod names;
+mod part;
 mod query;
 mod readers;
 mod rows;

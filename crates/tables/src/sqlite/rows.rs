@@ -7,21 +7,19 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::types::ValueRef;
+
 use super::budget::Budget;
+use super::part::Part;
 use super::readers::Reader;
 use super::statement::Statement;
-use super::writers::heavy;
 use crate::data_type::{Field, Kind};
 use crate::engine::Rows;
 use crate::error::{Error, Reason, Result};
-use crate::stored::loaded;
 use crate::value::Value;
 
-/// So many rows are handed over at once, at most.
-const ROWS: usize = 1024;
-
 /// So many bytes are handed over at once, and one row more.
-const BYTES: usize = 512 << 10;
+const BYTES: usize = 256 << 10;
 
 /// How many times as much it is ahead.
 const AHEAD: usize = 4;
@@ -29,9 +27,10 @@ const AHEAD: usize = 4;
 /// An answer.
 pub(super) struct Answer {
     columns: Vec<Field>,
+    kinds: Vec<Kind>,
     line: Arc<Line>,
     budget: Arc<Budget>,
-    left: VecDeque<Vec<Value>>,
+    part: Part,
 }
 
 /// What is between the thread and its reader.
@@ -42,7 +41,7 @@ struct Line {
 
 #[derive(Default)]
 struct State {
-    parts: VecDeque<VecDeque<Vec<Value>>>,
+    parts: VecDeque<Part>,
     end: Option<Result<()>>,
     closed: bool,
 }
@@ -58,15 +57,25 @@ pub(super) struct Sink {
     line: Arc<Line>,
     budget: Arc<Budget>,
     idle: Duration,
-    part: VecDeque<Vec<Value>>,
-    bytes: usize,
+    part: Part,
 }
 
 impl Sink {
-    pub(super) fn put(&mut self, row: Vec<Value>) -> Result<()> {
-        self.bytes += row.iter().map(heavy).sum::<usize>();
-        self.part.push_back(row);
-        match self.part.len() >= ROWS || self.bytes >= BYTES {
+    /// The first values of a row, and a score if it has one.
+    pub(super) fn put(
+        &mut self,
+        row: &rusqlite::Row<'_>,
+        count: usize,
+        score: Option<f64>,
+    ) -> Result<()> {
+        self.part.begin();
+        for place in 0..count {
+            self.part.put(row.get_ref(place)?);
+        }
+        if let Some(score) = score {
+            self.part.put(ValueRef::Real(score));
+        }
+        match self.part.size() >= BYTES {
             true => self.flush(),
             false => Ok(()),
         }
@@ -74,7 +83,6 @@ impl Sink {
 
     /// Waits until the reader is near, and hands over.
     fn flush(&mut self) -> Result<()> {
-        self.bytes = 0;
         let part = std::mem::take(&mut self.part);
         if part.is_empty() {
             return Ok(());
@@ -123,13 +131,8 @@ pub(super) fn answer(
 ) -> Result<Box<dyn Rows>> {
     let line = Arc::new(Line { state: Mutex::new(State::default()), changed: Condvar::new() });
     let budget = Arc::clone(&reader.budget);
-    let mut sink = Sink {
-        line: Arc::clone(&line),
-        budget: Arc::clone(&budget),
-        idle,
-        part: VecDeque::new(),
-        bytes: 0,
-    };
+    let mut sink =
+        Sink { line: Arc::clone(&line), budget: Arc::clone(&budget), idle, part: Part::default() };
     let mut end = End(Arc::clone(&line), None);
     let thread = std::thread::Builder::new().name("table-rows".to_owned());
     let started = thread.spawn(move || {
@@ -142,31 +145,50 @@ pub(super) fn answer(
     started.map_err(|error| {
         Error::new(Reason::Failed, format!("no thread can be started for an answer: {error}"))
     })?;
-    Ok(Box::new(Answer { columns, line, budget, left: VecDeque::new() }))
+    let kinds = columns.iter().map(|field| field.data_type.kind.clone()).collect();
+    Ok(Box::new(Answer { columns, kinds, line, budget, part: Part::default() }))
 }
 
-/// Puts all rows of a statement.
+/// Puts all rows of a statement, with so many values.
 pub(super) fn all(
     reader: &Reader,
     statement: &Statement,
-    kinds: &[Kind],
+    count: usize,
     sink: &mut Sink,
 ) -> Result<()> {
     let mut prepared = reader.connection()?.prepare(&statement.0.text)?;
     let mut rows = prepared.query(rusqlite::params_from_iter(&statement.0.values))?;
     while let Some(row) = rows.next()? {
-        sink.put(values(row, kinds)?)?;
+        sink.put(row, count, None)?;
     }
     Ok(())
 }
 
-/// The first columns of a row.
-pub(super) fn values(row: &rusqlite::Row<'_>, kinds: &[Kind]) -> Result<Vec<Value>> {
-    let mut values = Vec::with_capacity(kinds.len() + 1);
-    for (place, kind) in kinds.iter().enumerate() {
-        values.push(loaded(row.get_ref(place)?, kind)?);
+impl Answer {
+    /// Waits for the next part, and says whether there is one.
+    fn wait(&mut self) -> Result<bool> {
+        let waits = |state: &mut State| state.parts.is_empty() && state.end.is_none();
+        let state = self.line.changed.wait_while(self.line.state(), waits);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        match (state.parts.pop_front(), &state.end) {
+            (Some(part), _) => self.part = part,
+            (None, Some(Err(error))) => return Err(error.clone()),
+            (None, _) => return Ok(false),
+        }
+        self.line.changed.notify_all();
+        Ok(true)
     }
-    Ok(values)
+
+    fn close(&self, why: Option<Error>) {
+        self.budget.stop();
+        let mut state = self.line.state();
+        state.closed = true;
+        state.parts.clear();
+        if let Some(why) = why {
+            state.end = Some(Err(why));
+        }
+        self.line.changed.notify_all();
+    }
 }
 
 impl Rows for Answer {
@@ -175,28 +197,27 @@ impl Rows for Answer {
     }
 
     fn next(&mut self, at_most: usize) -> Result<Option<Vec<Vec<Value>>>> {
-        if self.left.is_empty() {
-            let waits = |state: &mut State| state.parts.is_empty() && state.end.is_none();
-            let state = self.line.changed.wait_while(self.line.state(), waits);
-            let mut state = state.unwrap_or_else(PoisonError::into_inner);
-            match (state.parts.pop_front(), &state.end) {
-                (Some(part), _) => self.left = part,
-                (None, Some(Err(error))) => return Err(error.clone()),
-                (None, _) => return Ok(None),
-            }
-            self.line.changed.notify_all();
+        if self.part.is_empty() && !self.wait()? {
+            return Ok(None);
         }
-        let count = self.left.len().min(at_most.max(1));
-        Ok(Some(self.left.drain(..count).collect()))
+        let mut rows = Vec::new();
+        while rows.len() < at_most.max(1) && !self.part.is_empty() {
+            match self.part.take(&self.kinds) {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    // What comes behind a row that cannot be read is not read either.
+                    self.part = Part::default();
+                    self.close(Some(error.clone()));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Some(rows))
     }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.budget.stop();
-        let mut state = self.line.state();
-        state.closed = true;
-        state.parts.clear();
-        self.line.changed.notify_all();
+        self.close(None);
     }
 }

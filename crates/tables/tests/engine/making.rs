@@ -70,6 +70,15 @@ fn a_table_made_with_nothing_gets_its_columns_with_the_first_insert() {
 }
 
 #[test]
+fn rows_without_values_are_counted_as_others_are() {
+    let room = Room::new();
+    room.create("t", Json::Null, json!([{}, {}]));
+    assert_eq!(room.all("t"), json!([{}, {}]));
+    let none = Search { table: table("t"), select: Some(Vec::new()), ..Search::default() };
+    assert_eq!(room.search(none).unwrap(), json!([{}, {}]));
+}
+
+#[test]
 fn the_mode_says_what_becomes_of_the_table_that_is_there() {
     let room = Room::new();
     room.create("t", json!({"a": "int"}), json!([{"a": 1}]));

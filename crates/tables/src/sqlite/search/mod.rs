@@ -26,7 +26,6 @@ use crate::data_type::{Field, Kind};
 use crate::engine::{Rows, Search};
 use crate::error::{Error, Reason, Result};
 use crate::sql::{self, Fragment};
-use crate::value::Value;
 
 /// What the columns with scores are called, which no column of a table may be.
 pub(super) const SCORES: [&str; 3] = ["_score", "_distance", "_relevance_score"];
@@ -109,7 +108,7 @@ impl Tables {
         let scope = scope(&table, &search)?;
         let order = Order::new(db, &table, &search)?;
         let (fields, list) = selected(&table, &search, order.as_ref().map(Order::name))?;
-        let kinds: Vec<Kind> = fields.iter().map(|field| field.data_type.kind.clone()).collect();
+        let columns = fields.len();
         let idle = self.shared.limits.idle;
         let (offset, limit) = (search.offset, search.limit);
         let Some(order) = order else {
@@ -118,7 +117,7 @@ impl Tables {
             // What is wrong with it is told at once.
             reader.connection()?.prepare(&statement.0.text)?;
             return rows::answer(reader, fields, idle, move |reader, sink| {
-                rows::all(reader, &statement, &kinds, sink)
+                rows::all(reader, &statement, columns, sink)
             });
         };
         let limit = limit.unwrap_or(LIMIT);
@@ -143,7 +142,7 @@ impl Tables {
             let mut hits = order.hits(reader.connection()?, &scope, deep)?;
             hits.truncate(deep);
             let text = format!("SELECT {list} FROM {} WHERE row = ?", scope.rows);
-            best(reader, &text, &kinds, hits.get(offset..).unwrap_or_default(), sink)
+            best(reader, &text, columns, hits.get(offset..).unwrap_or_default(), sink)
         })
     }
 
@@ -216,16 +215,14 @@ fn scan(scope: Scope, list: &str, offset: u64, limit: Option<u64>) -> Statement 
     scan
 }
 
-fn best(reader: &Reader, text: &str, kinds: &[Kind], hits: &[Hit], sink: &mut Sink) -> Result<()> {
+fn best(reader: &Reader, text: &str, columns: usize, hits: &[Hit], sink: &mut Sink) -> Result<()> {
     let mut statement = reader.connection()?.prepare(text)?;
     for hit in hits {
         let mut rows = statement.query([hit.row])?;
         let row = rows.next()?.ok_or_else(|| {
             Error::new(Reason::Failed, "the file of the tables is damaged: a row is missing")
         })?;
-        let mut values = rows::values(row, kinds)?;
-        values.push(Value::Float(hit.score));
-        sink.put(values)?;
+        sink.put(row, columns, Some(hit.score))?;
     }
     Ok(())
 }

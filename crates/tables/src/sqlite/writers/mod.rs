@@ -19,7 +19,6 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use self::sheet::Sheet;
-pub(super) use self::sheet::heavy;
 use super::Tables;
 use super::file::{Seat, Shared};
 use crate::engine::{NewTable, TableName, Writer, Written};

@@ -101,7 +101,7 @@ fn size(value: &Stored) -> usize {
 }
 
 /// About how many bytes of memory a value takes.
-pub(in super::super) fn heavy(value: &Value) -> usize {
+fn heavy(value: &Value) -> usize {
     size_of::<Value>()
         + match value {
             Value::Text(text) => text.len(),
