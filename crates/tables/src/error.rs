@@ -15,6 +15,8 @@ pub enum Reason {
     State,
     /// It took longer, or gave more, than is allowed.
     TooMuch,
+    /// It needs something that this platform does not have, such as a model.
+    Dependency,
     /// The system failed: the disk, or SQLite.
     Failed,
 }
