@@ -34,10 +34,7 @@ impl MemoryName<'_> {
 
 pub(crate) fn check_namespace(namespace: &[String]) -> Result<()> {
     if namespace.len() > limits::NAMESPACE {
-        return Err(Error::invalid(format!(
-            "a namespace has at most {} parts",
-            limits::NAMESPACE
-        )));
+        return Err(Error::invalid(format!("a namespace has at most {} parts", limits::NAMESPACE)));
     }
     namespace.iter().try_for_each(|part| check_name("a part of a namespace", part))
 }

@@ -29,6 +29,11 @@ pub mod cypher;
 pub mod ingest;
 pub mod limits;
 mod memories;
+mod recall;
+mod records;
+mod store;
+mod upsert;
+mod words;
 
 pub use api::{
     Create, Dataset, DeletedEntities, Details, Ingested, MemoryName, Optimized, Recalled,

@@ -16,6 +16,8 @@ pub const NAME: usize = 256;
 pub const RECORDS: usize = 200_000;
 /// Bytes of the text of the records in a call.
 pub const RECORDS_BYTES: usize = 128 << 20;
+/// Bytes of a record.
+pub const RECORD: usize = 4 << 20;
 /// Bytes of an id.
 pub const ID: usize = 1_024;
 /// Ids or selectors in a call that deletes.
@@ -34,6 +36,8 @@ pub const PATTERN: usize = 1 << 20;
 pub const TIME: Duration = Duration::from_secs(10);
 /// Entities that a recall gives.
 pub const RECALLED: usize = 1_000;
+/// Bytes of a context that are looked at for its score.
+pub const SCORED: usize = 64 << 10;
 /// Relationships that a recall gives with an entity.
 pub const RECALLED_RELATIONSHIPS: usize = 100;
 /// Bytes of the words of a recall that are looked at.

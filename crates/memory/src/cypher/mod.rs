@@ -1,1 +1,108 @@
-//! The statements of clients.
+//! The statements of clients: a small part of Cypher, that reads.
+//!
+//! ```text
+//! MATCH pattern [WHERE condition]
+//! RETURN [DISTINCT] items [ORDER BY expression [ASC | DESC], …] [SKIP n] [LIMIT n]
+//! ```
+//!
+//! | part | what is understood |
+//! |---|---|
+//! | pattern | `(e)`, `(e:Dataset)`, `(e:Dataset {name: 'x'})`; paths of up to 4 relationships, such as `(a)-[r:TYPE]->(b)`, `(a)<-[:A\|B]-(b)`, `(a)--(b)` |
+//! | items | expressions with or without `AS name`, whole records (`e`), `*` |
+//! | conditions | `=` `<>` `<` `<=` `>` `>=` `=~`, `IN [literals]`, `STARTS WITH`, `ENDS WITH`, `CONTAINS`, `IS [NOT] NULL`, `AND` `OR` `XOR` `NOT`, parentheses |
+//! | expressions | `e.property`, literals, functions |
+//! | functions | `toLower` `toUpper` `trim` `size` `coalesce` `toString` `toInteger` `toFloat` `type`; `count` `collect` `min` `max` `sum` `avg`, each with or without `DISTINCT` |
+//!
+//! A label is the name of a dataset, however it is written; a node without one is an `Entity`. The
+//! nodes of a path are entities, its relationships are those of `RELATIONSHIP`; the type
+//! `RELATIONSHIP` means any type. A property that there is not is null. Values of different types
+//! are not equal, and neither is less than the other. Null comes last in an order, first in one that
+//! is `DESC`. A column of the answer has the text of its expression for a name, if it has no alias.
+//!
+//! A statement goes three ways: [`lexer`] cuts it into words, [`parser`] makes an [`ast`] of them,
+//! and [`sql`] writes that for SQLite: names of tables and columns are those of the file, and every
+//! literal is a bound value.
+
+mod ast;
+pub mod functions;
+mod lexer;
+mod parser;
+mod sql;
+
+use meshagent_tables::value::{Row, Value};
+use meshagent_tables::{Error, Reason, Result};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::limits;
+use crate::store::catalog::Memory;
+
+pub use ast::Statement;
+pub use parser::parse;
+use sql::Shape;
+
+/// Answers a statement.
+pub(crate) fn answer(
+    file: &Connection,
+    memory: &Memory,
+    statement: &Statement,
+) -> Result<Vec<Row>> {
+    let query = sql::write(memory, statement)?;
+    let mut prepared = file.prepare(&query.text)?;
+    let mut rows = prepared.query(params_from_iter(&query.values))?;
+    let mut answer: Vec<Row> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = next(&mut rows)? {
+        if answer.len() >= limits::ROWS {
+            let most = limits::ROWS;
+            let text = format!("the answer has more than {most} rows; say LIMIT, or ask for less");
+            return Err(Error::new(Reason::TooMuch, text));
+        }
+        let mut at = 0;
+        let mut record = Vec::with_capacity(query.columns.len());
+        for (name, shape) in &query.columns {
+            let value = match shape {
+                Shape::One(kind) => {
+                    at += 1;
+                    kind.loaded(row.get_ref(at - 1)?)?
+                }
+                Shape::Record(fields) => {
+                    let mut parts = Vec::with_capacity(fields.len());
+                    for (name, kind) in fields {
+                        parts.push((name.clone(), kind.loaded(row.get_ref(at)?)?));
+                        at += 1;
+                    }
+                    Value::Struct(parts)
+                }
+            };
+            bytes += name.len() + size(&value);
+            record.push((name.clone(), value));
+        }
+        if bytes > limits::ANSWER {
+            let most = limits::ANSWER >> 20;
+            let text = format!("the answer has more than {most} MiB; ask for less");
+            return Err(Error::new(Reason::TooMuch, text));
+        }
+        answer.push(record);
+    }
+    Ok(answer)
+}
+
+fn next<'a, 'stmt>(
+    rows: &'a mut rusqlite::Rows<'stmt>,
+) -> Result<Option<&'a rusqlite::Row<'stmt>>> {
+    rows.next().map_err(|error| match error.to_string().as_str() {
+        "integer overflow" => Error::invalid("a sum does not fit a whole number of 64 bits"),
+        _ => error.into(),
+    })
+}
+
+/// About how many bytes a value takes.
+fn size(value: &Value) -> usize {
+    16 + match value {
+        Value::Text(text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Struct(fields) => fields.iter().map(|(name, it)| name.len() + size(it)).sum(),
+        _ => 0,
+    }
+}

@@ -1,7 +1,49 @@
-//! What is found in texts.
+//! What is found in texts, by rules and without a model.
+//!
+//! A text is cut into sentences, and these are looked through for names. What is found is told with
+//! the sentence, so that anybody can see why.
+//!
+//! | what is found | as an entity of type | confidence |
+//! |---|---|---|
+//! | `a@b.org` | `Email` | 0.95 |
+//! | `https://…`, `www.…` | `Url` | 0.95 |
+//! | `@name` | `Account` | 0.9 |
+//! | `#tag` | `Tag` | 0.9 |
+//! | `2026-11-30`, 30 November 2026, November 30, 2026, November 2026 | `Date` | 0.9 |
+//! | a short text in quotes that begins with a capital | `Title` | 0.7 |
+//! | words with capitals, after Dr or Mrs, or where a rule below says so | `Person` | 0.8 |
+//! | …, with Inc, GmbH, University and such, or where a rule below says so | `Organization` | 0.8 |
+//! | …, with Street, River, City and such, or where a rule below says so | `Place` | 0.8 |
+//! | other words with capitals, without those that only begin a sentence | `Concept` | 0.6 |
+//! | a sentence in which nothing is found, so that it can be recalled | `Note` | 0.5 |
+//! | an image | `Image` | 1 |
+//!
+//! | between two names | relationship | confidence |
+//! |---|---|---|
+//! | works at, works for, joined, is employed by | `WORKS_AT` | 0.8 |
+//! | lives in, moved to; is based in, is located in | `LIVES_IN`; `LOCATED_IN` | 0.8 |
+//! | works with, knows, met, manages, reports to, is married to | `WORKS_WITH`, `KNOWS`, `MANAGES`, `REPORTS_TO`, `MARRIED_TO` | 0.8 |
+//! | founded, created, wrote, owns, uses, likes, is a, is part of, depends on | `FOUNDED`, `CREATED`, `WROTE`, `OWNS`, `USES`, `LIKES`, `IS_A`, `PART_OF`, `DEPENDS_ON` | 0.8 |
+//! | anything else in the same sentence, up to four names apart | `RELATED_TO` | 0.4 |
+//! | an image and what its caption names | `DEPICTS` | 0.7 |
+//!
+//! A rule holds for all names in a row: in "Ann and Bob work at Acme" for both. The rules are for
+//! English; names with capitals, addresses and dates are found in any language that has them.
+//!
+//! **What must not live here**: reading of files and tables, which the caller has done.
 
-use meshagent_tables::value::Row;
-use meshagent_tables::{Error, Result};
+mod collect;
+mod mentions;
+mod phrases;
+mod plain;
+mod sentences;
+
+use meshagent_tables::value::{Row, Value};
+use meshagent_tables::{Error, Reason, Result};
+
+use crate::limits;
+
+pub(crate) use collect::{Found, keep};
 
 /// How entities are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,4 +104,63 @@ pub enum Content<'a> {
         /// The columns that are read; all with text if none.
         text_columns: Option<&'a [String]>,
     },
+}
+
+/// What is in sources.
+pub(crate) fn found(sources: &[Content<'_>]) -> Result<Found> {
+    let mut found = Found::default();
+    let mut bytes = 0;
+    for source in sources {
+        match source {
+            Content::Text(text) => found.text(&bounded("the text", text, &mut bytes)?)?,
+            Content::File { path, media_type, bytes: content } => {
+                let text = plain::text_of(path, *media_type, content)?;
+                found.text(&bounded(path, &text, &mut bytes)?)?;
+            }
+            Content::Image { caption, source, annotations, .. } => {
+                let said = annotations.iter().map(|(name, value)| format!("{name}: {value}"));
+                let said: Vec<String> =
+                    caption.map(str::to_owned).into_iter().chain(said).collect();
+                let said = bounded("what is said of an image", &said.join("\n\n"), &mut bytes)?;
+                found.image(*source, &said)?;
+            }
+            Content::Rows { rows, text_columns } => {
+                for row in *rows {
+                    let text = bounded("a row", &row_text(row, *text_columns), &mut bytes)?;
+                    if !text.trim().is_empty() {
+                        found.text(&text)?;
+                    }
+                }
+            }
+        }
+        if found.sources > u64::try_from(limits::SOURCES).unwrap_or(u64::MAX) {
+            let most = limits::SOURCES;
+            return Err(Error::new(Reason::TooMuch, format!("there are more than {most} sources")));
+        }
+    }
+    Ok(found)
+}
+
+/// The texts of a row, each as a paragraph.
+fn row_text(row: &Row, columns: Option<&[String]>) -> String {
+    let wanted = |name: &String| columns.is_none_or(|columns| columns.contains(name));
+    let texts = row.iter().filter(|(name, _)| wanted(name)).filter_map(|(_, value)| match value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// A text, unless it is too much alone or with those before it.
+fn bounded(what: &str, text: &str, before: &mut usize) -> Result<String> {
+    *before = before.saturating_add(text.len());
+    if text.len() > limits::SOURCE {
+        let most = limits::SOURCE >> 20;
+        return Err(Error::invalid(format!("{what} has more than {most} MiB; ingest parts of it")));
+    }
+    if *before > limits::SOURCES_BYTES {
+        let most = limits::SOURCES_BYTES >> 20;
+        return Err(Error::invalid(format!("the sources have more than {most} MiB; ingest fewer")));
+    }
+    Ok(text.to_owned())
 }
