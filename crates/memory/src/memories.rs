@@ -302,8 +302,11 @@ impl Memories {
     ) -> Result<Vec<Optimized>> {
         let (names, before, after) = self.write(name, |tx, memory| {
             let words = memory.words();
+            // FTS5 has the number of a part from the 37th bit of a row's on.
             let parts = || -> Result<u64> {
-                let count = format!("SELECT count(DISTINCT segid) FROM {words}_idx");
+                let count = format!(
+                    "SELECT count(DISTINCT (id >> 37) & 65535) FROM {words}_data WHERE id >> 37 > 0"
+                );
                 Ok(tx.query_row(&count, [], |row| row.get(0))?)
             };
             let before = parts()?;

@@ -101,7 +101,7 @@ fn markdown(text: &str) -> String {
                 &mark[2..]
             } else if mark.starts_with('!')
                 // A list may begin with a star, a name may have a line within.
-                || (mark.starts_with("* ") && plain.ends_with(['\n', ' ']))
+                || (mark.starts_with("* ") && (plain.is_empty() || plain.ends_with(['\n', ' '])))
                 || (mark.starts_with('_') && inside(before) && inside(after))
             {
                 plain.push_str(&mark[..1]);

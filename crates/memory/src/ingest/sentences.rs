@@ -4,9 +4,9 @@
 const LONGEST: usize = 1_000;
 
 /// Words before a full stop that doesn't end a sentence.
-const ABBREVIATIONS: [&str; 22] = [
+const ABBREVIATIONS: [&str; 21] = [
     "dr", "mr", "mrs", "ms", "prof", "st", "sr", "jr", "vs", "etc", "e.g", "i.e", "inc", "ltd",
-    "co", "corp", "no", "fig", "approx", "dept", "bzw", "z.b",
+    "co", "corp", "fig", "approx", "dept", "bzw", "z.b",
 ];
 
 /// The sentences of a text, with single spaces between words.

@@ -81,8 +81,9 @@ fn conditions_choose_records() {
         ("trim(' Ann ') = e.name", json!(["Ann"])),
         ("e.`name` = 'Ann' // a comment\n /* and\n another */", json!(["Ann"])),
     ] {
-        let statement = format!("MATCH (e) WHERE {condition} RETURN collect(e.name)");
-        assert_eq!(room.rows(&statement), json!([[names]]), "{condition}");
+        let statement = format!("MATCH (e) WHERE {condition} RETURN e.name ORDER BY e.created_at");
+        let names: Vec<_> = names.as_array().unwrap().iter().map(|name| json!([name])).collect();
+        assert_eq!(room.rows(&statement), json!(names), "{condition}");
     }
 }
 
@@ -182,7 +183,7 @@ fn paths_join_entities_by_relationships() {
         ("MATCH (a)-[:KNOWS]->(a) RETURN a.name", json!([["Zoë"]])),
         ("MATCH (a)-[:KNOWS]->(b) WHERE a = b RETURN a.name", json!([["Zoë"]])),
         ("MATCH (a)-[:KNOWS]->(b) WHERE a <> b RETURN count(*)", json!([[2]])),
-        ("MATCH (a)-->(b)-->(c)-->(d)-->(e) RETURN count(*)", json!([[0]])),
+        ("MATCH (a)-->(b)-->(c)-->(d)-->(e) RETURN a.name, e.name", json!([["Ann", "Acme"]])),
     ] {
         assert_eq!(room.rows(statement), rows, "{statement}");
     }
@@ -240,7 +241,7 @@ fn what_is_not_understood_is_told_with_its_place() {
         ("MATCH (a)-[*1..3]->(b) RETURN a", "1:12: a path of any length"),
         ("MATCH (a)<-[r]->(b) RETURN a", "1:10: a relationship points one way"),
         ("MATCH (a)-->()-->()-->()-->()-->() RETURN a", "1:30: a path has at most 4"),
-        ("MATCH (a:B:C) RETURN a", "1:11: expected ), and found :"),
+        ("MATCH (a:B:C) RETURN a", "1:11: several labels are not understood"),
         (
             "MATCH (e:Person) RETURN e",
             "1:10: dataset 'person' not found; types of entities are asked for",
