@@ -35,7 +35,7 @@ pub fn pattern(text: &str) -> Result<Regex> {
 ///
 /// SQLite refuses.
 pub fn register(connection: &Connection) -> Result<()> {
-    let tests: [(&str, fn(&str, &str) -> bool); 3] = [
+    let tests: [(&str, TextTest); 3] = [
         ("text_starts", |text, part| text.starts_with(part)),
         ("text_ends", |text, part| text.ends_with(part)),
         ("text_contains", |text, part| text.contains(part)),
@@ -52,7 +52,7 @@ pub fn register(connection: &Connection) -> Result<()> {
         let pattern: Arc<Regex> = context.get_or_create_aux(1, read)?;
         Ok(text(context)?.map(|text| pattern.is_match(text)))
     })?;
-    let changes: [(&str, fn(&str) -> String); 3] = [
+    let changes: [(&str, TextChange); 3] = [
         ("text_lower", str::to_lowercase),
         ("text_upper", str::to_uppercase),
         ("text_trim", |text| text.trim().to_owned()),
@@ -102,6 +102,8 @@ pub fn register(connection: &Connection) -> Result<()> {
     })
 }
 
+type TextTest = fn(&str, &str) -> bool;
+type TextChange = fn(&str) -> String;
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 fn scalar<T: rusqlite::functions::SqlFnOutput>(

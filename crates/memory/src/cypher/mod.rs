@@ -106,3 +106,68 @@ fn size(value: &Value) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::catalog::sample;
+
+    /// What a statement becomes.
+    fn written(statement: &str) -> sql::Query {
+        let parsed = parse(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        sql::write(&sample(), &parsed).unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    /// Letters, digits and signs of ours, and as many `?` as values.
+    fn is_ours(query: &sql::Query) -> bool {
+        let sign = |it: char| it.is_ascii_alphanumeric() || "_ .,()?<>=*+".contains(it);
+        query.text.chars().all(sign) && query.text.matches('?').count() == query.values.len()
+    }
+
+    #[test]
+    fn statements_are_written_anew() {
+        let query = written(
+            "MATCH (a:Entity {name: 'x'})-[r:KNOWS]->(b) WHERE b.name STARTS WITH 'y' AND a.z IS NULL \
+             RETURN a.name AS n, count(*) ORDER BY n DESC LIMIT 5",
+        );
+        assert_eq!(
+            query.text,
+            "SELECT t0.c1, count(*) FROM d1 AS t0 JOIN d2 AS t1 ON t1.c0 = t0.c0 JOIN d1 AS t2 ON \
+             t2.c0 = t1.c1 WHERE ((t0.c1 = ?)) AND ((t1.c2 IN (?))) AND (((text_starts(t2.c1, ?)) \
+             AND ((NULL IS NULL)))) GROUP BY 1 ORDER BY 1 DESC NULLS FIRST LIMIT ? OFFSET ?"
+        );
+        assert!(is_ours(&query));
+    }
+
+    #[test]
+    fn nothing_of_a_client_is_in_a_statement() {
+        for statement in [
+            "MATCH (e:`\"); --`) RETURN e, e.`b; DROP TABLE memory` AS `x\"'; DROP TABLE d1`",
+            "MATCH (`'; DROP`) WHERE `'; DROP`.`c'\"` = 'x\\'; DROP TABLE d1; --' RETURN *",
+            "MATCH (e {`') OR 1=1 --`: '\"'}) RETURN e.name AS `*`, 'a\"b' ORDER BY e.`x\"`, '?'",
+            "MATCH (a)-[r:`X' OR 'a'='a`]->(b) WHERE a.name IN ['%', \"_\"] RETURN type(r), -1, 1e5",
+            "MATCH (e:`\"); --`) RETURN toString(e.`b; DROP TABLE memory`), collect(e.`b; DROP TABLE memory`)",
+        ] {
+            let query = written(statement);
+            assert!(is_ours(&query), "{}", query.text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_quoted_is_a_value(text in any::<String>(), name in "[^`\\p{Cc}]{1,40}") {
+            let quoted = text.replace('\\', "\\\\").replace('\'', "\\'");
+            let statement = format!(
+                "MATCH (`{name}`:Entity {{`{name}`: '{quoted}'}})-[:`{name}`]-(b) \
+                 WHERE b.`{name}` = '{quoted}' OR b.name CONTAINS '{quoted}' \
+                 RETURN `{name}`.`{name}` AS `{name}` ORDER BY `{name}`, b.`{name}`"
+            );
+            let query = written(&statement);
+            prop_assert!(is_ours(&query), "{}", query.text);
+            let value = meshagent_tables::stored::Stored::Text(text);
+            prop_assert_eq!(query.values.iter().filter(|it| **it == value).count(), 3);
+        }
+    }
+}

@@ -97,8 +97,8 @@ fn markdown(text: &str) -> String {
             rest = if mark.starts_with("](") {
                 let near = &mark[..mark.floor_char_boundary(ADDRESS)];
                 near.find(')').map_or(&mark[1..], |end| &mark[end + 1..])
-            } else if mark.starts_with("![") {
-                &mark[2..]
+            } else if let Some(inside) = mark.strip_prefix("![") {
+                inside
             } else if mark.starts_with('!')
                 // A list may begin with a star, a name may have a line within.
                 || (mark.starts_with("* ") && (plain.is_empty() || plain.ends_with(['\n', ' '])))

@@ -411,6 +411,27 @@ impl Memory {
     }
 }
 
+/// A memory with the columns that each has, and no file.
+#[cfg(test)]
+pub fn sample() -> Memory {
+    let dataset = |id, name: &str, fields: &[(&str, Kind)]| Dataset {
+        id,
+        name: name.to_owned(),
+        keyed: Keyed::Whole,
+        fields: fields
+            .iter()
+            .map(|(name, kind)| Field { name: (*name).to_owned(), kind: *kind })
+            .collect(),
+    };
+    let more = [("a", Kind::Int), ("b; DROP TABLE memory", Kind::Bool), ("c'\"", Kind::Binary)];
+    let datasets = vec![
+        dataset(1, ENTITY, &ENTITY_FIELDS),
+        dataset(2, RELATIONSHIP, &RELATIONSHIP_FIELDS),
+        dataset(3, "\"); --", &more),
+    ];
+    Memory { id: 1, datasets }
+}
+
 /// What the records of a dataset are looked up by.
 pub fn key_columns(keyed: &Keyed) -> Vec<Column> {
     match keyed {
