@@ -35,11 +35,13 @@ fn main() {
     let edges = json!(edges).to_string();
 
     once("upsert 100,000 new nodes", || {
-        drop(memories.upsert_nodes(NOTES, &records, true).expect("done"))
+        assert_eq!(memories.upsert_nodes(NOTES, &records, true).expect("done"), 100_000)
     });
-    once("upsert them again", || drop(memories.upsert_nodes(NOTES, &records, true).expect("done")));
+    once("upsert them again", || {
+        assert_eq!(memories.upsert_nodes(NOTES, &records, true).expect("done"), 100_000)
+    });
     once("upsert 100,000 relationships", || {
-        drop(memories.upsert_relationships(NOTES, &edges, true).expect("done"));
+        assert_eq!(memories.upsert_relationships(NOTES, &edges, true).expect("done"), 100_000);
     });
     one("upsert one node", 200, |n| {
         let record = json!([{"name": format!("New{n}")}]).to_string();

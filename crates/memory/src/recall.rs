@@ -10,13 +10,13 @@
 //!
 //! Common English words are left out, if the query has others.
 
-use meshagent_tables::Result;
+use meshagent_tables::{Error, Reason, Result};
 use rusqlite::{Connection, params};
 
 use crate::api::{Recalled, RecalledRelationship};
 use crate::limits;
 use crate::store::Column;
-use crate::store::catalog::{Memory, entity, relationship};
+use crate::store::catalog::{ENTITY, Memory, entity, relationship};
 use crate::words;
 
 /// Words that say nothing of what is meant.
@@ -46,63 +46,108 @@ pub fn recall(
         return Ok(Vec::new());
     }
     let limit = limit.min(limits::RECALLED);
-    let (words, entities) = (memory.words(), memory.entities().table());
-    let columns: Vec<_> = [
-        entity::ID,
-        entity::NAME,
-        entity::TYPE,
-        entity::CONTEXT,
-        entity::CONFIDENCE,
-        entity::CREATED,
-        entity::VALID,
-    ]
-    .iter()
-    .map(|place| format!("e.{}", Column::At(*place)))
-    .collect();
-    let statement = format!(
-        "WITH found AS (SELECT rowid AS id, bm25({words}, 4.0, 1.0, 1.0) AS far FROM {words}
-                        WHERE {words} MATCH ?1 ORDER BY far LIMIT ?2)
-         SELECT found.far, {} FROM found JOIN {entities} AS e ON e.row = found.id
-         ORDER BY found.far, e.row",
-        columns.join(", ")
-    );
-    let mut statement = file.prepare_cached(&statement)?;
-    let candidates = CANDIDATES.max(limit.saturating_mul(2));
-    let mut rows = statement.query(params![matching(&wanted), candidates])?;
-    let mut found: Vec<Recalled> = Vec::new();
-    let mut best = None;
-    while let Some(row) = rows.next()? {
-        let far: f64 = row.get(0)?;
-        let best = *best.get_or_insert(far);
-        let entity_type: Option<String> = row.get(3)?;
-        let mut item = Recalled {
-            entity_id: row.get(1)?,
-            name: row.get(2)?,
-            entity_type: entity_type.unwrap_or_default(),
-            context: row.get(4)?,
-            confidence: row.get(5)?,
-            created_at: row.get(6)?,
-            valid_at: row.get(7)?,
-            score: 0.0,
-            relationships: Vec::new(),
-        };
-        // Both are negative: what is farther below 0 fits better.
-        let rank = if best < 0.0 { (far / best).clamp(0.0, 1.0) } else { 1.0 };
-        item.score = 0.9 * coverage(&wanted, &item) + 0.1 * rank;
-        if item.entity_type.trim().is_empty() {
-            "Entity".clone_into(&mut item.entity_type);
+    let mut scored = scored(file, memory, &wanted, limit)?;
+    // Those with the same score stay as SQLite ranks them.
+    scored.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    scored.truncate(limit);
+    let mut left = limits::ANSWER;
+    let mut found = Vec::with_capacity(scored.len());
+    for (row, score) in scored {
+        let mut item = entity_at(file, memory, row)?;
+        item.score = score;
+        take(
+            &mut left,
+            [&item.name, &item.entity_id, item.context.as_ref().unwrap_or(&item.name)],
+        )?;
+        if include_relationships {
+            item.relationships = relationships(file, memory, &item.entity_id, &mut left)?;
         }
         found.push(item);
     }
-    // Those with the same score stay as SQLite ranks them.
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    found.truncate(limit);
-    if include_relationships {
-        for item in &mut found {
-            item.relationships = relationships(file, memory, &item.entity_id)?;
-        }
+    Ok(found)
+}
+
+/// The rows of entities with any of the words, with their scores.
+fn scored(
+    file: &Connection,
+    memory: &Memory,
+    wanted: &[String],
+    limit: usize,
+) -> Result<Vec<(i64, f64)>> {
+    let statement = format!(
+        "WITH found AS (SELECT rowid AS id, bm25({words}, 4.0, 1.0, 1.0) AS far FROM {words}
+                        WHERE {words} MATCH ?1 ORDER BY far LIMIT ?2)
+         SELECT e.row, found.far, e.{name}, e.{kind}, substr(e.{context}, 1, ?3)
+         FROM found JOIN {entities} AS e ON e.row = found.id ORDER BY found.far, e.row",
+        words = memory.words(),
+        entities = memory.entities().table(),
+        name = Column::At(entity::NAME),
+        kind = Column::At(entity::TYPE),
+        context = Column::At(entity::CONTEXT),
+    );
+    let mut statement = file.prepare_cached(&statement)?;
+    let candidates = CANDIDATES.max(limit.saturating_mul(2));
+    let mut rows = statement.query(params![matching(wanted), candidates, limits::SCORED])?;
+    let mut found = Vec::new();
+    let mut best = None;
+    while let Some(row) = rows.next()? {
+        let far: f64 = row.get(1)?;
+        let best = *best.get_or_insert(far);
+        // Both are negative: what is farther below 0 fits better.
+        let rank = if best < 0.0 { (far / best).clamp(0.0, 1.0) } else { 1.0 };
+        let text = |at| -> Result<String> {
+            let text: Option<String> = row.get(at)?;
+            Ok(words::folded(text.as_deref().unwrap_or_default()))
+        };
+        let parts = [(1.0, text(2)?), (0.6, text(3)?), (0.8, text(4)?)];
+        found.push((row.get(0)?, 0.9 * coverage(wanted, &parts) + 0.1 * rank));
     }
     Ok(found)
+}
+
+/// An entity, without its score.
+fn entity_at(file: &Connection, memory: &Memory, row: i64) -> Result<Recalled> {
+    use entity::{CONFIDENCE, CONTEXT, CREATED, ID, NAME, TYPE, VALID};
+    let columns: Vec<_> = [ID, NAME, TYPE, CONTEXT, CONFIDENCE, CREATED, VALID]
+        .iter()
+        .map(|place| Column::At(*place).to_string())
+        .collect();
+    let entities = memory.entities().table();
+    let statement = format!("SELECT {} FROM {entities} WHERE row = ?", columns.join(", "));
+    let mut statement = file.prepare_cached(&statement)?;
+    let item = statement.query_row([row], |row| {
+        let entity_type: Option<String> = row.get(2)?;
+        Ok(Recalled {
+            entity_id: row.get(0)?,
+            name: row.get(1)?,
+            entity_type: entity_type
+                .filter(|it| !it.trim().is_empty())
+                .unwrap_or_else(|| ENTITY.to_owned()),
+            context: row.get(3)?,
+            confidence: row.get(4)?,
+            created_at: row.get(5)?,
+            valid_at: row.get(6)?,
+            score: 0.0,
+            relationships: Vec::new(),
+        })
+    })?;
+    Ok(item)
+}
+
+/// Takes texts from what is left of an answer.
+fn take<'a>(left: &mut usize, texts: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    let bytes: usize = texts.into_iter().map(String::len).sum();
+    match left.checked_sub(bytes) {
+        Some(less) => {
+            *left = less;
+            Ok(())
+        }
+        None => {
+            let most = limits::ANSWER >> 20;
+            let text = format!("what is recalled has more than {most} MiB; ask for fewer");
+            Err(Error::new(Reason::TooMuch, text))
+        }
+    }
 }
 
 /// The words that are searched for.
@@ -128,18 +173,12 @@ fn matching(wanted: &[String]) -> String {
     wanted.iter().map(word).collect::<Vec<_>>().join(" OR ")
 }
 
-/// How much of the words was found, from 0 to 1.
-fn coverage(wanted: &[String], item: &Recalled) -> f64 {
-    let context = item.context.as_deref().unwrap_or_default();
-    let parts = [
-        (1.0, words::folded(&item.name)),
-        (0.8, words::folded(&context[..context.floor_char_boundary(limits::SCORED)])),
-        (0.6, words::folded(&item.entity_type)),
-    ];
+/// How much of the words was found, from 0 to 1, in parts with what a word counts in them.
+fn coverage(wanted: &[String], parts: &[(f64, String)]) -> f64 {
     let mut sum = 0.0;
     for word in wanted {
         let mut most: f64 = 0.0;
-        for (weight, text) in &parts {
+        for (weight, text) in parts {
             for other in text.split(' ') {
                 if other == word {
                     most = most.max(*weight);
@@ -159,6 +198,7 @@ fn relationships(
     file: &Connection,
     memory: &Memory,
     entity_id: &str,
+    left: &mut usize,
 ) -> Result<Vec<RecalledRelationship>> {
     use relationship::{CREATED, DESCRIPTION, EXPIRED, INVALID, SOURCE, TARGET, TYPE, VALID};
     let columns: Vec<_> = [SOURCE, TARGET, TYPE, DESCRIPTION, CREATED, VALID, EXPIRED, INVALID]
@@ -185,5 +225,11 @@ fn relationships(
             invalid_at: row.get(7)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut found = Vec::new();
+    for row in rows {
+        let row = row?;
+        take(left, row.description.iter().chain([&row.source_entity_id, &row.target_entity_id]))?;
+        found.push(row);
+    }
+    Ok(found)
 }

@@ -51,9 +51,10 @@ pub fn read(text: &str) -> Result<Vec<Row>> {
 /// Completes a record of an entity: the id is derived if there is none.
 pub fn entity(index: usize, record: &mut Row) -> Result<()> {
     let name = text(index, record, "name")?.ok_or_else(|| lacks(index, "name"))?.to_owned();
+    let entity_type = text(index, record, "entity_type")?;
     metadata(index, record)?;
     if text(index, record, "entity_id")?.is_none() {
-        let id = entity_id(&name, text(index, record, "entity_type")?);
+        let id = entity_id(&name, entity_type);
         set(record, "entity_id", id);
     }
     Ok(())
@@ -79,12 +80,12 @@ pub fn entity_id(name: &str, entity_type: Option<&str>) -> String {
     Uuid::new_v5(&IDS, said.as_bytes()).to_string()
 }
 
-/// A text of a record. One without a letter is none.
+/// A short text of a record: an id, a name or a type. One without a letter is none.
 pub fn text<'a>(index: usize, record: &'a Row, name: &str) -> Result<Option<&'a str>> {
     match record.iter().find(|(known, _)| known == name) {
         None | Some((_, Value::Null)) => Ok(None),
-        Some((_, Value::Text(text))) if name.ends_with("_id") && text.len() > limits::ID => {
-            let most = limits::ID;
+        Some((_, Value::Text(text))) if text.len() > limits::SHORT => {
+            let most = limits::SHORT;
             Err(Error::invalid(format!("record {index}: {name:?} has more than {most} bytes")))
         }
         Some((_, Value::Text(text))) => Ok((!text.trim().is_empty()).then_some(text)),

@@ -10,6 +10,9 @@ use rusqlite::{Connection, Error as SqliteError};
 
 use crate::limits;
 
+/// What is said of a text that is too long for `=~`. A match cannot be interrupted.
+pub const TOO_LONG: &str = "=~ looks at texts of 32 KiB at most, and one is longer; use CONTAINS";
+
 /// A pattern that a whole text is to fit.
 ///
 /// # Errors
@@ -50,7 +53,12 @@ pub fn register(connection: &Connection) -> Result<()> {
             Ok(pattern(kept.as_str()?)?)
         };
         let pattern: Arc<Regex> = context.get_or_create_aux(1, read)?;
-        Ok(text(context)?.map(|text| pattern.is_match(text)))
+        match text(context)? {
+            Some(text) if text.len() > limits::MATCHED => {
+                Err(SqliteError::UserFunctionError(TOO_LONG.into()))
+            }
+            found => Ok(found.map(|text| pattern.is_match(text))),
+        }
     })?;
     let changes: [(&str, TextChange); 3] = [
         ("text_lower", str::to_lowercase),

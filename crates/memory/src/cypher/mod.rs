@@ -17,7 +17,8 @@
 //! nodes of a path are entities, its relationships are those of `RELATIONSHIP`; the type
 //! `RELATIONSHIP` means any type. A property that there is not is null. Values of different types
 //! are not equal, and neither is less than the other. Null comes last in an order, first in one that
-//! is `DESC`. A column of the answer has the text of its expression for a name, if it has no alias.
+//! is `DESC`. What is equal, and records of which no order is asked for, come as they were added;
+//! paths without an order come in any. A column of the answer has the text of its expression for a name, if it has no alias.
 //!
 //! A statement goes three ways: [`lexer`] cuts it into words, [`parser`] makes an [`ast`] of them,
 //! and [`sql`] writes that for SQLite: names of tables and columns are those of the file, and every
@@ -91,6 +92,7 @@ fn next<'a, 'stmt>(
     rows: &'a mut rusqlite::Rows<'stmt>,
 ) -> Result<Option<&'a rusqlite::Row<'stmt>>> {
     rows.next().map_err(|error| match error.to_string().as_str() {
+        functions::TOO_LONG => Error::new(Reason::TooMuch, functions::TOO_LONG),
         "integer overflow" => Error::invalid("a sum does not fit a whole number of 64 bits"),
         _ => error.into(),
     })

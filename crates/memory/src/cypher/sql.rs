@@ -341,10 +341,13 @@ impl Writer<'_> {
             let direction = if order.descending { " DESC NULLS FIRST" } else { " ASC NULLS LAST" };
             self.text.push_str(direction);
         }
-        // What is equal comes in the order in which it was added.
-        if !statement.order.is_empty() && !aggregated && !statement.distinct {
+        // What is equal comes in the order in which it was added. Paths without an order are not
+        // sorted, for that takes time.
+        let ordered = !statement.order.is_empty();
+        if (ordered || self.tables == 1) && !aggregated && !statement.distinct {
             for table in 0..self.tables {
-                self.text.push_str(&format!(", t{table}.row"));
+                let before = if ordered || table > 0 { ", " } else { " ORDER BY " };
+                self.text.push_str(&format!("{before}t{table}.row"));
             }
         }
         Ok(())

@@ -25,6 +25,9 @@ const ROW: usize = 8;
 /// Letters of the name of a note.
 const NOTE: usize = 80;
 
+/// Bytes of where an image came from. That is its name.
+const SOURCE: usize = 1_000;
+
 /// What was found in sources.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -73,7 +76,10 @@ impl Found {
     pub fn image(&mut self, source: Option<&str>, said: &str) -> Result<()> {
         self.sources += 1;
         let source = source.map(str::trim).filter(|source| !source.is_empty());
-        let name = source.map_or_else(|| beginning(said.trim()), beginning);
+        let name = match source {
+            Some(source) => source[..source.floor_char_boundary(SOURCE)].to_owned(),
+            None => beginning(said.trim()),
+        };
         if name.is_empty() {
             let text = "an image has a caption, a source or annotations, to be recalled by";
             return Err(Error::invalid(text));
@@ -212,9 +218,12 @@ pub fn keep(file: &Connection, memory: &mut Memory, found: Found) -> Result<Inge
         let record = match known(file, memory, &entity.name)? {
             Some((id, context)) => {
                 ids.push(id.clone());
-                let mut joined = context.unwrap_or_default();
-                entity.context.lines().for_each(|sentence| add_context(&mut joined, sentence));
-                vec![field("entity_id", id), field("context", joined)]
+                let mut record = vec![field("entity_id", id)];
+                if let Some(mut context) = context {
+                    entity.context.lines().for_each(|sentence| add_context(&mut context, sentence));
+                    record.push(field("context", context));
+                }
+                record
             }
             None => {
                 let id = records::entity_id(&entity.name, Some(entity.kind));
@@ -261,42 +270,40 @@ pub fn keep(file: &Connection, memory: &mut Memory, found: Found) -> Result<Inge
     })
 }
 
-/// The id and the context of the first entity of a name.
+/// The id of the first entity of a name, with its context if there is room for more in it.
 fn known(
     file: &Connection,
     memory: &Memory,
     name: &str,
 ) -> Result<Option<(String, Option<String>)>> {
     let statement = format!(
-        "SELECT {}, {} FROM {} WHERE {} = ? ORDER BY row LIMIT 1",
-        Column::At(entity::ID),
-        Column::At(entity::CONTEXT),
-        memory.entities().table(),
-        Column::At(entity::NAME),
+        "SELECT {id}, iif({context} IS NULL, '', iif(length({context}) < ?2, {context}, NULL))
+         FROM {table} WHERE {name} = ?1 ORDER BY row LIMIT 1",
+        id = Column::At(entity::ID),
+        context = Column::At(entity::CONTEXT),
+        name = Column::At(entity::NAME),
+        table = memory.entities().table(),
     );
     let mut statement = file.prepare_cached(&statement)?;
-    Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    let values = (name, limits::CONTEXT);
+    Ok(statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn field(name: &str, text: String) -> (String, Value) {
     (name.to_owned(), Value::Text(text))
 }
 
-/// Adds a sentence, unless it is there. If it gets too much, the oldest ones go.
+/// Adds a sentence, unless it is there or the context is long. Nothing is taken away: what was
+/// there may be somebody's own words.
 fn add_context(context: &mut String, sentence: &str) {
-    if sentence.is_empty() || context.lines().any(|known| known == sentence) {
+    let long = context.len() + sentence.len() >= limits::CONTEXT;
+    if sentence.is_empty() || long || context.lines().any(|known| known == sentence) {
         return;
     }
     if !context.is_empty() {
         context.push('\n');
     }
     context.push_str(sentence);
-    while context.len() > limits::CONTEXT {
-        match context.find('\n') {
-            Some(end) => context.drain(..=end),
-            None => context.drain(..context.ceil_char_boundary(context.len() - limits::CONTEXT)),
-        };
-    }
 }
 
 /// The beginning of a text, up to a word.

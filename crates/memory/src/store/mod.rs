@@ -36,7 +36,7 @@ const FORM: i64 = 1;
 const READERS: usize = 4;
 
 /// How often a statement looks at its time: after so many steps of SQLite.
-const STEPS: i32 = 10_000;
+const STEPS: i32 = 500;
 
 /// How long one writer waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ impl Store {
     pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = locked(&self.writer);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = work(&transaction)?;
+        let done = work(&transaction).map_err(|error| told(error, "a record", limits::RECORD))?;
         transaction.commit()?;
         Ok(done)
     }
@@ -131,7 +131,7 @@ impl Store {
                 let most = limits::TIME.as_secs();
                 Error::new(Reason::TooMuch, format!("this took longer than {most} seconds"))
             }
-            _ => error,
+            _ => told(error, "a value of the answer", limits::ANSWER),
         })
     }
 
@@ -146,6 +146,14 @@ impl Store {
         functions::register(&connection)?;
         Ok(connection)
     }
+}
+
+/// The error of what SQLite finds too large, in words that help.
+fn told(error: Error, what: &str, most: usize) -> Error {
+    if error.text != "string or blob too big" {
+        return error;
+    }
+    Error::new(Reason::TooMuch, format!("{what} has more than {} MiB", most >> 20))
 }
 
 /// A lock holds even if a thread ended within it: its transaction was undone.

@@ -348,7 +348,15 @@ fn an_answer_that_is_too_large_is_told() {
     assert_eq!(room.rows("MATCH (l:Long) RETURN count(l.text)"), json!([[100]]));
     // One value that is too large by itself.
     let collected = room.refusal("MATCH (l:Long) RETURN collect(l.text)");
-    assert!(collected.contains("too big"), "{collected}");
+    assert!(collected.contains("a value of the answer has more than 16 MiB"), "{collected}");
+}
+
+#[test]
+fn a_pattern_is_not_looked_for_in_a_long_text() {
+    let room = Room::new();
+    room.nodes(&json!([{"name": "a", "context": "x".repeat(40_000)}]));
+    let refusal = room.refusal("MATCH (e) WHERE e.context =~ '.*' RETURN e.name");
+    assert!(refusal.contains("32 KiB at most"), "{refusal}");
 }
 
 #[test]

@@ -185,10 +185,10 @@ fn records_that_do_not_fit_are_told_and_none_is_taken() {
         (json!([{"name": "Bob"}, {}]), "record 1 says nothing"),
         (json!([{"name": "Bob", "x\ny": 1}]), "the name of a column has a control character"),
         (
-            json!([{"name": "Bob", "entity_id": "x".repeat(2_000)}]),
+            json!([{"name": "Bob", "entity_id": "x".repeat(3_000)}]),
             "record 0: \"entity_id\" has more",
         ),
-        (json!([{"name": "Bob", "context": "x".repeat(5 << 20)}]), "string or blob too big"),
+        (json!([{"name": "Bob", "context": "x".repeat(5 << 20)}]), "a record has more than 4 MiB"),
     ] {
         let error = room.memories.upsert_nodes(NOTES, &records.to_string(), true).unwrap_err();
         assert!(error.text.starts_with(told), "{error}");

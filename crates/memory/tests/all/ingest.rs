@@ -101,6 +101,19 @@ fn what_is_known_already_is_not_added_again() {
 }
 
 #[test]
+fn the_words_of_others_are_not_shortened() {
+    let room = Room::new();
+    for length in [8_000, 20_000] {
+        let own = "x".repeat(length);
+        room.nodes(&json!([{"entity_id": "a1", "name": "Ann", "context": own}]));
+        let text = format!("Ann met {}.", "Bob ".repeat(80));
+        ingest(&room, &[Content::Text(&text)]);
+        let context = room.rows("MATCH (e {entity_id: 'a1'}) RETURN e.context");
+        assert_eq!(context, json!([[own]]));
+    }
+}
+
+#[test]
 fn images_files_and_rows_are_sources() {
     let room = Room::new();
     let annotations = [("place".to_owned(), "Lake Garda".to_owned())];
