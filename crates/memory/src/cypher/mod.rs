@@ -20,12 +20,12 @@
 //! is `DESC`. What is equal, and records of which no order is asked for, come as they were added;
 //! paths without an order come in any. A column of the answer has the text of its expression for a name, if it has no alias.
 //!
-//! A statement goes three ways: [`lexer`] cuts it into words, [`parser`] makes an [`ast`] of them,
-//! and [`sql`] writes that for SQLite: names of tables and columns are those of the file, and every
+//! A statement goes three ways: `lexer` cuts it into words, `parser` makes an `ast` of them,
+//! and `sql` writes that for SQLite: names of tables and columns are those of the file, and every
 //! literal is a bound value.
 
 mod ast;
-pub mod functions;
+pub(crate) mod functions;
 mod lexer;
 mod parser;
 mod sql;

@@ -42,13 +42,13 @@ const STEPS: i32 = 500;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const SCHEMA: &str = "
-CREATE TABLE memory (
+CREATE TABLE IF NOT EXISTS memory (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     namespace TEXT NOT NULL,
     name TEXT NOT NULL,
     UNIQUE (namespace, name)
 );
-CREATE TABLE dataset (
+CREATE TABLE IF NOT EXISTS dataset (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     memory INTEGER NOT NULL REFERENCES memory (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE dataset (
     keyed TEXT NOT NULL,
     UNIQUE (memory, folded)
 );
-CREATE TABLE field (
+CREATE TABLE IF NOT EXISTS field (
     dataset INTEGER NOT NULL REFERENCES dataset (id) ON DELETE CASCADE,
     place INTEGER NOT NULL,
     name TEXT NOT NULL,

@@ -48,7 +48,7 @@ fn word(value: u8) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_memory_does_as_the_model(steps in prop::collection::vec(step(), 1..40)) {
