@@ -69,7 +69,7 @@ fn main() {
         one(what, 50, |_| drop(memories.query(NOTES, statement).expect("done")));
     }
     let text =
-        "Ann works at Acme Inc in Paris. Bob likes Rust and \"War and Peace\". ".repeat(60_000);
+        "Ann works at Acme Inc in Paris. Bob likes Rust and \"War and Peace\". ".repeat(64_000);
     once("ingest 4 MiB of text", || {
         let source = Content::Text(&text[..4 << 20]);
         drop(memories.ingest(NOTES, &[source], Strategy::Heuristic).expect("done"));

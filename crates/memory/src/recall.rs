@@ -8,10 +8,11 @@
 //!   the context, 0.6 in the type, and 0.7 of that if a longer word only begins with it;
 //! - one tenth is the rank beside that of the best one, so that rare words count more.
 //!
-//! Common English words are left out, if the query has others.
+//! Common English words are left out, if the query has others. Of a thousand entities and more, those
+//! are looked at that have a word which is in no more than a quarter of all.
 
 use meshagent_tables::{Error, Reason, Result};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::api::{Recalled, RecalledRelationship};
 use crate::limits;
@@ -32,6 +33,9 @@ const BEGINNING: usize = 3;
 
 /// How many entities are scored, at least.
 const CANDIDATES: usize = 200;
+
+/// How many entities are so few that all words are searched for.
+const FEW: u64 = 1_000;
 
 /// The entities that fit a text best.
 pub fn recall(
@@ -87,7 +91,8 @@ fn scored(
     );
     let mut statement = file.prepare_cached(&statement)?;
     let candidates = CANDIDATES.max(limit.saturating_mul(2));
-    let mut rows = statement.query(params![matching(wanted), candidates, limits::SCORED])?;
+    let telling = matching(&telling(file, memory, wanted)?);
+    let mut rows = statement.query(params![telling, candidates, limits::SCORED])?;
     let mut found = Vec::new();
     let mut best = None;
     while let Some(row) = rows.next()? {
@@ -161,6 +166,31 @@ fn wanted(query: &str) -> Vec<String> {
     }
     telling.truncate(limits::RECALL_WORDS);
     telling
+}
+
+/// The words that are not in a quarter of all entities, if there are such. The others say little of
+/// which entity is meant, and take long.
+fn telling(file: &Connection, memory: &Memory, wanted: &[String]) -> Result<Vec<String>> {
+    // About how many entities there are: rows have ascending numbers, and some may be gone.
+    let last = format!("SELECT max(row) FROM {}", memory.entities().table());
+    let last: Option<u64> = file.prepare_cached(&last)?.query_row([], |row| row.get(0))?;
+    let all = last.unwrap_or_default();
+    if all < FEW {
+        return Ok(wanted.to_vec());
+    }
+    let statement = format!("SELECT doc FROM {} WHERE term = ?", memory.vocabulary());
+    let mut statement = file.prepare_cached(&statement)?;
+    let mut telling = Vec::new();
+    let mut rare = false;
+    for word in wanted {
+        let found: Option<u64> = statement.query_row([word], |row| row.get(0)).optional()?;
+        // What is no word of any may be the beginning of some.
+        if found.is_none_or(|found| found <= all / 4) {
+            telling.push(word.clone());
+            rare |= found.is_some();
+        }
+    }
+    Ok(if rare { telling } else { wanted.to_vec() })
 }
 
 /// The words as FTS5 takes them. They have letters and digits and nothing else, so none of them can

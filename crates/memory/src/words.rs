@@ -10,10 +10,18 @@ use unicode_normalization::char::is_combining_mark;
 const LONGEST: usize = 64;
 
 /// Hands each word of a text to a function, until it says that it has enough.
-fn each(text: &str, mut take: impl FnMut(&str) -> bool) {
+fn each(text: &str, take: impl FnMut(&str) -> bool) {
+    if text.is_ascii() {
+        each_of(text.chars(), take);
+    } else {
+        each_of(text.nfkd().filter(|letter| !is_combining_mark(*letter)), take);
+    }
+}
+
+fn each_of(letters: impl Iterator<Item = char>, mut take: impl FnMut(&str) -> bool) {
     let mut word = String::new();
     let mut length = 0;
-    for letter in text.nfkd().filter(|letter| !is_combining_mark(*letter)) {
+    for letter in letters {
         let alone = stands_alone(letter);
         if (alone || !letter.is_alphanumeric()) && !word.is_empty() {
             if !take(&word) {

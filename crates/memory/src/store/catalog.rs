@@ -196,6 +196,9 @@ pub struct Memory {
     pub datasets: Vec<Dataset>,
 }
 
+/// Bytes of words that are gathered in memory before they are written.
+const HASH: usize = 4 << 20;
+
 /// The names of the two datasets that each memory has (public SDK 0.31.4).
 pub const ENTITY: &str = "Entity";
 /// See [`ENTITY`].
@@ -284,6 +287,11 @@ impl Memory {
         Table::Words(self.id)
     }
 
+    /// The table of how common words are.
+    pub const fn vocabulary(&self) -> Table {
+        Table::Vocabulary(self.id)
+    }
+
     /// The place of a dataset, however the name is written.
     pub fn position(&self, name: &str) -> Option<usize> {
         let folded = name.to_lowercase();
@@ -316,7 +324,10 @@ impl Memory {
              CREATE INDEX {relationships}t ON {relationships} ({target});
              CREATE VIRTUAL TABLE {words} USING fts5(
                  a, b, c, content = '', contentless_delete = 1,
-                 tokenize = 'unicode61 remove_diacritics 0');",
+                 tokenize = 'unicode61 remove_diacritics 0');
+             INSERT INTO {words} ({words}, rank) VALUES ('hashsize', {HASH});
+             CREATE VIRTUAL TABLE {vocabulary} USING fts5vocab({words}, row);",
+            vocabulary = memory.vocabulary(),
             name = Column::At(entity::NAME),
             target = Column::At(relationship::TARGET),
         ))?;
@@ -360,7 +371,8 @@ impl Memory {
         for dataset in &self.datasets {
             file.execute_batch(&format!("DROP TABLE {}", dataset.table()))?;
         }
-        file.execute_batch(&format!("DROP TABLE {}", self.words()))?;
+        let (vocabulary, words) = (self.vocabulary(), self.words());
+        file.execute_batch(&format!("DROP TABLE {vocabulary}; DROP TABLE {words};"))?;
         file.execute("DELETE FROM memory WHERE id = ?", [self.id])?;
         Ok(())
     }

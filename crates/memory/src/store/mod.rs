@@ -7,6 +7,7 @@
 //! | `field` | the columns of datasets |
 //! | `d1`, `d2`, … | the records of a dataset: `row`, `c0`, `c1`, … and, without a key, `k` |
 //! | `f1`, `f2`, … | the words of the entities of a memory |
+//! | `v1`, `v2`, … | in how many of them each word is |
 //!
 //! **What must not live here**: what an operation does; records as clients write them.
 
@@ -40,6 +41,9 @@ const STEPS: i32 = 500;
 
 /// How long one writer waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the connection that writes keeps in memory, in KiB, which SQLite takes as a negative number.
+const CACHE: i64 = -16_384;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS memory (
@@ -182,6 +186,7 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     let most = i32::try_from(limits::RECORD).unwrap_or(i32::MAX);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;

@@ -10,6 +10,8 @@ pub enum Table {
     Records(i64),
     /// The words of the entities of a memory.
     Words(i64),
+    /// In how many entities of a memory each word is.
+    Vocabulary(i64),
 }
 
 impl fmt::Display for Table {
@@ -17,6 +19,7 @@ impl fmt::Display for Table {
         match self {
             Self::Records(id) => write!(out, "d{}", id.unsigned_abs()),
             Self::Words(id) => write!(out, "f{}", id.unsigned_abs()),
+            Self::Vocabulary(id) => write!(out, "v{}", id.unsigned_abs()),
         }
     }
 }

@@ -51,6 +51,21 @@ fn those_that_fit_best_come_first() {
 }
 
 #[test]
+fn words_that_are_everywhere_choose_nothing_among_many() {
+    let room = Room::new();
+    let records: Vec<_> =
+        (0..1_200).map(|n| json!({"name": format!("n{n}"), "context": "common words"})).collect();
+    room.nodes(&json!(records));
+    assert_eq!(names(&room, "common n77", 1), ["n77"]);
+    // What is no word may be the beginning of some.
+    assert_eq!(names(&room, "common n119", 3)[0], "n119");
+    room.nodes(&json!([{"name": "Deployment"}]));
+    assert_eq!(names(&room, "n77 common deploy", 20).last().unwrap(), "Deployment");
+    assert_eq!(names(&room, "common", 7).len(), 7);
+    assert_eq!(names(&room, "common nowhere", 7).len(), 7);
+}
+
+#[test]
 fn relationships_come_along_if_asked_for() {
     let room = people();
     let item = &room.memories.recall(NOTES, "bob", 5, true).unwrap()[0];
