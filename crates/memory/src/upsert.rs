@@ -75,6 +75,7 @@ pub fn upsert(
     let places = take_columns(file, dataset, &records)?;
     let plan = Plan::of(dataset, &places, how);
     let mut done = Done::default();
+    let mut find = file.prepare(&plan.find)?;
     let mut update = file.prepare(&plan.update)?;
     let mut insert = file.prepare(&plan.insert)?;
     let mut index = match &plan.index {
@@ -85,7 +86,8 @@ pub fn upsert(
         let values = plan.values(dataset, record, done.records)?;
         done.records += 1;
         let mut changed = Vec::new();
-        if how.merge {
+        // A change that finds nothing takes much longer than a look.
+        if how.merge && find.exists(params_from_iter(&values[..plan.keys]))? {
             let mut rows = update.query(params_from_iter(&values))?;
             while let Some(row) = rows.next()? {
                 changed.push(match how.words {
@@ -188,6 +190,7 @@ const fn joined(column: Kind, value: Kind) -> Option<Kind> {
 /// The statements for records with these columns. Each `?1`, `?2`, … is the value of a column, the
 /// key first.
 struct Plan {
+    find: String,
     update: String,
     insert: String,
     index: Option<String>,
@@ -196,6 +199,8 @@ struct Plan {
     slots: HashMap<String, usize>,
     /// How many there are.
     width: usize,
+    /// How many of them are the key.
+    keys: usize,
 }
 
 /// The moment at which something is written.
@@ -238,6 +243,7 @@ impl Plan {
         let names: Vec<_> = columns.iter().map(ToString::to_string).collect();
         let values: Vec<_> = numbered().map(value).collect();
         Self {
+            find: format!("SELECT 1 FROM {table} WHERE {}", wanted.join(" AND ")),
             update: format!(
                 "UPDATE {table} SET {} WHERE {} RETURNING {returned}",
                 changes.join(", "),
@@ -256,6 +262,7 @@ impl Plan {
                 .any(|place| given.contains(place)),
             slots: slots.collect(),
             width: columns.len(),
+            keys,
         }
     }
 
