@@ -1,10 +1,10 @@
 //! *Pure*: requests to a room about agents and their toolkits.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::operation::{At, Operation, done};
+use super::operation::{At, Operation, done, or_nothing};
 
 /// The kind of messages that ask for toolkits.
 pub const LIST_TOOLKITS: &str = "room.list_toolkits";
@@ -130,15 +130,6 @@ impl Tool {
     pub fn takes_context(&self) -> bool {
         self.supports_context.or(self.supports_context_of_old).unwrap_or_default()
     }
-}
-
-/// Reads null as a missing value.
-fn or_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

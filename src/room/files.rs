@@ -8,12 +8,13 @@ use std::io;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::call::{Call, Output};
+use super::call::Call;
 use super::client::Room;
 use super::content::{Content, Refused};
 use super::invocation::Invocation;
 use super::message::MAX_BYTES;
 use super::mime;
+use super::wishes::Wishes;
 
 /// The largest part of a file that is sent or requested, in bytes.
 const PART: usize = 64 * 1024;
@@ -86,50 +87,6 @@ impl<R: AsyncRead + Unpin + ?Sized> Source<'_, R> {
             }
             _ => Ok(part),
         }
-    }
-}
-
-/// What a room asks for during an upload.
-struct Wishes {
-    output: Output,
-    /// How many parts the room asked for that were not sent yet.
-    count: u64,
-    /// Whether the room asks for nothing more.
-    is_over: bool,
-}
-
-impl Wishes {
-    /// Waits until the room asks for a part; false once it asks for nothing more.
-    async fn next(&mut self) -> Result<bool, Refused> {
-        while self.count == 0 && !self.is_over {
-            self.read().await?;
-        }
-        self.count = self.count.saturating_sub(1);
-        Ok(!self.is_over)
-    }
-
-    /// Does something else, and listens to the room meanwhile: what was begun may depend on an
-    /// answer behind what the room asks for. `None` if the room asks for nothing more before it is
-    /// done.
-    async fn during<T>(&mut self, other: impl Future<Output = T>) -> Result<Option<T>, Refused> {
-        let mut other = std::pin::pin!(other);
-        while !self.is_over {
-            tokio::select! {
-                biased;
-                done = &mut other => return Ok(Some(done)),
-                read = self.read() => read?,
-            }
-        }
-        Ok(None)
-    }
-
-    async fn read(&mut self) -> Result<(), Refused> {
-        match self.output.next().await? {
-            Some(Content::Binary { headers, .. }) if headers["kind"] == "pull" => self.count += 1,
-            Some(_) => return Err(Refused::unexpected("storage.upload")),
-            None => self.is_over = true,
-        }
-        Ok(())
     }
 }
 
@@ -214,7 +171,7 @@ impl Room {
         });
         let Call { mut input, output } = self.open(Invocation::stream("storage", "upload")).await?;
         input.fails_unless_closed("the upload was given up");
-        let mut wishes = Wishes { output, count: 0, is_over: false };
+        let mut wishes = Wishes::new("storage.upload", output);
         wishes.during(input.send(Content::part(start, Vec::new()))).await?.transpose()?;
         let mut source = Source { from, size: to.size, at: 0 };
         let mut is_whole = false;

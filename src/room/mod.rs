@@ -13,11 +13,13 @@ pub mod client;
 pub mod codes;
 pub mod connection;
 pub mod content;
+pub mod database;
 pub mod developer;
 pub mod files;
 pub mod handshake;
 pub mod invocation;
 pub mod lasting;
+pub mod memory;
 pub mod message;
 pub mod messaging;
 pub mod mime;
@@ -28,6 +30,7 @@ pub mod services;
 pub mod storage;
 pub mod sync;
 pub mod toolkit;
+mod wishes;
 
 #[cfg(test)]
 mod played;

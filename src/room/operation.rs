@@ -6,7 +6,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretBox};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::client::Room;
@@ -43,7 +43,8 @@ pub trait Operation: Serialize + DeserializeOwned {
     /// Where it belongs.
     const AT: At;
 
-    /// Whether the answer may take any time, because the request waits for something.
+    /// Whether the answer may take any time, because the request waits for something, or is for
+    /// work that grows with what the room has.
     fn waits(&self) -> bool {
         false
     }
@@ -88,12 +89,17 @@ pub trait Operation: Serialize + DeserializeOwned {
     }
 }
 
-/// Declares operations whose answer says nothing but that they were done.
+/// Declares operations whose answer says nothing but that they were done. Behind one that may take
+/// any time stands `; waits = true`.
 macro_rules! done {
-    ($($asked:ty => $at:expr),+ $(,)?) => {$(
+    ($($asked:ty => $at:expr $(; waits = $waits:literal)?),+ $(,)?) => {$(
         impl $crate::room::operation::Operation for $asked {
             type Answer = ();
             const AT: At = $at;
+
+            $(fn waits(&self) -> bool {
+                $waits
+            })?
 
             fn answer((): &()) -> $crate::room::content::Content {
                 $crate::room::content::Content::Empty
@@ -107,6 +113,28 @@ macro_rules! done {
     )+};
 }
 pub(crate) use done;
+
+/// Reads null as a missing value: as nothing.
+pub(super) fn or_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads null as a missing value, which means yes here.
+pub(super) fn yes_unless_false<'de, D>(deserializer: D) -> Result<bool, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(|given| given.unwrap_or(true))
+}
+
+/// What is meant if nothing is said.
+pub(super) const fn yes() -> bool {
+    true
+}
 
 impl Room {
     /// Performs an operation in the room. One that does not wait for anything must be answered

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::content::Content;
-use super::operation::{At, Operation, done};
+use super::operation::{At, Operation, done, yes, yes_unless_false};
 
 /// Which queues there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,15 +114,6 @@ done! {
     Drain => At::Tool("queues", "drain"),
     Close => At::Tool("queues", "close"),
     Send => At::Tool("queues", "send"),
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Reads null as a missing value, which means yes here.
-fn yes_unless_false<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::deserialize(deserializer).map(|given| given.unwrap_or(true))
 }
 
 fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
