@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::rows::{
-    BATCH, Batches, CreateTable, Insert, Merge, Mode, NotWritten, Pair, RowStream, Rows, Search,
-    Sql, SqlTable, is_pull, pull, rows_of, rows_part,
+    BATCH, CreateTable, Insert, Merge, Mode, NotWritten, Pair, RowStream, Rows, Search, Sql,
+    SqlTable, is_pull, pull, rows_of, rows_part,
 };
 use super::operation::{At, Operation, done, or_nothing};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// How deep types may be nested.
-const DEPTH: usize = 16;
+pub(crate) const DEPTH: usize = 16;
 
 /// The most numbers that a vector has.
 pub const LONGEST_VECTOR: u32 = 65_536;

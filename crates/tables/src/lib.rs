@@ -10,6 +10,7 @@
 //! | [`data_type`] | the types of columns, and their form on the wire |
 //! | [`engine`] | what can be done with tables |
 //! | [`sqlite`] | how it is done with SQLite |
+//! | [`columns`] | columns as they are written on a command line |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
 //! | [`stored`] | how SQLite keeps values |
@@ -18,6 +19,7 @@
 //! **What must not live here**: rooms, participants and their grants, messages, the terminal. A
 //! caller has checked who asks. Everything here blocks; a caller runs it where that is allowed.
 
+pub mod columns;
 pub mod data_type;
 pub mod engine;
 pub mod error;

@@ -24,11 +24,14 @@ use crate::room::operation::{Operation, not_done};
 use crate::settings::PlatformArgs;
 
 mod agent;
+mod database;
 mod developer;
 pub mod entering;
+mod given;
 mod invoke;
 mod messaging;
 mod participants;
+mod printing;
 mod queue;
 mod secret;
 mod service;
@@ -59,6 +62,9 @@ pub enum RoomCommand {
     /// Read and change documents of a room
     #[command(subcommand)]
     Sync(Lenient<sync::SyncCommand>),
+    /// Create, fill and read tables of a room
+    #[command(subcommand)]
+    Database(Lenient<database::DatabaseCommand>),
     /// See how the services of a room are, and start them again
     #[command(subcommand, alias = "services")]
     Service(Lenient<service::RoomServiceCommand>),
@@ -255,6 +261,7 @@ pub async fn run(command: RoomCommand) -> Result<ExitCode> {
         RoomCommand::Messaging(command) => messaging::run(command.0).await,
         RoomCommand::Storage(command) => storage::run(command.0).await,
         RoomCommand::Sync(command) => sync::run(command.0).await,
+        RoomCommand::Database(command) => database::run(command.0).await,
         RoomCommand::Service(command) => service::run(command.0).await,
         RoomCommand::Secret(command) => secret::run(command.0).await,
         RoomCommand::Developer(command) => developer::run(command.0).await,

@@ -241,32 +241,21 @@ pub fn rows_of(part: &Content) -> Result<Vec<Row>, String> {
     part["rows"].as_array().ok_or("there are no rows")?.iter().map(row).collect()
 }
 
-/// Rows in batches that can be sent: of [`BATCH`] rows at most, and of about a mebibyte.
-pub struct Batches<I> {
-    rows: I,
+/// Puts rows together to batches that can be sent: of [`BATCH`] rows at most, and of about a
+/// mebibyte.
+struct Batches<S> {
+    rows: S,
     /// The row that was too much for the last batch.
     kept: Option<Row>,
 }
 
-impl<I> Batches<I> {
-    /// Rows in batches.
-    pub const fn new(rows: I) -> Self {
-        Self { rows, kept: None }
-    }
-}
-
-impl<E, I: Iterator<Item = Result<Row, E>>> Iterator for Batches<I> {
-    type Item = Result<Vec<Row>, E>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<E, S: Stream<Item = Result<Row, E>> + Unpin> Batches<S> {
+    /// The next batch, which is not empty; none at the end.
+    async fn next(&mut self) -> Result<Option<Vec<Row>>, E> {
         let mut batch: Vec<Row> = self.kept.take().into_iter().collect();
         let mut bytes: usize = batch.iter().map(weight).sum();
         while batch.len() < BATCH {
-            let row = match self.rows.next() {
-                Some(Ok(row)) => row,
-                Some(Err(error)) => return Some(Err(error)),
-                None => break,
-            };
+            let Some(row) = self.rows.next().await.transpose()? else { break };
             bytes += weight(&row);
             if bytes > WEIGHT && !batch.is_empty() {
                 self.kept = Some(row);
@@ -274,7 +263,7 @@ impl<E, I: Iterator<Item = Result<Row, E>>> Iterator for Batches<I> {
             }
             batch.push(row);
         }
-        if batch.is_empty() { None } else { Some(Ok(batch)) }
+        Ok(if batch.is_empty() { None } else { Some(batch) })
     }
 }
 
@@ -364,9 +353,8 @@ impl Rows {
 
 /// Streams of rows. The errors are those of [`Room::open`], and an answer that does not fit.
 impl Room {
-    /// Writes rows, whatever their number, and returns that. They come in batches, as [`Batches`]
-    /// makes them; each is read once the room asks for it. A room that is told that they are not
-    /// whole should keep nothing of them.
+    /// Writes rows, whatever their number, and returns that. They are read as the room asks for
+    /// them. A room that is told that they are not whole should keep nothing of them.
     ///
     /// # Errors
     ///
@@ -374,19 +362,20 @@ impl Room {
     pub async fn write_rows<S: RowStream, E>(
         &self,
         start: &S,
-        mut rows: impl Stream<Item = Result<Vec<Row>, E>> + Unpin,
+        rows: impl Stream<Item = Result<Row, E>> + Unpin,
     ) -> Result<u64, NotWritten<E>> {
         let Call { mut input, output } = self.open(Invocation::stream(TOOLKIT, S::TOOL)).await?;
         input.fails_unless_closed("the rows were given up");
         let mut wishes = Wishes::new(S::NAME, output);
         wishes.during(input.send(start.part()?)).await?.transpose()?;
+        let mut batches = Batches { rows, kept: None };
         let (mut count, mut is_whole) = (0, false);
         while wishes.next().await? {
             if is_whole {
                 continue;
             }
-            let Some(batch) = wishes.during(rows.next()).await? else { break };
-            match batch.transpose().map_err(NotWritten::Here)? {
+            let Some(batch) = wishes.during(batches.next()).await? else { break };
+            match batch.map_err(NotWritten::Here)? {
                 None => {
                     is_whole = true;
                     input.close().await;
@@ -398,7 +387,7 @@ impl Room {
             }
         }
         // A room need not ask what follows the last batch.
-        if !is_whole && rows.next().await.transpose().map_err(NotWritten::Here)?.is_some() {
+        if !is_whole && batches.next().await.map_err(NotWritten::Here)?.is_some() {
             return Err(Refused::unexpected(S::NAME).into());
         }
         input.close().await;

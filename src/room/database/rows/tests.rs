@@ -14,9 +14,8 @@ fn part_of(ids: &[i64]) -> Content {
     rows_part(&rows)
 }
 
-/// Batches of one row each.
-fn source(ids: &[i64]) -> impl Stream<Item = Result<Vec<Row>, Infallible>> + Unpin {
-    stream::iter(ids.to_vec()).map(|id| Ok(vec![row(id)]))
+fn source(ids: &[i64]) -> impl Stream<Item = Result<Row, Infallible>> + Unpin {
+    stream::iter(ids.to_vec()).map(|id| Ok(row(id)))
 }
 
 fn insert() -> Insert {
@@ -56,26 +55,30 @@ fn rows_come_back_as_they_went() {
     }
 }
 
-#[test]
-fn batches_are_bounded_in_rows_and_bytes() {
-    let sizes = |rows: Vec<Row>| {
-        let batches = Batches::new(rows.into_iter().map(Ok::<_, Infallible>));
-        batches.map(|batch| batch.unwrap().len()).collect::<Vec<_>>()
-    };
-    assert_eq!(sizes((0..300).map(row).collect()), [128, 128, 44]);
+#[tokio::test]
+async fn batches_are_bounded_in_rows_and_bytes() {
     let large = |bytes: usize| vec![("a".to_owned(), Held::Text("x".repeat(bytes)))];
-    assert_eq!(
-        sizes(vec![large(600_000), large(600_000), large(10), large(3_000_000), row(1)]),
-        [1, 2, 1, 1]
-    );
-    assert_eq!(sizes(Vec::new()), [0_usize; 0]);
-    let mut failing = Batches::new([Ok(row(1)), Err("no")].into_iter());
-    assert_eq!(failing.next(), Some(Err("no")));
+    let heavy = vec![large(600_000), large(600_000), large(10), large(3_000_000), row(1)];
+    for (rows, expected) in [
+        ((0..300).map(row).collect(), vec![128, 128, 44]),
+        (heavy, vec![1, 2, 1, 1]),
+        (Vec::new(), Vec::new()),
+    ] {
+        let rows = stream::iter(rows.into_iter().map(Ok::<_, Infallible>));
+        let (mut batches, mut sizes) = (Batches { rows, kept: None }, Vec::new());
+        while let Some(batch) = batches.next().await.unwrap() {
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, expected);
+    }
+    let rows = stream::iter([Ok(row(1)), Err("no")]);
+    assert_eq!(Batches { rows, kept: None }.next().await, Err("no"));
 }
 
 #[tokio::test]
 async fn rows_are_sent_as_the_room_asks_for_them() {
     let (room, _incoming, mut played) = entered().await;
+    let ids: Vec<i64> = (0..130).collect();
     let taking = async {
         let (asked, call) = played.called().await;
         assert_eq!(asked.header["toolkit"], "database");
@@ -83,17 +86,17 @@ async fn rows_are_sent_as_the_room_asks_for_them() {
         played.answer(&asked, Content::Open).await;
         let start = json!({"kind": "start", "table": "t", "namespace": null});
         assert_eq!(played.taken().await, Content::Json(start));
-        for id in 1..=2 {
+        for ids in [&ids[..128], &ids[128..]] {
             played.part(&call, pull()).await;
-            assert_eq!(played.taken().await, part_of(&[id]));
+            assert_eq!(played.taken().await, part_of(ids));
         }
         played.part(&call, pull()).await;
         assert_eq!(played.taken().await, Content::close());
         played.part(&call, Content::close()).await;
     };
     let start = insert();
-    let (written, ()) = tokio::join!(room.write_rows(&start, source(&[1, 2])), taking);
-    assert_eq!(written.unwrap(), 2);
+    let (written, ()) = tokio::join!(room.write_rows(&start, source(&ids)), taking);
+    assert_eq!(written.unwrap(), 130);
 }
 
 /// A room that begins to take rows.

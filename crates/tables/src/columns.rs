@@ -1,0 +1,299 @@
+//! Columns as they are written on a command line: `id int not null, tags list(text)`.
+//!
+//! The words are those of the public command line 0.31.4.
+
+use std::fmt::Write as _;
+
+use crate::data_type::{DEPTH, DataType, Field, Kind, LONGEST_VECTOR};
+
+/// The types that have no parts.
+const PLAIN: [(&str, Kind); 7] = [
+    ("int", Kind::Int),
+    ("bool", Kind::Bool),
+    ("date", Kind::Date),
+    ("timestamp", Kind::Timestamp),
+    ("float", Kind::Float),
+    ("text", Kind::Text),
+    ("binary", Kind::Binary),
+];
+
+/// Reads columns: names with types, between commas. `null` or `not null` may follow a type.
+///
+/// # Errors
+///
+/// What is wrong, and where: `at position 7`, which counts characters from 0, or `at the end`.
+pub fn parse(text: &str) -> Result<Vec<Field>, String> {
+    let mut parser = Parser { words: words(text)?, at: 0 };
+    let columns = parser.fields("column", 0)?;
+    match parser.next() {
+        None => Ok(columns),
+        Some((place, word)) => Err(format!("{word} is too much at position {place}")),
+    }
+}
+
+/// Writes a column as [`parse`] reads it. What its type keeps besides is left out.
+#[must_use]
+pub fn written(column: &Field) -> String {
+    let mut text = String::new();
+    write_field(&mut text, column);
+    text
+}
+
+fn write_field(text: &mut String, field: &Field) {
+    // A text takes everything that is written to it.
+    let _ = write!(text, "{} ", field.name);
+    match &field.data_type.kind {
+        Kind::Struct(fields) => {
+            text.push_str("struct(");
+            for (index, field) in fields.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { ", " });
+                write_field(text, field);
+            }
+            text.push(')');
+        }
+        kind => {
+            let _ = write!(text, "{kind}");
+        }
+    }
+    text.push_str(match field.data_type.nullable {
+        None => "",
+        Some(true) => " null",
+        Some(false) => " not null",
+    });
+}
+
+/// A part of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Name(String),
+    Number(String),
+    Sign(char),
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(text) | Self::Number(text) => write!(out, "{text:?}"),
+            Self::Sign(sign) => write!(out, "{sign:?}"),
+        }
+    }
+}
+
+/// The words of a text, each with the place where it begins.
+fn words(text: &str) -> Result<Vec<(usize, Word)>, String> {
+    let mut signs = text.chars().enumerate().peekable();
+    let mut words = Vec::new();
+    while let Some((place, sign)) = signs.next() {
+        let is_name = |sign: char| sign.is_alphabetic() || sign == '_';
+        let mut rest = |first: char, goes_on: fn(char) -> bool| {
+            let mut word = String::from(first);
+            while let Some((_, sign)) = signs.next_if(|(_, sign)| goes_on(*sign)) {
+                word.push(sign);
+            }
+            word
+        };
+        words.push((
+            place,
+            match sign {
+                sign if sign.is_whitespace() => continue,
+                '(' | ')' | ',' => Word::Sign(sign),
+                '0'..='9' => Word::Number(rest(sign, |sign| sign.is_ascii_digit())),
+                sign if is_name(sign) => {
+                    Word::Name(rest(sign, |sign| sign.is_alphanumeric() || sign == '_'))
+                }
+                sign => return Err(format!("{sign:?} means nothing at position {place}")),
+            },
+        ));
+    }
+    Ok(words)
+}
+
+struct Parser {
+    words: Vec<(usize, Word)>,
+    at: usize,
+}
+
+impl Parser {
+    fn next(&mut self) -> Option<(usize, Word)> {
+        let next = self.words.get(self.at).cloned();
+        self.at += usize::from(next.is_some());
+        next
+    }
+
+    /// Takes the next word if it is this sign.
+    fn has(&mut self, sign: char) -> bool {
+        let has = matches!(self.words.get(self.at), Some((_, Word::Sign(it))) if *it == sign);
+        self.at += usize::from(has);
+        has
+    }
+
+    /// Takes the next word if it is this one, in any case.
+    fn says(&mut self, word: &str) -> bool {
+        let says = matches!(self.words.get(self.at), Some((_, Word::Name(it))) if it.eq_ignore_ascii_case(word));
+        self.at += usize::from(says);
+        says
+    }
+
+    /// What is wrong with the word that was expected to be something else.
+    fn wrong(expected: &str, found: Option<(usize, Word)>) -> String {
+        match found {
+            Some((place, word)) => {
+                format!("{expected} is expected, not {word}, at position {place}")
+            }
+            None => format!("{expected} is expected at the end"),
+        }
+    }
+
+    fn must(&mut self, sign: char) -> Result<(), String> {
+        match self.has(sign) {
+            true => Ok(()),
+            false => Err(Self::wrong(&format!("{sign:?}"), self.next())),
+        }
+    }
+
+    /// Names with types, between commas.
+    fn fields(&mut self, what: &str, depth: usize) -> Result<Vec<Field>, String> {
+        let mut fields: Vec<Field> = Vec::new();
+        loop {
+            let (place, name) = match self.next() {
+                Some((place, Word::Name(name))) => (place, name),
+                other => return Err(Self::wrong(&format!("the name of a {what}"), other)),
+            };
+            if fields.iter().any(|field| field.name == name) {
+                return Err(format!(
+                    "there are two {what}s {name:?}; the second is at position {place}"
+                ));
+            }
+            let mut data_type = self.data_type(depth)?;
+            data_type.nullable = if self.says("null") {
+                Some(true)
+            } else if self.says("not") {
+                match self.says("null") {
+                    true => Some(false),
+                    false => return Err(Self::wrong("\"null\"", self.next())),
+                }
+            } else {
+                None
+            };
+            fields.push(Field { name, data_type });
+            if !self.has(',') {
+                return Ok(fields);
+            }
+        }
+    }
+
+    fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
+        let (place, name) = match self.next() {
+            Some((place, Word::Name(name))) => (place, name.to_lowercase()),
+            other => return Err(Self::wrong("a type", other)),
+        };
+        if depth > DEPTH {
+            return Err(format!(
+                "types are nested at most {DEPTH} deep; this is deeper at position {place}"
+            ));
+        }
+        if let Some((_, kind)) = PLAIN.into_iter().find(|(known, _)| *known == name) {
+            return Ok(kind.into());
+        }
+        let kind = match name.as_str() {
+            "vector" => {
+                self.must('(')?;
+                let size = self.next();
+                let size = match &size {
+                    Some((_, Word::Number(digits))) => {
+                        digits.parse().ok().filter(|it| (1..=LONGEST_VECTOR).contains(it))
+                    }
+                    _ => None,
+                }
+                .ok_or_else(|| Self::wrong(&format!("a size from 1 to {LONGEST_VECTOR}"), size))?;
+                let element = if self.has(',') {
+                    let place = self.words.get(self.at).map(|(place, _)| *place);
+                    let element = self.data_type(depth + 1)?;
+                    if !matches!(element.kind, Kind::Int | Kind::Float) {
+                        let place = place.unwrap_or_default();
+                        return Err(format!(
+                            "a vector has numbers, not values of {}, at position {place}",
+                            element.kind
+                        ));
+                    }
+                    element
+                } else {
+                    Kind::Float.into()
+                };
+                Kind::Vector { size, element: Box::new(element) }
+            }
+            "list" => {
+                self.must('(')?;
+                Kind::List(Box::new(self.data_type(depth + 1)?))
+            }
+            "struct" => {
+                self.must('(')?;
+                Kind::Struct(self.fields("part", depth + 1)?)
+            }
+            _ => {
+                let known = PLAIN.map(|(known, _)| known).join(", ");
+                return Err(format!(
+                    "there is no type {name:?}, at position {place}; there are {known}, vector, list and struct"
+                ));
+            }
+        };
+        self.must(')')?;
+        Ok(kind.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_read_and_written() {
+        for (text, expected) in [
+            ("id int", "id int"),
+            (" id  INT NOT null,\tname Text NULL ", "id int not null, name text null"),
+            ("e vector(3)", "e vector(3, float)"),
+            ("e vector(3, int), l list(list(text))", "e vector(3, int), l list(list(text))"),
+            (
+                "s struct(a int not null, b struct(c date)) null",
+                "s struct(a int not null, b struct(c date)) null",
+            ),
+            (
+                "größe_1 float,int bool,null timestamp,b binary",
+                "größe_1 float, int bool, null timestamp, b binary",
+            ),
+        ] {
+            let columns = parse(text).unwrap();
+            let again: Vec<String> = columns.iter().map(written).collect();
+            assert_eq!(again.join(", "), expected);
+            assert_eq!(parse(expected).unwrap(), columns);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let deep = format!("a {}int{}", "list(".repeat(40), ")".repeat(40));
+        for (text, told) in [
+            ("", "the name of a column is expected at the end"),
+            ("1", "the name of a column is expected, not \"1\", at position 0"),
+            ("ü", "a type is expected at the end"),
+            ("ü money", "there is no type \"money\", at position 2"),
+            ("a int b", "\"b\" is too much at position 6"),
+            ("a int,", "the name of a column is expected at the end"),
+            ("a int; b int", "';' means nothing at position 5"),
+            ("a int not b", "\"null\" is expected, not \"b\", at position 10"),
+            ("a int, a text", "two columns \"a\"; the second is at position 7"),
+            ("a struct(b int, b int)", "two parts \"b\"; the second is at position 16"),
+            ("a struct()", "the name of a part is expected, not ')', at position 9"),
+            ("a vector", "'(' is expected at the end"),
+            ("a vector(0)", "a size from 1 to 65536 is expected, not \"0\", at position 9"),
+            ("a vector(99999999999)", "a size from 1 to 65536 is expected"),
+            ("a vector(2, text)", "numbers, not values of text, at position 12"),
+            ("a vector(2", "')' is expected at the end"),
+            ("a list(int not null)", "')' is expected, not \"not\", at position 11"),
+            (&deep, "nested at most 16 deep"),
+        ] {
+            let wrong = parse(text).unwrap_err();
+            assert!(wrong.contains(told), "{text:?}: {wrong}");
+        }
+    }
+}

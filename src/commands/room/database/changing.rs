@@ -1,0 +1,218 @@
+//! Rows that are inserted, merged, updated and deleted.
+
+use std::process::ExitCode;
+
+use clap::ValueHint;
+use serde_json::{Map, Value};
+
+use super::TableArgs;
+use super::source::Source;
+use super::tables::{columns_of, not_written};
+use crate::commands::option_values;
+use crate::commands::room::{InRoom, RoomArgs};
+use crate::error::{Class, Error, Result};
+use crate::output;
+use crate::room::client::Room;
+use crate::room::database::{Delete, Insert, Merge, RowStream, SetExpression, SetValue, Update};
+
+/// Records.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct RecordsArgs {
+    /// The rows: a JSON list of objects
+    #[arg(long, value_name = "JSON")]
+    json: Option<String>,
+    /// A file or URL with the rows: JSON, JSON lines or CSV, by its ending; `-` is standard input
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    file: Option<String>,
+}
+
+/// Arguments of `room database insert`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meshagent room database insert --room lobby -t people --json '[{\"id\": 1, \"name\": \"Ada\"}]'\n  meshagent room database insert --room lobby -t people --file people.csv\n\nA file may have any size; it is sent while it is read. Bytes are {\"encoding\": \"base64\", \"data\": \"…\"}\nin JSON, and base64 in CSV. The first line of a CSV file names the columns."
+)]
+pub struct InsertArgs {
+    #[command(flatten)]
+    table: TableArgs,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room database merge`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room database merge --room lobby -t people --on id --file people.jsonl"
+)]
+pub struct MergeArgs {
+    #[command(flatten)]
+    table: TableArgs,
+    /// The column whose values say which rows are the same
+    #[arg(long, value_name = "COLUMN")]
+    on: String,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room database update`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  meshagent room database update --room lobby -t people --where 'id = 1' --values-json '{\"name\": \"Ada\"}'\n  meshagent room database update --room lobby -t people --where 'age is null' --values-sql-json '{\"age\": \"2026 - born\"}'",
+    group(clap::ArgGroup::new("what").required(true).multiple(true).args(["values_json", "values_sql_json"]))
+)]
+pub struct UpdateArgs {
+    #[command(flatten)]
+    table: TableArgs,
+    /// Which rows: a condition in SQL
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: String,
+    /// An object of values that columns get
+    #[arg(long, value_name = "JSON")]
+    values_json: Option<String>,
+    /// An object of expressions in SQL whose values columns get
+    #[arg(long, value_name = "JSON")]
+    values_sql_json: Option<String>,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room database delete`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room database delete --room lobby -t people --where \"name = 'Ada'\""
+)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    table: TableArgs,
+    /// Which rows: a condition in SQL
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: String,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+impl RecordsArgs {
+    /// Where the records come from, which is open.
+    async fn source(&self) -> Result<Source> {
+        match (&self.json, &self.file) {
+            (Some(text), _) => Source::inline("--json", text),
+            (None, Some(place)) => Source::at(place).await,
+            (None, None) => Err(Error::usage("there are no rows").hint("give --json or --file")),
+        }
+    }
+}
+
+/// Writes records to a table that is there; how many they were.
+async fn write<S: RowStream>(
+    (at, table): (&RoomArgs, &TableArgs),
+    records: &RecordsArgs,
+    start: &S,
+) -> Result<u64> {
+    let source = records.source().await?;
+    at.with(async |room: &Room| {
+        let columns = match source.needs_columns() {
+            true => columns_of(room, table).await?,
+            false => Vec::new(),
+        };
+        let written = room.write_rows(start, source.rows(columns)).await;
+        written.map_err(|why| not_written::<S>(room, why))
+    })
+    .await
+}
+
+/// Runs `room database insert`.
+///
+/// # Errors
+///
+/// As [`super::run`].
+pub async fn insert(args: &InsertArgs) -> Result<ExitCode> {
+    let TableArgs { table, place } = &args.table;
+    let start = Insert { table: table.clone(), namespace: place.namespace() };
+    let count = write((&args.at, &args.table), &args.records, &start).await?;
+    output::note(&format!("inserted {count} rows into the table {table}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `room database merge`.
+///
+/// # Errors
+///
+/// As [`super::run`].
+pub async fn merge(args: &MergeArgs) -> Result<ExitCode> {
+    let TableArgs { table, place } = &args.table;
+    let start = Merge { table: table.clone(), on: args.on.clone(), namespace: place.namespace() };
+    let count = write((&args.at, &args.table), &args.records, &start).await?;
+    output::note(&format!("merged {count} rows into the table {table} on {}", args.on));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The object of an option, if it is given.
+fn object(option: &str, text: Option<&str>) -> Result<Option<Map<String, Value>>> {
+    match option_values::json(option, text, Class::Usage)? {
+        None => Ok(None),
+        Some(Value::Object(object)) => Ok(Some(object)),
+        Some(_) => Err(Error::usage(format!("{option} is not a JSON object"))),
+    }
+}
+
+impl InRoom for UpdateArgs {
+    type Asked = Update;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<Update> {
+        let value =
+            |(column, value): (String, Value)| SetValue { column, value_json: value.to_string() };
+        let expression = |(column, value): (String, Value)| match value {
+            Value::String(expression) => Ok(SetExpression { column, expression }),
+            _ => Err(Error::usage(format!(
+                "--values-sql-json: the expression for {column:?} is not a text"
+            ))),
+        };
+        let values = object("--values-json", self.values_json.as_deref())?;
+        let expressions = object("--values-sql-json", self.values_sql_json.as_deref())?;
+        let expressions = expressions.map(|it| it.into_iter().map(expression).collect());
+        let TableArgs { table, place } = &self.table;
+        Ok(Update {
+            table: table.clone(),
+            r#where: self.condition.clone(),
+            values: values.map(|it| it.into_iter().map(value).collect()),
+            values_sql: expressions.transpose()?,
+            namespace: place.namespace(),
+        })
+    }
+
+    fn show(&self, (): ()) -> Result<ExitCode> {
+        output::note(&format!("updated the table {} where {}", self.table.table, self.condition));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl InRoom for DeleteArgs {
+    type Asked = Delete;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<Delete> {
+        let TableArgs { table, place } = &self.table;
+        Ok(Delete {
+            table: table.clone(),
+            r#where: self.condition.clone(),
+            namespace: place.namespace(),
+        })
+    }
+
+    fn show(&self, (): ()) -> Result<ExitCode> {
+        let (table, condition) = (&self.table.table, &self.condition);
+        output::note(&format!("deleted from the table {table} where {condition}"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
