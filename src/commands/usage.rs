@@ -91,7 +91,7 @@ fn names_an_alias(tip: &str, group: Option<&clap::Command>) -> bool {
 const LATER: [&str; 5] = ["mcp", "meeting-transcriber", "port", "test", "webserver"];
 
 /// The groups of `room` that are not here yet.
-const LATER_IN_ROOMS: [&str; 6] = ["container", "database", "memory", "secret", "secrets", "sync"];
+const LATER_IN_ROOMS: [&str; 1] = ["container"];
 
 /// What is said of all of them.
 const NOT_YET: &str = "this program does not have it yet: use the Python command line, which has it and reads the same settings";

@@ -29,6 +29,7 @@ mod developer;
 pub mod entering;
 mod given;
 mod invoke;
+mod memory;
 mod messaging;
 mod participants;
 mod printing;
@@ -65,6 +66,9 @@ pub enum RoomCommand {
     /// Create, fill and read tables of a room
     #[command(subcommand)]
     Database(Lenient<database::DatabaseCommand>),
+    /// Fill and ask the memories of a room
+    #[command(subcommand)]
+    Memory(Lenient<memory::MemoryCommand>),
     /// See how the services of a room are, and start them again
     #[command(subcommand, alias = "services")]
     Service(Lenient<service::RoomServiceCommand>),
@@ -262,6 +266,7 @@ pub async fn run(command: RoomCommand) -> Result<ExitCode> {
         RoomCommand::Storage(command) => storage::run(command.0).await,
         RoomCommand::Sync(command) => sync::run(command.0).await,
         RoomCommand::Database(command) => database::run(command.0).await,
+        RoomCommand::Memory(command) => memory::run(command.0).await,
         RoomCommand::Service(command) => service::run(command.0).await,
         RoomCommand::Secret(command) => secret::run(command.0).await,
         RoomCommand::Developer(command) => developer::run(command.0).await,

@@ -107,7 +107,7 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "unrecognized subcommand 'import'",
             "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
         ),
-        ("meshagent room database table", "unrecognized subcommand 'database'", NOT_YET),
+        ("meshagent room container list", "unrecognized subcommand 'container'", NOT_YET),
         (
             "meshagent scheduled-task create",
             "unrecognized subcommand 'create'",

@@ -1,0 +1,253 @@
+//! Records that are put into a memory, and relationships that are deleted.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueHint;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::MemoryArgs;
+use crate::bounded;
+use crate::commands::option_values;
+use crate::commands::room::printing::Pretty;
+use crate::commands::room::{InRoom, RoomArgs};
+use crate::error::{Class, Context, Error, Result};
+use crate::output;
+use crate::room::memory::{
+    DeleteRelationships, Entity, Relationship, RelationshipsDeleted, Selector, UpsertNodes,
+    UpsertRelationships, UpsertTable,
+};
+use crate::room::message::MAX_BYTES;
+
+/// What stands for standard input.
+const STDIN: &str = "-";
+
+/// Records.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct RecordsArgs {
+    /// The records: a JSON list of objects
+    #[arg(long, value_name = "JSON")]
+    records_json: Option<String>,
+    /// A file with such a list; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    records_file: Option<PathBuf>,
+}
+
+/// What becomes of records that are there.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct MergeArgs {
+    /// Leave what is there as far as the records do not say otherwise, which is the default
+    #[arg(long, overrides_with = "no_merge")]
+    merge: bool,
+    /// Put the records in the place of what is there
+    #[arg(long)]
+    no_merge: bool,
+}
+
+impl MergeArgs {
+    /// Whether what is there stays.
+    pub const fn is_wanted(self) -> bool {
+        !self.no_merge
+    }
+}
+
+/// Arguments of `room memory upsert-table`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room memory upsert-table --room lobby -m people -t visits --records-json '[{\"who\": \"Ada\", \"when\": \"2026-11-30\"}]'"
+)]
+pub struct UpsertTableArgs {
+    #[command(flatten)]
+    memory: MemoryArgs,
+    /// The table
+    #[arg(short, long, value_name = "TABLE")]
+    table: String,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room memory upsert-nodes`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room memory upsert-nodes --room lobby -m people --records-json '[{\"entity_id\": \"ada\", \"name\": \"Ada\", \"entity_type\": \"person\"}]'\n\nA record has a `name`, and maybe `entity_id`, `entity_type`, `context`, `confidence`, `created_at`,\n`valid_at` and `metadata`."
+)]
+pub struct UpsertNodesArgs {
+    #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room memory upsert-relationships`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room memory upsert-relationships --room lobby -m people --records-json '[{\"source_entity_id\": \"ada\", \"target_entity_id\": \"bob\", \"relationship_type\": \"KNOWS\"}]'\n\nA record has a `source_entity_id` and a `target_entity_id`, and maybe `relationship_type`,\n`description`, `confidence`, `created_at`, `valid_at`, `expired_at`, `invalid_at`,\n`source_entity_name`, `target_entity_name` and `metadata`."
+)]
+pub struct UpsertRelationshipsArgs {
+    #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    merge: MergeArgs,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+/// Arguments of `room memory delete-relationships`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  meshagent room memory delete-relationships --room lobby -m people --records-json '[{\"source_entity_id\": \"ada\", \"target_entity_id\": \"bob\"}]'\n\nA record has a `source_entity_id` and a `target_entity_id`, and maybe a `relationship_type`."
+)]
+pub struct DeleteRelationshipsArgs {
+    #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    records: RecordsArgs,
+    #[command(flatten)]
+    pretty: Pretty,
+    #[command(flatten)]
+    at: RoomArgs,
+}
+
+impl RecordsArgs {
+    /// The records.
+    fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let (name, text) = match &self.records_file {
+            None => ("--records-json".to_owned(), self.records_json.clone().unwrap_or_default()),
+            Some(path) => {
+                let shown = path.display().to_string();
+                let failed = || format!("failed to read {shown}");
+                let text = match shown.as_str() {
+                    STDIN => String::from_utf8(bounded::stdin(MAX_BYTES).context(failed)?)
+                        .context(failed)?,
+                    _ => bounded::text(path, MAX_BYTES).context(failed)?,
+                };
+                (shown, text)
+            }
+        };
+        let told = option_values::json(&name, Some(&text), Class::Usage)?.unwrap_or_default();
+        let Value::Array(list) = told else {
+            return Err(Error::usage(format!("{name} is not a JSON list of objects")));
+        };
+        let record = |(index, record): (usize, Value)| {
+            if !record.is_object() {
+                return Err(Error::usage(format!("{name}: the record {index} is not an object")));
+            }
+            T::deserialize(record)
+                .map_err(|error| Error::usage(format!("{name}: the record {index}: {error}")))
+        };
+        list.into_iter().enumerate().map(record).collect()
+    }
+}
+
+impl InRoom for UpsertTableArgs {
+    type Asked = UpsertTable;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<UpsertTable> {
+        let records: Vec<Map<String, Value>> = self.records.read()?;
+        let (name, namespace) = self.memory.told();
+        let (table, merge) = (self.table.clone(), self.merge.is_wanted());
+        Ok(UpsertTable { name, namespace, table, records, merge })
+    }
+
+    fn show(&self, (): ()) -> Result<ExitCode> {
+        let (table, name) = (&self.table, &self.memory.name);
+        output::note(&format!("put the records into the table {table} of the memory {name}"));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl InRoom for UpsertNodesArgs {
+    type Asked = UpsertNodes;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<UpsertNodes> {
+        let records: Vec<Entity> = self.records.read()?;
+        let (name, namespace) = self.memory.told();
+        Ok(UpsertNodes { name, namespace, records, merge: self.merge.is_wanted() })
+    }
+
+    fn show(&self, (): ()) -> Result<ExitCode> {
+        output::note(&format!("put the entities into the memory {}", self.memory.name));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl InRoom for UpsertRelationshipsArgs {
+    type Asked = UpsertRelationships;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<UpsertRelationships> {
+        let records: Vec<Relationship> = self.records.read()?;
+        let (name, namespace) = self.memory.told();
+        Ok(UpsertRelationships { name, namespace, records, merge: self.merge.is_wanted() })
+    }
+
+    fn show(&self, (): ()) -> Result<ExitCode> {
+        output::note(&format!("put the relationships into the memory {}", self.memory.name));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl InRoom for DeleteRelationshipsArgs {
+    type Asked = DeleteRelationships;
+
+    fn at(&self) -> &RoomArgs {
+        &self.at
+    }
+
+    fn asked(&self) -> Result<DeleteRelationships> {
+        let relationships: Vec<Selector> = self.records.read()?;
+        let (name, namespace) = self.memory.told();
+        Ok(DeleteRelationships { name, namespace, relationships })
+    }
+
+    fn show(&self, answer: RelationshipsDeleted) -> Result<ExitCode> {
+        self.pretty.print(&answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+        RecordsArgs { records_json: Some(text.to_owned()), records_file: None }.read()
+    }
+
+    #[test]
+    fn records_are_checked_before_anything_is_sent() {
+        let entities: Vec<Entity> = read(r#"[{"name": "Ada", "more": 1}]"#).unwrap();
+        assert_eq!(entities[0].name, "Ada");
+        for (text, why) in [
+            ("{}", "--records-json is not a JSON list of objects"),
+            ("[1]", "--records-json: the record 0 is not an object"),
+            (r#"[{"name": "a"}, {}]"#, "--records-json: the record 1: missing field `name`"),
+            (r#"[{"name": "a", "metadata": {"k": 1}}]"#, "expected a string"),
+        ] {
+            let told = read::<Entity>(text).unwrap_err().to_string();
+            assert!(told.contains(why), "{told}");
+        }
+    }
+}
