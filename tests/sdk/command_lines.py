@@ -143,8 +143,11 @@ async def nothing(out, interrupt):
     """What happens while most commands run."""
 
 
-async def run(platform, program, words, room, *, files={}, names={}, meanwhile=nothing):
-    """Runs one command in a folder with these files. `names` has what ids are called here."""
+async def run(
+    platform, program, words, room, *, files={}, names={}, meanwhile=nothing, played=None, path=None
+):
+    """Runs one command in a folder with these files. `names` has what ids are called here, and
+    `played` plays toolkits of the room. Programs are looked for in the folder `path` first."""
     with tempfile.TemporaryDirectory() as top:
         folder = pathlib.Path(top) / "folder"
         folder.mkdir()
@@ -152,8 +155,10 @@ async def run(platform, program, words, room, *, files={}, names={}, meanwhile=n
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
         out, err = pathlib.Path(top) / "stdout", pathlib.Path(top) / "stderr"
-        async with Recorder(platform.url) as recorder:
+        async with Recorder(platform.url, played) as recorder:
             environment = {**platform.environment, "MESHAGENT_ROOM_URL": recorder.url}
+            if path is not None:
+                environment["PATH"] = f"{path}:{os.environ['PATH']}"
             words = ["room", *words, "--room", room]
             begun = time.monotonic()
             code = await program.run(words, environment, folder, out, err, meanwhile)

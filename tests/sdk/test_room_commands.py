@@ -24,6 +24,7 @@ from meshagent.tools.hosting import RemoteToolkit
 from meshagent.tools.tool import ContentTool
 
 from command_lines import Ours, Reference, nothing, run
+from played import Played
 from recording import asked, by_call
 from rooms import entered
 from test_room_server import Add, external, web_server
@@ -60,6 +61,11 @@ HERE = {
     "job.unknown": b"\0\xff",
     "export.json": json.dumps([CONVERSATION]).encode(),
     "schema.json": json.dumps(document_schema.to_json()).encode(),
+    "rows.json": json.dumps([{"id": n, "t": f"ü {n}"} for n in range(300)]).encode(),
+    "columns.json": json.dumps({"id": {"type": "int"}}).encode(),
+    "entities.json": json.dumps([{"name": "Ada"}]).encode(),
+    "tables.json": json.dumps([{"name": "people", "alias": "p"}]).encode(),
+    "params.json": json.dumps({"id": 1}).encode(),
 }
 
 
@@ -68,6 +74,11 @@ DOCUMENT = {"document": {"content": [{"heading": {"text": "Plan"}}, {"body": {"t
 # Commands that answer with nothing.
 SILENT = ["queue send", "messaging send", "messaging broadcast", "storage cp", "storage rm"]
 SILENT += ["sync create", "sync update", "sync import", "service restart", "queue send-mail", "secret set", "secret delete"]
+SILENT += [f"database {word}" for word in ("create", "drop", "insert", "merge", "update", "delete")]
+SILENT += [f"database {word}" for word in ("add-columns", "drop-columns", "index-create", "index-drop")]
+SILENT += [f"database {word}" for word in ("optimize", "checkout", "restore", "install")]
+SILENT += [f"memory {word}" for word in ("create", "drop", "import")]
+SILENT += [f"memory upsert-{word}" for word in ("table", "nodes", "relationships")]
 
 
 class Say(ContentTool):
@@ -151,7 +162,7 @@ async def furnished(platform, room, group):
         yield bob, names
 
 
-async def one(platform, program, words, meanwhile=None):
+async def one(platform, program, words, meanwhile=None, path=None):
     """Runs a command in a room of its own."""
     room = f"room-{uuid.uuid4().hex[:12]}"
     async with furnished(platform, room, words[0]) as (bob, names):
@@ -168,14 +179,16 @@ async def one(platform, program, words, meanwhile=None):
             files=HERE,
             names=names,
             meanwhile=at_once if meanwhile else nothing,
+            played=Played() if words[0] in ("database", "memory") else None,
+            path=path,
         )
 
 
-async def both(platform, programs, theirs, ours=None, meanwhile=None):
+async def both(platform, programs, theirs, ours=None, meanwhile=None, path=None):
     """Runs a command of both programs; ours with other options if they are given."""
     theirs, ours = (words.split() if isinstance(words, str) else words for words in (theirs, ours))
     pairs = zip(programs, (theirs, ours or theirs))
-    runs = (one(platform, program, words, meanwhile) for program, words in pairs)
+    runs = (one(platform, program, words, meanwhile, path) for program, words in pairs)
     reference, program = await asyncio.gather(*runs)
     # Data goes to standard output, and nothing else does; a failure is told and has a code.
     if program.code != 0 or " ".join(theirs[:2]) in SILENT:

@@ -61,7 +61,7 @@ pub struct MergeArgs {
 /// Arguments of `room database update`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database update --room lobby -t people --where 'id = 1' --values-json '{\"name\": \"Ada\"}'\n  meshagent room database update --room lobby -t people --where 'age is null' --values-sql-json '{\"age\": \"2026 - born\"}'",
+    after_help = "Examples:\n  meshagent room database update --room lobby -t people --where 'id = 1' --values-json '{\"name\": \"Ada\"}'\n  meshagent room database update --room lobby -t people --where 'id > 9' --values-sql-json '{\"id\": \"id + 1\"}'",
     group(clap::ArgGroup::new("what").required(true).multiple(true).args(["values_json", "values_sql_json"]))
 )]
 pub struct UpdateArgs {

@@ -19,7 +19,7 @@ use crate::room::database::{Namespace, RowStream, Search, Sql, SqlTable};
 /// Arguments of `room database search`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database search --room lobby -t people --where 'born < 1900' --select name --limit 10\n  meshagent room database search --room lobby -t people --where-json '{\"name\": \"Ada\"}'\n  meshagent room database search --room lobby -t notes --text 'green tea' -o json | jq .[0]\n  meshagent room database search --room lobby -t faces --vector-json '[0.1, 0.2, 0.3]' --limit 3\n\nRows are printed as they come. If the room fails after some of them, the JSON is not ended, and the\nexit code is 1."
+    after_help = "Examples:\n  meshagent room database search --room lobby -t people --where 'id < 100' --select name --limit 10\n  meshagent room database search --room lobby -t people --where-json '{\"name\": \"Ada\"}'\n  meshagent room database search --room lobby -t notes --text 'green tea' -o json | jq .[0]\n  meshagent room database search --room lobby -t faces --vector-json '[0.1, 0.2, 0.3]' --limit 3\n\nRows are printed as they come. If the room fails after some of them, the JSON is not ended, and the\nexit code is 1."
 )]
 pub struct SearchArgs {
     #[command(flatten)]
