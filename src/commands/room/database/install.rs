@@ -21,12 +21,13 @@ use crate::room::database::{
 /// Arguments of `room database install`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  meshagent room database install --room lobby --file tables.json\n\nThe file asks for tables with their indexes:\n  {\"tables\": [{\"table\": \"notes\", \"schema\": {\"text\": {\"type\": \"text\"}},\n    \"namespace\": null, \"full_text_search_indexes\": [\"text\"], \"scalar_indexes\": [], \"vector_indexes\": []}]}\nTables and indexes that are there stay as they are. An index that cannot be made is a warning."
+    after_help = "Example:\n  meshagent room database install --room lobby --file tables.json\n\nThe file asks for tables with their indexes:\n  {\"tables\": [{\"table\": \"notes\", \"schema\": {\"text\": {\"type\": \"text\"}},\n    \"namespace\": null, \"full_text_search_indexes\": [\"text\"], \"scalar_indexes\": [], \"vector_indexes\": []}]}\nTables and indexes that are there stay as they are. An index that cannot be made is a warning.",
+    group(clap::ArgGroup::new("what").required(true).args(["file"]))
 )]
 pub struct InstallArgs {
     /// The file, or a URL; `-` is standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    file: String,
+    file: Option<String>,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -58,7 +59,7 @@ struct Required {
 ///
 /// As [`super::run`].
 pub async fn run(args: &InstallArgs) -> Result<ExitCode> {
-    let given = Given { inline: ("--file", None), place: Some(&args.file) };
+    let given = Given { inline: ("--file", None), place: args.file.as_deref() };
     let told = given.json().await?.unwrap_or_default();
     let wrong = |why: &dyn std::fmt::Display| {
         Error::usage(format!("{} does not ask for tables: {why}", given.name()))

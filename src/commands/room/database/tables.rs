@@ -111,11 +111,12 @@ pub struct AddColumnsArgs {
 
 /// Arguments of `room database drop-columns`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["columns"])))]
 pub struct DropColumnsArgs {
     #[command(flatten)]
     table: TableArgs,
     /// A column; may be repeated
-    #[arg(short = 'c', long = "column", value_name = "COLUMN", required = true)]
+    #[arg(short = 'c', long = "column", value_name = "COLUMN")]
     columns: Vec<String>,
     #[command(flatten)]
     at: RoomArgs,

@@ -42,7 +42,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "IMAGE", default_value = "falkordb/falkordb:latest")]
     docker_image: String,
     /// How long FalkorDB may take to start, in seconds, at least 1
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = patience)]
+    #[arg(long, value_name = "SECONDS", default_value = "30.0", value_parser = patience)]
     startup_timeout_seconds: Duration,
     /// Create the memory if there is none, which is the default
     #[arg(long, overrides_with = "no_create_memory")]
