@@ -144,10 +144,10 @@ async def nothing(out, interrupt):
 
 
 async def run(
-    platform, program, words, room, *, files={}, names={}, meanwhile=nothing, played=None, path=None
+    platform, program, words, room, *, files={}, names={}, meanwhile=nothing, played=None
 ):
     """Runs one command in a folder with these files. `names` has what ids are called here, and
-    `played` plays toolkits of the room. Programs are looked for in the folder `path` first."""
+    `played` plays toolkits of the room."""
     with tempfile.TemporaryDirectory() as top:
         folder = pathlib.Path(top) / "folder"
         folder.mkdir()
@@ -157,8 +157,6 @@ async def run(
         out, err = pathlib.Path(top) / "stdout", pathlib.Path(top) / "stderr"
         async with Recorder(platform.url, played) as recorder:
             environment = {**platform.environment, "MESHAGENT_ROOM_URL": recorder.url}
-            if path is not None:
-                environment["PATH"] = f"{path}:{os.environ['PATH']}"
             words = ["room", *words, "--room", room]
             begun = time.monotonic()
             code = await program.run(words, environment, folder, out, err, meanwhile)

@@ -162,7 +162,7 @@ async def furnished(platform, room, group):
         yield bob, names
 
 
-async def one(platform, program, words, meanwhile=None, path=None):
+async def one(platform, program, words, meanwhile=None):
     """Runs a command in a room of its own."""
     room = f"room-{uuid.uuid4().hex[:12]}"
     async with furnished(platform, room, words[0]) as (bob, names):
@@ -180,15 +180,14 @@ async def one(platform, program, words, meanwhile=None, path=None):
             names=names,
             meanwhile=at_once if meanwhile else nothing,
             played=Played() if words[0] in ("database", "memory") else None,
-            path=path,
         )
 
 
-async def both(platform, programs, theirs, ours=None, meanwhile=None, path=None):
+async def both(platform, programs, theirs, ours=None, meanwhile=None):
     """Runs a command of both programs; ours with other options if they are given."""
     theirs, ours = (words.split() if isinstance(words, str) else words for words in (theirs, ours))
     pairs = zip(programs, (theirs, ours or theirs))
-    runs = (one(platform, program, words, meanwhile, path) for program, words in pairs)
+    runs = (one(platform, program, words, meanwhile) for program, words in pairs)
     reference, program = await asyncio.gather(*runs)
     # Data goes to standard output, and nothing else does; a failure is told and has a code.
     if program.code != 0 or " ".join(theirs[:2]) in SILENT:

@@ -4,10 +4,12 @@ The room's side of both toolkits is played, so that every command gets an answer
 """
 
 import json
+import os
 import sys
 
 import pytest
 
+from command_lines import Ours, Reference
 from recording import asked
 from test_room_commands import HERE, both, programs  # noqa: F401
 
@@ -296,27 +298,34 @@ match asked:
 
 
 @pytest.fixture
-def docker(tmp_path):
-    """A folder with a program that answers as docker does with FalkorDB in a container."""
-    program = tmp_path / "docker"
+def docker(tmp_path, monkeypatch, platform):
+    """Both programs where a program answers as docker does with FalkorDB in a container; and the
+    folder with what that was asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "docker"
     program.write_text(DOCKER.format(python=sys.executable))
     program.chmod(0o755)
-    return tmp_path
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    # The reference looks for programs where it did when it was started.
+    reference = Reference(tmp_path, platform.environment)
+    yield folder, (reference, Ours(tmp_path))
+    reference.stop()
 
 
 @pytest.mark.parametrize("name", ["people", "new"])
-async def test_a_dump_becomes_the_same_memory(platform, programs, docker, name):  # noqa: F811
+async def test_a_dump_becomes_the_same_memory(platform, docker, name):
+    folder, programs = docker  # noqa: F811
     command = f"memory import -m {name} -f job.unknown --batch-size 2 -n a"
-    reference, program = await both(platform, programs, command, path=docker)
+    reference, program = await both(platform, programs, command)
     assert (reference.code, program.code) == (0, 0), program.stderr
-    # Nothing of a text is nothing here, too, and what stands alone is no text of nothing.
     assert asked(program.sent) == asked(reference.sent)
     assert [it[0] for it in asked(program.sent)] == [
         *(["list"] if name == "people" else ["list", "create"]),
         *("upsert_nodes", "upsert_nodes", "upsert_relationships"),
     ]
     assert program.ways == reference.ways
-    lines = [json.loads(line) for line in (docker / "log").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
     started = [line for line in lines if line[0] == "run"]
     for line in started:
         assert line[:5] == ["run", "--rm", "-d", "--name", line[4]]
@@ -326,12 +335,13 @@ async def test_a_dump_becomes_the_same_memory(platform, programs, docker, name):
     assert len(started) == 2
 
 
-async def test_a_container_is_removed_after_a_failure(platform, programs, docker):  # noqa: F811
+async def test_a_container_is_removed_after_a_failure(platform, docker):
+    folder, programs = docker  # noqa: F811
     command = "memory import -m people -f job.unknown --graph-name none"
-    reference, program = await both(platform, programs, command, path=docker)
+    reference, program = await both(platform, programs, command)
     assert (reference.code, program.code) == (1, 1)
     assert 'there is no graph "none" in the dump' in program.stderr
-    lines = [json.loads(line) for line in (docker / "log").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
     names = [line[4] for line in lines if line[0] == "run"]
     assert all(["rm", "-f", name] in lines for name in names) and len(names) == 2
 
@@ -339,7 +349,7 @@ async def test_a_container_is_removed_after_a_failure(platform, programs, docker
 async def test_no_memory_is_made_without_docker(platform, programs, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setenv("PATH", str(tmp_path))
     command = "memory import -m new -f job.unknown"
-    reference, program = await both(platform, programs, command, path=tmp_path)
+    reference, program = await both(platform, programs, command)
     assert program.code == 1
     assert "neither docker nor podman can be run" in program.stderr
     assert program.sent == []

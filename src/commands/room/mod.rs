@@ -32,6 +32,7 @@ mod invoke;
 mod memory;
 mod messaging;
 mod participants;
+mod place;
 mod printing;
 mod queue;
 mod secret;

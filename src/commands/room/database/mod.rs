@@ -22,8 +22,8 @@ mod versions;
 
 use std::process::ExitCode;
 
+use super::place::PlaceArgs;
 use crate::error::Result;
-use crate::room::database::Namespace;
 use crate::settings::without_letter;
 
 /// Commands of `room database`.
@@ -88,21 +88,6 @@ pub enum DatabaseCommand {
     /// Remove an index of a table
     #[command(mut_arg("project_id", without_letter))]
     IndexDrop(versions::DropIndexArgs),
-}
-
-/// A namespace.
-#[derive(Debug, clap::Args)]
-pub struct PlaceArgs {
-    /// The namespace: its segments from the outermost, each with an option of its own
-    #[arg(short, long, value_name = "SEGMENT")]
-    namespace: Vec<String>,
-}
-
-impl PlaceArgs {
-    /// The namespace, if there is one.
-    pub fn namespace(&self) -> Namespace {
-        Some(self.namespace.clone()).filter(|segments| !segments.is_empty())
-    }
 }
 
 /// A table.

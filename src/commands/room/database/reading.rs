@@ -6,10 +6,11 @@ use clap::ValueHint;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::TableArgs;
 use super::printed::{Printer, PrintingArgs};
-use super::{PlaceArgs, TableArgs};
 use crate::commands::option_values;
 use crate::commands::room::given::Given;
+use crate::commands::room::place::PlaceArgs;
 use crate::commands::room::{RoomArgs, refused};
 use crate::error::{Class, Error, Result};
 use crate::output;

@@ -10,10 +10,11 @@ use meshagent_tables::value::Row;
 use meshagent_tables::{DataType, Field, Kind, columns};
 use serde_json::{Map, Value, json};
 
+use super::TableArgs;
 use super::source::Source;
-use super::{PlaceArgs, TableArgs};
 use crate::commands::option_values;
 use crate::commands::room::given::Given;
+use crate::commands::room::place::PlaceArgs;
 use crate::commands::room::{InRoom, RoomArgs, refused};
 use crate::error::{Class, Error, Result};
 use crate::output;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::MemoryArgs;
 use crate::bounded;
 use crate::commands::option_values;
+use crate::commands::room::given::STDIN;
 use crate::commands::room::printing::Pretty;
 use crate::commands::room::{InRoom, RoomArgs};
 use crate::error::{Class, Context, Error, Result};
@@ -20,9 +21,6 @@ use crate::room::memory::{
 };
 use crate::room::message::MAX_BYTES;
 use crate::room::mime;
-
-/// What stands for standard input.
-const STDIN: &str = "-";
 
 /// How entities are found.
 #[derive(Debug, clap::Args)]

@@ -16,6 +16,7 @@ mod records;
 
 use std::process::ExitCode;
 
+use super::place::PlaceArgs;
 use super::printing::Pretty;
 use super::{InRoom, RoomArgs, run_one};
 use crate::error::Result;
@@ -93,21 +94,6 @@ pub struct MemoryArgs {
     name: String,
     #[command(flatten)]
     place: PlaceArgs,
-}
-
-/// A namespace.
-#[derive(Debug, clap::Args)]
-pub struct PlaceArgs {
-    /// The namespace: its segments from the outermost, each with an option of its own
-    #[arg(short, long, value_name = "SEGMENT")]
-    namespace: Vec<String>,
-}
-
-impl PlaceArgs {
-    /// The namespace, if there is one.
-    fn namespace(&self) -> Namespace {
-        Some(self.namespace.clone()).filter(|segments| !segments.is_empty())
-    }
 }
 
 impl MemoryArgs {

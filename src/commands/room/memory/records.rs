@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::MemoryArgs;
 use crate::bounded;
 use crate::commands::option_values;
+use crate::commands::room::given::STDIN;
 use crate::commands::room::printing::Pretty;
 use crate::commands::room::{InRoom, RoomArgs};
 use crate::error::{Class, Context, Error, Result};
@@ -19,9 +20,6 @@ use crate::room::memory::{
     UpsertRelationships, UpsertTable,
 };
 use crate::room::message::MAX_BYTES;
-
-/// What stands for standard input.
-const STDIN: &str = "-";
 
 /// Records.
 #[derive(Debug, clap::Args)]
