@@ -8,6 +8,8 @@ pub const INVALID_REQUEST: i64 = 1002;
 pub const NOT_FOUND: i64 = 1003;
 /// There is one already.
 pub const ALREADY_EXISTS: i64 = 1004;
+/// Somebody else was faster. It may be tried again.
+pub const CONFLICT: i64 = 1005;
 /// It cannot be done in the state that the thing is in.
 pub const INVALID_STATE: i64 = 1006;
 /// The room has not got what it would need for it.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use self::rows::{
     BATCH, CreateTable, Insert, Merge, Mode, NotWritten, Pair, RowStream, Rows, Search, Sql,
-    SqlTable, is_pull, pull, rows_of, rows_part,
+    SqlTable, batch_part, is_pull, pull, rows_of, rows_part,
 };
 use super::operation::{At, Operation, done, or_nothing};
 
@@ -173,7 +173,9 @@ pub struct SetExpression {
 pub struct Delete {
     /// The table.
     pub table: String,
-    /// Which rows: a condition in SQL, in which double quotes are around texts.
+    /// Which rows: a condition in SQL, in which double quotes are around texts. Agents of the public
+    /// SDK 0.31.4 send an object, which means that each column has the value that it says.
+    #[serde(deserialize_with = "condition")]
     pub r#where: String,
     /// Where the table is.
     #[serde(default)]
@@ -369,6 +371,22 @@ done! {
     CreateVectorIndex => At::Tool(TOOLKIT, "create_vector_index"); waits = true,
     CreateScalarIndex => At::Tool(TOOLKIT, "create_scalar_index"); waits = true,
     CreateFullTextSearchIndex => At::Tool(TOOLKIT, "create_full_text_search_index"); waits = true,
+}
+
+/// Reads a condition. An object is written as that SDK writes it elsewhere, as
+/// `a = 1 AND b = "x"`, with its names in quotes.
+fn condition<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let equal =
+        |(column, value): (&String, &Value)| format!("`{}` = {value}", column.replace('`', "``"));
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(text),
+        Value::Object(values) if !values.is_empty() => {
+            Ok(values.iter().map(equal).collect::<Vec<_>>().join(" AND "))
+        }
+        _ => Err(serde::de::Error::custom(
+            "a delete says which rows in `where`; the condition `true` means all",
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -79,6 +79,11 @@ impl Files {
         Self { folder: rooms.join(room) }
     }
 
+    /// The folder of the room. Beside the files, it has the room's tables and memories.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn root(&self) -> PathBuf {
         self.folder.join("files")
     }

@@ -6,6 +6,7 @@
 //! | `clock` | runs scheduled tasks when they are due |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
+//! | `databases` | the tables and memories of rooms |
 //! | `documents` | documents that several edit at once |
 //! | `downloads` | addresses from which files can be downloaded for a while |
 //! | `external` | services that run elsewhere and work in a room |
@@ -34,6 +35,7 @@
 mod calls;
 mod clock;
 mod connection;
+mod databases;
 pub mod deliveries;
 mod documents;
 pub mod downloads;
@@ -73,6 +75,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::calls::refused;
+use self::databases::Databases;
 use self::deliveries::Deliveries;
 use self::documents::Documents;
 use self::downloads::Downloads;
@@ -151,6 +154,8 @@ pub struct House {
     queues: Mutex<HashMap<String, RoomQueues>>,
     /// The documents that are open in rooms.
     documents: Documents,
+    /// The tables and memories of the rooms that run.
+    databases: Databases,
     /// Up to which revision of the store it is known that everybody may be where they are.
     checked: AtomicI64,
     /// Where this process is reached.
@@ -325,6 +330,7 @@ impl Rooms {
             store,
             queues: Mutex::default(),
             documents: Documents::default(),
+            databases: Databases::default(),
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),
@@ -472,6 +478,7 @@ impl Rooms {
     pub fn delete(&self, room: &str) {
         self.end(room);
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
+        self.0.databases.forget(room);
         let (files, documents) = (self.0.files(room), self.0.documents.take(room));
         self.0.run(async move {
             // Otherwise a document could be put where everything was removed.

@@ -8,7 +8,7 @@ use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
 use super::toolkits::{
-    agents, developer, messaging, oauth, queues, secrets, services, storage, sync,
+    agents, database, developer, memory, messaging, oauth, queues, secrets, services, storage, sync,
 };
 use crate::room::agents::{CallAgent, ListToolkits};
 use crate::room::codes;
@@ -16,8 +16,8 @@ use crate::room::content::Refused;
 use crate::room::operation::{At, Operation, Secret};
 use crate::room::toolkit::{Register, Unregister};
 use crate::room::{
-    developer as log, messaging as post, queues as queue, secrets as secret, services as service,
-    storage as files, sync as documents,
+    database as tables, developer as log, memory as memories, messaging as post, queues as queue,
+    secrets as secret, services as service, storage as files, sync as documents,
 };
 
 /// An operation of a room.
@@ -97,7 +97,7 @@ macro_rules! stream {
 }
 
 /// All operations.
-pub static OPERATIONS: [Served; 41] = [
+pub static OPERATIONS: [Served; 81] = [
     once!(ListToolkits, OPEN, hosted::list),
     once!(Register, AGENTS_REGISTER, hosted::register),
     once!(Unregister, OPEN, hosted::unregister),
@@ -126,6 +126,46 @@ pub static OPERATIONS: [Served; 41] = [
     once!(documents::Create, SYNC_WRITE, sync::create),
     once!(documents::Describe, SYNC_READ, sync::describe),
     stream!("sync", "open", SYNC_READ, true, sync::open),
+    once!(tables::ListTables, TABLES_LIST, database::list_tables),
+    once!(tables::Inspect, TABLE_READ, database::inspect),
+    once!(tables::DropTable, TABLE_MAKE, database::drop_table),
+    once!(tables::AddColumns, TABLE_ALTER, database::add_columns),
+    once!(tables::AlterColumns, TABLE_ALTER, database::alter_columns),
+    once!(tables::DropColumns, TABLE_ALTER, database::drop_columns),
+    once!(tables::DropIndex, TABLE_ALTER, database::drop_index),
+    once!(tables::Update, TABLE_WRITE, database::update),
+    once!(tables::Delete, TABLE_WRITE, database::delete),
+    once!(tables::Count, TABLE_READ, database::count),
+    once!(tables::Optimize, TABLE_ALTER, database::optimize),
+    once!(tables::Restore, TABLE_ALTER, database::restore),
+    once!(tables::Checkout, TABLE_ALTER, database::checkout),
+    once!(tables::ListVersions, TABLE_READ, database::list_versions),
+    once!(tables::CreateVectorIndex, TABLE_ALTER, database::create_vector_index),
+    once!(tables::CreateScalarIndex, TABLE_ALTER, database::create_scalar_index),
+    once!(tables::CreateFullTextSearchIndex, TABLE_ALTER, database::create_full_text_search_index),
+    once!(tables::ListIndexes, TABLE_READ, database::list_indexes),
+    stream!("database", "create_table", TABLE_MAKE, true, database::create_table),
+    stream!("database", "insert", TABLE_WRITE, true, database::insert),
+    stream!("database", "merge", TABLE_WRITE, true, database::merge),
+    stream!("database", "search", TABLE_READ, true, database::search),
+    stream!("database", "sql", TABLES_READ, true, database::sql),
+    once!(memories::List, MEMORIES_LIST, memory::list),
+    once!(memories::Create, MEMORY_CREATE, memory::create),
+    once!(memories::Drop, MEMORY_DROP, memory::drop),
+    once!(memories::Inspect, MEMORY_INSPECT, memory::inspect),
+    once!(memories::Query, MEMORY_QUERY, memory::query),
+    once!(memories::UpsertTable, MEMORY_UPSERT, memory::upsert_table),
+    once!(memories::UpsertNodes, MEMORY_UPSERT, memory::upsert_nodes),
+    once!(memories::UpsertRelationships, MEMORY_UPSERT, memory::upsert_relationships),
+    once!(memories::IngestText, MEMORY_INGEST, memory::ingest_text),
+    once!(memories::IngestImage, MEMORY_INGEST, memory::ingest_image),
+    once!(memories::IngestFile, MEMORY_INGEST_FILES, memory::ingest_file),
+    once!(memories::IngestFromTable, MEMORY_INGEST_TABLE, memory::ingest_from_table),
+    once!(memories::IngestFromStorage, MEMORY_INGEST_FILES, memory::ingest_from_storage),
+    once!(memories::Recall, MEMORY_RECALL, memory::recall),
+    once!(memories::DeleteEntities, MEMORY_UPSERT, memory::delete_entities),
+    once!(memories::DeleteRelationships, MEMORY_UPSERT, memory::delete_relationships),
+    once!(memories::Optimize, MEMORY_OPTIMIZE, memory::optimize),
     once!(log::Log, DEVELOPER_LOGS, developer::log),
     once!(log::Info, DEVELOPER_LOGS, developer::info),
     once!(log::Warning, DEVELOPER_LOGS, developer::warning),
@@ -170,12 +210,8 @@ pub fn summaries() -> Vec<OperationSummary> {
 }
 
 /// The toolkits of rooms that this platform does not have, and what they would be for.
-const ABSENT: [(&str, &str); 4] = [
-    ("database", "databases in rooms"),
-    ("memory", "memories in rooms"),
-    ("containers", "containers in rooms"),
-    ("livekit", "audio and video"),
-];
+const ABSENT: [(&str, &str); 2] =
+    [("containers", "containers in rooms"), ("livekit", "audio and video")];
 
 /// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
 /// could think of.

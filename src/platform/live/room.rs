@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::House;
 use super::calls::refused;
+use super::databases;
 use super::documents::InRoom;
 use super::files::Files;
 use super::guest::{Guest, seen};
@@ -72,6 +73,7 @@ pub struct Room {
     pub arriving: Arc<Semaphore>,
     /// What happens in it, for its session.
     records: Records,
+    databases: OnceLock<Arc<databases::InRoom>>,
     numbers: AtomicU64,
     state: Mutex<State>,
 }
@@ -132,6 +134,7 @@ impl Room {
             taken: Arc::new(Semaphore::new(arriving)),
             arriving: Arc::new(Semaphore::new(arriving)),
             records,
+            databases: OnceLock::new(),
             numbers: AtomicU64::new(0),
             house,
             state: Mutex::default(),
@@ -291,6 +294,12 @@ impl Room {
     /// Its open documents, whose files outlive it.
     pub fn documents(&self) -> Arc<InRoom> {
         self.house.documents.of(&self.id)
+    }
+
+    /// Its tables and memories, which stay open as long as it runs.
+    pub fn databases(&self) -> Arc<databases::InRoom> {
+        let open = || self.house.databases.of(&self.id, self.files().folder().to_owned());
+        Arc::clone(self.databases.get_or_init(open))
     }
 
     /// Ends the room: its participants have to go.

@@ -214,9 +214,19 @@ pub fn is_pull(part: &Content) -> bool {
 /// A batch of rows as a part of a stream.
 #[must_use]
 pub fn rows_part(rows: &[Row]) -> Content {
-    let column = |(name, value): &(String, Held)| json!({"name": name, "value": value.to_wire()});
-    let row = |row: &Row| json!({"columns": row.iter().map(column).collect::<Vec<_>>()});
-    Content::Json(json!({"kind": "rows", "rows": rows.iter().map(row).collect::<Vec<_>>()}))
+    batch_part(rows.iter().map(|row| row.iter().map(|(name, value)| (name.as_str(), value))))
+}
+
+/// A batch of rows, each as the names of its columns with their values, as a part of a stream.
+pub fn batch_part<'a>(
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = (&'a str, &'a Held)>>,
+) -> Content {
+    let column = |(name, value): (&str, &Held)| json!({"name": name, "value": value.to_wire()});
+    let rows = rows.into_iter().map(|row| {
+        let columns: Vec<Value> = row.into_iter().map(column).collect();
+        json!({"columns": columns})
+    });
+    Content::Json(json!({"kind": "rows", "rows": rows.collect::<Vec<_>>()}))
 }
 
 /// The rows in a part of a stream.

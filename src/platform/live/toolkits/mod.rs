@@ -3,7 +3,9 @@
 //! in the table of operations.
 
 pub mod agents;
+pub mod database;
 pub mod developer;
+pub mod memory;
 pub mod messaging;
 pub mod oauth;
 pub mod queues;
