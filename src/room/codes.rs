@@ -21,6 +21,11 @@ pub const TIMEOUT: i64 = 1009;
 /// An answer has another type or shape than expected. Clients say so, not rooms.
 pub const UNEXPECTED: i64 = 1100;
 
+/// There is no such memory.
+pub const MEMORY_NOT_FOUND: i64 = 2001;
+/// There is such a memory already.
+pub const MEMORY_EXISTS: i64 = 2002;
+
 /// There is no such file.
 pub const FILE_NOT_FOUND: i64 = 3001;
 /// A folder is removed only if that is asked for.

@@ -100,12 +100,17 @@ impl InRoom {
         self: &Arc<Self>,
         work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        self.blocking(move |own| {
+        let work = move |own: &Self| {
             let memories =
                 own.opened(&own.memories, "memories.sqlite", |path| Memories::open(path))?;
             work(&memories)
+        };
+        let outcome = self.placed(work).await?;
+        outcome.map_err(|error| match error.reason {
+            Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, error.text),
+            Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, error.text),
+            _ => told(&error),
         })
-        .await
     }
 
     /// Does what blocks, once there is a place for it.
@@ -117,9 +122,17 @@ impl InRoom {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
+        self.placed(work).await?.map_err(|error| told(&error))
+    }
+
+    /// Does what blocks, once there is a place for it; the outer error is that it did not end.
+    async fn placed<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Result<T, Error>, Refused> {
         let _place = self.places.acquire().await.map_err(|_| ended())?;
         let own = Arc::clone(self);
-        self.going_on(move || work(&own)).await
+        spawn_blocking(move || work(&own)).await.map_err(|_| ended())
     }
 
     /// Goes on with what has a place of its own, such as an answer that is being read: whoever waits
