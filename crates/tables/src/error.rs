@@ -52,6 +52,9 @@ impl From<rusqlite::Error> for Error {
         let reason = match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig) => Reason::TooMuch,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Reason::Conflict,
+            // A number that is too large, a division by zero: what was asked for cannot be computed.
+            // Statements themselves are ours, and none is wrong.
+            Some(ErrorCode::Unknown) => Reason::Invalid,
             _ => Reason::Failed,
         };
         Self::new(reason, error.to_string())
