@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Namespace, TOOLKIT};
-use crate::room::call::Call;
+use crate::room::call::{Call, Input};
 use crate::room::client::Room;
 use crate::room::content::{Content, Refused};
 use crate::room::invocation::Invocation;
@@ -361,6 +361,36 @@ impl Rows {
     }
 }
 
+/// Sends batches as the room asks for them, and returns how many rows they had.
+async fn send<S: RowStream, E>(
+    input: &mut Input,
+    wishes: &mut Wishes,
+    mut batches: Batches<impl Stream<Item = Result<Row, E>> + Unpin>,
+) -> Result<u64, NotWritten<E>> {
+    let (mut count, mut is_whole) = (0, false);
+    while wishes.next().await? {
+        if is_whole {
+            continue;
+        }
+        let Some(batch) = wishes.during(batches.next()).await? else { break };
+        match batch.map_err(NotWritten::Here)? {
+            None => {
+                is_whole = true;
+                input.close().await;
+            }
+            Some(batch) => {
+                wishes.during(input.send(rows_part(&batch))).await?.transpose()?;
+                count += batch.len() as u64;
+            }
+        }
+    }
+    // A room need not ask what follows the last batch.
+    if !is_whole && batches.next().await.map_err(NotWritten::Here)?.is_some() {
+        return Err(Refused::unexpected(S::NAME).into());
+    }
+    Ok(count)
+}
+
 /// Streams of rows. The errors are those of [`Room::open`], and an answer that does not fit.
 impl Room {
     /// Writes rows, whatever their number, and returns that. They are read as the room asks for
@@ -378,30 +408,12 @@ impl Room {
         input.fails_unless_closed("the rows were given up");
         let mut wishes = Wishes::new(S::NAME, output);
         wishes.during(input.send(start.part()?)).await?.transpose()?;
-        let mut batches = Batches { rows, kept: None };
-        let (mut count, mut is_whole) = (0, false);
-        while wishes.next().await? {
-            if is_whole {
-                continue;
-            }
-            let Some(batch) = wishes.during(batches.next()).await? else { break };
-            match batch.map_err(NotWritten::Here)? {
-                None => {
-                    is_whole = true;
-                    input.close().await;
-                }
-                Some(batch) => {
-                    wishes.during(input.send(rows_part(&batch))).await?.transpose()?;
-                    count += batch.len() as u64;
-                }
-            }
+        let written = send::<S, E>(&mut input, &mut wishes, Batches { rows, kept: None }).await;
+        // What the room has refused needs no end of its own.
+        if !matches!(written, Err(NotWritten::Here(_))) {
+            input.close().await;
         }
-        // A room need not ask what follows the last batch.
-        if !is_whole && batches.next().await.map_err(NotWritten::Here)?.is_some() {
-            return Err(Refused::unexpected(S::NAME).into());
-        }
-        input.close().await;
-        Ok(count)
+        written
     }
 
     /// Begins to read rows, whatever their number.

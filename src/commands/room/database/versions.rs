@@ -37,26 +37,32 @@ pub struct VersionsArgs {
 
 /// Arguments of `room database checkout`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  meshagent room database checkout --room lobby -t people -v 3")]
+#[command(
+    disable_version_flag = true,
+    after_help = "Example:\n  meshagent room database checkout --room lobby -t people -v 3"
+)]
 pub struct CheckoutArgs {
     #[command(flatten)]
     table: TableArgs,
     /// The version's number
-    #[arg(short, long, value_name = "NUMBER")]
-    version: i64,
+    #[arg(short = 'v', long = "version", value_name = "NUMBER")]
+    number: i64,
     #[command(flatten)]
     at: RoomArgs,
 }
 
 /// Arguments of `room database restore`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  meshagent room database restore --room lobby -t people -v 3")]
+#[command(
+    disable_version_flag = true,
+    after_help = "Example:\n  meshagent room database restore --room lobby -t people -v 3"
+)]
 pub struct RestoreArgs {
     #[command(flatten)]
     table: TableArgs,
     /// The version's number
-    #[arg(short, long, value_name = "NUMBER")]
-    version: i64,
+    #[arg(short = 'v', long = "version", value_name = "NUMBER")]
+    number: i64,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -178,11 +184,11 @@ impl InRoom for CheckoutArgs {
 
     fn asked(&self) -> Result<Checkout> {
         let TableArgs { table, place } = &self.table;
-        Ok(Checkout { table: table.clone(), version: self.version, namespace: place.namespace() })
+        Ok(Checkout { table: table.clone(), version: self.number, namespace: place.namespace() })
     }
 
     fn show(&self, (): ()) -> Result<ExitCode> {
-        let (table, version) = (&self.table.table, self.version);
+        let (table, version) = (&self.table.table, self.number);
         output::note(&format!("the table {table} is read at the version {version}"));
         Ok(ExitCode::SUCCESS)
     }
@@ -197,11 +203,11 @@ impl InRoom for RestoreArgs {
 
     fn asked(&self) -> Result<Restore> {
         let TableArgs { table, place } = &self.table;
-        Ok(Restore { table: table.clone(), version: self.version, namespace: place.namespace() })
+        Ok(Restore { table: table.clone(), version: self.number, namespace: place.namespace() })
     }
 
     fn show(&self, (): ()) -> Result<ExitCode> {
-        let (table, version) = (&self.table.table, self.version);
+        let (table, version) = (&self.table.table, self.number);
         output::note(&format!("restored the table {table} to the version {version}"));
         Ok(ExitCode::SUCCESS)
     }
