@@ -361,12 +361,14 @@ impl Rows {
     }
 }
 
-/// Sends batches as the room asks for them, and returns how many rows they had.
+/// Sends the start, and batches as the room asks for them, and returns how many rows they had.
 async fn send<S: RowStream, E>(
+    start: &S,
     input: &mut Input,
     wishes: &mut Wishes,
     mut batches: Batches<impl Stream<Item = Result<Row, E>> + Unpin>,
 ) -> Result<u64, NotWritten<E>> {
+    wishes.during(input.send(start.part()?)).await?.transpose()?;
     let (mut count, mut is_whole) = (0, false);
     while wishes.next().await? {
         if is_whole {
@@ -407,8 +409,8 @@ impl Room {
         let Call { mut input, output } = self.open(Invocation::stream(TOOLKIT, S::TOOL)).await?;
         input.fails_unless_closed("the rows were given up");
         let mut wishes = Wishes::new(S::NAME, output);
-        wishes.during(input.send(start.part()?)).await?.transpose()?;
-        let written = send::<S, E>(&mut input, &mut wishes, Batches { rows, kept: None }).await;
+        let batches = Batches { rows, kept: None };
+        let written = send(start, &mut input, &mut wishes, batches).await;
         // What the room has refused needs no end of its own.
         if !matches!(written, Err(NotWritten::Here(_))) {
             input.close().await;
