@@ -39,6 +39,8 @@
 //! | [`error`] | classes of error, their hints, their exit codes |
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
+//! | [`meshagent_tables`] | a crate of its own, `crates/tables`: the tables of a room; its types and values are pure |
+//! | [`meshagent_memory`] | a crate of its own, `crates/memory`: the memories of a room |
 //!
 //! The words of the house:
 //!

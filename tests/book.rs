@@ -42,6 +42,7 @@ read! {
     templates_do_what_their_page_says: "docs/templates.md";
     secrets_do_what_their_page_says: "docs/secrets.md";
     what_is_in_rooms_does_what_its_page_says: "docs/in-rooms.md";
+    tables_and_memories_do_what_their_page_says: "docs/room-data.md";
     plans_do_what_their_page_says: "docs/plan-and-apply.md";
     sets_do_what_their_page_says: "docs/sets.md";
     drift_does_what_its_page_says: "docs/drift.md";

@@ -240,7 +240,7 @@ async def test_rows_are_changed_merged_and_deleted(platform):
         assert told.code == 1002 and "true" in str(told)
         for where in ("", "id =", "nope = 1", "id = 1; DROP TABLE t", "(SELECT 1)"):
             told = await refused(database.delete(table="t", where=where))
-            assert told.code == 1002, where
+            assert told.code in (1002, 1003), where
         assert await database.count(table="t") == 6
 
 
@@ -269,7 +269,7 @@ async def test_search_by_filter_text_vector_and_both(platform):
         assert [row["id"] for row in near] == [1, 3, 2]
         assert [row["_distance"] for row in near] == [0.0, 1.0, 25.0]
         told = await refused(rows(database, "t", text="red"))
-        assert told.code == 1002 and "full" in str(told)
+        assert told.code == 1003 and "full-text" in str(told)
         await database.create_full_text_search_index(table="t", column="body")
         found = await rows(database, "t", text="red \" OR *", select=["id", "body"])
         assert [row["id"] for row in found] == [3, 1]
@@ -284,7 +284,7 @@ async def test_search_by_filter_text_vector_and_both(platform):
         told = await refused(rows(database, "t", vector=[1.0]))
         assert told.code == 1002
         told = await refused(rows(database, "t", select=["nope"]))
-        assert told.code == 1002 and "nope" in str(told)
+        assert told.code == 1003 and "nope" in str(told)
 
 
 async def test_queries_join_group_and_take_parameters(platform):
@@ -320,7 +320,7 @@ async def test_queries_join_group_and_take_parameters(platform):
         assert shown == [{"one": 1, "a": "a", "yes": True}]
         for query, why in [
             ("SELECT * FROM secrets", "secrets"),
-            ("DELETE FROM people", "DELETE"),
+            ("DELETE FROM people", "SELECT"),
             ("SELECT 1; SELECT 2", "one"),
             ("SELECT name FROM people WHERE id = $missing", "missing"),
             ("SELECT load_extension('x')", "load_extension"),
@@ -329,7 +329,8 @@ async def test_queries_join_group_and_take_parameters(platform):
             ('SELECT "nope" FROM people', "nope"),
         ]:
             told = await refused(database.sql(query=query, tables=["people"]))
-            assert told.code == 1002 and why.lower() in str(told).lower(), (query, told)
+            assert told.code in (1002, 1003), (query, told)
+            assert why.lower() in str(told).lower(), (query, told)
         batches = [
             batch
             async for batch in database.sql_stream(
@@ -455,7 +456,7 @@ async def test_what_a_scope_leaves_out_is_denied(platform):
             assert "you do not have permission to perform the requested action" in str(told)
         # A table that is not named is not there, whatever the query says.
         told = await refused(bob.database.sql(query="SELECT * FROM u", tables=["t"]))
-        assert told.code == 1002
+        assert told.code == 1003
 
 
 async def test_many_writers_lose_nothing(platform):

@@ -264,7 +264,7 @@ async def test_the_memory_tools_of_agents_work(platform):
             name="graph", namespace=["agents"], records=[WROTE_FOR]
         )
         searches = [name for name in names if name.startswith("search")]
-        found = await call(searches[0], query="Ada", limit=5)
+        found = await call(searches[0], query="Ada")
         assert "ada" in str(found)
         for name in names:
             if "recent" in name:

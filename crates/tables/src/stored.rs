@@ -82,7 +82,7 @@ pub fn loaded(kept: ValueRef<'_>, kind: &Kind) -> Result<Value> {
         (Kind::List(_) | Kind::Struct(_), ValueRef::Text(text)) => {
             let plain = serde_json::from_slice(text).map_err(|_| wrong())?;
             let value = Value::of_plain(&plain).map_err(|_| wrong())?;
-            value.taken_as(&kind.clone().into()).map_err(|_| wrong())?
+            value.taken_as_kind(kind).map_err(|_| wrong())?
         }
         _ => return Err(wrong()),
     })

@@ -215,7 +215,16 @@ impl Value {
                 false => Err("null is not allowed".to_owned()),
             };
         }
-        Ok(match (&wanted.kind, self) {
+        self.taken_as_kind(&wanted.kind)
+    }
+
+    /// The value, which is not null, as a column of a kind has it.
+    ///
+    /// # Errors
+    ///
+    /// Why the column cannot have it.
+    pub fn taken_as_kind(self, wanted: &Kind) -> Result<Self, String> {
+        Ok(match (wanted, self) {
             (Kind::Bool, Self::Bool(value)) => Self::Bool(value),
             (Kind::Int, Self::Int(value)) => Self::Int(value),
             (Kind::Int, Self::Float(value)) => Self::Int(
@@ -263,7 +272,7 @@ impl Value {
             }
             (Kind::List(element), Self::Vector(numbers)) => {
                 let items = numbers.into_iter().map(|it| Self::Float(widened(it)));
-                return Self::List(items.collect()).taken_as(&Kind::List(element.clone()).into());
+                return Self::List(items.collect()).taken_as_kind(wanted);
             }
             (Kind::Struct(fields), Self::Struct(mut given)) => {
                 let mut taken = Vec::with_capacity(fields.len());
