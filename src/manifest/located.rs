@@ -61,7 +61,7 @@ impl<'a> Places<'a> {
             (Step::Item { field, text }, Value::List(items)) if items.len() >= MANY => {
                 let list = (std::ptr::from_ref(node), Some(field.clone()));
                 let below = known.entry(list).or_insert_with(|| {
-                    let named = |item: &'a Node| Some((scalar_text(item.get(field)?)?, item));
+                    let named = |item: &'a Node| Some((item.get(field)?.scalar()?, item));
                     // Of items that are named alike the first one counts.
                     let items = items.iter().rev().filter_map(named);
                     items.map(|(text, item)| (text, (item.mark, item))).collect()
@@ -80,17 +80,8 @@ fn step_below<'a>(node: &'a Node, step: &Step) -> Option<(Mark, &'a Node)> {
         (Step::Index(index), Value::List(items)) => items.get(*index).map(|node| (node.mark, node)),
         (Step::Item { field, text }, Value::List(items)) => items
             .iter()
-            .find(|item| item.get(field).and_then(scalar_text).as_deref() == Some(text))
+            .find(|item| item.get(field).and_then(Node::scalar).as_deref() == Some(text))
             .map(|node| (node.mark, node)),
-        _ => None,
-    }
-}
-
-fn scalar_text(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
         _ => None,
     }
 }

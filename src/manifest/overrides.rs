@@ -2,22 +2,25 @@
 //! source. They are put into the tree of a document before it is checked, so a document with them
 //! is read like any other; the marks of what they say belong to the other file.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use wildmatch::WildMatch;
 
-use self::tree::{marked, put};
+use self::pattern::{Meant, Named};
+use self::tree::{marked, put, swept};
 use super::source::Source;
 use super::yaml::{Mark, Node, Value};
 use crate::error::Problem;
+use crate::kinds::KindName;
 use crate::kinds::path::{FieldPath, Step};
-use crate::kinds::{self, KindName};
 use crate::listed::nearest;
 
+pub use self::pattern::Pattern;
+
+mod pattern;
 mod tree;
 
 /// The fields that say what a document is. Whoever wants another document writes one.
@@ -28,82 +31,6 @@ pub const MOST: usize = 10_000;
 
 /// The most of them whose patterns have `*` or `?`: each is compared with each document.
 const MOST_WILD: usize = 1_000;
-
-/// Which documents are meant: `Kind/name` or `Kind/name@room`, with `*` and `?`.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    text: String,
-    wild: WildMatch,
-}
-
-impl Pattern {
-    /// Reads a pattern.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, and what to do about it.
-    pub fn parse(text: &str) -> Result<Self, (String, String)> {
-        let form = || "write Kind/name or Kind/name@room, with * and ?".to_owned();
-        let Some((kind, name)) = text.split_once('/') else {
-            return Err((format!("`{text}` names no object"), form()));
-        };
-        let is_pattern = kind.contains(['*', '?']);
-        if !is_pattern && kinds::ALL.iter().all(|known| known.name().to_string() != kind) {
-            let names: Vec<String> = kinds::ALL.iter().map(|it| it.name().to_string()).collect();
-            let hint = match nearest(kind, names.iter().map(String::as_str)) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("use one of {}", names.join(", ")),
-            };
-            return Err((format!("unknown kind `{kind}`"), hint));
-        }
-        if name.is_empty() {
-            return Err((format!("`{text}` names no object"), form()));
-        }
-        Ok(Self { text: text.to_owned(), wild: WildMatch::new(text) })
-    }
-
-    fn is_wild(&self) -> bool {
-        self.text.contains(['*', '?'])
-    }
-
-    fn matches(&self, named: &Named<'_>) -> bool {
-        let plain = format!("{}/{}", named.kind, named.name);
-        self.wild.matches(&plain)
-            || named.rooms.iter().any(|room| self.wild.matches(&format!("{plain}@{room}")))
-    }
-}
-
-/// What a document says that it is.
-struct Named<'a> {
-    kind: &'a str,
-    name: &'a str,
-    rooms: Vec<&'a str>,
-}
-
-impl<'a> Named<'a> {
-    fn of_node(root: &'a Node) -> Option<Self> {
-        let rooms = match root.get("rooms").map(|rooms| &rooms.value) {
-            Some(Value::List(rooms)) => rooms.iter().filter_map(Node::as_str).collect(),
-            _ => Vec::new(),
-        };
-        let room = root.get("room").and_then(Node::as_str);
-        Some(Self {
-            kind: root.get("kind")?.as_str()?,
-            name: root.get("metadata")?.get("name")?.as_str()?,
-            rooms: rooms.into_iter().chain(room).collect(),
-        })
-    }
-
-    fn of_json(root: &'a Json) -> Option<Self> {
-        let rooms = root.get("rooms").and_then(Json::as_array);
-        let rooms = rooms.into_iter().flatten().chain(root.get("room")).filter_map(Json::as_str);
-        Some(Self {
-            kind: root.get("kind")?.as_str()?,
-            name: root.get("metadata")?.get("name")?.as_str()?,
-            rooms: rooms.collect(),
-        })
-    }
-}
 
 /// One field of some documents.
 #[derive(Debug, Clone)]
@@ -122,6 +49,8 @@ pub struct Override {
     from: Arc<str>,
     /// How near it is: what is said later is nearer than what it was said before.
     layer: usize,
+    /// How many were said before it.
+    turn: usize,
     /// Whether the document must have the field already.
     must_be: bool,
     use_of: Use,
@@ -189,6 +118,14 @@ pub struct Overrides {
     /// The file that says it.
     pub source: Arc<Source>,
     fields: Vec<Override>,
+    /// Where in them a field of these documents is.
+    known: BTreeMap<(String, FieldPath), usize>,
+    /// How many of them are of patterns with `*` or `?`.
+    wild: usize,
+    /// How many were said, also in the place of others.
+    turns: usize,
+    /// Who said the last one, and its layer.
+    last: Option<(Arc<str>, usize)>,
     without: Vec<Without>,
     index: Index,
 }
@@ -215,7 +152,16 @@ impl Overrides {
     /// Nothing yet, to be said by this file.
     #[must_use]
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, fields: Vec::new(), without: Vec::new(), index: Index::default() }
+        Self {
+            source,
+            fields: Vec::new(),
+            known: BTreeMap::new(),
+            wild: 0,
+            turns: 0,
+            last: None,
+            without: Vec::new(),
+            index: Index::default(),
+        }
     }
 
     /// Whether nothing is said.
@@ -256,62 +202,103 @@ impl Overrides {
             let message = format!("`{path}` says what the document is, so nothing else can say it");
             return Err(problem((message, "write another document".to_owned())));
         }
-        let wild = self.fields.iter().filter(|it| it.of.is_wild()).count();
-        if self.fields.len() >= MOST || of.is_wild() && wild >= MOST_WILD {
+        if self.fields.len() >= MOST || of.is_wild() && self.wild >= MOST_WILD {
             let message = format!(
                 "these are more than {MOST} overrides, or more than {MOST_WILD} with `*` or `?`"
             );
             return Err(problem((message, "put them into the manifests".to_owned())));
         }
-        let is_same = |it: &Override| it.of.text == of.text && it.path == path;
+        let layer = match &self.last {
+            Some((last, layer)) if last == from => *layer,
+            last => last.as_ref().map_or(0, |(_, layer)| layer + 1),
+        };
+        if let Some(other) = self.said_with(&of, &path, layer) {
+            let (message, hint) = match other.path.0.len().cmp(&path.0.len()) {
+                std::cmp::Ordering::Equal => (
+                    format!("`{path}` of {} is said twice here", of.text),
+                    "keep one of them".to_owned(),
+                ),
+                order => {
+                    let (whole, part) = match order.is_lt() {
+                        true => (&other.path, &path),
+                        false => (&path, &other.path),
+                    };
+                    (
+                        format!(
+                            "`{whole}` and `{part}`, which is a part of it, are both said here"
+                        ),
+                        format!("write all of `{whole}`, or only its parts"),
+                    )
+                }
+            };
+            return Err(problem((message, hint)));
+        }
+        let known = (of.text.clone(), path.clone());
+        let place = self.known.get(&known).copied();
         let use_of = Use::default();
         // Whoever takes out what is said elsewhere does not do so in vain.
-        if self.fields.iter().any(|it| is_same(it) && it.value.is_some()) {
+        if place.is_some_and(|place| self.fields[place].value.is_some()) {
             use_of.done();
         }
-        self.fields.retain(|it| !is_same(it));
-        let layer = match self.fields.last() {
-            Some(last) if last.from == *from => last.layer,
-            last => last.map_or(0, |last| last.layer + 1),
-        };
-        let is_within = |it: &&Override| {
-            let (one, other) = (&it.path.0, &path.0);
-            let is_below = one.starts_with(other) || other.starts_with(one);
-            it.layer == layer && it.from == *from && it.of.text == of.text && is_below
-        };
-        if let Some(other) = self.fields.iter().find(is_within) {
-            let (whole, part) = match other.path.0.len() < path.0.len() {
-                true => (&other.path, &path),
-                false => (&path, &other.path),
-            };
-            let message =
-                format!("`{whole}` and `{part}`, which is a part of it, are both said here");
-            return Err(problem((message, format!("write all of `{whole}`, or only its parts"))));
-        }
         let value = (value.value != Value::Null).then(|| value.clone());
-        let from = Arc::clone(from);
-        self.fields.push(Override { of, named, path, value, mark, from, layer, must_be, use_of });
-        self.number();
+        self.last = Some((Arc::clone(from), layer));
+        let (from, turn) = (Arc::clone(from), self.turns);
+        self.turns += 1;
+        self.wild += usize::from(of.is_wild() && place.is_none());
+        let said = Override { of, named, path, value, mark, from, layer, turn, must_be, use_of };
+        match place {
+            Some(place) => self.fields[place] = said.numbered(place),
+            None => {
+                self.known.insert(known, self.fields.len());
+                self.fields.push(said.numbered(self.fields.len()));
+            }
+        }
         Ok(())
+    }
+
+    /// What is said in a layer of the same documents and the same field, or of a part of it, or of
+    /// what it is a part of.
+    fn said_with(&self, of: &Pattern, path: &FieldPath, layer: usize) -> Option<&Override> {
+        let above = (1..path.0.len()).filter_map(|end| {
+            self.known.get(&(of.text.clone(), FieldPath(path.0[..end].to_vec())))
+        });
+        // What begins with a path follows it.
+        let from_here = self.known.range((of.text.clone(), path.clone())..);
+        let below = from_here
+            .take_while(|((text, it), _)| *text == of.text && it.0.starts_with(&path.0))
+            .map(|(_, place)| place);
+        above.chain(below).map(|place| &self.fields[*place]).find(|it| it.layer == layer)
     }
 
     /// The same with what the environment says of all documents, which goes before it.
     #[must_use]
     pub fn and(mut self, environment: &Self) -> Self {
-        let fields = environment.fields.iter();
-        let above = self.fields.last().map_or(0, |last| last.layer + 1);
-        self.fields.extend(fields.map(|field| Override {
-            layer: above + field.layer,
-            use_of: field.use_of.shared(),
-            ..field.clone()
-        }));
+        let above = self.last.as_ref().map_or(0, |(_, layer)| layer + 1);
+        let (places, turns) = (self.fields.len(), self.turns);
+        let fields = environment.fields.iter().enumerate().map(|(at, field)| {
+            let field = Override {
+                layer: above + field.layer,
+                turn: turns + field.turn,
+                use_of: field.use_of.shared(),
+                ..field.clone()
+            };
+            field.numbered(places + at)
+        });
+        self.fields.extend(fields);
+        let known = environment.known.iter();
+        self.known.extend(known.map(|(field, place)| (field.clone(), places + place)));
+        self.wild += environment.wild;
+        self.turns += environment.turns;
+        if let Some((from, layer)) = &environment.last {
+            self.last = Some((Arc::clone(from), above + layer));
+        }
         let without = environment.without.iter();
         self.without.extend(without.map(|it| Without { use_of: it.use_of.shared(), ..it.clone() }));
-        self.number();
         self
     }
 
-    /// The fields that are said of a document, in the order in which they are said.
+    /// The fields that are said of a document, in the order in which they count: in one place, what
+    /// names a document goes before what is said of many, and of these the last one counts.
     fn of(&self, named: &Named<'_>) -> Vec<&Override> {
         let Places { exact, wild } = self.index.0.get_or_init(|| {
             let mut places = Places::default();
@@ -331,21 +318,9 @@ impl Overrides {
         found.extend(wild.iter().filter(|at| self.fields[**at].of.matches(named)));
         found.sort_unstable();
         found.dedup();
-        found.into_iter().map(|at| &self.fields[at]).collect()
-    }
-
-    /// Gives the marks of all that is said the numbers by which it is found again.
-    fn number(&mut self) {
-        for (index, field) in self.fields.iter_mut().enumerate() {
-            let over = u16::try_from(index + 1).unwrap_or(u16::MAX);
-            if field.mark.over == over {
-                continue;
-            }
-            field.mark.over = over;
-            if let Some(value) = &mut field.value {
-                marked(value, over);
-            }
-        }
+        let mut found: Vec<&Override> = found.into_iter().map(|at| &self.fields[at]).collect();
+        found.sort_by_key(|field| field.rank());
+        found
     }
 
     /// Leaves documents out.
@@ -363,16 +338,38 @@ impl Overrides {
     }
 
     /// Whether a document of these fields is left out.
-    pub(super) fn leaves_out(&self, root: &Node) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// Only some of its objects are to be left out.
+    pub(super) fn leaves_out(&self, root: &Node) -> Result<bool, Vec<Problem>> {
         let named = if self.without.is_empty() { None } else { Named::of_node(root) };
-        named.is_some_and(|named| {
-            let mut is_left_out = false;
-            for without in self.without.iter().filter(|without| without.of.matches(&named)) {
-                without.use_of.make();
-                is_left_out = true;
+        let Some(named) = named else { return Ok(false) };
+        let mut is_left_out = false;
+        let mut problems = Vec::new();
+        for without in &self.without {
+            match without.of.meant(&named) {
+                Meant::Nothing => continue,
+                Meant::Part => problems.push(self.of_a_part(&without.of, without.mark, &named)),
+                Meant::All => is_left_out = true,
             }
-            is_left_out
-        })
+            without.use_of.make();
+        }
+        // Whoever leaves out all of it leaves out its parts.
+        if is_left_out || problems.is_empty() { Ok(is_left_out) } else { Err(problems) }
+    }
+
+    /// The problem of a pattern that means some of the objects of a document, which are alike.
+    fn of_a_part(&self, of: &Pattern, mark: Mark, named: &Named<'_>) -> Problem {
+        let Named { kind, name, rooms } = named;
+        let count = rooms.len();
+        let message = format!(
+            "`{}` is only a part of {kind}/{name}, one document for {count} rooms",
+            of.text
+        );
+        self.problem(mark, message).hint(format!(
+            "write {kind}/{name} for all of them, or a document of its own for that room"
+        ))
     }
 
     /// Whether anything is said about a document of these fields.
@@ -391,13 +388,19 @@ impl Overrides {
     pub(super) fn apply(&self, root: &mut Node) -> Result<(), Vec<Problem>> {
         let Some(of) = Named::of_node(root) else { return Ok(()) };
         let (kind, name) = (of.kind.to_owned(), of.name.to_owned());
-        let mut fields = self.of(&of);
-        // In one place, what names a document goes before what is said of many, and of these the
-        // last one counts.
-        fields.sort_by_key(|field| (field.layer, !field.of.is_wild()));
-        let mut problems = Vec::new();
-        for field in fields {
+        let fields: Vec<(&Override, Meant)> =
+            self.of(&of).into_iter().map(|field| (field, field.of.meant(&of))).collect();
+        let of_parts = fields.iter().filter(|(_, meant)| *meant == Meant::Part);
+        let mut problems: Vec<Problem> =
+            of_parts.map(|(field, _)| self.of_a_part(&field.of, field.named, &of)).collect();
+        // It is told once for all fields.
+        problems.dedup();
+        for (field, meant) in fields {
             field.use_of.make();
+            if meant == Meant::Part {
+                field.use_of.done();
+                continue;
+            }
             if kind == KindName::ServiceTemplate.to_string() {
                 problems.push(self.refused_template(field, &name));
                 continue;
@@ -415,6 +418,7 @@ impl Overrides {
                 }
             }
         }
+        swept(root);
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -459,7 +463,7 @@ impl Overrides {
                 && (it.path.0.starts_with(&path.0) || path.0.starts_with(&it.path.0))
         };
         let said = self.fields.iter().filter(is_it);
-        said.max_by_key(|field| (field.layer, !field.of.is_wild()))
+        said.max_by_key(|field| field.rank())
     }
 
     /// What is said for nothing: of documents that are not in the set, and of fields that are to be
@@ -502,7 +506,9 @@ impl Overrides {
             digest.update(text.len().to_be_bytes());
             digest.update(text.as_bytes());
         };
-        for field in &self.fields {
+        let mut fields: Vec<&Override> = self.fields.iter().collect();
+        fields.sort_by_key(|field| field.turn);
+        for field in fields {
             add(&field.of.text);
             add(&field.path.to_string());
             add(&field.value.as_ref().map(Node::to_json).unwrap_or_default().to_string());
@@ -512,6 +518,21 @@ impl Overrides {
 }
 
 impl Override {
+    /// The same at a place among all, by which its marks are found again.
+    fn numbered(mut self, place: usize) -> Self {
+        let over = u16::try_from(place + 1).unwrap_or(u16::MAX);
+        self.mark.over = over;
+        if let Some(value) = &mut self.value {
+            marked(value, over);
+        }
+        self
+    }
+
+    /// How near it is to a document: of two, the later one counts.
+    fn rank(&self) -> (usize, bool, usize) {
+        (self.layer, !self.of.is_wild(), self.turn)
+    }
+
     /// Who says it, such as `environment prod`.
     #[must_use]
     pub fn from(&self) -> &Arc<str> {

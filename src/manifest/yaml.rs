@@ -233,6 +233,17 @@ impl Node {
         }
     }
 
+    /// A scalar as text, to tell the items of a list apart.
+    #[must_use]
+    pub fn scalar(&self) -> Option<String> {
+        match &self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+
     /// The first tag anywhere in the tree.
     #[must_use]
     pub fn first_tag(&self) -> Option<(&str, Mark)> {

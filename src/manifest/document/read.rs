@@ -72,7 +72,9 @@ pub fn read_part(
         return Ok(Some(read));
     }
     let Some(root) = parse_over(source, part)? else { return Ok(None) };
-    if source.over.as_ref().is_some_and(|over| over.leaves_out(&root)) {
+    if let Some(over) = &source.over
+        && over.leaves_out(&root)?
+    {
         return Ok(None);
     }
     if let Some((tag, mark)) = root.first_tag() {

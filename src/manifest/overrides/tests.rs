@@ -59,6 +59,82 @@ fn a_field_becomes_what_is_said_of_it() {
     }
 }
 
+const PORTS: &str = "kind: Service\nmetadata: {name: a}\nrooms: [r, s]\nx: [{num: 80, type: t}, {num: 81, type: t}, {num: 82}]\n";
+
+#[test]
+fn an_item_is_found_by_a_number_and_keeps_its_position_while_others_go() {
+    for (text, numbers) in [
+        ("{'x[num=81].num': 8081}", "80 8081 82"),
+        ("{'x[num=82]': null}", "80 81"),
+        ("{'x[num=83].type': t}", "80 81 82 \"83\""),
+        ("{'x[0]': null, 'x[1]': null}", "82"),
+        ("{'x[1]': null, 'x[0]': null}", "82"),
+        ("{'x[0]': null, 'x[1].num': 99}", "99 82"),
+        ("{'x[1].num': 99, 'x[0]': null}", "99 82"),
+        ("{'x[num=80]': null, 'x[2].num': 99}", "81 99"),
+    ] {
+        let items = applied(PORTS, &format!("Service/a: {text}")).unwrap();
+        let items: Vec<serde_json::Value> = serde_json::from_str(&items).unwrap();
+        let found: Vec<String> = items.iter().map(|item| item["num"].to_string()).collect();
+        assert_eq!(found.join(" "), numbers, "{text}");
+    }
+    let text = "{'*/*': {'x[0]': null}, Service/a: {'x[0].num': 1}}";
+    let told = "meshagent.yaml:1:37: `x[0].num` of Service/a: item 0 is taken out";
+    assert_eq!(applied(PORTS, text), Err(vec![told.to_owned()]));
+}
+
+#[test]
+fn one_room_of_a_document_for_several_is_not_meant_alone() {
+    let told = |at: &str, of: &str| {
+        format!(
+            "meshagent.yaml:1:{at}: `{of}` is only a part of Service/a, one document for 2 rooms"
+        )
+    };
+    for (of, is_refused) in [
+        ("Service/a@r", true),
+        ("*/*@s", true),
+        ("Service/a@*", false),
+        ("Service/a", false),
+        ("*/a", false),
+    ] {
+        let text = format!("'{of}': {{'x': 1, 'y': null, z: 2}}");
+        let expected = vec![told("1", of)];
+        let found = applied(PORTS, &text);
+        assert_eq!(found.as_ref().err().is_some_and(|it| *it == expected), is_refused, "{found:?}");
+        let source = Source::new("meshagent.yaml".to_owned(), PathBuf::new(), text);
+        let mut overrides = Overrides::new(Arc::new(source));
+        overrides.leave_out(of, Mark::default()).unwrap();
+        let found = overrides.leaves_out(&yaml::parse(PORTS).unwrap()[0]);
+        assert_eq!(found.is_err(), is_refused);
+        assert!(found.is_err() || found == Ok(true));
+    }
+    let one = PORTS.replace("rooms: [r, s]", "room: r");
+    assert_eq!(applied(&one, "Service/a@r: {x: 1}"), Ok("1".to_owned()));
+}
+
+#[test]
+fn many_overrides_cost_no_more_each_than_a_few() {
+    let source = Source::new("meshagent.yaml".to_owned(), PathBuf::new(), String::new());
+    let said = |count: usize| {
+        let mut overrides = Overrides::new(Arc::new(source.clone()));
+        let value = yaml::parse("1").unwrap().remove(0);
+        let begun = std::time::Instant::now();
+        for at in 0..count {
+            let of = format!("Service/s{}", at / 3);
+            let path = format!("x.f{}", at % 3);
+            let mark = Mark::default();
+            let (of, path) = ((of.as_str(), mark), (path.as_str(), mark));
+            let said = Said { of, path, value: &value, must_be: false };
+            overrides.add(said, &"environment e".into()).unwrap();
+        }
+        begun.elapsed()
+    };
+    let few: std::time::Duration = (0..10).map(|_| said(MOST / 10)).sum();
+    // Whatever else the machine does meanwhile.
+    let many = (0..3).map(|_| said(MOST)).min().unwrap();
+    assert!(many < few * 4, "{many:?} for all at once, {few:?} for a tenth ten times");
+}
+
 #[test]
 fn what_cannot_be_said_is_refused_at_its_place() {
     for (text, told) in [
@@ -70,6 +146,10 @@ fn what_cannot_be_said_is_refused_at_its_place() {
             "meshagent.yaml:1:20: `x` and `x.y`, which is a part of it, are both said here",
         ),
         ("a: {x: 1}", "meshagent.yaml:1:5: `a` names no object"),
+        (
+            "Service/a: {x.y: 1, 'x[\"y\"]': 2}",
+            "meshagent.yaml:1:21: `x.y` of Service/a is said twice here",
+        ),
         // What takes out nothing is a spelling mistake.
         (
             "Service/a: {x.z: null}",

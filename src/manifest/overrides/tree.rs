@@ -18,6 +18,30 @@ pub(super) fn marked(node: &mut Node, over: u16) {
     }
 }
 
+/// The tag of an item that is taken out. It stays in its list until all is said, so that positions
+/// are those of the manifest. No tag of a text has a blank.
+const TAKEN_OUT: &str = " taken out";
+
+fn is_taken_out(item: &Node) -> bool {
+    item.tag.as_deref() == Some(TAKEN_OUT)
+}
+
+fn take_out(item: &mut Node) {
+    *item = Node { value: Value::Null, tag: Some(TAKEN_OUT.to_owned()), mark: item.mark };
+}
+
+/// Takes the items out of their lists that were taken out.
+pub(super) fn swept(node: &mut Node) {
+    match &mut node.value {
+        Value::List(items) => {
+            items.retain(|item| !is_taken_out(item));
+            items.iter_mut().for_each(swept);
+        }
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| swept(value)),
+        _ => {}
+    }
+}
+
 /// Puts a value at a path, or takes away what is there; what is missing on the way is made. Says
 /// whether there was anything to do.
 pub(super) fn put(
@@ -38,12 +62,12 @@ pub(super) fn put(
             _ => Value::List(Vec::new()),
         };
     }
-    let is_taken_out = rest.is_empty() && value.is_none();
+    let is_to_go = rest.is_empty() && value.is_none();
     match (step, &mut node.value) {
         (Step::Field(name), Value::Map(entries)) => {
             let at = entries.iter().position(|(key, _)| key.text == *name);
             match (at, value) {
-                (Some(at), _) if is_taken_out => drop(entries.remove(at)),
+                (Some(at), _) if is_to_go => drop(entries.remove(at)),
                 (Some(at), value) => {
                     let (key, below) = &mut entries[at];
                     let is_done = put(below, rest, value, mark)?;
@@ -65,16 +89,20 @@ pub(super) fn put(
         (Step::Index(index), Value::List(items)) => {
             let count = items.len();
             match items.get_mut(*index) {
-                Some(_) if is_taken_out => drop(items.remove(*index)),
+                Some(item) if is_to_go => take_out(item),
+                Some(item) if is_taken_out(item) => {
+                    return Err(format!("item {index} is taken out"));
+                }
                 Some(item) => return put(item, rest, value, mark),
                 None => return Err(format!("there is no item {index} in a list of {count}")),
             }
             Ok(true)
         }
         (Step::Item { field, text }, Value::List(items)) => {
-            let is_it = |item: &Node| item.get(field).and_then(Node::as_str) == Some(text);
+            let is_it =
+                |item: &Node| item.get(field).and_then(Node::scalar).as_deref() == Some(text);
             match (items.iter().position(is_it), value) {
-                (Some(at), _) if is_taken_out => drop(items.remove(at)),
+                (Some(at), _) if is_to_go => take_out(&mut items[at]),
                 (Some(at), value) => return put(&mut items[at], rest, value, mark),
                 (None, None) => return Ok(false),
                 (None, Some(_)) => {
