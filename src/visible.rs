@@ -4,15 +4,15 @@
 //! line break as `\n`, a right-to-left mark as `\u{200f}`.
 //!
 //! One rule for every way out: [`line()`] for a text that stands in a line, [`json`] for a text of
-//! JSON, [`yaml`] for a value as YAML, [`url()`] for a URL; the printer does the rest with
-//! [`lines`].
+//! JSON, [`yaml`] for a value as YAML, [`url()`] for a URL, [`without_users`] for a text with
+//! URLs in it; the printer does the rest with [`lines`].
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-pub use self::url::url;
+pub use self::url::{url, without_users};
 pub use self::yaml::{with as yaml_with, yaml};
 
 mod url;

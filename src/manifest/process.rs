@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 use super::secrets::Limits;
 use crate::output;
+use crate::visible;
 
 /// The names of the program's own variables begin so: its credentials are among them.
 const OWN_VARIABLES: &[u8] = b"MESHAGENT_";
@@ -135,6 +136,8 @@ fn tell(program: &str, stderr: ChildStderr) -> mpsc::Receiver<()> {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     let line = String::from_utf8_lossy(&line);
+                    // A setting of Git may have put a token into the URL that it tells.
+                    let line = visible::without_users(&line);
                     output::note(&format!("{program}: {}", line.trim_end()));
                 }
             }

@@ -169,7 +169,9 @@ impl Repository<'_> {
             objects.fetch(self, reference, false).map_err(|_| self.explained(error))?;
             objects.commit(commit).map_err(|error| {
                 let told = format!("{} no longer has the commit {commit}", self.shown());
-                Error::failed(told).because(error)
+                Error::failed(told)
+                    .because(error)
+                    .hint("`meshagent source update` moves the pin to what it has now")
             })?;
         }
         objects.pack(commit, folder)
@@ -422,6 +424,8 @@ fn told(said: &mut File) -> String {
     let mut text = Vec::new();
     let read = said.rewind().and_then(|()| said.take(TOLD.0).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
+    // A setting of Git may have put a token into the URL.
+    let text = visible::without_users(&text);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // The first reasons are what the others come of.
     let reasons: Vec<&str> = lines

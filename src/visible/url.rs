@@ -1,6 +1,7 @@
 //! *Pure*: URLs as they are shown, without what lets somebody in: a user, a password, and what
 //! a query says.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use url::Url;
@@ -28,6 +29,35 @@ pub fn url(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A text without the users and passwords of the URLs in it. Over ssh, the user alone is a part of
+/// where something is.
+#[must_use]
+pub fn without_users(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return text.into();
+    }
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let begin = rest[..at]
+            .rfind(|c| !is_of_scheme(c))
+            .map_or(0, |last| last + rest[last..].chars().next().map_or(1, char::len_utf8));
+        let end = rest[at..].find(char::is_whitespace).map_or(rest.len(), |end| at + end);
+        let url = &rest[begin..end];
+        let users = &url[at + 3 - begin..];
+        let user = users.split(['@', '/']).next().unwrap_or_default();
+        out.push_str(&rest[..begin]);
+        match rest[begin..at] == *"ssh" && !user.contains(':') {
+            true => out.push_str(url),
+            false => out.push_str(&without_user(url)),
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out.into()
 }
 
 /// What stands before a query, without user and password. A password that holds a slash as it
@@ -74,6 +104,24 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(url(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_urls_of_a_text_are_shown_without_users() {
+        for (text, shown) in [
+            (
+                "fatal: could not read Password for 'https://ghs_hunter2@127.0.0.1:1': disabled",
+                "fatal: could not read Password for 'https://127.0.0.1:1': disabled",
+            ),
+            ("(http://a:hunter2@x.test/y) https://b:c@z.test", "(http://x.test/y) https://z.test"),
+            ("'https://a:hun'ter2@x.test/y'", "'https://x.test/y'"),
+            ("'ssh://git@x.test/y' ssh://git:hunter2@x.test", "'ssh://git@x.test/y' ssh://x.test"),
+            ("git@x.test:y/z", "git@x.test:y/z"),
+            ("a ://b é://c@d", "a ://b é://d"),
+            ("https://x.test/@scope/y", "https://x.test/@scope/y"),
+        ] {
+            assert_eq!(without_users(text), shown, "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sources in Git repositories.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -88,6 +89,30 @@ fn one_repository_is_two_sources_and_one_object_is_declared_once() {
     project.write("manifests/own.yaml", &room("a"));
     let run = project.run(2, &["validate"]);
     tells(&run, "one@v1: a.yaml:3:12: Room/a is declared twice, first at manifests/own.yaml:3:1");
+}
+
+#[test]
+fn a_token_that_the_settings_of_git_put_into_a_url_is_told_nowhere() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while read.read_line(&mut line).is_ok_and(|count| count > 2) {
+                line.clear();
+            }
+            let answer = "HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            // Git may be gone by then.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let project = Project::new(&[], &format!("{{lib: {{git: 'http://{at}/acme/lib', ref: v1}}}}"));
+    let settings = format!("[url \"http://ghs_canary4711@{at}/\"]\n  insteadOf = http://{at}/\n");
+    project.write(".gitconfig", &settings);
+    let run = project.run(1, &["source", "update"]);
+    tells(&run, &format!("'http://{at}'"));
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("canary"), "{}", run.stderr);
 }
 
 #[test]
