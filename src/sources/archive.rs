@@ -16,6 +16,10 @@ const UNPACKED: u64 = 512 * 1024 * 1024;
 /// The most entries of an archive, with those that are not packed.
 const ENTRIES: usize = 100_000;
 
+/// The most that a tar archive says of a file before it, in bytes: its name, and what there is of
+/// attributes.
+const SAID: u64 = 1024 * 1024;
+
 /// What each entry of a zip archive has in its list.
 const ZIP_ENTRY: &[u8] = b"PK\x01\x02";
 
@@ -42,26 +46,89 @@ fn broken(error: impl std::fmt::Display) -> String {
 fn of_tar(from: impl Read, mut packing: Packing) -> Result<Pack, String> {
     let mut archive = tar::Archive::new(Bounded { from, left: UNPACKED });
     let mut count = 0;
-    for entry in archive.entries().map_err(broken)? {
+    let mut said = Said::default();
+    // What is said of a file before it is read here, because nothing else bounds it.
+    for entry in archive.entries().map_err(broken)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
         count += 1;
         if count > ENTRIES {
             return Err(too_many());
         }
         let sort = match entry.header().entry_type() {
+            tar::EntryType::GNULongName => {
+                said.name_it(said_in(&mut entry)?);
+                continue;
+            }
+            tar::EntryType::XHeader => {
+                said.read(&said_in(&mut entry)?)?;
+                continue;
+            }
+            // What a link leads to makes no difference.
+            tar::EntryType::GNULongLink => continue,
             tar::EntryType::Regular | tar::EntryType::Continuous => Sort::File,
             tar::EntryType::Directory => Sort::Folder,
             tar::EntryType::Symlink | tar::EntryType::Link => Sort::Link,
             // What says something of the whole archive, such as the commit that it is of.
-            tar::EntryType::XGlobalHeader => Sort::Folder,
+            tar::EntryType::XGlobalHeader => continue,
             _ => Sort::Other,
         };
-        let Some(path) = packing.path(&entry.path_bytes(), sort)? else { continue };
+        let said = std::mem::take(&mut said);
+        if said.size.is_some_and(|size| size != entry.size()) {
+            return Err(broken("an entry has two sizes"));
+        }
+        let name = said.long.or(said.path).unwrap_or_else(|| entry.path_bytes().into_owned());
+        let Some(path) = packing.path(&name, sort)? else { continue };
         packing.expect(entry.size())?;
         let content = content(&mut entry, &packing)?;
         packing.add(path, content)?;
     }
     packing.done()
+}
+
+/// What a tar archive says of a file before it.
+#[derive(Default)]
+struct Said {
+    /// Its name, as GNU's program says it.
+    long: Option<Vec<u8>>,
+    /// Its name, as POSIX has it.
+    path: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+impl Said {
+    fn name_it(&mut self, mut name: Vec<u8>) {
+        if name.last() == Some(&0) {
+            name.pop();
+        }
+        self.long = Some(name);
+    }
+
+    fn read(&mut self, text: &[u8]) -> Result<(), String> {
+        for extension in tar::PaxExtensions::new(text) {
+            let extension = extension.map_err(broken)?;
+            let value = extension.value_bytes();
+            match extension.key_bytes() {
+                b"path" => self.path = Some(value.to_vec()),
+                b"size" => {
+                    let size = std::str::from_utf8(value).ok().and_then(|it| it.parse().ok());
+                    self.size = Some(size.ok_or_else(|| broken("the size of an entry is none"))?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an entry says of the next one.
+fn said_in(entry: &mut tar::Entry<'_, impl Read>) -> Result<Vec<u8>, String> {
+    if entry.size() > SAID {
+        let most = SAID / 1024 / 1024;
+        return Err(format!("the archive says more than {most} MiB of a single file beside it"));
+    }
+    let mut text = Vec::new();
+    entry.read_to_end(&mut text).map_err(broken)?;
+    Ok(text)
 }
 
 fn of_zip(bytes: Vec<u8>, mut packing: Packing) -> Result<Pack, String> {

@@ -105,6 +105,32 @@ fn what_is_hostile_in_an_archive_is_refused() {
 }
 
 #[test]
+fn a_long_name_is_read_in_each_of_its_forms_and_a_huge_one_is_not() {
+    let text = room("a");
+    let long = format!("{}/a.yaml", "m".repeat(200));
+    let pax = |key: &str, value: &str| {
+        let rest = format!(" {key}={value}\n");
+        // The length has three digits, and counts itself.
+        format!("{}{rest}", rest.len() + 3)
+    };
+    let file = (b'0', "short.yaml", "", text.as_bytes());
+    let (gnu, name) = (format!("{long}\0"), pax("path", &long));
+    for said in [(b'L', "././@LongLink", "", gnu.as_bytes()), (b'x', "pax", "", name.as_bytes())] {
+        let pack = unpack(tar(&[said, file]), "").unwrap();
+        assert_eq!(pack.files().collect::<Vec<_>>(), [(&*long, text.as_bytes())]);
+        // It is that of the next one alone.
+        let other = (b'0', "b.yaml", "", text.as_bytes());
+        assert_eq!(unpack(tar(&[said, file, other]), "").unwrap().files().count(), 2);
+        let huge = vec![b'm'; 2 * 1024 * 1024];
+        let error = unpack(gz(&tar(&[(said.0, said.1, "", &huge), file])), "").unwrap_err();
+        assert!(error.contains("more than 1 MiB of a single file"), "{error}");
+    }
+    let size = format!("{}{}", 100, &pax("size", &"0".repeat(90))[3..]);
+    let error = unpack(tar(&[(b'x', "pax", "", size.as_bytes()), file]), "").unwrap_err();
+    assert!(error.contains("an entry has two sizes"), "{error}");
+}
+
+#[test]
 fn a_bomb_is_not_unpacked() {
     let large = vec![0; 65 * 1024 * 1024];
     let bomb = gz(&tar(&[(b'0', "a.yaml", "", &large)]));
