@@ -11,7 +11,9 @@ use super::entry::{Entry, Origin};
 use crate::bounded;
 use crate::decoding;
 use crate::error::{Error, Problem, Result};
+use crate::kinds::path::{FieldPath, Step};
 use crate::listed::word;
+use crate::manifest::located::locate;
 use crate::manifest::pack::Digest;
 use crate::manifest::reach::Reach;
 use crate::manifest::source::Source;
@@ -176,6 +178,17 @@ enum Version {
     V1,
 }
 
+/// The path of a field, as it is looked for in a document.
+fn steps(path: &serde_path_to_error::Path) -> FieldPath {
+    use serde_path_to_error::Segment;
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(Step::Index(*index)),
+        Segment::Map { key } => Some(Step::Field(key.clone())),
+        _ => None,
+    };
+    FieldPath(path.iter().filter_map(step).collect())
+}
+
 impl Lock {
     /// Reads the lock beside a project file. One that is missing pins nothing.
     ///
@@ -223,7 +236,7 @@ impl Lock {
                 "." => format!("this is no lock: {told}"),
                 path => format!("this is no lock: `{path}`: {told}"),
             };
-            wrong(Some(root.mark), message)
+            wrong(Some(locate(&steps(error.path()), root).0), message)
         })?;
         Ok(Self { path, pins: form.sources })
     }

@@ -2,7 +2,8 @@
 //! an archive.
 //!
 //! A registry is asked without credentials first, as everybody is. Those that it may ask for are
-//! taken from where Docker keeps them, by the registry's host, so no other host ever gets them.
+//! taken from where Docker keeps them, by the registry's host. They go to the place that it names for
+//! tokens, over https, as Docker does it, and to no other.
 
 use std::path::PathBuf;
 
