@@ -273,10 +273,18 @@ impl Error {
         self
     }
 
-    /// The same, caused by another error.
+    /// The same, caused by another error. What is wrong in detail there, and what to do about it, is
+    /// this one's, unless it has its own.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(cause.into());
+        let mut cause = cause.into();
+        if let Some(cause) = cause.downcast_mut::<Self>() {
+            if self.problems.is_empty() {
+                self.problems = std::mem::take(&mut cause.problems);
+            }
+            self.hint = self.hint.or_else(|| cause.hint.take());
+        }
+        self.source = Some(cause);
         self
     }
 }

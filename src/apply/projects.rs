@@ -199,8 +199,10 @@ fn unknown_project(name: &str, projects: &[Project]) -> Error {
     let near = nearest(name, projects.iter().map(|project| project.name.as_str()));
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "`meshagent project list` shows the projects; --project-id takes a name or an id"
-            .to_owned(),
+        None => format!(
+            "`meshagent project create {}` creates it, and `meshagent project list` shows which there are, with the options that name the platform, such as -e; --project-id takes a name or an id",
+            word(name)
+        ),
     };
     let by = match origin() {
         Some(origin) => format!("; the name comes from {origin}"),

@@ -20,6 +20,9 @@ const LIMIT: usize = 65_535;
 /// The bytes that are kept free for the lines at the end of the comment.
 const RESERVE: usize = 600;
 
+/// The bytes that are kept free to say that there is more.
+const MORE: usize = 30;
+
 /// What does not stand for itself in the marker.
 const MARKER: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'+').remove(b':');
@@ -33,8 +36,8 @@ pub struct Section<'a> {
     pub environment: &'a str,
     /// The name of its set.
     pub set: &'a str,
-    /// The plan, or why there is none.
-    pub plan: Result<&'a Plan, String>,
+    /// The plan, or why there is none: the reason, and then what is wrong in detail.
+    pub plan: Result<&'a Plan, Vec<String>>,
 }
 
 impl Section<'_> {
@@ -47,7 +50,20 @@ impl Section<'_> {
             }
             Err(why) => {
                 let name = code(self.environment);
-                format!("### No plan in environment {name}\n\n{}\n", words(why))
+                let mut out = format!("### No plan in environment {name}\n\n");
+                for (index, line) in why.iter().enumerate() {
+                    let line = match index {
+                        0 => format!("{}\n", words(line)),
+                        1 => format!("\n- {}\n", words(line)),
+                        _ => format!("- {}\n", words(line)),
+                    };
+                    if out.len() + line.len() + MORE > limit && index > 0 {
+                        out += &format!("- and {} more\n", why.len() - index);
+                        break;
+                    }
+                    out += &line;
+                }
+                out
             }
         }
     }

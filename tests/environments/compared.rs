@@ -192,3 +192,42 @@ fn wrong_usage_promotes_nothing_and_a_plan_that_fails_afterwards_is_told_apart()
     assert!(failed.contains("meshagent.yaml was written, but no plan was made"), "{failed}");
     assert!(failed.contains("there are no credentials"), "{failed}");
 }
+
+#[test]
+fn what_keeps_one_from_being_read_is_told_with_its_places() {
+    let sandbox = shop();
+    sandbox.write("manifests/wrong.yaml", "version: v1\nkind: Room\nmetadata: {name: a}\nrom: x\n");
+    for line in ["diff -e dev..prod", "diff -e dev..prod --rendered"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let run = sandbox.run(&words);
+        assert!(run.code == 6 || run.code == 2, "{}{}", run.stdout, run.stderr);
+        assert!(
+            run.stderr.contains("manifests/wrong.yaml:4:1: unknown field `rom`"),
+            "{}",
+            run.stderr
+        );
+    }
+    let all = sandbox.run(&["plan", "-e", "all", "-o", "markdown"]);
+    assert_eq!(all.code, 6, "{}", all.stderr);
+    assert!(all.stdout.contains("manifests/wrong.yaml:4:1: unknown field"), "{}", all.stdout);
+}
+
+#[test]
+fn of_several_environments_the_worst_failure_ends_the_run() {
+    let sandbox = shop();
+    let text = super::PROJECT
+        .replace("    embedded: true\n", "    embedded: true\n    guards: {allow_deletes: 0}\n");
+    let text = text.replace("    project: shop\n", "    project: nowhere\n");
+    sandbox.write("meshagent.yaml", &text);
+    ran(&sandbox, 0, "apply -e dev --yes");
+    std::fs::remove_file(sandbox.path("manifests/service.yaml")).unwrap();
+    let text = text.replace(
+        "      Service/support:\n        container.image: registry.test/support:5\n",
+        "      Room/lobby:\n        room_metadata.x: 1\n",
+    );
+    let text = text.replace("      Service/support:\n        container.image: registry.test/support:4 # tested\n        container.environment[name=STAGE].value: prod\n", "      Room/lobby:\n        room_metadata.x: 2\n");
+    sandbox.write("meshagent.yaml", &text);
+    assert_eq!(ran(&sandbox, 6, "plan -e dev").code, 6);
+    assert_eq!(ran(&sandbox, 1, "plan -e prod").code, 1);
+    ran(&sandbox, 1, "plan -e all");
+}

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Judged, PlanArgs, exit_code, text};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result, with_causes};
 use crate::listed::counted;
 use crate::output::{self, Format};
 use crate::plan::Plan;
@@ -79,7 +79,9 @@ pub(super) async fn plan(args: PlanArgs) -> Result<ExitCode> {
     }
     let is_pending = all.iter().filter_map(|it| it.plan.as_ref()).find(|plan| plan.is_pending());
     let code = is_pending.map_or(ExitCode::SUCCESS, |plan| exit_code(plan, args.exit_code));
-    let Some(class) = all.iter().find_map(|it| Some(it.failure.as_ref()?.class)) else {
+    // The worst of them: that nothing is known is worse than that something is refused.
+    let classes = all.iter().filter_map(|it| Some(it.failure.as_ref()?.class));
+    let Some(class) = classes.min_by_key(|class| *class == Class::Refused) else {
         return Ok(code);
     };
     // A plan that is refused was made, and is shown.
@@ -136,13 +138,23 @@ impl Planned {
     }
 
     fn section(&self) -> Section<'_> {
-        let why = || self.failure.as_ref().map(ToString::to_string).unwrap_or_default();
+        let why = || self.failure.as_ref().map(told).unwrap_or_default();
         Section {
             environment: &self.environment,
             set: &self.set,
             plan: self.plan.as_ref().ok_or_else(why),
         }
     }
+}
+
+/// An error as lines: what failed, what is wrong in detail, and what to do about it.
+fn told(error: &Error) -> Vec<String> {
+    let hinted = |text: String, hint: &Option<String>| match hint {
+        Some(hint) => format!("{text} (hint: {hint})"),
+        None => text,
+    };
+    let problems = error.problems.iter().map(|it| hinted(it.to_string(), &it.hint));
+    std::iter::once(hinted(with_causes(error), &error.hint)).chain(problems).collect()
 }
 
 fn document(args: &PlanArgs, all: &[Planned]) -> PlansDocument {

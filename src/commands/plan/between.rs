@@ -61,6 +61,8 @@ pub(super) async fn diff(args: &DiffArgs, (one, other): (&str, &str)) -> Result<
     };
     if !live.is_empty() {
         output::data(&format!("# What is on the platforms\n{live}"));
+    } else if !args.rendered && one.live.is_empty() && other.live.is_empty() {
+        output::note("neither of them owns anything on its platform yet");
     } else if !args.rendered && hidden == 0 {
         output::note("what is on the platforms is the same in both");
     } else if !args.rendered {
@@ -77,18 +79,14 @@ async fn read(args: &DiffArgs, file: &ProjectFile, name: &str) -> Result<Read> {
     let environment = file.environment(Some(name))?;
     let mut planning = args.planning.clone();
     planning.platform.environment = Some(name.to_owned());
+    planning.platform.is_offline = args.rendered;
     let planning = planning.of(environment.clone())?;
     if args.rendered {
         let declared = objects(planning.rendered()?.objects, rendered_project(&environment));
         return Ok(Read { name: name.to_owned(), declared, live: BTreeMap::new() });
     }
     let decided = planning.decided(true).await.map_err(|error| {
-        let told = Error::new(error.class, format!("environment `{name}` cannot be read"));
-        let told = match error.hint.clone() {
-            Some(hint) => told.hint(hint),
-            None => told,
-        };
-        told.because(error)
+        Error::new(error.class, format!("environment `{name}` cannot be read")).because(error)
     })?;
     let mut basis = decided.basis;
     let project = own_project(&environment, decided.plan.projects.keys());
