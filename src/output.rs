@@ -254,6 +254,12 @@ pub fn note(line: &str) {
     say(&shortened(line));
 }
 
+/// Prints lines for people beside the data, with the program's own styles. Text from outside in them
+/// has been through [`visible::line`] before.
+pub fn beside(lines: &str) {
+    say(lines.trim_end_matches('\n'));
+}
+
 /// Prints a line beside the data that this program made, here or as a process of its own: what is
 /// shown in it is checked already, and a command for the system that runs it stays one.
 pub fn relay(line: &str) {

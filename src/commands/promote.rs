@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::plan::{PlanningArgs, print, refuse};
 use super::policy::RuleArgs;
 use crate::error::{Class, Error, Result};
-use crate::listed::{at_most, counted};
+use crate::listed::{at_most, counted, few};
 use crate::output::{self, Format};
 use crate::plan::unified;
 use crate::project_file::{Difference, ProjectFile, Promotion};
@@ -64,6 +64,7 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
     let name = visible::line(&file.path.display().to_string()).into_owned();
     // What is asked for wrongly is told before anything is written.
     let environment = after.environment(Some(&args.to))?;
+    let values_files = environment.values_files.clone();
     let planned = match args.no_plan {
         true => None,
         false => {
@@ -81,10 +82,18 @@ pub async fn run(args: PromoteArgs) -> Result<ExitCode> {
         let header = format!("{bold}--- a/{name}\n+++ b/{name}{bold:#}\n");
         match args.output {
             Format::Text => output::data(&(header + &hunks)),
-            _ => output::note(&(header + &hunks)),
+            _ => output::beside(&(header + &hunks)),
         }
     }
     tell(&promotion, &args);
+    if !values_files.is_empty() && promotion.taken.iter().any(Difference::is_value) {
+        let files = few(values_files
+            .iter()
+            .map(|it| visible::line(&it.display().to_string()).into_owned()));
+        output::note(&format!(
+            "note: values in {name} go before those of {files}, which stay as they are"
+        ));
+    }
     let is_written = !args.dry_run && !promotion.taken.is_empty();
     if is_written {
         replace_file(&file.path, file.text(), &promotion.text)?;

@@ -10,7 +10,7 @@ use super::ProjectFile;
 use super::environment::at;
 use super::form::{SourceChange, SourceForm};
 use super::hidden;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::kinds;
 use crate::manifest::edit;
 
@@ -55,6 +55,14 @@ pub struct Difference {
     path: Vec<String>,
 }
 
+impl Difference {
+    /// Whether it is a value for templates.
+    #[must_use]
+    pub fn is_value(&self) -> bool {
+        self.path.first().is_some_and(|field| field == "values")
+    }
+}
+
 /// What becomes of a project file.
 #[derive(Debug)]
 pub struct Promotion {
@@ -84,6 +92,7 @@ impl ProjectFile {
                 Error::usage(what).hint("name the one to take from, and the one that gets it")
             );
         }
+        let environment = self.environment(Some(from))?;
         let (one, other) = (self.said(from)?, self.said(to)?);
         let paths: BTreeSet<&Vec<String>> = one.keys().chain(other.keys()).collect();
         let paths = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));
@@ -129,8 +138,22 @@ impl ProjectFile {
             let what = format!("`{}` is of a secret, which stays in its environment", secret.name);
             return Err(Error::usage(what).hint("write it into the project file by hand"));
         }
-        let (taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
+        let (mut taken, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(is_taken);
         let (left, own): (Vec<_>, Vec<_>) = left.into_iter().partition(|it| it.from.is_some());
+        // The digest is that of the archive, and goes with it.
+        let is_of_taken = |it: &Difference| match &it.path[..] {
+            [field, source, last] if field == "sources" && last == "sha256" => {
+                taken.iter().any(|it| it.path[..] == [field, source, "archive"].map(String::from))
+            }
+            _ => false,
+        };
+        let (gone, own): (Vec<_>, Vec<_>) = own.into_iter().partition(is_of_taken);
+        taken.extend(gone);
+        let respelled: Vec<Problem> =
+            taken.iter().filter_map(|it| environment.respelled(&it.path)).collect();
+        if !respelled.is_empty() {
+            return Err(Self::wrong(respelled).saying("nothing is promoted"));
+        }
         let mut text = self.text().to_owned();
         for difference in &taken {
             let names: Vec<&str> = difference.path.iter().map(String::as_str).collect();
@@ -182,6 +205,11 @@ impl ProjectFile {
                 }
             }
             for (source, change) in &form.sources {
+                // The digest is that of another archive.
+                if change.archive.is_some() {
+                    let digest = ["sources", source, "sha256"].map(str::to_owned);
+                    said.remove(&digest[..]);
+                }
                 of_source(source, change, &mut said);
             }
         }

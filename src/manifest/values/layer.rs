@@ -49,7 +49,7 @@ impl Layer {
                 let message = format!("the value `{path}` is empty");
                 let problem = Problem { source_line: None, ..source.problem(mark, message) };
                 problems
-                    .push(problem.hint("write `\"\"` for an empty text, or take the value out"));
+                    .push(problem.hint("write `\"\"` for an empty text, or take the value out; what an extended environment gives is replaced, and not taken back"));
             }
             let message = format!("no template (*.j2) uses `{path}`, which {from} gives");
             let problem = Problem { source_line: None, ..source.problem(mark, message) };
@@ -57,6 +57,17 @@ impl Layer {
         }
         self.values.merge(Values { map: fields, respelled });
         problems
+    }
+
+    /// The problem of a number at a path, or in what is there, whose spelling would get lost.
+    #[must_use]
+    pub fn respelled(&self, path: &[String]) -> Option<Problem> {
+        let path = path.join(".");
+        let is_at = |own: String| {
+            own == path || own.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let found = self.values.respelled.iter().find(|it| is_at(it.path()))?;
+        Some(found.clone().into_problem())
     }
 
     /// The values, by their names.
