@@ -175,7 +175,9 @@ impl PlatformArgs {
             if let Some((url, place)) =
                 environment.api_url.as_ref().filter(|_| self.embedded.is_none())
             {
-                refuse_unnamed(name, url, place)?;
+                if !self.is_offline {
+                    refuse_unnamed(name, url, place)?;
+                }
                 self.api_url = Some(url.clone());
             }
         }

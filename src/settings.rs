@@ -71,6 +71,10 @@ pub struct PlatformArgs {
     #[arg(skip)]
     pub settled: Option<String>,
 
+    /// Whether no platform is asked, so that nothing is sent to the one of the environment.
+    #[arg(skip)]
+    pub is_offline: bool,
+
     /// The environment of the project file, meshagent.yaml [env: MESHAGENT_ENVIRONMENT]
     #[arg(short = 'e', long, value_name = "NAME", action = clap::ArgAction::Append, value_parser = clap::builder::NonEmptyStringValueParser::new(), help_heading = "Platform")]
     pub environment: Option<String>,
@@ -159,10 +163,11 @@ impl Default for PlatformArgs {
     fn default() -> Self {
         let Retry { retries, timeout } = Retry::default();
         let (project_id, environment, api_url, embedded) = (None, None, None, None);
-        let (insecure, settled, dialect) = (false, None, None);
+        let (insecure, settled, dialect, is_offline) = (false, None, None, false);
         Self {
             project_id,
             settled,
+            is_offline,
             environment,
             api_url,
             dialect,

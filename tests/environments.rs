@@ -2,8 +2,10 @@
 //! compared, and what goes from one to the next.
 
 mod compared;
+mod guarded;
 mod hardened;
 mod meant;
+mod promoted;
 
 use std::process::Command;
 

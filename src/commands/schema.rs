@@ -44,7 +44,9 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("manifest.json".to_owned(), schema::combined()));
     all.push(("plan.json".to_owned(), schemars::schema_for!(PlanDocument).to_value()));
     all.push(("plans.json".to_owned(), schemars::schema_for!(PlansDocument).to_value()));
-    let project_file = schemars::schema_for!(project_file::Form).to_value();
+    // Its fields have values, or are left out.
+    let mut project_file = schemars::schema_for!(project_file::Form).to_value();
+    without_null(&mut project_file);
     all.push(("project-file.json".to_owned(), project_file));
     all.push(("events.json".to_owned(), schemars::schema_for!(Event).to_value()));
     all.push(("report.json".to_owned(), schemars::schema_for!(ReportDocument).to_value()));
@@ -55,6 +57,31 @@ pub fn all() -> Vec<(String, Value)> {
     all.push(("validation.json".to_owned(), validation));
     let named = |(name, schema): (String, Value)| (name.clone(), identified(&name, schema));
     all.into_iter().map(named).collect()
+}
+
+/// Takes null out of all types of a schema.
+fn without_null(schema: &mut Value) {
+    let is_null = |it: &Value| it.is_null() || it == "null" || it["type"] == "null";
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        Value::Object(fields) => {
+            if fields.get("default").is_some_and(Value::is_null) {
+                fields.remove("default");
+            }
+            for name in ["type", "anyOf", "enum"] {
+                let Some(Value::Array(items)) = fields.get_mut(name) else { continue };
+                items.retain(|it| !is_null(it));
+                if name == "type"
+                    && let [only] = &items[..]
+                {
+                    let only = only.clone();
+                    fields.insert(name.to_owned(), only);
+                }
+            }
+            fields.values_mut().for_each(without_null);
+        }
+        _ => {}
+    }
 }
 
 /// The names that the command accepts, each with what it is.

@@ -122,6 +122,7 @@ fn validated(args: &ValidateArgs) -> Result<Validation> {
     let mut platform = PlatformArgs {
         environment: args.environment.clone(),
         project_id: args.project_id.clone(),
+        is_offline: true,
         ..PlatformArgs::default()
     };
     let environment = environment::chosen(&mut files, &mut platform)?;
@@ -138,7 +139,9 @@ fn validated(args: &ValidateArgs) -> Result<Validation> {
     // Whoever checks a proposal has none of its secrets.
     let missing = secrets::missing(&set.objects, &set.reach);
     let hardly_meant = warnings(&set.objects, &BTreeMap::new(), &Plan::default());
+    let unapprovable = environment.as_deref().and_then(environment::unapprovable);
     let notes = set.notes.iter().chain(&missing).chain(&hardly_meant).map(ToString::to_string);
+    let notes = notes.chain(unapprovable);
     Ok(Validation {
         valid: true,
         documents: Some(set.documents),

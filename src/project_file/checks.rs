@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use url::Url;
+
 use super::ProjectFile;
 use super::environment::{Target, at, folder, is_name};
 use super::form::{Embedded, EnvironmentForm, OneOrMore};
@@ -10,6 +12,7 @@ use crate::apply::inventory::is_set_name;
 use crate::error::Problem;
 use crate::kinds::path::{FieldPath, Step};
 use crate::manifest::reach::Reach;
+use crate::visible;
 
 /// The most environments that one may extend, one through the other.
 const DEEPEST: usize = 20;
@@ -69,6 +72,7 @@ impl ProjectFile {
         problems.extend(self.hardly_meant());
         if problems.is_empty() {
             problems.extend(self.shared());
+            problems.extend(self.one_set_twice_in_ci());
             problems.extend(self.check_sources());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -87,6 +91,16 @@ impl ProjectFile {
                 let path = at(name, &["project"]);
                 let problem = self.problem(&path, "`project` is empty");
                 problems.push(problem.hint("name a project, or leave `project` out"));
+            }
+            let is_web = |url: &String| {
+                Url::parse(url)
+                    .is_ok_and(|it| ["http", "https"].contains(&it.scheme()) && it.has_host())
+            };
+            if let Some(url) = form.api_url.as_ref().filter(|url| !is_web(url)) {
+                let path = at(name, &["api_url"]);
+                let message = format!("{:?} is not the URL of a platform", visible::url(url));
+                let problem = self.problem(&path, message);
+                problems.push(problem.hint("write it whole, such as https://api.example.com"));
             }
             if form.extends.is_some() && form.without.as_ref().is_some_and(Vec::is_empty) {
                 let message = "an empty `without` takes nothing back: what the environment leaves out that this one extends stays left out";

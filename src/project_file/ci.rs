@@ -1,6 +1,7 @@
 //! `ci:` of a project file: which environments continuous integration plans, applies and watches, and
 //! what it makes of what it finds.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -73,9 +74,9 @@ pub struct Ci {
     /// The environments that are looked through for drift.
     pub drift: Vec<String>,
     /// Whether there is a comment.
-    pub comments: bool,
+    pub has_comment: bool,
     /// Whether the commit gets a status.
-    pub states: bool,
+    pub has_status: bool,
     /// What becomes of a run whose plan changes something.
     pub on_changes: Verdict,
     /// What becomes of a run whose plan is refused.
@@ -97,8 +98,8 @@ impl Ci {
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
-            comments: self.comments || other.comments,
-            states: self.states || other.states,
+            has_comment: self.has_comment || other.has_comment,
+            has_status: self.has_status || other.has_status,
             on_changes: self.on_changes.max(other.on_changes),
             on_refused: self.on_refused.max(other.on_refused),
             ..self
@@ -117,8 +118,8 @@ impl Ci {
             plan: form.plan.clone().unwrap_or_else(|| all.clone()),
             drift: form.drift.clone().or_else(|| apply.clone()).unwrap_or(all),
             apply,
-            comments: form.comment.unwrap_or(true),
-            states: form.status.unwrap_or(false),
+            has_comment: form.comment.unwrap_or(true),
+            has_status: form.status.unwrap_or(false),
             on_changes: form.on_changes.unwrap_or(Verdict::Pass),
             on_refused: form.on_refused.unwrap_or(Verdict::Fail),
             on_drift: form.on_drift.unwrap_or(Verdict::Fail),
@@ -130,7 +131,7 @@ impl Ci {
 impl Target {
     /// Whether both may be the same. A name may be that of an id, and the credential may say what is
     /// not written.
-    fn may_be(&self, other: &Self) -> bool {
+    pub fn may_be(&self, other: &Self) -> bool {
         let may_be_same = match (&self.project, &other.project) {
             (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
                 one == other
@@ -200,6 +201,27 @@ impl ProjectFile {
         problems
     }
 
+    /// A problem of environments that name no project and are one set: a run applies both with one
+    /// credential, whose project is that of both.
+    pub(super) fn one_set_twice_in_ci(&self) -> Option<Problem> {
+        let mut known: BTreeMap<Target, &str> = BTreeMap::new();
+        let applied = self.form.ci.as_ref()?;
+        for name in applied.apply.as_ref().or(applied.plan.as_ref())? {
+            let target = self.target(name);
+            if target.project.is_some() {
+                continue;
+            }
+            if let Some(other) = known.insert(target, name).filter(|other| *other != name) {
+                let message = format!(
+                    "`{other}` and `{name}` name no project and are one set, so a run would apply both to the project of its credential, and each would delete what the other declares"
+                );
+                let problem = self.problem(&FieldPath::of(&["ci"]), message);
+                return Some(problem.hint("give each a `project`, or another `set`"));
+            }
+        }
+        None
+    }
+
     /// The environments that are applied.
     ///
     /// # Errors
@@ -239,6 +261,28 @@ mod tests {
         assert_eq!((ci.apply, ci.drift), (Some(prod.clone()), prod));
         let ci = Ci::usual(Vec::new());
         assert_eq!((ci.plan, ci.apply), (vec![String::new()], Some(vec![String::new()])));
+    }
+
+    #[test]
+    fn one_set_is_not_applied_twice_with_one_credential() {
+        let text = |dev: &str, prod: &str, ci: &str| {
+            let text = format!(
+                "version: v1\nenvironments:\n  dev: {{embedded: {dev}}}\n  prod: {{embedded: {prod}}}\nci: {ci}\n"
+            );
+            ProjectFile::of(Path::new("meshagent.yaml"), text)
+        };
+        for (dev, prod, ci) in
+            [("true", "true", "{apply: [dev, prod]}"), ("data", "./data/.", "{plan: [dev, prod]}")]
+        {
+            let error = text(dev, prod, ci).unwrap_err();
+            assert!(error.problems[0].message.contains("are one set"), "{:?}", error.problems);
+        }
+        for (dev, prod, ci) in [
+            ("true", "true", "{apply: [prod], plan: [dev, prod]}"),
+            ("data", "true", "{apply: [dev, prod]}"),
+        ] {
+            assert!(text(dev, prod, ci).is_ok(), "{dev} {prod} {ci}");
+        }
     }
 
     #[test]

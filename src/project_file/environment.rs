@@ -1,13 +1,12 @@
 //! One environment, with what it has of those that it extends.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
 
 use super::form::{Embedded, EnvironmentForm};
 use super::{ProjectFile, SourceOf};
-use crate::api::project;
 use crate::api::spoken::Spoken;
 use crate::apply::inventory::is_set_name;
 use crate::error::{Error, Place, Problem, Result};
@@ -98,6 +97,19 @@ pub struct Guarded {
     pub share: bool,
     /// Which objects are deleted after they left the manifests.
     pub prune: Option<Prune>,
+}
+
+impl Environment {
+    /// The problem of a number that stands at this path and would not be written as it is spelled.
+    pub(super) fn respelled(&self, path: &[String]) -> Option<Problem> {
+        match path {
+            [field, rest @ ..] if field == "values" => self.values.respelled(rest),
+            [field, name, values, rest @ ..] if field == "sources" && values == "values" => {
+                self.sources.iter().find(|it| it.entry.name == *name)?.values.respelled(rest)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Guarded {
@@ -275,25 +287,26 @@ impl ProjectFile {
                 self.problem(&place, message).hint("write 1 to 100, or leave `approvals` out"),
             );
         }
-        let files = forms.iter().flat_map(|(_, it)| it.values_files.iter().flatten());
-        let values_files: Vec<PathBuf> = files.map(|file| self.beside(file)).collect();
+        let files = |it: &EnvironmentForm| -> Vec<PathBuf> {
+            it.values_files.iter().flatten().map(|file| self.beside(file)).collect()
+        };
+        let values_files = forms.iter().flat_map(|(_, it)| files(it)).collect();
         self.keep_inside(&forms, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
         let mut values = Layer::default();
-        for file in &values_files {
-            if let Err(problem) = values.add_file(file) {
-                let of = forms.iter().rev().find(|(_, form)| form.values_files.is_some());
-                let path = of.map(|(of, _)| at(of, &["values_files"])).unwrap_or_default();
-                let here = self.problem(&path, "").place;
-                // What is wrong in the file has its own place.
-                problems.push(Problem { place: problem.place.clone().or(here), ..problem });
-            }
-        }
         let top = FieldPath::of(&["values"]);
         problems.extend(self.add_values(&mut values, &top, "the project file"));
-        for (of, _) in &forms {
+        // All that an environment says goes before all that the extended one says.
+        for (of, form) in &forms {
+            for file in files(form) {
+                if let Err(problem) = values.add_file(&file) {
+                    let here = self.problem(&at(of, &["values_files"]), "").place;
+                    // What is wrong in the file has its own place.
+                    problems.push(Problem { place: problem.place.clone().or(here), ..problem });
+                }
+            }
             let from = format!("environment {of}");
             problems.extend(self.add_values(&mut values, &at(of, &["values"]), &from));
         }
@@ -356,20 +369,17 @@ impl ProjectFile {
         let mut guarded = self.form.environments.contains_key(&of.name).then(|| own.clone());
         let project = &of.project;
         let set = of.set.as_deref().unwrap_or(DEFAULT_SET);
+        let target = Target { platform: None, project: project.clone(), set: set.to_owned() };
         let is_as_before = self.form.environments.contains_key(&of.name) && {
             let before = self.target(&of.name);
             before.project == *project && before.set == set
         };
         for name in self.form.environments.keys().filter(|name| **name != of.name) {
             let its = self.target(name);
-            let may_be_same = match (&its.project, project) {
-                (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
-                    one == other
-                }
-                // A name may be that of an id, and the credential may say what is not written.
-                _ => !is_as_before,
-            };
-            if its.set == set && may_be_same {
+            // Where it is not certain, it counts that this environment is as it was.
+            let is_same = its.project.is_some() && its.project == target.project;
+            let may_be_same = its.may_be(&target) && (is_same || !is_as_before);
+            if may_be_same {
                 let (more, rules) = self.ruled(name, &self.chain(name)).map_err(wrong)?;
                 let new: Vec<PathBuf> =
                     more.into_iter().filter(|it| !policies.contains(it)).collect();
@@ -493,7 +503,12 @@ fn dialect_of(forms: &[(String, &EnvironmentForm)]) -> Option<Spoken> {
 pub(super) fn folder(embedded: Embedded) -> Option<PathBuf> {
     match embedded {
         Embedded::Is(is) => is.then(|| PathBuf::from(DEFAULT_DATA)),
-        Embedded::In(folder) => Some(folder.components().collect()),
+        // `./data` and `data` are one.
+        Embedded::In(folder) => {
+            let parts = folder.components().filter(|part| *part != Component::CurDir);
+            let plain: PathBuf = parts.collect();
+            Some(if plain.as_os_str().is_empty() { folder } else { plain })
+        }
     }
 }
 

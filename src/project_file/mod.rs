@@ -13,6 +13,7 @@ use crate::bounded;
 use crate::error::{Error, Problem, Result};
 use crate::kinds::path::FieldPath;
 use crate::manifest::located::locate;
+use crate::manifest::reach::Reach;
 use crate::manifest::repository;
 use crate::manifest::source::{Source, is_project_text, read_text_within};
 use crate::manifest::walk::PROJECT_FILES;
@@ -106,6 +107,15 @@ impl ProjectFile {
     ///
     /// Everything that is wrong with it, each at its place.
     pub fn read(path: &Path) -> Result<Self> {
+        // A checkout may have a link there.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        if let Err(outside) = Reach::of(&[folder.to_owned()], &[]).check(path)
+            && outside.is_link
+        {
+            let problem = Problem::new(outside.message(path)).hint("put the file itself there");
+            return Err(Self::wrong(vec![problem]));
+        }
         let text = read_text_within(path, LIMIT).map_err(|problem| Self::wrong(vec![problem]))?;
         let [one, other] = PROJECT_FILES.map(|name| path.with_file_name(name));
         if is_project_file(&one) && is_project_file(&other) {

@@ -30,6 +30,10 @@ pub(super) fn read(source: &Source) -> Result<(Form, Node), Vec<Problem>> {
         let problem = source.problem(root.mark, "a project file is a map of fields");
         return Err(vec![hidden(problem).hint("begin it with `version: v1`")]);
     }
+    let empty = empty(source, &root);
+    if !empty.is_empty() {
+        return Err(empty);
+    }
     let value = root.to_json();
     match serde_path_to_error::deserialize::<_, Form>(&value) {
         Ok(form) => Ok((form, root)),
@@ -38,6 +42,34 @@ pub(super) fn read(source: &Source) -> Result<(Form, Node), Vec<Problem>> {
             Err(vec![hidden(problem(source, &root, &path, &error.inner().to_string()))])
         }
     }
+}
+
+/// The fields that hold what other files mean by it, in which null has a meaning.
+const OTHERS: [&str; 3] = ["values", "overrides", "secrets"];
+
+/// The fields that are left empty. What is meant by that is not known, and what guards something must
+/// not go unsaid: each has a value, or is left out.
+fn empty(source: &Source, root: &Node) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    // Below these, names are the user's own.
+    let mut open: Vec<(FieldPath, &Node, bool)> = vec![(FieldPath::default(), root, false)];
+    while let Some((path, node, has_own_names)) = open.pop() {
+        let yaml::Value::Map(entries) = &node.value else { continue };
+        for (key, below) in entries {
+            let name = key.text.as_str();
+            let at = path.field(name);
+            if below.value == yaml::Value::Null {
+                let problem = source.problem(key.mark, format!("`{at}` has no value"));
+                let problem = Problem { source_line: None, ..problem };
+                problems.push(problem.hint("give it one, or leave it out"));
+            } else if has_own_names || !OTHERS.contains(&name) {
+                let is_list_of_names = !has_own_names && matches!(name, "environments" | "sources");
+                open.push((at, below, is_list_of_names));
+            }
+        }
+    }
+    problems.sort_by(|one, other| one.place.cmp(&other.place));
+    problems
 }
 
 fn steps(path: &serde_path_to_error::Path) -> FieldPath {
