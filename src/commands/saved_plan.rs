@@ -285,6 +285,31 @@ impl Saved {
         environment.transpose()
     }
 
+    /// Checks that its environment says of its set and of guards what it said when it was made.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Class::Stale`], with what it says otherwise.
+    pub fn same_said(&self, environment: &Environment) -> Result<()> {
+        let Some(then) = &self.inputs.environment_said else { return Ok(()) };
+        let now = environment::said(environment);
+        let name = visible::line(&environment.name);
+        let differs = [
+            (then.set != now.set, "another `set`"),
+            (then.allow_deletes != now.allow_deletes, "another `guards.allow_deletes`"),
+            (then.prune != now.prune, "another `guards.prune`"),
+        ];
+        let differs = differs.into_iter().filter(|(differs, _)| *differs);
+        let problems: Vec<Problem> = differs
+            .map(|(_, what)| {
+                Problem::new(format!(
+                    "environment `{name}` has {what} now than when the plan was made"
+                ))
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(stale(problems)) }
+    }
+
     /// The options that it was made with.
     #[must_use]
     pub fn policy_args(&self) -> PolicyArgs {

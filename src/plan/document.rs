@@ -127,6 +127,10 @@ pub struct Inputs {
     /// The environment of the project file that it was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
+    /// What that environment said of its set and of guards when it was made: where it says something
+    /// else, a new plan is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment_said: Option<EnvironmentSaid>,
     /// The sources of the project file, each with its version, if they were read, and be they none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Vec<String>>,
@@ -159,6 +163,17 @@ pub struct Inputs {
     /// The salts of the fingerprints in projects where the set has no inventory yet, which
     /// would have the key for them: a plan holds no key.
     pub salts: BTreeMap<String, String>,
+}
+
+/// What an environment says that a plan of it is made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentSaid {
+    /// The name of the set.
+    pub set: Option<String>,
+    /// How many objects may be deleted.
+    pub allow_deletes: Option<usize>,
+    /// Which of the objects that the manifests no longer declare are deleted.
+    pub prune: Option<Prune>,
 }
 
 /// One operation on one object.

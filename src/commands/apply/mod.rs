@@ -150,6 +150,9 @@ impl ApplyArgs {
             None => environment::chosen(&mut self.files, &mut self.platform)?,
         };
         let environment = environment.as_deref();
+        if let (Some(saved), Some(environment)) = (saved, environment) {
+            saved.same_said(environment)?;
+        }
         self.set = self.set.clone().or_of(environment);
         self.policy = self.policy.clone().or_of(environment);
         self.perform.rules = self.perform.rules.clone().or_of(environment);
