@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::approvals::ApprovalArgs;
 use super::policy::RuleArgs;
 use super::set::{FileArgs, GuardArgs, PolicyArgs, SetArgs, files_of_environment};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_causes};
 use crate::listed::word;
 use crate::output;
 use crate::plan::InEnvironment;
+use crate::plan::document::EnvironmentSaid;
 use crate::project_file::{Environment, ProjectFile};
 use crate::reconcile::approvals::Needed;
 use crate::settings::PlatformArgs;
+use crate::visible;
 
 /// The environment that a command on a set is for, and its manifests, unless others are given. A
 /// project file that nobody names is for whoever gives no manifests.
@@ -223,6 +225,17 @@ pub fn needed(environment: &Environment) -> Option<Needed> {
     })
 }
 
+/// Why nothing can be applied in an environment, if the approvals that it requires cannot be had.
+#[must_use]
+pub fn unapprovable(environment: &Environment) -> Option<String> {
+    let error = needed(environment)?.terms().err()?;
+    let name = visible::line(&environment.name);
+    Some(format!(
+        "nothing can be applied in `{name}`, because the approvals that it requires cannot be had: {}",
+        with_causes(&error)
+    ))
+}
+
 impl RuleArgs {
     /// The same with the rules of an environment, which every plan must pass.
     #[must_use]
@@ -230,6 +243,16 @@ impl RuleArgs {
         let folders = environment.map(|it| it.policies.as_slice()).unwrap_or_default();
         let folders: Vec<String> = folders.iter().map(|it| it.display().to_string()).collect();
         self.and(&folders)
+    }
+}
+
+/// What a saved plan keeps of what an environment says.
+#[must_use]
+pub fn said(environment: &Environment) -> EnvironmentSaid {
+    EnvironmentSaid {
+        set: environment.set.clone(),
+        allow_deletes: environment.guarded.deletes,
+        prune: environment.guarded.prune,
     }
 }
 

@@ -78,13 +78,12 @@ impl Needed {
         )
     }
 
-    /// Reads the approvers, and the approvals of the plan in this file.
+    /// Reads the approvers, if so many of them can approve something.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, or that somebody else may have written; approvers that are not
-    /// understood, or too few.
-    pub fn read(&self, path: &Path, plan: Bound) -> Result<Approvals> {
+    /// A file that cannot be read or is not understood; too few people.
+    pub fn terms(&self) -> Result<Terms> {
         let approvers = self.approvers.iter().map(|file| read_approvers(file));
         let terms = Terms {
             required: self.required,
@@ -92,6 +91,17 @@ impl Needed {
             authors: self.authors.clone(),
         };
         terms.is_possible()?;
+        Ok(terms)
+    }
+
+    /// Reads the approvers, and the approvals of the plan in this file.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read, or that somebody else may have written; approvers that are not
+    /// understood, or too few.
+    pub fn read(&self, path: &Path, plan: Bound) -> Result<Approvals> {
+        let terms = self.terms()?;
         let mut files = Vec::new();
         let beside = folder_of(path);
         match self.approvals.as_slice() {

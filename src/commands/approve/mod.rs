@@ -10,17 +10,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::signing::Signer;
 use super::confirmation::confirm;
+use super::environment;
 use super::own_inputs::{refuse_outside, written_file};
 use super::plan::{print, refuse};
-use super::saved_plan;
+use super::saved_plan::{self, Saved};
 use crate::approval::MAX_APPROVAL;
 use crate::approval::signed::Approval;
 use crate::approval::statement::{LONGEST, LONGEST_REASON, Statement};
 use crate::bounded;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::listed::word;
 use crate::output::{self, Format};
-use crate::reconcile::approvals::{SUFFIX, folder_of};
+use crate::project_file::ProjectFile;
+use crate::reconcile::approvals::{Needed, SUFFIX, folder_of};
 use crate::visible;
 use crate::whole_file;
 
@@ -108,7 +110,7 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
     let statement = Statement {
         by: args.by.clone(),
         reason: args.reason.clone(),
-        ..Statement::new(saved.bound, now, args.expires)
+        ..Statement::new(saved.bound.clone(), now, args.expires)
     };
     output::note(&format!("the plan's digest is {}", statement.plan.digest));
     let target = plan.target().unwrap_or_default();
@@ -144,7 +146,31 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
         args.by.as_deref().unwrap_or("NAME"),
         approval.public_key()
     ));
+    if let Some(why) = uncounted(args, &saved, &path) {
+        output::warning(&why);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why an approval does not count in the environment of its plan, if it does not.
+fn uncounted(args: &ApproveArgs, saved: &Saved, approval: &Path) -> Option<String> {
+    let name = saved.environment()?;
+    // What is wrong with the project file is told when the plan is applied.
+    let file = ProjectFile::named(&name).ok()?;
+    let environment = file.environment(Some(&name).filter(|name| !name.is_empty()).map(|it| &**it));
+    let needed = environment::needed(&environment.ok()?)?;
+    let needed = Needed { approvals: vec![approval.to_owned()], ..needed };
+    let name = visible::line(&name);
+    match needed.read(&args.plan, saved.bound.clone()) {
+        Ok(read) => {
+            let judged = read.judged(Timestamp::now());
+            let problem = judged.approvals.iter().find_map(|it| it.problem.clone())?;
+            Some(format!("the approval does not count in `{name}`: {problem}"))
+        }
+        Err(error) => {
+            Some(format!("the approval may not count in `{name}`: {}", with_causes(&error)))
+        }
+    }
 }
 
 /// The key that people have if they have one.

@@ -255,6 +255,7 @@ impl PlanningArgs {
             to: self.to,
             project: self.platform.project_id.clone().filter(|_| self.environment().is_none()),
             environment: self.policy.environment.as_ref().map(|it| it.name.clone()),
+            environment_said: self.environment().map(environment::said),
             sources: reading.sources(),
             prune: self.policy.pruned(),
             adopt: self.policy.adopt.clone(),
@@ -378,6 +379,9 @@ impl PlanArgs {
         }
         refuse(&plan)?;
         verdict?;
+        if let Some(why) = self.planning.environment().and_then(environment::unapprovable) {
+            output::warning(&why);
+        }
         if let Some(path) = &self.out {
             let (file, flags) = (word(&path.display().to_string()), self.planning.platform.flags());
             let performs =
