@@ -1,6 +1,8 @@
 //! Who runs a command, for the history of a set: the credential by its name, the machine, the run of
 //! a continuous integration, and the commit of the checkout.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use crate::apply::history::{Author, CiRun, Commit};
 use crate::git;
 use crate::manifest::process::{self, Ended};
 use crate::manifest::secrets::Limits;
+use crate::manifest::walk::is_manifest;
 use crate::settings::{GIVEN, variable};
 use crate::whereabouts::{System, is_commit, whereabouts};
 
@@ -52,7 +55,10 @@ fn here(manifests: &[PathBuf]) -> Author {
         credential: credential(),
         machine,
         ci: ci(&text),
-        commit: commit(folder),
+        commit: commit(folder).map(|commit| match is_untracked(manifests) {
+            true => Commit { dirty: Some(true), ..commit },
+            false => commit,
+        }),
     }
 }
 
@@ -84,6 +90,25 @@ fn commit(folder: &Path) -> Option<Commit> {
     let id = String::from_utf8(git(folder, &["rev-parse", "--verify", "HEAD"]).ok()?).ok()?;
     let id = id.trim().to_owned();
     is_commit(&id).then(|| Commit { id, dirty: dirty(folder) })
+}
+
+/// Whether a manifest among these paths is in no commit: Git does not know it, or ignores it.
+fn is_untracked(manifests: &[PathBuf]) -> bool {
+    let found = |path: &PathBuf| {
+        let (folder, name) = match path.is_dir() {
+            true => (path.as_path(), Path::new(".")),
+            false => {
+                let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+                (folder.unwrap_or(Path::new(".")), Path::new(path.file_name()?))
+            }
+        };
+        let name = format!(":(literal){}", name.to_str()?);
+        let listed = git(folder, &["ls-files", "--others", "-z", "--", &name]).ok()?;
+        let mut names = listed.split(|byte| *byte == 0);
+        names.find(|name| is_manifest(Path::new(OsStr::from_bytes(name))))?;
+        Some(())
+    };
+    manifests.iter().any(|path| found(path).is_some())
 }
 
 /// Whether files of a checkout differ from its commit, if that can be told without running what its
@@ -185,6 +210,15 @@ mod tests {
         assert_eq!(dirty(), None);
         std::fs::remove_file(folder.join("plain")).unwrap();
         assert_eq!(dirty(), Some(true));
+        // A manifest that no commit has was read none the less.
+        let given = [folder.to_owned(), folder.join("a.yaml")];
+        assert!(!is_untracked(&given));
+        write("a.yaml", "text");
+        assert!(is_untracked(&given[..1]) && is_untracked(&given[1..]));
+        write(".gitignore", "a.yaml\n");
+        assert!(is_untracked(&given[..1]));
+        git(folder, &["add", "--force", "a.yaml"]).unwrap();
+        assert!(!is_untracked(&given));
         // As in a hook of another repository.
         let told = git::program().args(["rev-parse", "--git-dir"]).current_dir(folder).output();
         assert_eq!(String::from_utf8_lossy(&told.unwrap().stdout).trim(), ".git");

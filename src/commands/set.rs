@@ -518,7 +518,8 @@ pub async fn goal(
     };
     let Some(to) = to else { return read().await.map(Goal::from) };
     output::set_verbose(files.reading.verbose);
-    let today = match files.files.is_empty() {
+    // A project may have manifests from elsewhere alone.
+    let today = match files.files.is_empty() && !files.reading.with_sources {
         true => None,
         false => match read().await {
             Ok(set) => Some(set.into()),

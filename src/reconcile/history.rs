@@ -20,6 +20,7 @@ use crate::apply::survey;
 use crate::error::{Class, Error, Result};
 use crate::kinds::document::FormerNames;
 use crate::kinds::{Key, KindName};
+use crate::listed::few;
 use crate::manifest::set::Desired;
 use crate::plan::Entry;
 use crate::plan::document::PlanDocument;
@@ -157,12 +158,21 @@ impl History {
                 "each apply keeps the state that it leads to; `meshagent set list` shows the sets",
             );
         };
-        let is_old = number < first.number && number > 0;
-        let what = if is_old { "is not kept any more" } else { "does not exist" };
-        Error::usage(format!("state {number} of the set `{set}` {what}")).hint(format!(
-            "states {} to {} are kept; `meshagent history --set {set}{flags}` lists them",
-            first.number, last.number
-        ))
+        let what = match number {
+            0 => "does not exist",
+            _ if number > last.number => "does not exist",
+            _ if number < first.number => "is not kept any more",
+            _ => "is not kept",
+        };
+        let mut numbers: Vec<u64> = runs.iter().map(|run| run.number).collect();
+        numbers.dedup();
+        let is_without_gaps = last.number - first.number == numbers.len() as u64 - 1;
+        let kept = match is_without_gaps {
+            true => format!("states {} to {} are kept", first.number, last.number),
+            false => format!("kept are {}", few(numbers)),
+        };
+        Error::usage(format!("state {number} of the set `{set}` {what}"))
+            .hint(format!("{kept}; `meshagent history --set {set}{flags}` lists them"))
     }
 
     /// A state, in all projects.
