@@ -105,6 +105,18 @@ impl Checkout {
         head.filter_map(|line| line.strip_prefix("parent ")).map(str::to_owned).collect()
     }
 
+    /// Where what is checked out left the history of another commit: the newest one that both have.
+    /// `None` if the checkout does not reach that far back.
+    #[must_use]
+    pub fn left_at(&self, other: &str) -> Option<String> {
+        // A merge onto it names it, also where nothing before the merge is there.
+        if self.parents("HEAD").iter().any(|parent| parent == other) {
+            return Some(other.to_owned());
+        }
+        let found = git(&self.root, &["merge-base", "--", other, "HEAD"], Said::Hidden).ok()?;
+        String::from_utf8(trimmed(found)).ok().filter(|it| !it.is_empty())
+    }
+
     /// The branch that is checked out.
     #[must_use]
     pub fn branch(&self) -> Option<String> {
@@ -309,6 +321,24 @@ impl Checkout {
             && messages.iter().all(|message| {
                 message.lines().next() == Some(mail) && message.lines().any(|line| line == MADE)
             })
+    }
+
+    /// Whether a commit comes before another one in a history. In doubt it may: a checkout need not
+    /// have all of it.
+    #[must_use]
+    pub fn may_come_before(&self, one: &str, other: &str) -> bool {
+        if one == other {
+            return false;
+        }
+        let words = ["merge-base", "--is-ancestor", one, other];
+        let is_known = self.commit(other).is_some() && !self.is_shallow();
+        !is_known || git(&self.root, &words, Said::Hidden).is_ok()
+    }
+
+    /// Whether older commits are left out.
+    fn is_shallow(&self) -> bool {
+        let told = git(&self.root, &["rev-parse", "--is-shallow-repository"], Said::Hidden);
+        told.map_or(true, |told| trimmed(told) == b"true")
     }
 
     /// Whether two commits have the same files.

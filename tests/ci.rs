@@ -2,6 +2,7 @@
 //! forge, which speaks as the forge's documentation has it.
 
 mod apply;
+mod behind;
 mod drift;
 mod footing;
 pub mod forge;

@@ -267,6 +267,7 @@ const LEAST_WIDTH: usize = 20;
 /// Parses the arguments, runs the command, renders its error.
 pub fn main() -> ExitCode {
     signals::outlive_file_limits();
+    ci::end_with_parent();
     // A shell that completes a line is answered, and nothing else happens.
     clap_complete::CompleteEnv::with_factory(|| completion::with_names(whole_tree()))
         .var(completion::VARIABLE)

@@ -16,7 +16,7 @@ use crate::api::failure::explanation;
 use crate::api::http::{self, Unread};
 use crate::api::retry::{Retry, retry_after};
 use crate::conceal;
-use crate::error::{Context, Error, Result, with_causes};
+use crate::error::{Context, Error, Result};
 use crate::visible;
 use crate::whereabouts::{Repository, Sort, is_repository};
 
@@ -37,6 +37,9 @@ const PAGES: usize = 200;
 
 /// The most that is read of an answer, in bytes: a page of long comments.
 const ANSWER: usize = 64 * 1024 * 1024;
+
+/// The most that is kept of a list, in bytes.
+const LIST: usize = 256 * 1024 * 1024;
 
 /// A repository of a forge, with what it takes to talk about it.
 pub struct Forge {
@@ -164,13 +167,17 @@ impl Forge {
 
     /// All items of a list. A forge that takes no notice of pages answers with all at once.
     pub(super) async fn list(&self, page: impl Fn(usize) -> Call) -> Result<Vec<Value>, Failed> {
-        let mut items: Vec<Value> = Vec::new();
+        let (mut items, mut bytes): (Vec<Value>, usize) = (Vec::new(), 0);
         for number in 1..=PAGES {
             let call = page(number);
             let Value::Array(found) = self.ask(&call).await? else {
                 return Err(unreadable(&call, "is not a list"));
             };
             let count = found.len();
+            bytes += found.iter().map(|item| item.to_string().len()).sum::<usize>();
+            if bytes > LIST {
+                return Err(unreadable(&call, "is too long a list"));
+            }
             let is_known = found.first().is_some_and(|first| items.contains(first));
             if !is_known {
                 items.extend(found);
@@ -354,12 +361,6 @@ fn check_api(api: &str) -> Result<()> {
 }
 
 impl Forge {
-    /// The error as one line, for a note.
-    #[must_use]
-    pub fn told(error: &Error) -> String {
-        with_causes(error)
-    }
-
     /// The sort of forges that this program knows, by the name of its API.
     #[must_use]
     pub const fn usual_api(sort: Sort) -> Option<&'static str> {

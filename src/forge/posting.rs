@@ -214,19 +214,20 @@ impl Forge {
         Ok(Posted::Closed(pull.page.clone()))
     }
 
-    /// The pull request that a commit came with, if it was merged: its number, and who opened it.
+    /// The pull requests that a commit came with and that were merged, each with its number and who
+    /// opened it, the newest first.
     ///
     /// # Errors
     ///
     /// What the forge refuses; a pull request of which it is not told who opened it.
-    pub async fn merged_with(&self, commit: &str) -> Result<Option<(u64, String)>> {
+    pub async fn merged_with(&self, commit: &str) -> Result<Vec<(u64, String)>> {
         let call = self.speech.pulls_of(self.repository(), commit);
         let answer = match self.ask(&call).await {
             Ok(answer) => answer,
             // A forge also says this where a token may not look.
             Err(Failed { status: Some(404 | 422), .. }) => {
                 self.ask(&self.speech.pulls(self.repository(), "main", 1)).await?;
-                return Ok(None);
+                return Ok(Vec::new());
             }
             Err(failed) => return Err(failed.error),
         };
@@ -238,7 +239,10 @@ impl Forge {
         let pulls: Option<Vec<Thread>> = items.iter().map(|item| self.speech.pull(item)).collect();
         let pulls = pulls.ok_or_else(|| unreadable(&call, "does not say who opened it").error)?;
         let merged = pulls.into_iter().filter(|pull| pull.is_merged);
-        Ok(merged.map(|pull| (pull.number, pull.author)).max())
+        let mut merged: Vec<(u64, String)> =
+            merged.map(|pull| (pull.number, pull.author)).collect();
+        merged.sort_by(|one, other| other.cmp(one));
+        Ok(merged)
     }
 
     /// Says what state a commit is in.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::events::Failure;
-use super::restarts::Restart;
+use super::restarts::{Restart, Restarted};
 use crate::apply::execute::{Outcome, Report};
 use crate::approval::verdict::ApprovalsDocument;
 use crate::plan::document::PlanDocument;
@@ -67,6 +67,19 @@ impl ReportDocument {
         });
         let plan = Some(PlanDocument::of(plan));
         Self { plan, outcomes: outcomes.collect(), ..Self::default() }
+    }
+
+    /// Whether something was written, or may have been.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        let is_written = |outcome: &Outcome| match outcome {
+            Outcome::Done => true,
+            Outcome::Failed { refused, begun, .. } => *begun || !refused,
+            Outcome::Stale { .. } | Outcome::Skipped { .. } | Outcome::NotStarted => false,
+        };
+        self.outcomes.iter().any(|it| is_written(&it.outcome))
+            || self.files.iter().any(|it| it.uploaded)
+            || self.restarts.iter().any(|it| it.restart == Restarted::Done)
     }
 
     /// The same, with the reason why not all was done.

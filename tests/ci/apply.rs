@@ -228,9 +228,16 @@ async fn whoever_opened_the_pull_request_does_not_approve_it() {
     forge.state().merged.insert(head, 7);
     let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
     assert!(run.stderr.contains("ada"), "{}", run.stderr);
-    // Somebody else's change may be approved by her; and no comment is wanted.
+    // Of several pull requests that the commit came with, each has an author.
+    forge.state().more_authors.push("zoe");
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(run.stderr.contains("made the change"), "{}", run.stderr);
+    // What she pushed herself she does not approve either.
     forge.state().merged.clear();
-    repository.run(&forge, MAIN, &["apply", "--plan", &plans], 0);
+    let run = repository.run(&forge, MAIN, &["apply", "--plan", &plans], 6);
+    assert!(run.stderr.contains("came with no pull request, so its author is ada"));
+    // Somebody else's change may be approved by her; and no comment is wanted.
+    repository.run_of("zoe", &forge, &["apply", "--plan", &plans], 0);
     assert_eq!(forge.own_comments(), Vec::<String>::new());
 }
 
@@ -286,4 +293,21 @@ async fn a_run_that_has_written_does_not_end_as_one_that_has_not() {
     );
     // Now that stage has it, nothing is written before prod is refused.
     repository.run(&forge, MAIN, &["apply"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_something_was_written_is_known_whatever_is_printed() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    repository.write("shop/manifests/bad.yaml", &ROOMS.replace("{{ room }}", "forbidden"));
+    repository.commit("Forbidden in prod");
+    // Events say it otherwise than a summary does.
+    let run = repository.run(&forge, MAIN, &["apply", "--", "--output", "json"], 4);
+    assert!(run.stderr.contains("`shop prod` was not applied"), "{}", run.stderr);
+    // A report that the job asks for stays its own, and an older one is no news.
+    let report = repository.sandbox.path("report.json");
+    let option = format!("--report={}", report.display());
+    std::fs::write(&report, "{}").unwrap();
+    repository.run(&forge, MAIN, &["apply", "--", &option], 6);
+    let text = std::fs::read_to_string(&report).unwrap();
+    assert!(text.contains("\"error\""), "{text}");
 }

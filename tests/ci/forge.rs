@@ -50,6 +50,8 @@ pub struct State {
     pub pulls: Vec<Thing>,
     /// Commits with the pull request that they came with.
     pub merged: BTreeMap<String, u64>,
+    /// Who opened more pull requests with which commits came, in order of their numbers.
+    pub more_authors: Vec<&'static str>,
     pub states: Vec<Value>,
     /// What was requested.
     pub asked: Vec<String>,
@@ -361,11 +363,21 @@ fn answer(sort: Sort, request: &Request, path: &str, state: &mut State) -> Answe
                 let (head, base) = ("x".to_owned(), "main".to_owned());
                 Thing { id, author: "ada".into(), head, base, is_merged: true, ..Thing::default() }
             });
+            let first = thing.clone().unwrap_or_default();
+            let more = state.more_authors.iter().zip(first.id + 1..).map(|(author, id)| Thing {
+                id,
+                author: (*author).to_owned(),
+                ..first.clone()
+            });
+            let more: Vec<Thing> = more.filter(|_| thing.is_some()).collect();
             let item = thing.as_ref().map(|thing| shown(sort, thing));
             match (sort, item) {
                 (Sort::Gitea, Some(item)) => Some((200, item)),
                 (Sort::Gitea, None) => Some((404, json!({"message": "not found"}))),
-                (_, item) => Some((200, item.into_iter().collect())),
+                (_, item) => {
+                    let more = more.iter().map(|thing| shown(sort, thing));
+                    Some((200, item.into_iter().chain(more).collect()))
+                }
             }
         }
         ("POST", ["statuses", _]) => {

@@ -79,8 +79,12 @@ async fn an_author_that_nobody_knows_is_refused_where_approvals_are_demanded() {
         "{}",
         by_ada.stderr
     );
+    // Where there is none, whoever pushed it is the author.
+    forge.state().faults = vec![missing.clone()];
+    let run = repository.run(&forge, MAIN, &words, 6);
+    assert!(run.stderr.contains("so its author is ada"), "{}", run.stderr);
     forge.state().faults = vec![missing];
-    repository.run(&forge, MAIN, &words, 0);
+    repository.run_of("mallory", &forge, &words, 0);
 }
 
 /// A secret of `prod` whose command does something when its turn comes.
@@ -148,6 +152,80 @@ async fn a_run_that_is_stopped_tells_what_it_applied() {
     assert!(
         std::fs::read_to_string(repository.sandbox.path("summary.md")).unwrap().contains("stage")
     );
+}
+
+/// Waits until a run says this, and gives its process.
+fn said_by(run: &mut std::process::Child, part: &str) -> nix::unistd::Pid {
+    let mut told = BufReader::new(run.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(part) {
+        line.clear();
+        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended before");
+    }
+    // Nobody reads on, and what is written is lost.
+    std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+    nix::unistd::Pid::from_raw(run.id().try_into().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_started_does_not_go_on() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let (begun, ended) = ("begun".to_owned(), repository.sandbox.path("ended"));
+    let fifo = repository.sandbox.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The command waits until somebody reads, and tells then whether it went on.
+    late(
+        &repository,
+        &format!(
+            "echo {begun} > '{}'\nsleep 30\ntouch '{}'\necho value\n",
+            fifo.display(),
+            ended.display()
+        ),
+    );
+    repository.commit("Late");
+    let mut command =
+        repository.ci(&forge, MAIN, &["apply", "-e", "prod", "--", "--allow-commands"]);
+    command.env("RUNNER_TEMP", repository.sandbox.path(""));
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The apply is at the command now.
+    assert_eq!(std::fs::read_to_string(&fifo).unwrap().trim(), begun);
+    let applies = || {
+        let list = std::process::Command::new("ps").args(["-eo", "pid,args"]).output().unwrap();
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let folder = repository.sandbox.path("").display().to_string();
+        let is_it = |line: &&str| line.contains(" apply ") && line.contains(&folder);
+        list.lines().filter(is_it).count()
+    };
+    let id = nix::unistd::Pid::from_raw(run.id().try_into().unwrap());
+    assert!(applies() > 0, "its report is below its own folder");
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).unwrap();
+    run.wait().unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while applies() > 0 {
+        assert!(std::time::Instant::now() < until, "it goes on");
+        std::thread::yield_now();
+    }
+    assert!(!ended.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_run_that_waits_for_the_forge() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let base = repository.git(&["rev-parse", "HEAD"]);
+    repository.write("shop/manifests/rooms.yaml.j2", &ROOMS.replace("Shop", "Others"));
+    repository.commit("Others");
+    // A forge that takes the connection and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/api/v3", silent.local_addr().unwrap());
+    let about = About::PullRequest { from: "acme/shop", base: &base };
+    let mut command = repository.ci(&forge, about, &["plan"]);
+    command.env("GITHUB_API_URL", url).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let id = said_by(&mut run, "(2 of 2)");
+    // It asks once all is planned.
+    let (_connection, _) = silent.accept().unwrap();
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(128 + 15));
 }
 
 #[tokio::test(flavor = "multi_thread")]

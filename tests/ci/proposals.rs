@@ -133,6 +133,31 @@ async fn a_token_that_may_not_comment_fails_a_fork_not_and_a_branch_with_the_per
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_status_is_written_where_nothing_is_touched_and_is_no_fault_of_a_fork() {
+    let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
+    let text = PROJECT_FILE.replace("ci:\n", "ci:\n  status: true\n");
+    repository.write("shop/meshagent.yaml", &text);
+    let base = repository.commit("Status");
+    repository.write("README.md", "A better shop.\n");
+    repository.commit("Words");
+    repository.run(&forge, About::PullRequest { from: OWN, base: &base }, &["plan"], 0);
+    let state = forge.state().states.pop().expect("a status");
+    assert_eq!(
+        (&state["state"], &state["description"]),
+        (&"success".into(), &"no set is touched".into())
+    );
+    let answer = "HTTP/1.1 403 X\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    let fault =
+        super::forge::Fault { of: "POST /repos/acme/shop/statuses", is_done: false, answer };
+    forge.state().faults.push(fault.clone());
+    let fork = About::PullRequest { from: "mallory/shop", base: &base };
+    let run = repository.run(&forge, fork, &["plan"], 0);
+    assert!(run.stderr.contains("note: the status is not written"), "{}", run.stderr);
+    forge.state().faults.push(fault);
+    repository.run(&forge, About::PullRequest { from: OWN, base: &base }, &["plan"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_request_cannot_loosen_what_judges_it() {
     let (repository, forge) = (Repository::new().await, Forge::start(Sort::GitHub));
     let base = repository.git(&["rev-parse", "HEAD"]);

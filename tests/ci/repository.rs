@@ -124,6 +124,15 @@ impl Repository {
         command
     }
 
+    /// The same where this one pushed the commit.
+    #[track_caller]
+    pub fn run_of(&self, actor: &str, forge: &Forge, words: &[&str], code: i32) -> Run {
+        let mut command = self.ci(forge, About::Push("main"), words);
+        let run = Run::of(command.env("GITHUB_ACTOR", actor).output().unwrap());
+        assert_eq!(run.code, code, "{words:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    }
+
     /// Runs it, and expects this exit code.
     #[track_caller]
     pub fn run(&self, forge: &Forge, about: About<'_>, words: &[&str], code: i32) -> Run {

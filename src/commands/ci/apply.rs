@@ -2,6 +2,7 @@
 //! plans that were saved, and stops at the first failure.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,12 +14,14 @@ use super::merged::Merged;
 use super::options;
 use super::results::{Came, class, fenced};
 use super::steps::{Step, steps};
-use super::telling::Telling;
+use super::telling::{Telling, own_folder};
 use super::{WhatArgs, WhereArgs};
+use crate::bounded;
 use crate::checkout::Checkout;
 use crate::error::{Class, Error, Result, with_causes};
 use crate::forge::comment::Section;
 use crate::output;
+use crate::reconcile::report::ReportDocument;
 use crate::visible;
 use crate::whereabouts::Occasion;
 
@@ -35,6 +38,9 @@ pub struct ApplyArgs {
     /// Apply exactly this saved plan, or all plans of a folder that `ci plan --out` wrote
     #[arg(long, value_name = "PATH", conflicts_with_all = ["folders", "environments"])]
     plan: Option<PathBuf>,
+    /// Apply the commit although the branch has newer ones by now: what they brought is taken back
+    #[arg(long, conflicts_with = "plan", help_heading = "Guards")]
+    allow_older: bool,
     /// Do not write a comment on the pull request that was merged
     #[arg(long)]
     no_comment: bool,
@@ -49,7 +55,12 @@ struct Done {
     left: Left,
     /// The last line of the apply.
     said: String,
+    /// Whether something was written, or may have been.
+    has_written: bool,
 }
+
+/// The largest report that is read, in bytes.
+const REPORT: usize = 256 * 1024 * 1024;
 
 /// What is left to do once something was applied.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,14 +75,18 @@ enum Left {
 
 impl Done {
     /// What is known once it was applied.
-    fn of(ran: Ran) -> Self {
+    fn of(ran: Ran, report: Option<ReportDocument>) -> Self {
         let said = ran.data.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("done");
-        Self { left: Left::Nothing, said: said.to_owned(), ran }
-    }
-
-    /// Whether something was written.
-    fn has_written(&self) -> bool {
-        self.said.starts_with("Applied: ")
+        // As events, it is read by programs.
+        let said = if said.starts_with('{') { "applied" } else { said }.to_owned();
+        let has_written = match report {
+            Some(report) => report.has_written(),
+            // There was none to be made, or it was ended before it could be.
+            None => {
+                ran.code == Class::Partial.exit_code() || ran.code == Class::Unhealthy.exit_code()
+            }
+        };
+        Self { left: Left::Nothing, said, has_written, ran }
     }
 
     /// The exit code that comes of it.
@@ -87,7 +102,7 @@ impl Done {
     fn failure(&self, name: &str, after: &str, has_written: bool) -> Error {
         let what = match self.left {
             Left::Nothing if self.ran.code == 0 => format!("`{name}` was applied"),
-            Left::Nothing if self.has_written() => format!("`{name}` was applied in part"),
+            Left::Nothing if self.has_written => format!("`{name}` was applied in part"),
             Left::Nothing => format!("`{name}` was not applied"),
             Left::Changes => format!("`{name}` was applied, and something would still change"),
             Left::Unknown(_) => format!(
@@ -116,8 +131,12 @@ impl Done {
 pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     let here = Here::of(&args.place)?;
     let checkout = Checkout::around(Path::new("."));
-    refuse_others(&here, args.branch.as_deref(), checkout.as_ref().ok())?;
+    let branch = refuse_others(&here, args.branch.as_deref(), checkout.as_ref().ok())?;
     here.demand_own()?;
+    // A saved plan that newer ones made stale is refused by itself.
+    if args.plan.is_none() && !args.allow_older {
+        refuse_older(branch, checkout.as_ref().ok())?;
+    }
     let what = match &args.plan {
         None => args.what.or_usual(checkout.as_ref().ok())?,
         Some(_) => args.what.clone(),
@@ -129,7 +148,10 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
     };
     let steps = steps(&what, args.plan.as_deref(), checkout.as_ref())?;
     if steps.is_empty() {
-        tell_nothing("nothing of it is applied by continuous integration");
+        tell_nothing(match args.plan {
+            Some(_) => "there is no saved plan of what is applied",
+            None => "nothing of it is applied by continuous integration",
+        });
         return Ok(ExitCode::SUCCESS);
     }
     let demands = |step: &Step| step.is_approved || what.demands_approvals();
@@ -142,18 +164,18 @@ pub async fn run(args: &ApplyArgs) -> Result<ExitCode> {
         true => Some(Merged::of(&here, checkout.as_ref()).await),
         false => None,
     };
-    let author = match &merged {
-        Some(merged) if is_demanded => merged.author(&here, what.names_author())?,
-        _ => None,
+    let authors = match &merged {
+        Some(merged) if is_demanded => merged.authors(&here, what.names_author())?,
+        _ => Vec::new(),
     };
     let mut sections = Vec::new();
     let (mut failed, mut has_written) = (None, false);
     for (at, step) in steps.iter().enumerate() {
         output::note(&format!("applying {} ({} of {})", step.job.name, at + 1, steps.len()));
-        let done = perform(step, &what, demands(step).then_some(author)).await;
+        let done = perform(step, &what, demands(step).then_some(&authors)).await;
         output::exactly(&visible::lines(&done.ran.data));
         sections.push(section(&step.job, &done));
-        has_written |= done.has_written();
+        has_written |= done.has_written;
         if done.code() != 0 || done.ran.stopped.is_some() {
             failed = Some((step.job.name.clone(), done, steps.len() - at - 1));
             break;
@@ -222,8 +244,29 @@ fn left_out(rest: usize) -> String {
     }
 }
 
-/// Refuses everything but the branch that is applied.
-fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>) -> Result<()> {
+/// Refuses a commit that the branch has left behind, as where an older job is run again: what newer
+/// ones brought would be taken back. Where the remote does not answer, nothing is known of that.
+fn refuse_older(branch: &str, checkout: Option<&Checkout>) -> Result<()> {
+    let Some(checkout) = checkout else { return Ok(()) };
+    let tip = checkout.remote(branch).ok().flatten();
+    let Some((tip, head)) = tip.zip(checkout.commit("HEAD")) else { return Ok(()) };
+    if !checkout.may_come_before(&head, &tip) {
+        return Ok(());
+    }
+    let branch = visible::line(branch);
+    Err(Error::new(
+        Class::Refused,
+        format!("{branch} has newer commits by now than {head}, and what they brought would be taken back"),
+    )
+    .hint(format!("let the run of {tip} apply them; --allow-older applies this commit all the same")))
+}
+
+/// Refuses everything but the branch that is applied, and gives its name.
+fn refuse_others<'a>(
+    here: &'a Here,
+    branch: Option<&'a str>,
+    checkout: Option<&Checkout>,
+) -> Result<&'a str> {
     let refused = |what: String| {
         Err(Error::usage(what).hint(
             "apply on a push, a schedule or a start by hand on the default branch, or name another with --branch",
@@ -257,7 +300,7 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
         }
     };
     match found == wanted {
-        true => Ok(()),
+        true => Ok(wanted),
         false => refused(format!(
             "nothing is applied from the branch {}: {} is applied",
             visible::line(&found),
@@ -266,9 +309,9 @@ fn refuse_others(here: &Here, branch: Option<&str>, checkout: Option<&Checkout>)
     }
 }
 
-/// Applies one of them, with the author for what demands approvals. What would still change after a
+/// Applies one of them, with the authors for what demands approvals. What would still change after a
 /// saved plan is looked for.
-async fn perform(step: &Step, what: &WhatArgs, approved: Option<Option<&str>>) -> Done {
+async fn perform(step: &Step, what: &WhatArgs, approved: Option<&Vec<&str>>) -> Done {
     // Approvals are given to what demands some.
     let given = |options: Vec<String>| match approved {
         Some(_) => options,
@@ -278,15 +321,14 @@ async fn perform(step: &Step, what: &WhatArgs, approved: Option<Option<&str>>) -
     let mut words: Vec<OsString> = vec!["apply".into()];
     words.extend(job.words.iter().cloned());
     // Joined, so that no name is an option.
-    words.extend(approved.flatten().map(|name| format!("--author={name}").into()));
+    let authors = approved.into_iter().flatten();
+    words.extend(authors.map(|name| OsString::from(format!("--author={name}"))));
     let Some(plan) = &step.plan else {
         words.push("--yes".into());
-        words.extend(given(what.options()).iter().map(Into::into));
-        return Done::of(attempt(&words, &job.folder).await);
+        return apply(words, given(what.options()), &job.folder).await;
     };
     words.push(plan.into());
-    words.extend(given(what.options_of_saved()).iter().map(Into::into));
-    let done = Done::of(attempt(&words, &job.folder).await);
+    let done = apply(words, given(what.options_of_saved()), &job.folder).await;
     if done.ran.code != 0 || done.ran.stopped.is_some() {
         return done;
     }
@@ -309,12 +351,45 @@ async fn perform(step: &Step, what: &WhatArgs, approved: Option<Option<&str>>) -
     done
 }
 
+/// Runs `apply`, and looks into its report for what it wrote.
+async fn apply(mut words: Vec<OsString>, options: Vec<String>, folder: &Path) -> Done {
+    let own = match own_folder() {
+        Ok(own) => own,
+        Err(error) => return Done::of(unstarted(&error), None),
+    };
+    // The report that the job asks for is as good.
+    let report = match options::value(&options, "--report") {
+        Some(given) => folder.join(given),
+        None => {
+            let report = own.path().join("report.json");
+            words.extend([OsString::from("--report"), report.clone().into()]);
+            report
+        }
+    };
+    words.extend(options.iter().map(Into::into));
+    // What is there already is that of another run.
+    let identity = || {
+        let about = std::fs::metadata(&report).ok()?;
+        Some((about.ino(), about.mtime(), about.mtime_nsec()))
+    };
+    let before = identity();
+    let ran = attempt(&words, folder).await;
+    let is_new = identity().is_some_and(|now| Some(now) != before);
+    let written = is_new.then(|| bounded::text(&report, REPORT).ok()).flatten();
+    Done::of(ran, written.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// Runs this program. That it cannot be run is told as if it had said so.
 async fn attempt(words: &[OsString], folder: &Path) -> Ran {
-    child::attempt(words, folder, &Surroundings::Whole).await.unwrap_or_else(|error| {
-        output::error(&error);
-        Ran { code: error.class.exit_code(), told: with_causes(&error), ..Ran::default() }
-    })
+    child::attempt(words, folder, &Surroundings::Whole)
+        .await
+        .unwrap_or_else(|error| unstarted(&error))
+}
+
+/// What is told of a run that there was none of.
+fn unstarted(error: &Error) -> Ran {
+    output::error(error);
+    Ran { code: error.class.exit_code(), told: with_causes(error), ..Ran::default() }
 }
 
 /// What is told of a set that was applied.
@@ -325,7 +400,7 @@ fn section(job: &Job, done: &Done) -> Section {
         (_, Left::Unknown(_)) => "applied, and what is left is not known".to_owned(),
         (Came::Good, Left::Nothing) => done.said.trim_end_matches('.').replace(['`', '|'], "'"),
         (Came::Refused, _) => "refused".to_owned(),
-        _ if done.has_written() => "applied in part".to_owned(),
+        _ if done.has_written => "applied in part".to_owned(),
         _ => format!("failed with exit code {}", ran.code),
     };
     let verdict = crate::plan::markdown::code(&verdict);

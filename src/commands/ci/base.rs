@@ -108,19 +108,67 @@ fn told_of(error: &Error) -> String {
     [with_causes(error)].into_iter().chain(problems).collect::<Vec<_>>().join("; ")
 }
 
-/// The project files that the base has and the proposal has not any more.
+/// Where a proposal left its base. What the base got since then is not gone because the proposal does
+/// not have it. `None` if that is not known.
+pub(super) fn left(here: &Here, checkout: &Checkout, base: &str) -> Option<String> {
+    let told = || {
+        let told = here.at.pull_request()?.left_at.as_ref()?;
+        checkout.commit(told).or_else(|| checkout.fetch(told).ok())
+    };
+    checkout.left_at(base).or_else(told)
+}
+
+/// Project files of the base that are not in the proposal.
+pub(super) struct NotHere {
+    /// Those that the proposal takes away, or may take away.
+    pub(super) gone: Vec<PathBuf>,
+    /// Those that the base got after the proposal left it.
+    pub(super) newer: Vec<PathBuf>,
+}
+
+/// The project files that the base has and the proposal has not.
 ///
 /// # Errors
 ///
 /// Git cannot tell; a folder that cannot be written.
-pub(super) fn gone(checkout: &Checkout, base: &str, into: &Path) -> Result<Vec<PathBuf>> {
-    let is_here = |folder: &Path| {
-        let folder = checkout.root().join(folder);
-        PROJECT_FILES.iter().any(|name| is_project_file(&folder.join(name)))
+pub(super) fn not_here(
+    checkout: &Checkout,
+    (base, left): (&str, Option<&str>),
+    into: &Path,
+) -> Result<NotHere> {
+    let missing = missing(checkout, base, into)?;
+    let before = match left.filter(|left| !missing.is_empty() && *left != base) {
+        Some(left) => checkout.named_in(left, &PROJECT_FILES)?,
+        None => missing.clone(),
     };
-    let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+    // It may have had its other name.
+    let was = |path: &PathBuf| before.iter().any(|it| it.parent() == path.parent());
+    let (gone, newer) = missing.into_iter().partition(was);
+    Ok(NotHere { gone, newer })
+}
+
+/// The project file of a set as it was where the proposal left its base, if it was there.
+///
+/// # Errors
+///
+/// Git cannot hand it out; a folder that cannot be written.
+pub(super) fn as_it_was(
+    checkout: &Checkout,
+    (set, left): (&SetAt, &str),
+    into: &Path,
+) -> Result<Option<ProjectFile>> {
+    let names = PROJECT_FILES.map(|name| set.folder.join(name));
+    checkout.take_out(left, &names, into)?;
+    let there = names.iter().map(|name| into.join(name)).find(|path| is_project_file(path));
+    Ok(there.and_then(|path| ProjectFile::read(&path).ok()))
+}
+
+fn missing(checkout: &Checkout, base: &str, into: &Path) -> Result<Vec<PathBuf>> {
+    // Git lists nothing below a link: a folder that is one now has no project file of its own.
+    let mut here = checkout.named(&PROJECT_FILES)?;
+    here.retain(|path| is_project_file(&checkout.root().join(path)));
     let mut gone = checkout.named_in(base, &PROJECT_FILES)?;
-    gone.retain(|path| !is_here(&folder(path)));
+    gone.retain(|path| here.iter().all(|here| here.parent() != path.parent()));
     if !gone.is_empty() {
         checkout.take_out(base, &gone, into)?;
         // A manifest may have that name, too.

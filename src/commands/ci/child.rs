@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::commands::signals::{STOP, Signals};
+use crate::commands::signals::{self, STOP, Signals};
 use crate::error::{Class, Context, Error, Result};
 use crate::forge::token;
 use crate::output;
@@ -108,7 +109,12 @@ pub(super) async fn attempt(
     }
     // Which environment is meant is said by an option, or none is.
     command.env_remove(ENVIRONMENT);
+    // It ends when this process does, however that came: nobody else would stop its writing.
+    let lock = tempfile::NamedTempFile::new().context(failed)?;
+    lock.as_file().lock().context(failed)?;
+    command.env(LOCKED, lock.path());
     let mut signals = Signals::listen(&STOP)?;
+    let _running = Running::begin();
     let mut child = command.spawn().context(failed)?;
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let (data, told) = (child.stdout.take(), child.stderr.take());
@@ -138,12 +144,92 @@ pub(super) async fn attempt(
     Ok(Ran { code, data: data.context(failed)?, told, stopped })
 }
 
+/// How many runs go on, which take the signals that come.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A run that goes on.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Ends this program at a signal that comes while nothing runs that it is passed on to: what is done
+/// then, such as writing a comment, may take long, and can be done again.
+///
+/// # Errors
+///
+/// As [`Signals::listen`].
+pub(super) fn end_at_signals() -> Result<()> {
+    let mut signals = Signals::listen(&STOP)?;
+    tokio::spawn(async move {
+        loop {
+            let signal = signals.received().await;
+            if RUNNING.load(Ordering::SeqCst) == 0 {
+                output::warning(&format!(
+                    "stopped by {signal}; what was to be told to the forge may not be there"
+                ));
+                output::settle();
+                std::process::exit(i32::from(signals::code(signal)));
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The variable that names a file which the process that started this one has locked.
+const LOCKED: &str = "MESHAGENT_WHILE_LOCKED";
+
+/// Stops this process, as SIGTERM does, when the one is gone that started it as [`attempt`] does.
+pub fn end_with_parent() {
+    let Some(path) = std::env::var_os(LOCKED) else { return };
+    std::thread::spawn(move || {
+        // It has the lock as long as it is there.
+        let is_gone = match std::fs::File::open(&path) {
+            Ok(file) => file.lock().is_ok(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if is_gone {
+            // Its own signals do reach a process.
+            let _ = kill(Pid::this(), Signal::SIGTERM);
+        }
+    });
+}
+
 async fn data_of(out: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
     let mut data = Vec::new();
     if let Some(out) = out {
         out.take(DATA).read_to_end(&mut data).await?;
     }
     Ok(String::from_utf8_lossy(&data).into_owned())
+}
+
+/// Reads on to the end of a line, and says whether anything was left of it.
+async fn passed_over(told: &mut (impl AsyncBufReadExt + Unpin)) -> bool {
+    let mut is_cut = false;
+    loop {
+        let (used, is_end) = match told.fill_buf().await {
+            Ok(bytes) if !bytes.is_empty() => match bytes.iter().position(|it| *it == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (bytes.len(), false),
+            },
+            _ => return is_cut,
+        };
+        is_cut |= used > usize::from(is_end);
+        told.consume(used);
+        if is_end {
+            return is_cut;
+        }
+    }
 }
 
 /// Shows what is said, and keeps the last of it.
@@ -157,7 +243,10 @@ async fn told_of(told: Option<impl AsyncRead + Unpin>) -> String {
         match part.read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => break,
             Ok(_) => {
+                // What is left of a long line begins no other: it might begin with a command.
+                let is_cut = !line.ends_with(b"\n") && passed_over(&mut told).await;
                 let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                let line = if is_cut { line + "…" } else { line };
                 output::relay(&line);
                 if !line.starts_with("::") {
                     last.push_back(line);
@@ -169,4 +258,17 @@ async fn told_of(told: Option<impl AsyncRead + Unpin>) -> String {
         }
     }
     Vec::from(last).join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rest_of_a_long_line_begins_no_other() {
+        let cut = "o".repeat(TOLD.1 as usize);
+        let said = format!("{cut}::set-output name=a::b\n{cut}\nshort\n{cut}::last");
+        let told = told_of(Some(said.as_bytes())).await;
+        assert_eq!(told, format!("{cut}…\n{cut}\nshort\n{cut}…"));
+    }
 }

@@ -87,7 +87,7 @@ pub async fn run(args: &DriftArgs) -> Result<ExitCode> {
         what: "drift",
         job: &scope,
         heading,
-        about: "`meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
+        about: "In the folder of the set, and with `-e` and the environment where it has any, `meshagent apply` makes the platform as the manifests have it; `meshagent accept` writes what drifted into the manifests.".to_owned(),
         sections: outcomes.iter().map(|it| it.section.clone()).collect(),
     };
     telling.show(&here)?;

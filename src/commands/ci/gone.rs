@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use super::jobs::{SetAt, shown};
-use crate::api::project;
 use crate::forge::comment::Section;
 use crate::output;
 use crate::plan::markdown;
@@ -52,13 +51,7 @@ impl Declared {
     /// Whether it may be the same set, as far as names tell: one may be that of an id, and a URL be
     /// written out.
     fn may_be(&self, other: &Self) -> bool {
-        let is_there = match (&self.target.project, &other.target.project) {
-            (Some(one), Some(other)) if project::is_id(one) == project::is_id(other) => {
-                one == other
-            }
-            _ => true,
-        };
-        is_there && self.target.set == other.target.set
+        self.target.may_be(&other.target)
     }
 
     fn title(&self) -> String {
@@ -77,6 +70,9 @@ pub(super) struct Gone {
     title: String,
     /// What it declared, each with what became of it.
     declared: Vec<(Declared, Now)>,
+    /// Whether it is known that the proposal takes it away. Otherwise the base may have got it after
+    /// the proposal left it.
+    is_sure: bool,
 }
 
 /// What became of a set that was declared.
@@ -91,18 +87,27 @@ enum Now {
 
 impl Gone {
     /// A project file, with what it was like in the base, as far as it could be read.
-    pub(super) fn file(path: &Path, was: Option<&ProjectFile>, now: &[Declared]) -> Self {
+    pub(super) fn file(
+        path: &Path,
+        was: Option<&ProjectFile>,
+        (now, is_sure): (&[Declared], bool),
+    ) -> Self {
         let shown = visible::line(&path.display().to_string()).into_owned();
         let folder = path.parent().unwrap_or(Path::new(""));
         let declared = was.map(|was| Declared::all(folder, was)).unwrap_or_default();
-        Self { title: markdown::code(&shown), shown, declared: met(declared, now) }
+        Self { title: markdown::code(&shown), shown, declared: met(declared, now), is_sure }
     }
 
-    /// The environments of a set that are gone.
-    pub(super) fn environments(set: &SetAt, was: &ProjectFile, now: &[Declared]) -> Vec<Self> {
+    /// The environments of a set that are gone: the base has them, the proposal has them not, and had
+    /// them before.
+    pub(super) fn environments(
+        set: &SetAt,
+        (was, before): (&ProjectFile, &ProjectFile),
+        (now, is_sure): (&[Declared], bool),
+    ) -> Vec<Self> {
         let Some(file) = &set.file else { return Vec::new() };
-        let is_gone =
-            |it: &Declared| !it.of.1.is_empty() && !file.names().any(|name| name == it.of.1);
+        let has = |file: &ProjectFile, it: &Declared| file.names().any(|name| name == it.of.1);
+        let is_gone = |it: &Declared| !it.of.1.is_empty() && !has(file, it) && has(before, it);
         let gone = Declared::all(&set.folder, was).into_iter().filter(is_gone);
         let gone = gone.map(|declared| {
             let (folder, environment) = &declared.of;
@@ -114,6 +119,7 @@ impl Gone {
                 ),
                 title: declared.title(),
                 declared: met(vec![declared], now),
+                is_sure,
             }
         });
         gone.collect()
@@ -138,16 +144,20 @@ impl Gone {
                     declared.title(),
                     other.title()
                 ),
-                Now::Gone => format!("- {} declared the {set}. {LEFT}", declared.title()),
+                Now::Gone => format!("- {} declared the {set}. {}", declared.title(), self.told()),
             });
         }
         if lines.is_empty() {
-            lines.push(format!("It cannot be read as it was. {LEFT}"));
+            lines.push(format!("It cannot be read as it was. {}", self.told()));
         }
         let taken = self.declared.iter().filter(|(_, now)| matches!(now, Now::Is(_))).count();
         let is_renamed = taken > 0 && taken == self.declared.len();
         match is_renamed {
             true => output::note(&format!("note: {} is only renamed", self.shown)),
+            false if !self.is_sure => output::note(&format!(
+                "note: {} is gone, or new on the base branch: {UNKNOWN}",
+                self.shown
+            )),
             false => output::warning(&format!(
                 "{} is gone: what it declared stays on the platform",
                 self.shown
@@ -155,11 +165,36 @@ impl Gone {
         }
         Section {
             title: self.title.clone(),
-            verdict: if is_renamed { "renamed" } else { "gone" }.to_owned(),
+            verdict: match (is_renamed, self.is_sure) {
+                (true, _) => "renamed",
+                (false, true) => "gone",
+                (false, false) => "gone, or new on the base branch",
+            }
+            .to_owned(),
             body: lines.join("\n"),
             rank: 0,
         }
     }
+
+    /// What is told of what nothing declares here.
+    fn told(&self) -> String {
+        match self.is_sure {
+            true => LEFT.to_owned(),
+            false => format!(
+                "Nothing here declares it: it is gone, or new on the base branch. {}.",
+                capital(UNKNOWN)
+            ),
+        }
+    }
+}
+
+/// Why it is not known whether something is gone.
+const UNKNOWN: &str = "where this branch was begun is not known, so check out with the whole history, such as `fetch-depth: 0` of actions/checkout, or merge the base branch";
+
+/// A sentence that begins with a capital letter.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 /// What is told of a set that nothing here declares any more. Others may, so nothing is told to be
@@ -205,8 +240,11 @@ mod tests {
             (declared("live", id, "t"), true),
         ] {
             let declared = met(vec![was.clone()], &[now]);
-            let gone = Gone { shown: String::new(), title: String::new(), declared };
+            let mut gone =
+                Gone { shown: String::new(), title: String::new(), declared, is_sure: true };
             assert_eq!(gone.section().body.contains("meshagent destroy"), is_told);
+            gone.is_sure = false;
+            assert!(!gone.section().body.contains("meshagent destroy"));
         }
     }
 }

@@ -249,9 +249,16 @@ impl SetAt {
     }
 }
 
-/// Whether a text has a path that leads out of its folder.
+/// Whether a text has a path that leads out of its folder, or may have one in the escapes of YAML and
+/// JSON.
 fn reaches_out(text: &str) -> bool {
-    text.contains("../")
+    let mut escaped = text.match_indices('\\').map(|(at, _)| &text[at + 1..]);
+    let spells = |rest: &str| {
+        let rest = rest.get(..9).unwrap_or(rest).to_ascii_lowercase();
+        let codes = ["x2e", "x2f", "u002e", "u002f", "u0000002e", "u0000002f"];
+        rest.starts_with('/') || codes.iter().any(|code| rest.starts_with(code))
+    };
+    text.contains("../") || escaped.any(spells)
 }
 
 impl Job {
@@ -350,6 +357,16 @@ pub(super) fn tell_nothing(why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_out_is_known_in_every_spelling() {
+        for text in ["a: ../x", r#"a: "..\/x""#, r#"a: "\x2E./x""#, r#""a": ".\u002e\u002Fx""#] {
+            assert!(reaches_out(text), "{text}");
+        }
+        for text in ["a: b/c", "a: ...", r#"a: "\n\u00e9""#, "é\\é"] {
+            assert!(!reaches_out(text), "{text}");
+        }
+    }
 
     #[test]
     fn no_two_jobs_have_one_name_and_none_that_of_the_list() {

@@ -4,14 +4,15 @@ use super::here::Here;
 use crate::checkout::Checkout;
 use crate::error::{Class, Error, Result, with_causes};
 use crate::output;
+use crate::visible;
 use crate::whereabouts::System;
 
 /// The pull request that a commit came with.
 pub(super) enum Merged {
-    /// Its number, and who opened it.
-    By(u64, String),
-    /// There is none: somebody pushed the commit.
-    Pushed,
+    /// Its number, and who opened it. If there were several, that of the newest, and all authors.
+    By(u64, Vec<String>),
+    /// There is none: this one pushed the commit, or started the run.
+    Pushed(String),
     /// It cannot be looked up, for this reason, and what helps.
     Unknown(String, Option<String>),
 }
@@ -28,11 +29,22 @@ impl Merged {
             return Self::Unknown("the commit of this run is not known".to_owned(), None);
         };
         match forge.merged_with(&commit).await {
-            Ok(Some((_, name))) if name.is_empty() => {
+            Ok(pulls) if pulls.iter().any(|(_, name)| name.is_empty()) => {
                 Self::Unknown("the forge does not say who opened it".to_owned(), None)
             }
-            Ok(Some((number, name))) => Self::By(number, name),
-            Ok(None) => Self::Pushed,
+            Ok(pulls) => match (pulls.first(), &here.at.actor) {
+                (Some((number, _)), _) => {
+                    Self::By(*number, pulls.iter().map(|it| it.1.clone()).collect())
+                }
+                (None, Some(actor)) => Self::Pushed(actor.clone()),
+                (None, None) => {
+                    let system = here.at.system.name();
+                    let told = format!(
+                        "the commit came with none, and {system} does not say who pushed it"
+                    );
+                    Self::Unknown(told, None)
+                }
+            },
             Err(error) => {
                 let why = with_causes(&error);
                 output::note(&format!(
@@ -47,25 +59,32 @@ impl Merged {
     pub(super) const fn number(&self) -> Option<u64> {
         match self {
             Self::By(number, _) => Some(*number),
-            Self::Pushed | Self::Unknown(..) => None,
+            Self::Pushed(_) | Self::Unknown(..) => None,
         }
     }
 
-    /// Who opened it, for what demands approvals.
+    /// Whose change it is, for what demands approvals.
     ///
     /// # Errors
     ///
     /// It is not known, where nobody but the forge knows and no author is named: whoever made the
     /// change could be the one who approved it.
-    pub(super) fn author(&self, here: &Here, is_named: bool) -> Result<Option<&str>> {
+    pub(super) fn authors(&self, here: &Here, is_named: bool) -> Result<Vec<&str>> {
         let (why, hint) = match self {
-            Self::By(_, name) => return Ok(Some(name)),
-            Self::Pushed => return Ok(None),
+            Self::By(_, names) => return Ok(names.iter().map(String::as_str).collect()),
+            Self::Pushed(_) if is_named => return Ok(Vec::new()),
+            Self::Pushed(actor) => {
+                output::note(&format!(
+                    "note: the commit came with no pull request, so its author is {}, whose run this is; `-- --author NAME` names somebody else",
+                    visible::line(actor)
+                ));
+                return Ok(vec![actor]);
+            }
             Self::Unknown(why, hint) => (why, hint),
         };
         let is_own_machine = here.at.system == System::Plain && here.forge.is_none();
         if is_named || is_own_machine {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let told = "it is not known who opened the pull request that was merged, so it is not known whose approval does not count";
         let token = "give the job a token that may read pull requests";

@@ -18,6 +18,8 @@ mod results;
 mod steps;
 mod telling;
 
+pub use child::end_with_parent;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -142,6 +144,17 @@ impl WhatArgs {
         !options::parted(&self.options(), &[("--author", true)]).0.is_empty()
     }
 
+    /// The names of the options that what a stranger wrote does not get, each once.
+    fn kept_from_strangers(&self) -> Vec<String> {
+        let (these, _) = options::parted(&self.options(), &options::NOT_OF_STRANGERS);
+        let is_option = |word: &&String| word.starts_with('-');
+        let names = these.iter().filter(is_option).map(|word| match word.starts_with("--") {
+            true => word.split('=').next().unwrap_or_default().to_owned(),
+            false => word.chars().take(2).collect(),
+        });
+        names.collect::<std::collections::BTreeSet<String>>().into_iter().collect()
+    }
+
     /// The options for what a stranger wrote: none that consents to something, and none that says
     /// which platform it is.
     fn options_of_stranger(&self) -> Vec<String> {
@@ -176,6 +189,7 @@ const USUAL: &str = "manifests";
 ///
 /// As the command that is run; what the forge refuses.
 pub async fn run(command: CiCommand) -> Result<ExitCode> {
+    child::end_at_signals()?;
     match command {
         CiCommand::Plan(args) => plan::run(&args).await,
         CiCommand::Apply(args) => apply::run(&args).await,

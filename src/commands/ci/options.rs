@@ -84,6 +84,20 @@ pub(super) fn parted(options: &[String], of: &[Spelled]) -> (Vec<String>, Vec<St
     (these, others)
 }
 
+/// The last value of a long option.
+pub(super) fn value<'a>(options: &'a [String], name: &str) -> Option<&'a str> {
+    let mut found = None;
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        match option.strip_prefix(name) {
+            Some("") => found = rest.next().map(String::as_str),
+            Some(value) => found = value.strip_prefix('=').or(found),
+            None => {}
+        }
+    }
+    found
+}
+
 /// The folder of the embedded platform, if that is meant. A value is joined to the option.
 pub(super) fn embedded(options: &[String]) -> Option<PathBuf> {
     let given = options.iter().rev().find_map(|word| word.strip_prefix("--embedded"))?;
@@ -127,6 +141,17 @@ mod tests {
         let (again, _) =
             parted(&words("--adopt -v a=1 -vb=2 --policy p --value-json c=1"), &IN_NO_PLAN);
         assert_eq!(again, words("-v a=1 -vb=2 --value-json c=1"));
+    }
+
+    #[test]
+    fn the_value_of_an_option_is_the_last_one() {
+        for (line, found) in [
+            ("--report a --set b", Some("a")),
+            ("--report=a --report b", Some("b")),
+            ("--reports a --report", None),
+        ] {
+            assert_eq!(value(&words(line), "--report"), found, "{line}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use super::base::{AtBase, at_base, base, gone};
+use super::base::{AtBase, NotHere, as_it_was, at_base, base, left, not_here};
 use super::child::{self, Ran, Surroundings};
 use super::gone::{Declared, Gone};
 use super::here::Here;
@@ -19,7 +19,9 @@ use crate::checkout::Checkout;
 use crate::commands::own_inputs::refuse_outside;
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::forge::Status;
+use crate::listed::few;
 use crate::output;
+use crate::plan::markdown;
 use crate::project_file::{Ci, ProjectFile};
 use crate::visible;
 use crate::whereabouts::{Footing, Occasion, System};
@@ -91,6 +93,9 @@ struct Planning<'a> {
     footing: Footing,
     /// Whether something is proposed, so that values may be missing and nothing of it is trusted.
     is_proposal: bool,
+    /// Whether a set wants a status for the commit. One that is demanded is also missed where nothing
+    /// of the set is touched.
+    has_status: bool,
     /// A folder of this run's own.
     own: PathBuf,
     /// Where plans are saved.
@@ -117,7 +122,7 @@ pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
         Err(error) => return Err(error),
     };
     let own = own_folder()?;
-    let (planned, gone) = plans(&here, args, &what, (checkout.as_ref(), own.path()))?;
+    let (planned, gone, has_status) = plans(&here, args, &what, (checkout.as_ref(), own.path()))?;
     let is_proposal = match here.at.occasion {
         Occasion::Branch(_) => false,
         Occasion::Unknown => here.at.system != System::Plain,
@@ -129,6 +134,7 @@ pub async fn run(args: &PlanArgs) -> Result<ExitCode> {
         what,
         footing,
         is_proposal,
+        has_status,
         own: own.path().to_owned(),
         out: args.out.as_ref().map(|out| made(out)).transpose()?,
         share: (limit.saturating_sub(4_000) / planned.len().max(1)).clamp(2_000, 1_000_000),
@@ -154,13 +160,14 @@ struct Planned {
     rules: Result<Vec<PathBuf>, String>,
 }
 
-/// What is planned, and the project files that the proposal takes away.
+/// What is planned, the project files that the proposal takes away, and whether a set of the
+/// repository wants a status.
 fn plans(
     here: &Here,
     args: &PlanArgs,
     what: &WhatArgs,
     (checkout, own): (Option<&Checkout>, &Path),
-) -> Result<(Vec<Planned>, Vec<Gone>)> {
+) -> Result<(Vec<Planned>, Vec<Gone>, bool)> {
     let into = own.join("base");
     // Manifests that stand for a project file are looked after as one: it may have been there.
     let is_usual = !what.files.is_empty() && args.what.files.is_empty();
@@ -170,10 +177,19 @@ fn plans(
         }
         _ => None,
     };
-    let gone_files = match &base {
-        Some((checkout, base)) => gone(checkout, base, &into)?,
-        None => Vec::new(),
+    let left = base.as_ref().and_then(|(checkout, base)| left(here, checkout, base));
+    let NotHere { gone: gone_files, newer } = match &base {
+        Some((checkout, base)) => not_here(checkout, (base, left.as_deref()), &into)?,
+        None => NotHere { gone: Vec::new(), newer: Vec::new() },
     };
+    if let (Some(path), true) = (newer.first(), is_usual) {
+        let shown = visible::line(&path.display().to_string()).into_owned();
+        return Err(Error::new(
+            Class::Refused,
+            format!("{shown} is new on the base branch, and what it says of guards and policies is not known here"),
+        )
+        .hint("merge the base branch into this one, or rebase onto it"));
+    }
     if let (Some(path), true) = (gone_files.first(), is_usual) {
         let shown = visible::line(&path.display().to_string()).into_owned();
         return Err(Error::new(
@@ -190,11 +206,13 @@ fn plans(
     };
     refuse_unknown(what, &found)?;
     let now = Declared::of(&found);
+    let wants_status = found.iter().any(|set| set.ci.has_status);
     let was = |path: &PathBuf| ProjectFile::read(&into.join(path)).ok();
     let is_part = !what.folders.is_empty() || !what.environments.is_empty();
     let gone_files = gone_files.iter().filter(|_| !is_part);
-    let mut gone: Vec<Gone> =
-        gone_files.map(|path| Gone::file(path, was(path).as_ref(), &now)).collect();
+    let mut gone: Vec<Gone> = gone_files
+        .map(|path| Gone::file(path, was(path).as_ref(), (&now, left.is_some())))
+        .collect();
     if let (Some((checkout, base)), false, false) = (&base, args.all, is_usual) {
         let changed = checkout.changed(base)?;
         found.retain(|set| set.is_touched_by(&changed, checkout.root()));
@@ -205,12 +223,21 @@ fn plans(
         let base = base.map(|(checkout, base)| (*checkout, base.as_str()));
         let (jobs, was) = planned_of(set, what, base, (checkout, &into))?;
         planned.extend(jobs);
-        if let Some(was) = was.filter(|_| what.environments.is_empty()) {
-            gone.extend(Gone::environments(set, &was, &now));
+        let Some(was) = was.filter(|_| what.environments.is_empty()) else { continue };
+        // What the base got since then is not gone.
+        let before = match (base, left.as_deref()) {
+            (Some((checkout, base)), Some(left)) if left != base => {
+                as_it_was(checkout, (set, left), &own.join("left"))?
+            }
+            _ => Some(was.clone()),
+        };
+        if let Some(before) = before {
+            gone.extend(Gone::environments(set, (&was, &before), (&now, left.is_some())));
         }
     }
     refuse_many(planned.len())?;
-    Ok((planned, gone))
+    let has_status = wants_status || planned.iter().any(|it| it.ci.has_status);
+    Ok((planned, gone, has_status))
 }
 
 /// What is planned of a set, and its project file as the base has it.
@@ -325,7 +352,14 @@ impl Planning<'_> {
                 saved.unplanned.push(Unplanned { folder, environment, why });
             }
         }
-        Ok(outcome(job, ci, &ran))
+        Ok(outcome(job, ci, &self.named_as_there(ran)))
+    }
+
+    /// What was told, with the paths of what was taken out of the base as the base has them.
+    fn named_as_there(&self, ran: Ran) -> Ran {
+        let taken_out = format!("{}/", self.own.join("base").display());
+        let named = |text: String| text.replace(&taken_out, "");
+        Ran { data: named(ran.data), told: named(ran.told), ..ran }
     }
 
     /// What a stranger wrote is checked, and planned on an empty platform, with an environment that
@@ -372,9 +406,19 @@ impl Planning<'_> {
         let changes = if has_changes { "true" } else { "false" };
         to_next_step(&[("changes", changes), ("plan", &plan)])?;
         let about = match &self.footing {
-            Footing::Stranger(why) => format!(
-                "{why}, so it is planned on the embedded platform, which is empty, and without any secret."
-            ),
+            Footing::Stranger(why) => {
+                let kept = self.what.kept_from_strangers();
+                let kept = match kept.is_empty() {
+                    true => String::new(),
+                    false => format!(
+                        " Options of the job that consent to something or name a platform are left out: {}.",
+                        few(kept.iter().map(|name| markdown::code(name)))
+                    ),
+                };
+                format!(
+                    "{why}, so it is planned on the embedded platform, which is empty, and without any secret.{kept}"
+                )
+            }
             Footing::Own => String::new(),
         };
         let heading = match outcomes {
@@ -390,7 +434,7 @@ impl Planning<'_> {
             tell_nothing("no set is touched by what changed");
         }
         let Some(pull_request) = here.at.pull_request() else { return Ok(()) };
-        let is_wanted = planned.is_empty() || planned.iter().any(|it| it.ci.comments);
+        let is_wanted = planned.is_empty() || planned.iter().any(|it| it.ci.has_comment);
         if is_wanted && !self.args.no_comment {
             let number = pull_request.number;
             match (telling.comment(here, number).await, &self.footing) {
@@ -401,17 +445,27 @@ impl Planning<'_> {
                 (done, _) => done?,
             }
         }
-        if planned.iter().any(|it| it.ci.states)
+        if self.has_status
             && let Some(commit) = &pull_request.head_commit
             && let Some(forge) = here.forge_or_note("the status of the commit")
         {
+            let summary = summed(outcomes);
             let status = Status {
                 context: "meshagent/plan",
                 is_good: !outcomes.iter().any(Outcome::fails),
-                description: &summed(outcomes),
+                description: match outcomes {
+                    [] => "no set is touched",
+                    _ => &summary,
+                },
                 url: here.at.run_url.as_deref(),
             };
-            forge.state(commit, status).await?;
+            match (forge.state(commit, status).await, &self.footing) {
+                // As with the comment.
+                (Err(error), Footing::Stranger(_)) => {
+                    output::note(&format!("note: the status is not written: {error}"));
+                }
+                (done, _) => done?,
+            }
         }
         Ok(())
     }

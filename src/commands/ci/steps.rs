@@ -55,7 +55,7 @@ pub(super) fn steps(
         left_out.extend(others.into_iter().map(|name| named(&set.shown(), &name)));
         let jobs = set.jobs_in(root, &names, what);
         steps.extend(jobs.into_iter().map(|job| Step {
-            is_told: set.ci.comments,
+            is_told: set.ci.has_comment,
             is_approved: set.demands_approvals(&job.of.1),
             plan: None,
             job,
@@ -162,7 +162,7 @@ fn saved(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Ve
         let step = Step {
             job,
             plan: Some(absolute(&of)?),
-            is_told: set.is_none_or(|set| set.ci.comments),
+            is_told: set.is_none_or(|set| set.ci.has_comment),
             is_approved: set.is_some_and(|set| set.demands_approvals(&at.environment)),
         };
         steps.push((order, step));
@@ -282,7 +282,7 @@ fn one(plan: &Path, what: &WhatArgs, checkout: Option<&Checkout>) -> Result<Step
     Ok(Step {
         job,
         plan: Some(absolute(plan)?),
-        is_told: file.is_none_or(|file| file.ci().comments),
+        is_told: file.is_none_or(|file| file.ci().has_comment),
         is_approved: entered.is_some_and(|it| it.approved.is_some()),
     })
 }
