@@ -396,9 +396,11 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     desk.run(0, &["plan", "--out", "plan.json"]);
     desk.run(6, &["apply", "plan.json"]);
     desk.run(6, &["approvals", "plan.json"]);
-    desk.approve("eve");
+    let uncounted = desk.approve("eve").stderr;
+    assert!(uncounted.contains("the approval does not count in `prod`"), "{uncounted}");
     desk.run(6, &["apply", "plan.json"]);
-    desk.approve("ann");
+    let counted = desk.approve("ann").stderr;
+    assert!(!counted.contains("does not count"), "{counted}");
     desk.run(0, &["approvals", "plan.json"]);
     // The larger number counts, and both files.
     desk.run(6, &["apply", "plan.json", "--require-approvals", "2"]);
@@ -417,6 +419,14 @@ fn an_environment_requires_approvals_and_options_can_only_require_more() {
     );
     desk.run(6, &["destroy", "-e", "prod", "--yes"]);
     desk.run(0, &["destroy", "-e", "prod", "--dry-run"]);
+    // What can never be approved is told before it is missed.
+    for project in [project(3), project(1).replace("allowed_signers", "nobody")] {
+        desk.write("meshagent.yaml", &project);
+        for line in [&["validate"][..], &["validate", "-e", "all"], &["plan"]] {
+            let told = desk.run(0, line).stderr;
+            assert!(told.contains("nothing can be applied in `prod`"), "{line:?}: {told}");
+        }
+    }
     desk.write("meshagent.yaml", &project(1).replace("allowed_signers", "/etc/passwd"));
     let outside = desk.run(2, &["plan"]);
     assert!(outside.stderr.contains("/etc/passwd is outside of the project"), "{}", outside.stderr);

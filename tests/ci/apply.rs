@@ -306,7 +306,7 @@ async fn whether_something_was_written_is_known_whatever_is_printed() {
     // A report that the job asks for stays its own, and an older one is no news.
     let report = repository.sandbox.path("report.json");
     let option = format!("--report={}", report.display());
-    std::fs::write(&report, "{}").unwrap();
+    repository.run(&forge, MAIN, &["apply", "--", &option], 6);
     repository.run(&forge, MAIN, &["apply", "--", &option], 6);
     let text = std::fs::read_to_string(&report).unwrap();
     assert!(text.contains("\"error\""), "{text}");

@@ -110,3 +110,28 @@ fn drift_is_not_written_into_a_source() {
     let run = project.sandbox.embedded(0, &["plan"]);
     assert!(run.stdout.starts_with("Nothing to change"), "{}", run.stdout);
 }
+
+#[test]
+fn a_rollback_reads_secrets_from_sources_where_there_are_no_other_manifests() {
+    let secret = "version: v1\nkind: Secret\nmetadata: {name: keys}\ntype: keys\ndata: {A: {from: {env: TOK}}}\n";
+    let project = Project::new(
+        &[("m/keys.yaml", secret)],
+        "{lib: {git: agents, ref: v1, path: m, allow_env: [TOK]}}",
+    );
+    project.run(0, &["source", "update"]);
+    let ran = |value: &str, words: &[&str]| {
+        let mut command = project.sandbox.command(&[words, &["--embedded"]].concat());
+        let run = crate::cli::Run::of(command.env("TOK", value).output().unwrap());
+        assert_eq!(run.code, 0, "{words:?}\n{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    ran("canary-one", &["apply", "--yes"]);
+    ran("canary-two", &["apply", "--yes"]);
+    let plan = ran("canary-one", &["plan", "--to", "1"]);
+    assert!(plan.stdout.contains("~ update Secret/keys"), "{}\n{}", plan.stdout, plan.stderr);
+    assert!(!plan.stderr.contains("no manifest that was given"), "{}", plan.stderr);
+    std::fs::remove_dir_all(project.sandbox.path("agents")).unwrap();
+    std::fs::remove_dir_all(project.sandbox.path(".cache")).unwrap();
+    let plan = ran("canary-one", &["plan", "--to", "1"]);
+    tells(&plan, "no secret is read from the manifests of today, because they cannot be read");
+}

@@ -13,10 +13,10 @@ use super::confirmation::confirm;
 use super::environment;
 use super::own_inputs::{refuse_outside, written_file};
 use super::plan::{print, refuse};
-use super::saved_plan::{self, Saved};
+use super::saved_plan;
 use crate::approval::MAX_APPROVAL;
 use crate::approval::signed::Approval;
-use crate::approval::statement::{LONGEST, LONGEST_REASON, Statement};
+use crate::approval::statement::{Bound, LONGEST, LONGEST_REASON, Statement};
 use crate::bounded;
 use crate::error::{Class, Context, Error, Result, with_causes};
 use crate::listed::word;
@@ -100,6 +100,7 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
     }
     let name = args.plan.display().to_string();
     let broken = |problem: String| Error::usage(format!("{}: {problem}", visible::line(&name)));
+    let (environment, bound) = (saved.environment(), saved.bound.clone());
     let plan = saved.document.restored().map_err(broken)?;
     output::notes(&plan.notes);
     print(&plan, Format::Text)?;
@@ -110,7 +111,7 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
     let statement = Statement {
         by: args.by.clone(),
         reason: args.reason.clone(),
-        ..Statement::new(saved.bound.clone(), now, args.expires)
+        ..Statement::new(saved.bound, now, args.expires)
     };
     output::note(&format!("the plan's digest is {}", statement.plan.digest));
     let target = plan.target().unwrap_or_default();
@@ -146,22 +147,21 @@ pub fn run(args: &ApproveArgs) -> Result<ExitCode> {
         args.by.as_deref().unwrap_or("NAME"),
         approval.public_key()
     ));
-    if let Some(why) = uncounted(args, &saved, &path) {
+    if let Some(why) = environment.and_then(|name| uncounted(&args.plan, (&name, bound), &path)) {
         output::warning(&why);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why an approval does not count in the environment of its plan, if it does not.
-fn uncounted(args: &ApproveArgs, saved: &Saved, approval: &Path) -> Option<String> {
-    let name = saved.environment()?;
+/// Why an approval of a plan does not count in its environment, if it does not.
+fn uncounted(plan: &Path, (name, bound): (&str, Bound), approval: &Path) -> Option<String> {
     // What is wrong with the project file is told when the plan is applied.
-    let file = ProjectFile::named(&name).ok()?;
-    let environment = file.environment(Some(&name).filter(|name| !name.is_empty()).map(|it| &**it));
+    let file = ProjectFile::named(name).ok()?;
+    let environment = file.environment(Some(name).filter(|name| !name.is_empty()));
     let needed = environment::needed(&environment.ok()?)?;
     let needed = Needed { approvals: vec![approval.to_owned()], ..needed };
-    let name = visible::line(&name);
-    match needed.read(&args.plan, saved.bound.clone()) {
+    let name = visible::line(name);
+    match needed.read(plan, bound) {
         Ok(read) => {
             let judged = read.judged(Timestamp::now());
             let problem = judged.approvals.iter().find_map(|it| it.problem.clone())?;
