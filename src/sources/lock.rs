@@ -419,8 +419,8 @@ mod tests {
             ("version: v1\n<<<<<<< ours\nsources: {}\n", ":2:1: here is a conflict"),
             ("garbage", ":1:1: this is no lock: it must be a map of fields"),
             ("version: v2\n", ":1:1"),
-            ("version: v1\nsources: {a: [{at: x}]}\n", ":1:1"),
-            ("version: v1\nsources: {a: [{at: x, content: sha256:12}]}\n", ":1:1"),
+            ("version: v1\nsources: {a: [{at: x}]}\n", ":2:15: "),
+            ("version: v1\nsources: {a: [{at: x, content: sha256:12}]}\n", ":2:"),
             ("", ":1:1"),
         ] {
             std::fs::write(folder.path().join(NAME), text).unwrap();
