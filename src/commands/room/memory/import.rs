@@ -28,7 +28,7 @@ pub struct ImportArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     /// The dump, which is usually called dump.rdb
-    #[arg(short = 'f', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short = 'f', long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     rdb_file: PathBuf,
     /// The graph [default: the only one in the dump]
     #[arg(long, value_name = "GRAPH")]

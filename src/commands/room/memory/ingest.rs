@@ -79,7 +79,7 @@ pub struct ImageArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     /// A file with the image
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     file: Option<String>,
     /// What is to be seen
     #[arg(long, value_name = "TEXT")]
@@ -111,7 +111,7 @@ pub struct FileArgs {
     #[command(flatten)]
     memory: MemoryArgs,
     /// The path of a file that the room can read; nothing is read here
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     path: Option<String>,
     /// What is in the file
     #[arg(long, value_name = "TEXT", conflicts_with = "text_file")]
