@@ -64,6 +64,11 @@ fn nothing_else_skips_a_test() {
             if word == "\"CI\"" && of_ci.iter().any(|it| path.ends_with(it)) {
                 continue;
             }
+            // What a query is compared with is named where it is run, and `needs` is asked for it.
+            if word == "MESHAGENT_TEST_PYTHON" && path.ends_with("tests/sql/agreement.rs") {
+                assert!(text.contains("needs::met("), "{}", path.display());
+                continue;
+            }
             assert!(!text.contains(word), "{}: {word}", path.display());
         }
     }

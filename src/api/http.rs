@@ -148,6 +148,15 @@ pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, Unread>
     Ok(body)
 }
 
+/// The next piece of an answer that is read as it comes; none at its end.
+///
+/// # Errors
+///
+/// It does not come to its end.
+pub async fn piece(answer: &mut Response) -> Result<Option<Vec<u8>>, Unread> {
+    Ok(answer.chunk().await?.map(|piece| piece.to_vec()))
+}
+
 /// The runtime that handles connections; `None` if the system has no more threads. It ends with
 /// the program.
 fn connections() -> Option<&'static Runtime> {

@@ -208,7 +208,7 @@ async def test_ten_writers_end_with_the_same(platform):
             group.create_task(write(number, shared))
         for _ in writers:
             await written.acquire()
-        await until(lambda: len({it.content() for it in writers}) == 1, "all having the same")
+        await until(lambda: len({it.content() for it in writers}) == 1, "all having the same", 60)
         described = await ada.sync.describe(path="a.book")
         have = [part["part"]["about"] for part in described["book"]["parts"]]
         assert have == [part["part"]["about"] for part in json.loads(writers[0].content())]

@@ -321,7 +321,7 @@ async def test_queries_join_group_and_take_parameters(platform):
         for query, why in [
             ("SELECT * FROM secrets", "secrets"),
             ("DELETE FROM people", "SELECT"),
-            ("SELECT 1; SELECT 2", "one"),
+            ("SELECT 1; SELECT 2", "ended"),
             ("SELECT name FROM people WHERE id = $missing", "missing"),
             ("SELECT load_extension('x')", "load_extension"),
             ("PRAGMA writable_schema = 1", ""),

@@ -49,10 +49,19 @@ fn what_is_asked_for_is_printed() {
 /// Words in the names of options and arguments that are secrets, or may be.
 const SECRET_WORDS: [&str; 6] = ["key", "password", "secret", "token", "credential", "data"];
 
-/// Options with such names, or such values, that give none: a file, a person, an id, and the
-/// public half of a pair.
-const NO_SECRETS: [&str; 7] =
-    ["key-file", "key-for", "secret-id", "id", "recipients", "token-from-env", "token-endpoint"];
+/// Options with such names, or such values, that give none: a file, a person, an id, the public
+/// half of a pair, and the rows of a table.
+const NO_SECRETS: [&str; 9] = [
+    "key-file",
+    "key-for",
+    "secret-id",
+    "id",
+    "recipients",
+    "token-from-env",
+    "token-endpoint",
+    "data-file",
+    "data-json",
+];
 
 /// Every argument of every command that may be a secret, with the names of its command.
 fn secret_arguments() -> Vec<(Vec<String>, clap::Command, clap::Arg)> {

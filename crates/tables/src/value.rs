@@ -270,7 +270,7 @@ impl Value {
                 };
                 Self::List(items.into_iter().enumerate().map(take).collect::<Result<_, _>>()?)
             }
-            (Kind::List(element), Self::Vector(numbers)) => {
+            (Kind::List(_), Self::Vector(numbers)) => {
                 let items = numbers.into_iter().map(|it| Self::Float(widened(it)));
                 return Self::List(items.collect()).taken_as_kind(wanted);
             }

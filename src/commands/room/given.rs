@@ -32,7 +32,7 @@ impl Given<'_> {
     /// # Errors
     ///
     /// What cannot be read, or is no JSON.
-    pub async fn json(&self) -> Result<Option<Value>> {
+    pub async fn parsed(&self) -> Result<Option<Value>> {
         let (option, inline) = self.inline;
         match self.place {
             None => option_values::json(option, inline, Class::Usage),
@@ -47,9 +47,9 @@ impl Given<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::json`]; anything else than an object.
+    /// As [`Self::parsed`]; anything else than an object.
     pub async fn object(&self) -> Result<Option<Map<String, Value>>> {
-        match self.json().await? {
+        match self.parsed().await? {
             None => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(_) => Err(Error::usage(format!("{} is not a JSON object", self.name()))),

@@ -85,7 +85,7 @@ impl InRoom {
         work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         self.blocking(move |own| {
-            let tables = own.opened(&own.tables, "tables.sqlite", |path| Tables::open(path))?;
+            let tables = own.opened(&own.tables, "tables.sqlite", Tables::open)?;
             work(&*tables)
         })
         .await
@@ -101,8 +101,7 @@ impl InRoom {
         work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         let work = move |own: &Self| {
-            let memories =
-                own.opened(&own.memories, "memories.sqlite", |path| Memories::open(path))?;
+            let memories = own.opened(&own.memories, "memories.sqlite", Memories::open)?;
             work(&memories)
         };
         let outcome = self.placed(work).await?;

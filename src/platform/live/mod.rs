@@ -17,6 +17,7 @@
 //! | `inside` | participants of this process |
 //! | `keeper` | looks after the queues of a room, in the store |
 //! | `lease` | which process has the rooms of a data folder |
+//! | `limits` | what rooms may use |
 //! | `localhost` | what agents call to a room by URLs of the room's machine |
 //! | `operations` | the one table of what a room does |
 //! | `outgoing` | what waits for a participant to read it |
@@ -47,6 +48,7 @@ mod hosted;
 mod inside;
 mod keeper;
 pub mod lease;
+mod limits;
 mod localhost;
 pub mod operations;
 mod outgoing;
@@ -81,6 +83,7 @@ use self::documents::Documents;
 use self::downloads::Downloads;
 use self::files::Files;
 use self::lease::Lease;
+pub use self::limits::Limits;
 use self::queues::RoomQueues;
 use self::room::Room;
 use super::auth::participant::Participant;
@@ -104,36 +107,6 @@ const FOLDER: &str = "rooms";
 
 /// Somebody entered a room since who may be where was checked.
 const UNCHECKED: i64 = -1;
-
-/// What rooms may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How many participants there may be, in all rooms.
-    pub participants: usize,
-    /// How many rooms may run.
-    pub rooms: usize,
-    /// How large a message may be, in bytes.
-    pub message: usize,
-    /// How much of large messages may be arriving in a room, and wait there for its tools, in
-    /// bytes; never less than two messages.
-    pub arriving: usize,
-    /// How many calls of a participant may run at once, streams among them.
-    pub calls: usize,
-}
-
-impl Limits {
-    /// The limits of a platform with so many connections. Participants get half of them, so that
-    /// others can still reach it.
-    pub fn new(connections: usize) -> Self {
-        Self {
-            participants: (connections / 2).max(1),
-            rooms: 1000,
-            message: 4 * 1024 * 1024,
-            arriving: 16 * 1024 * 1024,
-            calls: 256,
-        }
-    }
-}
 
 /// What all rooms share.
 #[derive(Debug)]

@@ -60,7 +60,7 @@ struct Required {
 /// As [`super::run`].
 pub async fn run(args: &InstallArgs) -> Result<ExitCode> {
     let given = Given { inline: ("--file", None), place: args.file.as_deref() };
-    let told = given.json().await?.unwrap_or_default();
+    let told = given.parsed().await?.unwrap_or_default();
     let wrong = |why: &dyn std::fmt::Display| {
         Error::usage(format!("{} does not ask for tables: {why}", given.name()))
     };

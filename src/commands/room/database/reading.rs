@@ -197,7 +197,7 @@ pub async fn sql(args: &SqlArgs) -> Result<ExitCode> {
         inline: ("--tables-json", args.tables_json.as_deref()),
         place: args.tables_file.as_deref(),
     };
-    if let Some(told) = more.json().await? {
+    if let Some(told) = more.parsed().await? {
         tables.extend(tables_of(&more.name(), told, &namespace)?);
     }
     if tables.is_empty() {

@@ -214,25 +214,13 @@ impl Binder<'_> {
                 let kind = parts[0].kind.shown();
                 only("m_array_agg", Kind::List(Box::new(kind.into())))
             }
-            ("stddev" | "stddev_samp", 1) => {
+            (
+                "stddev" | "stddev_samp" | "stddev_pop" | "var" | "var_samp" | "variance"
+                | "var_pop" | "median",
+                1,
+            ) => {
                 self.numbers(parts, name)?;
-                only("m_stddev_samp", Kind::Float)
-            }
-            ("stddev_pop", 1) => {
-                self.numbers(parts, name)?;
-                only("m_stddev_pop", Kind::Float)
-            }
-            ("var" | "var_samp" | "variance", 1) => {
-                self.numbers(parts, name)?;
-                only("m_var_samp", Kind::Float)
-            }
-            ("var_pop", 1) => {
-                self.numbers(parts, name)?;
-                only("m_var_pop", Kind::Float)
-            }
-            ("median", 1) => {
-                self.numbers(parts, name)?;
-                only("m_median", Kind::Float)
+                only(own_statistic(name), Kind::Float)
             }
             ("row_number", 0) => row("row_number", Kind::Int.into()),
             ("rank", 0) => row("rank", Kind::Int.into()),
@@ -406,5 +394,16 @@ fn at_least(typed: &Typed, least: i64, what: &str) -> Result<()> {
         _ => Err(Error::invalid(format!(
             "{what} is a whole number in the text, of at least {least}"
         ))),
+    }
+}
+
+/// The function of ours that computes a statistic.
+fn own_statistic(name: &str) -> &'static str {
+    match name {
+        "stddev_pop" => "m_stddev_pop",
+        "var" | "var_samp" | "variance" => "m_var_samp",
+        "var_pop" => "m_var_pop",
+        "median" => "m_median",
+        _ => "m_stddev_samp",
     }
 }

@@ -157,8 +157,8 @@ async fn download(url: &str) -> Result<Pieces> {
     tokio::spawn(async move {
         let mut answer = answer;
         loop {
-            let piece = match answer.chunk().await {
-                Ok(Some(piece)) => Ok(piece.to_vec()),
+            let piece = match http::piece(&mut answer).await {
+                Ok(Some(piece)) => Ok(piece),
                 Ok(None) => break,
                 Err(error) => Err(std::io::Error::other(error)),
             };
