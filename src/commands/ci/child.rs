@@ -189,7 +189,7 @@ pub(super) fn end_at_signals() -> Result<()> {
 /// The variable that names a file which the process that started this one has locked.
 const LOCKED: &str = "MESHAGENT_WHILE_LOCKED";
 
-/// Stops this process, as SIGTERM does, when the one is gone that started it as [`attempt`] does.
+/// Stops this process, as SIGTERM does, when the one is gone that started it as `attempt` does.
 pub fn end_with_parent() {
     let Some(path) = std::env::var_os(LOCKED) else { return };
     std::thread::spawn(move || {
