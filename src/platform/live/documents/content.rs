@@ -341,6 +341,12 @@ pub fn merged(changes: &[Arc<[u8]>]) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether an update deletes something. It ends with what it deletes: with the number 0 if that is
+/// nothing.
+pub fn deletes(update: &[u8]) -> bool {
+    update.last().is_some_and(|last| *last != 0)
+}
+
 fn unusable(what: &str) -> Refused {
     Refused::invalid(format!("the update cannot be used: {what}"))
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use yrs::StateVector;
 
-use super::content::{Content, Done, Failed, Memory, Wanted, merged};
+use super::content::{Content, Done, Failed, Memory, Wanted, deletes, merged};
 use crate::documents::schema::Schema;
 use crate::notice;
 use crate::platform::live::calls::refused;
@@ -89,12 +89,25 @@ impl Changes {
 
     /// What others have changed since there were so many changes, or some of it, and how many changes
     /// there were then; none if not all of it is kept.
+    ///
+    /// No more than one of them deletes something. To merge two would join what they delete where it
+    /// touches, and clients with yrs up to 0.25, like pycrdt 0.12, skip the whole of what is joined if
+    /// they have forgotten the first of it already.
     fn since(&self, count: u64, by: u64) -> Option<(Vec<Arc<[u8]>>, u64)> {
         let missed = usize::try_from(self.count.checked_sub(count)?).ok()?;
         let first = self.kept.len().checked_sub(missed)?;
-        let told = missed.min(TOLD);
-        let others = self.kept.range(first..first + told).filter(|(who, _)| *who != by);
-        Some((others.map(|(_, change)| Arc::clone(change)).collect(), count + told as u64))
+        let (mut others, mut told, mut has_deleted) = (Vec::new(), 0, false);
+        for (who, change) in self.kept.range(first..first + missed.min(TOLD)) {
+            if *who != by {
+                if has_deleted && deletes(change) {
+                    break;
+                }
+                has_deleted |= deletes(change);
+                others.push(Arc::clone(change));
+            }
+            told += 1;
+        }
+        Some((others, count + told))
     }
 }
 
@@ -421,4 +434,39 @@ impl Keeper {
 
 fn broken() -> Refused {
     refused(codes::OPERATION_FAILED, "the platform could not use the document")
+}
+
+#[cfg(test)]
+mod tests {
+    use yrs::updates::decoder::Decode;
+
+    use super::*;
+
+    #[test]
+    fn what_two_delete_is_not_told_at_once() {
+        let mut changes = Changes::default();
+        // The client has forgotten the element 2 of the writer 1: it has another value. The element 3 is
+        // there.
+        let add = [1, 1, 2, 0, 4, 1, 3, b'x', b'm', b'l', 1, b'a', 0];
+        let (one, other) = ([0, 1, 1, 1, 2, 1], [0, 1, 1, 1, 3, 1]);
+        for (by, change) in
+            [(1, &add[..]), (1, &one), (2, &add), (3, &other), (2, &one), (1, &add), (1, &other)]
+        {
+            changes.add(by, change.into());
+        }
+        let mut told = Vec::new();
+        let mut seen = 0;
+        while seen < changes.count {
+            let (some, count) = changes.since(seen, 2).unwrap();
+            told.push(some.iter().map(|change| deletes(change)).collect::<Vec<_>>());
+            seen = count;
+        }
+        assert_eq!(told, [vec![false, true], vec![true, false], vec![true]]);
+        for written in [&add[..], &one] {
+            assert!(
+                yrs::Update::decode_v1(written)
+                    .is_ok_and(|update| { update.delete_set().is_empty() != deletes(written) })
+            );
+        }
+    }
 }
