@@ -83,6 +83,8 @@ class Recorder:
         messages = []
         for number, (id, kind, payload) in enumerate(joined(self.packets), start=1):
             assert id == number, f"message {number} has the id {id}"
+            if self.played and id in self.played.crossed:
+                continue
             length = int.from_bytes(payload[:8], "big")
             text = payload[8 : 8 + length].decode()
             for known, name in names.items():
