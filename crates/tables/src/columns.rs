@@ -31,6 +31,20 @@ pub fn parse(text: &str) -> Result<Vec<Field>, String> {
     }
 }
 
+/// Reads a type alone: `vector(3)`.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn data_type(text: &str) -> Result<DataType, String> {
+    let mut parser = Parser { words: words(text)?, at: 0 };
+    let data_type = parser.data_type(0)?;
+    match parser.next() {
+        None => Ok(data_type),
+        Some((place, word)) => Err(format!("{word} is too much at position {place}")),
+    }
+}
+
 /// Writes a column as [`parse`] reads it. What its type keeps besides is left out.
 #[must_use]
 pub fn written(column: &Field) -> String {
