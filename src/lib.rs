@@ -21,6 +21,7 @@
 //! | [`dialect`] | *pure*: how APIs spell what is done with the kinds: requests, and what answers mean |
 //! | [`kinds`] | *pure*: one file a kind: its fields, key and references |
 //! | [`room`] | what goes over a room's websocket: messages and the client |
+//! | [`records`] | *pure*: rows of tables as they are written in files |
 //! | [`documents`] | *pure*: documents that several edit at once: what they may contain, how they change |
 //! | [`forge`] | GitHub, GitLab and Gitea: comments, issues and pull requests, as requests and their client |
 //! | [`api`] | requests as values, and the client that sends them |
@@ -112,6 +113,7 @@ pub mod plan;
 pub mod platform;
 pub mod project_file;
 pub mod reconcile;
+pub mod records;
 pub mod room;
 pub mod serving;
 pub mod settings;

@@ -1,13 +1,7 @@
 //! Records that are read from a file, standard input, a URL or the command line, one by one: a file
 //! may be larger than the memory.
 //!
-//! | module | holds |
-//! |---|---|
-//! | `csv` | records of CSV files |
-//! | `json` | records in JSON: a list of objects, or objects one after another |
-
-mod csv;
-mod json;
+//! Must not live here: how records are written down, which is in `crate::records`.
 
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
@@ -21,6 +15,7 @@ use crate::api::http;
 use crate::bounded;
 use crate::commands::room::given::{STDIN, is_url, shown};
 use crate::error::{Context, Error, Result};
+use crate::records::{csv, json};
 
 /// How many records wait to be sent.
 const WAITING: usize = 256;
