@@ -1,6 +1,7 @@
 //! What is declared inside of rooms: files, documents and secrets.
 
 mod rooms;
+mod tables;
 mod walk;
 
 use std::io::{Read, Write};
@@ -448,6 +449,39 @@ fn mistakes_are_told_at_their_places() {
             "does not fit the schema",
         ),
         (head("Document", "a.x") + "room: r\nschema: {a: b}\n", "`schema` is not a schema"),
+        (
+            head("Table", "a") + "room: r\ncolumns: [{name: a, type: money}]\n",
+            "set.yaml:6:21: there is no type \"money\"",
+        ),
+        (
+            head("Table", "a") + "room: r\ncolumns: [{name: a, type: int}, {name: a, type: int}]\n",
+            "occurs twice",
+        ),
+        (head("Table", "a") + "room: r\ncolumns: []\n", "columns"),
+        (
+            head("Table", "a/b") + "room: r\ncolumns: [{name: a, type: int}]\n",
+            "`a/b` must not contain `/`",
+        ),
+        (
+            head("Table", "a")
+                + "room: r\ncolumns: [{name: a, type: int}]\nindexes: [{column: a, kind: full_text}]\n",
+            "a full-text index is for columns of text, and this one is int",
+        ),
+        (
+            head("Table", "a")
+                + "room: r\ncolumns: [{name: a, type: int}]\nrows: [{a: 1}, {a: x}]\n",
+            "set.yaml:7:17: `a`: a value of text is no int",
+        ),
+        (
+            head("Table", "a") + "room: r\ncolumns: [{name: a, type: int}]\nkey: b\nrows: []\n",
+            "the table has no column `b`",
+        ),
+        (
+            head("Table", "a") + "room: r\ncolumns: [{name: a, type: int}]\nrows: {file: a.xml}\n",
+            "failed to read a.xml",
+        ),
+        (head("Memory", "a") + "namespace: [b]\n", "no room is named"),
+        (head("Memory", "a") + "room: r\nnamespace: [a/b]\n", "`a/b` must not contain `/`"),
         (
             head("RoomFile", "a.document")
                 + "room: r\ntext: x\n---\n"

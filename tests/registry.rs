@@ -182,6 +182,8 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             continue; // It becomes a service; the rules that apply it cover it.
         }
         let declared = kind.declare(&variant.document).unwrap().remove(0);
+        let content = kind.content(&variant.document);
+        let asked = meshagent::kinds::Asked { content, ..Default::default() };
         let target = Target {
             project: "p",
             room: declared.room.as_deref(),
@@ -194,7 +196,7 @@ fn all_that_a_document_says_is_in_the_request_that_creates_its_object() {
             named_id: None,
             changed: &[],
             removed: &[],
-            asked: &meshagent::kinds::Asked::NOTHING,
+            asked: &asked,
         };
         let spelling = dialect::of(spoken, kind.name());
         let request = spelling.create(&target).expect("a create");

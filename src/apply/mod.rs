@@ -21,6 +21,7 @@ mod owners;
 mod packed;
 mod perform;
 mod projects;
+mod reading;
 mod record;
 mod rest;
 pub mod run;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::execute::{Outcome, Run, locked};
 use super::look_up::{Lists, look_up};
+use super::reading::{as_recorded, fill_untold, is_untold, leave_added};
 use super::staleness::{gone, is_renamed, leave_unnamed};
 use super::telling::{reason, told};
 use crate::api::failure::ApiError;
@@ -128,7 +129,11 @@ impl Run<'_> {
         if self.options.bound || must_be_seen(spelling, operation, &write) {
             match self.read_again(operation, &write).await {
                 Ok(revision) => {
-                    if let Some(revision) = revision.filter(|_| spelling.compares_revisions()) {
+                    // What a room holds may change until the moment in which it goes.
+                    let is_last =
+                        operation.action() == Action::Delete && key.kind.kind().is_inside_rooms();
+                    let is_compared = spelling.compares_revisions() || is_last;
+                    if let Some(revision) = revision.filter(|_| is_compared) {
                         write.request.precondition = Precondition::Revision(revision);
                     }
                 }
@@ -306,7 +311,8 @@ impl Run<'_> {
         match operation.action() {
             Action::Create => diff::has_masked(Some(&found.fields)),
             _ => changed.map(|change| &change.path).any(|path| {
-                diff::has_masked(found.fields.at(path))
+                is_untold(&operation.key, path)
+                    || diff::has_masked(found.fields.at(path))
                     || operation.fields().is_some_and(|sent| {
                         found.fields.at(path).is_none()
                             && sent.at(path).is_some_and(Tree::has_secrets)
@@ -323,7 +329,11 @@ impl Run<'_> {
         let recorded = sent.map(|fields| fields.recorded(&fingerprinter));
         let memory = Memory { fingerprinter: &fingerprinter, applied: recorded.as_ref() };
         let shape = operation.key.kind.kind().shape();
-        diff::changes(shape, Some(&found.fields), sent, memory)
+        let mut fields = Arc::clone(&found.fields);
+        if let Some(sent) = sent.filter(|_| !operation.key.kind.kind().untold().is_empty()) {
+            fill_untold(&operation.key, Arc::make_mut(&mut fields), sent);
+        }
+        diff::changes(shape, Some(&fields), sent, memory)
             .into_iter()
             .map(|change| change.path)
             .collect()
@@ -368,6 +378,10 @@ impl Run<'_> {
                 let is_inside = operation.key.kind.kind().is_inside_rooms();
                 if let Some(known) = operation.observed().filter(|_| is_inside) {
                     leave_unnamed(&operation.key, &mut found, &[&known.fields]);
+                    leave_added(operation, &mut found, &known.fields);
+                }
+                if self.holds_other(operation, &found) {
+                    return Err(self.stale(operation, &found));
                 }
                 if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
                     Ok(revision)
@@ -434,7 +448,12 @@ impl Run<'_> {
                 break;
             }
         }
-        let applied = operation.before.as_ref().and_then(|entry| entry.applied.as_ref());
+        let before = operation.before.as_ref();
+        let applied = before.and_then(|entry| entry.applied.as_ref());
+        let recorded = applied.or_else(|| before?.claimed.as_ref());
+        if let (Some(found), Some(recorded)) = (&mut found, recorded) {
+            as_recorded(&operation.key, found, &recorded.tree());
+        }
         if let (Some(found), Some(applied)) = (&mut found, applied) {
             Arc::make_mut(&mut found.fields)
                 .seal_recorded(applied, &self.fingerprinter(operation).await);

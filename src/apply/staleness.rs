@@ -69,6 +69,7 @@ impl Run<'_> {
             .map(|change| change.path.to_string())
             .collect();
         let what = match fields.is_empty() {
+            true if self.holds_other(operation, found) => " in what it holds".to_owned(),
             true if self.is_hidden(operation, found) => {
                 " in a field that the platform does not show".to_owned()
             }

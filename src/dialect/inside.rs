@@ -7,10 +7,14 @@ use super::fields::text_of;
 use super::{Collection, Lookup, Seen, Spelling, Target};
 use crate::api::inside;
 use crate::api::request::{Body, Listing, Method, Request};
+use crate::kinds::columns::{columns_in, indexes_in};
+use crate::kinds::path::Step;
 use crate::kinds::room_secret::parts_of;
 use crate::kinds::tree::Tree;
-use crate::kinds::{Kind, room_document, room_file, room_secret};
+use crate::kinds::{Kind, room_document, room_file, room_memory, room_secret, room_table};
 
+pub use crate::kinds::columns::{Column, Index, IndexKind};
+pub use crate::kinds::inside::folders_of;
 pub use crate::kinds::room_file::{LONGEST_TEXT, content_fields, digest_fields};
 pub use crate::kinds::room_secret::PLAIN;
 
@@ -23,12 +27,19 @@ pub const DOCUMENTS: &str = "documents";
 /// The part of the path that names secrets.
 pub const SECRETS: &str = "secrets";
 
+/// The part of the path that names tables.
+pub const TABLES: &str = "tables";
+
+/// The part of the path that names memories.
+pub const MEMORIES: &str = "memories";
+
 /// How a kind is spelled whose objects are inside of rooms.
 pub(super) struct SpelledInside {
     /// The part of the path that names its objects.
     noun: &'static str,
     kind: &'static dyn Kind,
-    body: fn(&Target<'_>) -> Body,
+    /// What is sent of an object that is created, or changed.
+    body: fn(&Target<'_>, bool) -> Body,
 }
 
 /// Files.
@@ -43,17 +54,47 @@ pub(super) static DOCUMENT: SpelledInside =
 pub(super) static SECRET: SpelledInside =
     SpelledInside { noun: SECRETS, kind: &room_secret::RoomSecret, body: all_of };
 
-fn all_of(target: &Target<'_>) -> Body {
+/// Tables.
+pub(super) static TABLE: SpelledInside =
+    SpelledInside { noun: TABLES, kind: &room_table::Table, body: table_of };
+
+/// Memories.
+pub(super) static MEMORY: SpelledInside =
+    SpelledInside { noun: MEMORIES, kind: &room_memory::Memory, body: all_of };
+
+fn all_of(target: &Target<'_>, _is_new: bool) -> Body {
     Body::Json(target.fields.reveal())
 }
 
 /// The bytes of a file: those that came beside its fields, or its text.
-fn bytes_of(target: &Target<'_>) -> Body {
+fn bytes_of(target: &Target<'_>, _is_new: bool) -> Body {
     Body::Bytes(match (&target.asked.content, target.fields.sent("text")) {
         (Some(bytes), _) => bytes.to_vec(),
         (None, Value::String(text)) => text.into_bytes(),
         (None, _) => Vec::new(),
     })
+}
+
+/// A table as its room has it: its columns, its indexes, and the rows that are written.
+fn table_of(target: &Target<'_>, is_new: bool) -> Body {
+    let rows = target.fields.get("rows");
+    let mut body = json!({
+        "columns": columns_in(target.fields),
+        "indexes": indexes_in(target.fields),
+        "key": rows.map_or(Value::Null, |rows| rows.sent("key")),
+    });
+    let rows = target.asked.content.as_ref().and_then(|rows| serde_json::from_slice(rows).ok());
+    if let Some(rows) = rows.filter(|_: &Value| is_new || changes_rows(target)) {
+        body["rows"] = rows;
+    }
+    Body::Json(body)
+}
+
+/// Whether the rows of a table's document changed, or may have, because that is not known.
+fn changes_rows(target: &Target<'_>) -> bool {
+    let is_of_rows =
+        |step: Option<&Step>| matches!(step, Some(Step::Field(name)) if name == "rows");
+    target.changed.is_empty() || target.changed.iter().any(|path| is_of_rows(path.0.first()))
 }
 
 impl SpelledInside {
@@ -105,19 +146,29 @@ impl Spelling for SpelledInside {
         Ok(Seen { name: text_of(item, "name")?, id, owner: None, fields })
     }
 
+    /// What an object holds that is in none of its fields.
+    fn sent_back(&self, item: &Value) -> Option<Value> {
+        item.get("holds").filter(|held| !held.is_null()).cloned()
+    }
+
+    /// A room does not compare them. Whoever carries out a request does, where it destroys something.
+    fn compares_revisions(&self) -> bool {
+        false
+    }
+
     fn body(&self, target: &Target<'_>) -> Value {
-        match (self.body)(target) {
+        match (self.body)(target, false) {
             Body::Json(body) => body,
             _ => json!({}),
         }
     }
 
     fn create(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request { body: (self.body)(target), ..self.request(Method::Post, target)? })
+        Some(Request { body: (self.body)(target, true), ..self.request(Method::Post, target)? })
     }
 
     fn update(&self, target: &Target<'_>) -> Option<Request> {
-        Some(Request { body: (self.body)(target), ..self.request(Method::Put, target)? })
+        Some(Request { body: (self.body)(target, false), ..self.request(Method::Put, target)? })
     }
 
     fn delete(&self, target: &Target<'_>) -> Option<Request> {

@@ -19,18 +19,20 @@ use tree::Tree;
 pub mod agents;
 mod asked;
 mod beside;
+pub mod columns;
 mod common;
 mod declared;
 pub mod document;
 pub mod fields;
 pub mod fingerprint;
-mod inside;
+pub mod inside;
 mod key;
 pub mod path;
 pub mod recorded;
 mod relation;
 pub mod schema;
 pub mod secret_source;
+pub mod seed_rows;
 pub mod shape;
 pub mod specs;
 pub mod tree;
@@ -108,6 +110,10 @@ macro_rules! every_kind {
             RoomFile in room_file,
             /// A document of a room, which several edit at once.
             Document in room_document,
+            /// A table of a room.
+            Table in room_table,
+            /// A memory of a room.
+            Memory in room_memory,
         }
     };
 }
@@ -242,6 +248,27 @@ pub trait Kind: Sync {
         &[]
     }
 
+    /// Whether a change of one field makes an object that takes the place of the present one, beyond
+    /// those of [`Kind::immutable`].
+    fn takes_its_place(
+        &self,
+        _path: &FieldPath,
+        _before: Option<&Tree>,
+        _after: Option<&Tree>,
+    ) -> bool {
+        false
+    }
+
+    /// Why one field of an object that is there cannot change in this way, and what to do instead.
+    fn refused_change(
+        &self,
+        _path: &FieldPath,
+        _before: Option<&Tree>,
+        _after: Option<&Tree>,
+    ) -> Option<(String, String)> {
+        None
+    }
+
     /// The top-level flags that cannot be taken back once they are set.
     fn final_flags(&self) -> &'static [&'static str] {
         &[]
@@ -307,6 +334,17 @@ pub trait Kind: Sync {
     /// Whether an object keeps what others wrote into it, unless `lifecycle.overwrite` says otherwise.
     fn keeps_what_others_write(&self) -> bool {
         false
+    }
+
+    /// The top-level fields of which no answer tells anything: they count as last applied.
+    fn untold(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The top-level field that is only written when an object with these fields is created, if there
+    /// is one, and why, as the end of a sentence about it.
+    fn once(&self, _fields: &Tree) -> Option<(&'static str, &'static str)> {
+        None
     }
 
     /// The digest of what is sent, if fields have no more of it; see [`Kind::content`].
@@ -381,6 +419,12 @@ pub trait Kind: Sync {
     /// What is lost where another object takes the place of one, because that cannot be renamed: a
     /// sentence about the former one.
     fn lost_with_name(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What is lost with an object that is deleted or replaced, as a sentence. It was looked at if
+    /// `held` is known, which says how much it holds.
+    fn lost_with(&self, _held: Option<&Value>) -> Option<String> {
         None
     }
 

@@ -394,6 +394,28 @@ impl Shape {
         }
     }
 
+    /// The items in top-level lists of an object that none of these trees names, where nobody need name
+    /// them.
+    #[must_use]
+    pub fn added(&self, found: &Tree, named: &[&Tree]) -> Vec<super::path::FieldPath> {
+        use super::path::{FieldPath, Step};
+        let Form::Object(shapes) = &self.form else { return Vec::new() };
+        let partial = shapes.iter().filter(|(_, shape)| shape.partial);
+        let lists = partial.filter_map(|(name, shape)| match (&shape.form, found.get(name)) {
+            (Form::List { identity: Identity::Field(field), .. }, Some(Tree::List(items))) => {
+                Some((name, field, items))
+            }
+            _ => None,
+        });
+        let paths = lists.flat_map(|(name, field, items)| {
+            let texts = items.iter().filter_map(move |item| item.get(field)?.scalar());
+            texts.map(move |text| {
+                FieldPath::of(&[name]).join(Step::Item { field: field.clone(), text })
+            })
+        });
+        paths.filter(|path| named.iter().all(|tree| tree.at(path).is_none())).collect()
+    }
+
     /// Whether a path can lead to a field; anything may stand in free JSON.
     #[must_use]
     pub fn has(&self, path: &super::path::FieldPath) -> bool {

@@ -330,6 +330,7 @@ impl<'a> Walk<'a> {
             Some(Form::List { items, identity }) => (Some(items.as_ref()), identity),
             _ => (None, &positional),
         };
+        let is_partial = shape.is_some_and(|shape| shape.partial);
         match identity {
             Identity::Value => {
                 let mut rest = Rest::of(old, |item| item.scalar().unwrap_or_default());
@@ -344,7 +345,9 @@ impl<'a> Walk<'a> {
                     );
                 }
             }
-            Identity::Field(field) => self.compare_keyed(path, items, field, (old, new)),
+            Identity::Field(field) => {
+                self.compare_keyed(path, (items, is_partial), field, (old, new));
+            }
             Identity::Position => {
                 let is_plain = |items: &[Tree]| {
                     items.iter().all(|item| !matches!(item, Tree::Map(_) | Tree::List(_)))
@@ -392,11 +395,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Items with the same text in `field` belong together; of several with the same text,
-    /// equal ones first, then the rest in order.
+    /// equal ones first, then the rest in order. In a partial list, items that nobody named stay.
     fn compare_keyed(
         &mut self,
         path: &FieldPath,
-        shape: Option<&Shape>,
+        (shape, is_partial): (Option<&Shape>, bool),
         field: &str,
         lists: (&[Tree], &[Tree]),
     ) {
@@ -434,6 +437,10 @@ impl<'a> Walk<'a> {
             self.compare_item(&below, shape, old, Some(item));
         }
         for (text, item) in rest.in_order() {
+            let was_named = self.lists.get(&path.0).is_some_and(|items| items.contains_key(&text));
+            if is_partial && !was_named {
+                continue;
+            }
             let below = path.join(Step::Item { field: field.to_owned(), text });
             self.compare_item(&below, shape, Some(item), None);
         }

@@ -118,8 +118,32 @@ impl Life {
                 let secret = document("RoomSecret", "key", more);
                 wanted.insert(format!("RoomSecret/agent/key@{room}"), secret);
             }
+            if self.random.bool() {
+                let table = document("Table", "t", self.table(room));
+                wanted.insert(format!("Table/t@{room}"), table);
+            }
+            if self.random.bool() {
+                let memory = document("Memory", "m", json!({"room": room, "namespace": ["n"]}));
+                wanted.insert(format!("Memory/n/m@{room}"), memory);
+            }
         }
         wanted
+    }
+
+    /// What a table has beyond its name.
+    fn table(&mut self, room: &str) -> Value {
+        let mut columns = vec![json!({"name": "id", "type": "int", "nullable": false})];
+        if self.random.bool() {
+            columns.insert(0, json!({"name": "name", "type": "text"}));
+        }
+        if self.random.bool() {
+            let of = if self.random.bool() { "int" } else { "float" };
+            columns.push(json!({"name": "size", "type": of}));
+        }
+        let mut indexes = vec![json!({"column": "id", "kind": "scalar"})];
+        indexes.truncate(self.random.usize(0..2));
+        let rows: Vec<Value> = (0..self.random.u8(0..3)).map(|id| json!({"id": id})).collect();
+        json!({"room": room, "columns": columns, "indexes": indexes, "key": "id", "rows": rows})
     }
 
     fn write(&self, wanted: &Wanted) {
@@ -159,6 +183,10 @@ impl Life {
                 &[&["room", "sync", "update", name, "--patch", &add.to_string()][..], &at].concat(),
             );
             self.meddled.insert(key.clone());
+        } else if key.starts_with("Table") {
+            // It stays, or it may be there already.
+            let add = ["room", "database", "add-columns", "-t", name, "-c", "note text"];
+            self.run(&[&add[..], &at].concat());
         }
         let number = self.random.u8(0..2);
         let (path, text) = (format!("s{number}.txt"), format!("stranger {}", self.random.u8(..)));

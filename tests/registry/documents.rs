@@ -199,7 +199,11 @@ fn choices(kind: KindName) -> Vec<Choice> {
             ]
         }
         // Where a field stands that is inside of a room.
-        KindName::RoomFile | KindName::RoomSecret | KindName::Document => {
+        KindName::RoomFile
+        | KindName::RoomSecret
+        | KindName::Document
+        | KindName::Table
+        | KindName::Memory => {
             let mut fixed = json!({"metadata": {"name": "full.document"}, "room": "lobby"});
             match kind {
                 KindName::RoomSecret => fixed["identity"] = json!("support"),
@@ -260,6 +264,8 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
         KindName::RoomFile => &["metadata.description", "room", "rooms", "file"],
         KindName::RoomSecret => &["metadata.description", "room", "rooms", "identity"],
         KindName::Document => &["metadata.description", "room", "rooms"],
+        KindName::Table => &["metadata.description", "room", "rooms", "namespace", "rows.file"],
+        KindName::Memory => &["metadata.description", "room", "rooms", "namespace"],
         KindName::ServiceTemplate => &["room", "rooms", "values", "variables"],
         // Of another image, what is said counts, also where it is the default.
         KindName::Agent => &["room", "rooms", "managed", "type", "image"],
@@ -355,6 +361,8 @@ impl Grower<'_> {
             KindName::Secret | KindName::AccountSecret => path != "email",
             // Otherwise a file beside the manifest says it.
             KindName::RoomFile => path == "text",
+            // Rows that no document has any more stay.
+            KindName::Table => path == "rows" || path == "key",
             KindName::Route => {
                 let parts = ["room", "port", "backend", "backend.room", "backend.agent", "paths"];
                 let targets = ["paths.targetPort", "paths.targetContent"];

@@ -105,7 +105,12 @@ impl Walk<'_> {
         // A flag that is set, of those that cannot be taken back.
         let is_final = self.variant.kind.final_flags().contains(&field.names[0].as_str())
             && self.current.pointer(&field.pointer) == Some(&true.into());
-        let is_frozen = is_final || frozen.contains(&field.names[0].as_str());
+        let operations = plan.operations.iter();
+        let is_part = operations.flat_map(|operation| &operation.changes).any(|it| {
+            let (old, new) = (it.old.as_ref(), it.new.as_ref());
+            self.variant.kind.takes_its_place(&it.path, old, new)
+        });
+        let is_frozen = is_final || is_part || frozen.contains(&field.names[0].as_str());
         let wanted: &[_] = match is_frozen {
             true => &[(Action::Delete, true), (Action::Create, true)],
             false => &[(Action::Update, false)],

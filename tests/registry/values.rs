@@ -34,6 +34,11 @@ pub fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 
         (KindName::Document, "content") => {
             ["one", "two"].map(|text| json!({"document": {"content": [{"body": {"text": text}}]}}))
         }
+        (KindName::Table, "columns.name" | "indexes.column" | "key") => [json!("id"), json!("id")],
+        // What one is in either type, so that a row fits both.
+        (KindName::Table, "columns.type") => [json!("int"), json!("float")],
+        (KindName::Table, "rows") => [json!([{"id": 1}]), json!([{"id": 2}, {"id": 3}])],
+        (KindName::Table, "indexes.kind") => [json!("scalar"), json!("scalar")],
         (KindName::Webhook, "events") => {
             [json!(["room.started", "room.ended"]), json!(["room.call"])]
         }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use percent_encoding::percent_decode_str;
@@ -22,7 +23,7 @@ use crate::api::request::{Method, Request};
 use crate::api::token::{Signer, Token};
 use crate::conceal;
 use crate::dialect::Speaks;
-use crate::dialect::inside::{DOCUMENTS, FILES, SECRETS};
+use crate::dialect::inside::{DOCUMENTS, FILES, MEMORIES, SECRETS, TABLES};
 use crate::error::{Error, with_causes};
 use crate::room::client::Room;
 use crate::room::codes;
@@ -32,11 +33,16 @@ use crate::settings::{is_insecure, room_url};
 
 mod documents;
 mod files;
+mod memories;
 pub mod observe;
 mod secrets;
+mod tables;
 
 /// In how many rooms this program is at once; what is not in use beyond that is left.
 const OPEN: usize = 32;
+
+/// How long to write a table may take at least.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
 
 /// How much is repeated of what a room says, in characters.
 const SAID: usize = 500;
@@ -142,8 +148,8 @@ impl From<Refused> for Failed {
         let status = refused.code.map(|code| match code {
             codes::PERMISSION_DENIED => 403,
             // What else is not found may be the toolkit.
-            codes::FILE_NOT_FOUND => 404,
-            codes::ALREADY_EXISTS | codes::FILE_EXISTS => 409,
+            codes::FILE_NOT_FOUND | codes::MEMORY_NOT_FOUND => 404,
+            codes::ALREADY_EXISTS | codes::FILE_EXISTS | codes::MEMORY_EXISTS => 409,
             codes::TIMEOUT => 504,
             codes::OPERATION_FAILED | codes::UNEXPECTED => 502,
             _ => 400,
@@ -154,12 +160,29 @@ impl From<Refused> for Failed {
     }
 }
 
-/// What an object is called in answers.
-fn told(inside: &Inside, name: &str, fields: Option<Value>) -> Value {
+/// An object that was read.
+struct Item {
+    fields: Value,
+    /// How much it holds, if that is in no field.
+    holds: Option<Value>,
+    /// What changes with all that it holds.
+    revision: Option<String>,
+}
+
+impl From<Value> for Item {
+    fn from(fields: Value) -> Self {
+        Self { fields, holds: None, revision: None }
+    }
+}
+
+/// What an object is called in answers, and what was read of it.
+fn told(inside: &Inside, name: &str, read: Option<impl Into<Item>>) -> Value {
     let id = inside.room_id.as_ref().map(|room| format!("{room}/{name}"));
     let mut told = json!({"name": name, "id": id});
-    if let Some(fields) = fields {
+    if let Some(Item { fields, holds, revision }) = read.map(Into::into) {
         told["fields"] = fields;
+        told["holds"] = holds.unwrap_or_default();
+        told["etag"] = revision.into();
     }
     told
 }
@@ -247,6 +270,14 @@ impl EnteredRooms {
                 let fields = secrets::carry_out(&room, (identity, name), request).await?;
                 Ok(told(inside, &format!("{identity}/{name}"), fields))
             }
+            [TABLES, path] => {
+                let room = self.room(client, door(None)).await?;
+                Ok(told(inside, path, tables::carry_out(&room, path, request).await?))
+            }
+            [MEMORIES, path] => {
+                let room = self.room(client, door(None)).await?;
+                Ok(told(inside, path, memories::carry_out(&room, path, request).await?))
+            }
             _ => Err(Failed::unsent("was not sent: rooms have no such objects")),
         }
     }
@@ -261,7 +292,7 @@ impl Enters for EnteredRooms {
     ) -> BoxFuture<'a, Result<Answer, ApiError>> {
         Box::pin(async move {
             let answer = self.answer(client, (request, inside));
-            let answer = match timeout(client.timeout(), answer).await {
+            let answer = match timeout(patience(client, request), answer).await {
                 Ok(answer) => answer,
                 Err(_) => {
                     // What does not answer is entered anew.
@@ -283,6 +314,15 @@ impl Enters for EnteredRooms {
             let open = std::mem::take(&mut *self.open.lock().await);
             leave_all(open.into_values()).await;
         })
+    }
+}
+
+/// How long a request may take. To write a table may be work over all of its rows.
+fn patience(client: &Client, request: &Request) -> Duration {
+    let is_written = matches!(request.method, Method::Post | Method::Put);
+    match is_written && request.path.split('/').nth(3) == Some(TABLES) {
+        true => client.timeout().max(LONGEST),
+        false => client.timeout(),
     }
 }
 

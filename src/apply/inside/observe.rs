@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 
 use super::super::look_up::look_up;
+use super::super::reading::as_recorded;
 use super::super::staleness::leave_unnamed;
 use crate::api::reader::Reader;
 use crate::dialect::Target;
@@ -185,6 +186,10 @@ pub async fn observe(
         let named: Vec<&Tree> = recorded.as_ref().into_iter().chain(desired).collect();
         if !named.is_empty() {
             leave_unnamed(&key, &mut object, &named);
+        }
+        let entry = inventory.and_then(|it| it.entries.get(&key));
+        if let Some(known) = entry.and_then(|it| it.applied.as_ref().or(it.claimed.as_ref())) {
+            as_recorded(&key, &mut object, &known.tree());
         }
         if let (Some(inventory), Some(applied)) = (inventory, applied) {
             let fields = Arc::make_mut(&mut object.fields);

@@ -20,7 +20,7 @@ pub const UNIQUE: &str = "x-unique";
 pub const SECRET: &str = "x-secret";
 
 /// With `true`: what neither the manifest nor the set's last apply named is left alone. On a map,
-/// these are keys in it; on anything else, it is the field itself.
+/// these are keys in it; on a list with [`KEY`], items of it; on anything else, it is the field itself.
 pub const PARTIAL: &str = "x-partial";
 
 /// On a number or text, with `true`: a text of digits is the number.

@@ -162,3 +162,25 @@ fn what_only_the_manifest_hides_is_compared_with_what_is_there() {
         assert_eq!(seen, expected, "{old}");
     }
 }
+
+#[test]
+fn what_nobody_named_in_a_partial_list_is_no_change_until_somebody_named_it() {
+    let shape = KindName::Table.kind().shape();
+    let column = |name: &str| json!({"name": name, "type": "int"});
+    let there = shape.read(&json!({"columns": [column("note"), column("id")]}));
+    let wanted = shape.read(&json!({"columns": [column("id")]}));
+    let fingerprinter = Fingerprinter::new("k");
+    let paths = |applied: Option<Value>| -> Vec<String> {
+        let memory = Memory { fingerprinter: &fingerprinter, applied: applied.as_ref() };
+        let changes = changes(shape, Some(&there), Some(&wanted), memory);
+        changes.iter().map(|change| change.path.to_string()).collect()
+    };
+    assert_eq!(paths(None), [""; 0]);
+    assert_eq!(paths(Some(json!({"columns": [column("id")]}))), [""; 0]);
+    assert_eq!(paths(Some(json!({"columns": [column("note")]}))), ["columns[name=note]"]);
+    let added = |named: &[&Tree]| -> Vec<String> {
+        shape.added(&there, named).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(added(&[&wanted]), ["columns[name=note]"]);
+    assert_eq!(added(&[&wanted, &there]), [""; 0]);
+}

@@ -45,7 +45,7 @@ impl Planner<'_> {
         observed: &Observed,
         intended: &Arc<Tree>,
     ) -> Wanted {
-        let (mut fields, ignored, kept) = match self.left(desired, &observed.fields) {
+        let (mut fields, ignored, kept) = match self.left(desired, &observed.fields, true) {
             Some(Left { fields, untold, kept }) => {
                 let fields = self.with_names(&desired.key, fields.into());
                 (spelled(&desired.key, fields, observed), untold, kept)
@@ -76,14 +76,17 @@ impl Planner<'_> {
         Wanted { fields, changes, ignored, kept, left_alone, drifted }
     }
 
-    /// The fields of an object whose document leaves some of the present ones to others.
-    fn left(&self, desired: &Desired, observed: &Tree) -> Option<Left> {
+    /// The fields of an object whose document leaves some of the present ones to others. One that
+    /// stays keeps also what is only written when it is created.
+    fn left(&self, desired: &Desired, observed: &Tree, stays: bool) -> Option<Left> {
         let rules = desired.lifecycle.ignore.iter();
         let mut rules: Vec<_> = rules.filter_map(|rule| FieldPath::parse(rule).ok()).collect();
         let kind = desired.key.kind.kind();
         if kind.keeps_what_others_write() && !desired.lifecycle.overwrite {
             rules.extend(kind.shape().names().map(|name| FieldPath::of(&[name])));
         }
+        let once = kind.once(&desired.fields).filter(|_| stays);
+        rules.extend(once.map(|(field, _)| FieldPath::of(&[field])));
         if rules.is_empty() {
             return None;
         }
@@ -121,7 +124,7 @@ impl Planner<'_> {
         let former = former.and_then(|key| Some((key, self.state.objects.get(key)?)));
         let former = former
             .filter(|(key, observed)| matches!(self.ownership(key, observed), Ownership::Ours));
-        let left = former.and_then(|(_, observed)| self.left(desired, &observed.fields));
+        let left = former.and_then(|(_, observed)| self.left(desired, &observed.fields, false));
         left.map_or_else(|| Arc::clone(&desired.fields), |left| left.fields.into())
     }
 
@@ -133,7 +136,7 @@ impl Planner<'_> {
         if !is_ours || self.desired.contains_key(former) {
             return false;
         }
-        let left = self.left(desired, &observed.fields);
+        let left = self.left(desired, &observed.fields, false);
         let Some(path) = left.and_then(|left| left.untold.into_iter().next()) else { return false };
         let message = format!(
             "{} cannot take the place of {former}: the platform does not show the value of `{path}`, which `lifecycle.ignore` leaves to others, and it would be lost",
@@ -188,6 +191,39 @@ impl Planner<'_> {
         let hint = "use the key of somebody who may read it, or remove the field from the document";
         self.guard(desired, message, hint);
         true
+    }
+
+    /// Notes that a field of an object that is there is not what its document says, and stays.
+    pub(super) fn tell_once(&mut self, desired: &Desired) {
+        let (key, fields) = (&desired.key, &desired.fields);
+        let Some((field, why)) = key.kind.kind().once(fields) else { return };
+        let path = FieldPath::of(&[field]);
+        let applied = self.entry(key).and_then(|entry| entry.applied.as_ref()).map(Recorded::tree);
+        let was = applied.as_ref().and_then(|applied| applied.get(field));
+        if fields.get(field).is_some() && fields.get(field) != was {
+            let place = desired.origin.place_of(&path);
+            self.plan
+                .notes
+                .push(format!("the `{field}` of {key} are not applied: they {why} ({place})"));
+        }
+    }
+
+    /// Notes what an object has that no document declares: it is left alone if the object stays.
+    pub(super) fn tell_added(&mut self, desired: &Desired, observed: &Observed, stays: bool) {
+        let key = &desired.key;
+        let mut added = key.kind.kind().shape().added(&observed.fields, &[&desired.fields]);
+        let applied = self.entry(key).and_then(|entry| entry.applied.as_ref());
+        // What was applied is read only where it matters.
+        if let Some(applied) = applied.filter(|_| !added.is_empty()).map(Recorded::tree) {
+            added.retain(|path| applied.at(path).is_none());
+        }
+        if !added.is_empty() {
+            let told = few(added.iter().map(|path| format!("`{path}`")));
+            let becomes = if stays { "it stays" } else { "it is lost" };
+            self.plan
+                .notes
+                .push(format!("{key} has {told}, which no document declares; {becomes}"));
+        }
     }
 
     /// Notes which fields of an object drifted and are left alone.

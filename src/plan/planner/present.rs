@@ -162,6 +162,11 @@ impl<'a> Planner<'a> {
     fn settle(&mut self, found: &Found<'_>, difference: Difference) {
         let Found { desired, observed, adopts, .. } = found;
         let key = &desired.key;
+        let frozen = self.frozen(key, &difference.changes);
+        self.tell_added(desired, observed, frozen.is_empty());
+        if frozen.is_empty() {
+            self.tell_once(desired);
+        }
         let mut entry = self.entry_for(desired, observed.id.clone(), &difference.intended);
         self.keep_unsent(key, &mut entry, (&observed.fields, &difference.unsent));
         if key.kind.kind().hides_values() && entry.revision.is_none() {
@@ -176,9 +181,11 @@ impl<'a> Planner<'a> {
             self.plan.kept.insert(key.clone(), entry);
             return;
         }
-        let frozen = self.frozen(key, &difference.changes);
         if !frozen.is_empty() {
             self.replace(found, difference, &frozen);
+            return;
+        }
+        if self.refuse_change(desired, &difference.changes) {
             return;
         }
         let reason = match difference.changes.is_empty() && migrates {
@@ -208,7 +215,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The fields that would change and cannot.
-    fn frozen(&self, key: &Key, changes: &[FieldChange]) -> Vec<&'static str> {
+    fn frozen(&self, key: &Key, changes: &[FieldChange]) -> Vec<String> {
         let first = |change: &FieldChange, name: &str| {
             change.path.0.first() == Some(&Step::Field(name.to_owned()))
         };
@@ -220,11 +227,29 @@ impl<'a> Planner<'a> {
             changes.iter().any(|it| was_set(&it))
         };
         let flags = key.kind.kind().final_flags().iter().copied().filter(is_taken_back);
-        immutable.iter().copied().filter(is_changed).chain(flags).collect()
+        let named = immutable.iter().copied().filter(is_changed).chain(flags).map(str::to_owned);
+        let parts = changes.iter().filter(|FieldChange { path, old, new, .. }| {
+            key.kind.kind().takes_its_place(path, old.as_ref(), new.as_ref())
+        });
+        named.chain(parts.map(|change| change.path.to_string())).collect()
+    }
+
+    /// Refuses a change of an object that stays the same object, where its kind cannot have it so.
+    /// Returns whether it refused.
+    fn refuse_change(&mut self, desired: &Desired, changes: &[FieldChange]) -> bool {
+        let before = self.guards.len();
+        for FieldChange { path, old, new, .. } in changes {
+            let refused = desired.key.kind.kind().refused_change(path, old.as_ref(), new.as_ref());
+            self.guards.extend(refused.map(|(what, instead)| {
+                let told = format!("{} cannot be changed: {what}", desired.key);
+                desired.origin.problem_at(path, told).hint(instead)
+            }));
+        }
+        self.guards.len() > before
     }
 
     /// A delete, then a create, because a field cannot be changed in place.
-    fn replace(&mut self, found: &Found<'_>, difference: Difference, frozen: &[&str]) {
+    fn replace(&mut self, found: &Found<'_>, mut difference: Difference, frozen: &[String]) {
         let desired = found.desired;
         let key = &desired.key;
         let is_protected = desired.lifecycle.prevent_destroy
@@ -240,6 +265,15 @@ impl<'a> Planner<'a> {
         }
         let dependents = self.dependents(key);
         let mut told = format!("{fields} cannot be changed in place");
+        let held = found.observed.sent_back();
+        if let Some(lost) = key.kind.kind().lost_with(held.as_ref()) {
+            told += &format!("; {lost}");
+        }
+        if let Some((field, _)) = key.kind.kind().once(&desired.fields) {
+            let written = desired.fields.get(field).cloned();
+            let fields = Arc::make_mut(&mut difference.fields);
+            fields.put(&FieldPath::of(&[field]), written);
+        }
         if !dependents.is_empty() {
             told += &format!("; it is used by {}", few(dependents));
         }

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::error::Problem;
 use crate::kinds::Key;
+use crate::kinds::path::Step;
 use crate::kinds::recorded::Recorded;
 use crate::listed::few;
 use crate::manifest::set::Desired;
-use crate::plan::{Action, Entry, Observed, Operation, Why};
+use crate::plan::{Action, Entry, FieldChange, Observed, Operation, Why};
 
 /// Marks an operation on something that nobody looked at.
 pub(super) fn mark(operation: &mut Operation, policy: &Policy) {
@@ -53,6 +54,18 @@ impl Planner<'_> {
     pub(super) fn check_content(&mut self) {
         let lacks = |operation: &&Operation| {
             let kind = operation.key.kind.kind();
+            // What no answer tells is sent where it changed.
+            let is_of = |name: &&str, change: &FieldChange| {
+                change.path.0.first() == Some(&Step::Field((*name).to_owned()))
+            };
+            let changes = |name: &&str| operation.changes.iter().any(|change| is_of(name, change));
+            let untold = kind.untold();
+            if operation.action() != Action::Create
+                && !untold.is_empty()
+                && !untold.iter().any(changes)
+            {
+                return false;
+            }
             let sent = operation.sent().and_then(|sent| kind.content_digest(&sent.fields));
             let desired = self.desired.get(&operation.key);
             sent.is_some() && !desired.is_some_and(|desired| has_content(desired, sent))

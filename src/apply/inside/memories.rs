@@ -1,0 +1,48 @@
+//! Memories of rooms. What is in one is not written; how much it is, is read.
+
+use serde_json::json;
+
+use super::{Failed, Item, odd};
+use crate::api::request::{Method, Request};
+use crate::dialect::inside::folders_of;
+use crate::room::client::Room;
+use crate::room::memory::{Create, Drop, Inspect, List};
+
+/// Carries out a request about a memory; what it is, if it was read.
+pub(super) async fn carry_out(
+    room: &Room,
+    path: &str,
+    request: &Request,
+) -> Result<Option<Item>, Failed> {
+    let (namespace, name) = folders_of(path);
+    let (namespace, name) = ((!namespace.is_empty()).then_some(namespace), name.to_owned());
+    let asked = List { namespace: namespace.clone() };
+    let is_there = room.perform(&asked).await?.memories.contains(&name);
+    match (request.method, is_there) {
+        (Method::Get | Method::Delete, false) => Err(Failed::missing()),
+        (Method::Get, true) => {
+            let held = room.perform(&Inspect { name, namespace }).await?.datasets;
+            let rows = |what: &str| {
+                let of = held.iter().find(|it| it.name.eq_ignore_ascii_case(what));
+                of.map_or(0, |of| of.rows)
+            };
+            let holds = json!({"entities": rows("entity"), "relationships": rows("relationship")});
+            Ok(Some(Item { fields: json!({}), holds: Some(holds), revision: None }))
+        }
+        (Method::Post, true) => Err(Failed::exists()),
+        (Method::Post, false) => {
+            let create = Create { name, namespace, overwrite: false, ignore_exists: false };
+            match room.perform(&create).await.map_err(Failed::from) {
+                Err(failed) if failed.status == Some(409) => Err(Failed::exists()),
+                made => made.map(|()| None),
+            }
+        }
+        // Its document says nothing that could change.
+        (Method::Put, _) => Ok(None),
+        (Method::Delete, true) => {
+            room.perform(&Drop { name, namespace, ignore_missing: false }).await?;
+            Ok(None)
+        }
+        (other @ (Method::Patch | Method::Ask), _) => Err(odd(other)),
+    }
+}
