@@ -130,9 +130,7 @@ impl Run<'_> {
             match self.read_again(operation, &write).await {
                 Ok(revision) => {
                     // What a room holds may change until the moment in which it goes.
-                    let is_last =
-                        operation.action() == Action::Delete && key.kind.kind().is_inside_rooms();
-                    let is_compared = spelling.compares_revisions() || is_last;
+                    let is_compared = spelling.compares_revisions() || operation.deletes_inside();
                     if let Some(revision) = revision.filter(|_| is_compared) {
                         write.request.precondition = Precondition::Revision(revision);
                     }
@@ -372,8 +370,11 @@ impl Run<'_> {
             }
             (Some(planned), Some(mut found)) => {
                 let revision = found.revision.clone();
-                if operation.sequel.follows_rename {
-                    found.revision = operation.observed().and_then(|it| it.revision.clone());
+                let known = || operation.observed().and_then(|it| it.revision.clone());
+                // What nobody looked at has no known revision.
+                let is_unknown = operation.deletes_inside() && known().is_none();
+                if operation.sequel.follows_rename || is_unknown {
+                    found.revision = known();
                 }
                 let is_inside = operation.key.kind.kind().is_inside_rooms();
                 if let Some(known) = operation.observed().filter(|_| is_inside) {
@@ -383,7 +384,9 @@ impl Run<'_> {
                 if self.holds_other(operation, &found) {
                     return Err(self.stale(operation, &found));
                 }
-                if fingerprint(&found, &self.fingerprinter(operation).await) == *planned {
+                let (fingerprinter, is_lost) =
+                    (self.fingerprinter(operation).await, operation.deletes_inside());
+                if fingerprint(&found, &fingerprinter, is_lost) == *planned {
                     Ok(revision)
                 } else if operation.is_unseen && self.is_as_desired(operation, &found) {
                     // A run that was cut off wrote it, or somebody else did the same.

@@ -66,10 +66,8 @@ impl Run<'_> {
     /// Whether an object that is to be deleted holds something else than when it was looked at, be it
     /// in none of its fields.
     pub(super) fn holds_other(&self, operation: &Operation, found: &Observed) -> bool {
-        let is_inside = operation.key.kind.kind().is_inside_rooms();
         let known = operation.observed().and_then(|observed| observed.revision.as_ref());
-        operation.action() == Action::Delete
-            && is_inside
+        operation.deletes_inside()
             && known.is_some_and(|known| found.revision.as_ref() != Some(known))
     }
 }

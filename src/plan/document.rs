@@ -352,7 +352,7 @@ fn document_of(
         changes,
         fingerprint: match (&salted, operation.observed()) {
             (Some(salted), Some(observed)) if operation.fingerprint.is_some() => {
-                Some(fingerprint(observed, salted))
+                Some(fingerprint(observed, salted, operation.deletes_inside()))
             }
             _ => operation.fingerprint.clone(),
         },

@@ -416,6 +416,12 @@ impl Operation {
         }
     }
 
+    /// Whether it deletes something inside of a room, which may hold what none of its fields tell.
+    #[must_use]
+    pub fn deletes_inside(&self) -> bool {
+        self.action() == Action::Delete && self.key.kind.kind().is_inside_rooms()
+    }
+
     /// Whether it is one half of a replacement: a delete, then a create.
     #[must_use]
     pub const fn replaces(&self) -> bool {

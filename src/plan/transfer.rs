@@ -199,7 +199,7 @@ impl Transfer<'_> {
         let effect = Effect::Adopt { of: observed.clone().into(), sent };
         Operation {
             changes: change.into_iter().collect(),
-            fingerprint: Some(fingerprint(observed, &self.to.1.fingerprinter(key))),
+            fingerprint: Some(fingerprint(observed, &self.to.1.fingerprinter(key), false)),
             entry: Some(entry.clone()),
             before: self.to.1.entries.get(key).cloned(),
             ..Operation::new(key.clone(), effect, Reason::new(Why::Moves, told))

@@ -163,6 +163,30 @@ fn a_table_is_made_anew_only_with_a_word_of_its_rows() {
 }
 
 #[test]
+fn a_saved_plan_deletes_no_rows_that_were_written_after_it() {
+    let set = Set::new(TABLE);
+    set.apply(0, &[]);
+    set.insert(&json!([{"id": 3, "name": "Eve"}]));
+    let rows = "[{id: 1, name: Ada}, {id: 2, name: Bob}]";
+    let replaced = TABLE
+        .replace("name: name, type: text", "name: name, type: date")
+        .replace(rows, "[{id: 1}]");
+    for (n, document) in [replaced.as_str(), NO_TABLE].into_iter().enumerate() {
+        set.0.write("set/set.yaml", document);
+        let saved = ["plan", "--enter-rooms", "--allow-deletes", "1", "--out", "saved.plan"];
+        set.run(0, &saved);
+        set.insert(&json!([{"id": 4 + n, "name": "late"}]));
+        let run = set.0.embedded(5, &["apply", "--yes", "saved.plan"]);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains("Table/people@lobby"), "{said}");
+        assert_eq!(set.rows().len(), 4 + n);
+        set.run(0, &saved);
+    }
+    set.0.embedded(0, &["apply", "--yes", "saved.plan"]);
+    assert_eq!(set.table(0, &["table"]).trim(), "");
+}
+
+#[test]
 fn a_table_with_another_name_or_namespace_is_another_one() {
     let set = Set::new(TABLE);
     set.apply(0, &[]);

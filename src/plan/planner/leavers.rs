@@ -124,9 +124,10 @@ impl Planner<'_> {
                 None => return,
             },
         };
-        let fingerprint = fingerprint(observed, &self.fingerprinter(key));
         let mut leaves = leaves;
-        if leaves.is_deleted && key.kind.kind().is_inside_rooms() {
+        let is_lost = leaves.is_deleted && key.kind.kind().is_inside_rooms();
+        let fingerprint = fingerprint(observed, &self.fingerprinter(key), is_lost);
+        if is_lost {
             leaves.reason.text += &self.changed_inside(key, entry, observed);
         }
         let lost = key.kind.kind().lost_with(observed.sent_back().as_ref());

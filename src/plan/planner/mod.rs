@@ -371,14 +371,14 @@ fn name_change(key: &Key, former: &Key, cause: Option<Cause>) -> FieldChange {
 }
 
 /// What distinguishes two states of one object: its fields, and its revision if the platform hides
-/// some of them.
+/// some of them, or if what it holds in none of them would be lost.
 #[must_use]
-pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter) -> String {
+pub fn fingerprint(observed: &Observed, fingerprinter: &Fingerprinter, is_lost: bool) -> String {
     // The order of the keys of a map means nothing, and answers may differ in it.
     let mut state = observed.fields.recorded(fingerprinter);
     state.sort_all_objects();
     let mut state = state.to_string();
-    if diff::has_masked(Some(&observed.fields))
+    if (is_lost || diff::has_masked(Some(&observed.fields)))
         && let Some(revision) = &observed.revision
     {
         state += revision;

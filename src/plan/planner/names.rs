@@ -163,7 +163,7 @@ impl Planner<'_> {
         };
         self.operations.push(Operation {
             changes: vec![name_change(key, &name, None)],
-            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
+            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key), false)),
             ..Operation::new(key.clone(), effect, Reason::new(Why::NameWanted, told))
         });
     }

@@ -208,7 +208,7 @@ impl<'a> Planner<'a> {
             changes,
             place: Some(desired.origin.place()),
             derived_from: desired.origin.derived_from.clone(),
-            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key))),
+            fingerprint: Some(fingerprint(observed, &self.fingerprinter(key), false)),
             entry: Some(entry),
             ..Operation::new(key.clone(), effect, reason)
         });
@@ -285,8 +285,9 @@ impl<'a> Planner<'a> {
             derived_from: desired.origin.derived_from.clone(),
             ..Operation::new(key.clone(), delete, reason)
         };
+        let is_lost = key.kind.kind().is_inside_rooms();
         self.push(Operation {
-            fingerprint: Some(fingerprint(found.observed, &self.fingerprinter(key))),
+            fingerprint: Some(fingerprint(found.observed, &self.fingerprinter(key), is_lost)),
             ..both.clone()
         });
         let by_id = self.known.by_id(key, &difference.fields);
