@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod journal;
 pub mod lock;
 pub mod look_up;
+mod losing;
 pub mod observe;
 pub mod own;
 mod owners;

@@ -381,6 +381,9 @@ impl Run<'_> {
                     leave_unnamed(&operation.key, &mut found, &[&known.fields]);
                     leave_added(operation, &mut found, &known.fields);
                 }
+                if let Some(outcome) = self.loses_unseen(operation, &found) {
+                    return Err(outcome);
+                }
                 if self.holds_other(operation, &found) {
                     return Err(self.stale(operation, &found));
                 }

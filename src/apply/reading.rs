@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::execute::Run;
 use crate::kinds::Key;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::shape::{Form, Identity};
@@ -60,14 +59,4 @@ pub(super) fn leave_added(operation: &Operation, found: &mut Observed, known: &T
     let added = operation.key.kind.kind().shape().added(&found.fields, &[known]);
     let fields = Arc::make_mut(&mut found.fields);
     added.iter().for_each(|path| fields.put(path, None));
-}
-
-impl Run<'_> {
-    /// Whether an object that is to be deleted holds something else than when it was looked at, be it
-    /// in none of its fields.
-    pub(super) fn holds_other(&self, operation: &Operation, found: &Observed) -> bool {
-        let known = operation.observed().and_then(|observed| observed.revision.as_ref());
-        operation.deletes_inside()
-            && known.is_some_and(|known| found.revision.as_ref() != Some(known))
-    }
 }

@@ -428,6 +428,16 @@ pub trait Kind: Sync {
         None
     }
 
+    /// What an object holds that nobody may lose unseen, as a part of a sentence; none if it is empty.
+    fn holding(&self, _held: &Value) -> Option<String> {
+        None
+    }
+
+    /// What becomes of the rest where this field of an object that is there is written, as a sentence.
+    fn written_into(&self, _field: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Whether other objects are in it or use its name, and follow when it is renamed.
     fn is_named_by_others(&self) -> bool {
         false

@@ -128,8 +128,18 @@ impl Kind for Memory {
                 told("entity", "entities", entities),
                 told("relationship", "relationships", relationships.unwrap_or_default())
             ),
-            (None, _) => "all that it holds is lost".to_owned(),
+            (None, _) => "it stays if it holds anything, because nobody looked at that".to_owned(),
         })
+    }
+
+    fn holding(&self, held: &Value) -> Option<String> {
+        let count = |what: &str| held.get(what)?.as_u64();
+        match (count("entities"), count("relationships")) {
+            (Some(0), Some(0)) => None,
+            (Some(1), _) => Some("1 entity".to_owned()),
+            (Some(entities), _) => Some(format!("{entities} entities")),
+            (None, _) => Some("entities".to_owned()),
+        }
     }
 
     fn carries_owner(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use meshagent_tables::Field;
+use meshagent_tables::{Field, Kind as Type};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -139,12 +139,27 @@ impl TableDocument {
             Some(Fault { path, message, hint: None })
         });
         let mut faults: Vec<Fault> = indexes.collect();
+        for (index, it) in self.indexes.iter().flatten().enumerate() {
+            if self.indexes.iter().flatten().take(index).any(|other| other == it) {
+                let path = FieldPath::of(&["indexes"]).join(Step::Index(index));
+                let message = format!("`{}` has this index already", it.column);
+                faults.push(Fault { path, message, hint: None });
+            }
+        }
         if let Some(key) = &self.key {
-            if find(key).is_none() {
-                faults.push(Fault::new(&["key"], unknown(key)));
-            } else if self.rows.is_none() {
-                let fault = Fault::new(&["key"], "there are no `rows` for the `key`");
-                faults.push(fault.hint("declare some, or leave the `key` out"));
+            match find(key).map(|field| &field.data_type.kind) {
+                None => faults.push(Fault::new(&["key"], unknown(key))),
+                Some(Type::Int | Type::Text | Type::Date) if self.rows.is_some() => {}
+                Some(Type::Int | Type::Text | Type::Date) => {
+                    let fault = Fault::new(&["key"], "there are no `rows` for the `key`");
+                    faults.push(fault.hint("declare some, or leave the `key` out"));
+                }
+                Some(_) => {
+                    let what = format!("`{key}` tells no rows apart by its type");
+                    faults.push(
+                        Fault::new(&["key"], what).hint("the key is of `int`, `text` or `date`"),
+                    );
+                }
             }
         }
         faults
@@ -304,8 +319,27 @@ impl Kind for Table {
 
     fn lost_with(&self, held: Option<&Value>) -> Option<String> {
         let count = held.and_then(|held| held.get("rows")).and_then(Value::as_u64);
-        let told = count.map(|count| format!("; there were {count} when they were counted"));
-        Some(format!("all of its rows are lost{}", told.unwrap_or_default()))
+        Some(match count {
+            Some(count) => {
+                format!("all of its rows are lost; there were {count} when they were counted")
+            }
+            None => "it stays if it has rows, because nobody looked at them".to_owned(),
+        })
+    }
+
+    fn holding(&self, held: &Value) -> Option<String> {
+        match held.get("rows").and_then(Value::as_u64) {
+            Some(0) => None,
+            Some(1) => Some("1 row".to_owned()),
+            Some(count) => Some(format!("{count} rows")),
+            None => Some("rows".to_owned()),
+        }
+    }
+
+    fn written_into(&self, field: &str) -> Option<&'static str> {
+        (field == "rows").then_some(
+            "rows of its document that differ are written in the columns that the document gives them; other columns and other rows stay, and so do rows that the document has no more",
+        )
     }
 
     fn carries_owner(&self) -> bool {
@@ -348,8 +382,7 @@ mod tests {
         assert_eq!(Table.once(&fields), None);
         let digest = Table.content_digest(&fields).unwrap().to_owned();
         // Their order counts, and that of the values in one does not.
-        let other = json!({"rows": [{"v": null, "id": 1}, {"id": 2, "v": null}]});
-        let other = declared(&other).fields;
+        let other = declared(&json!({"rows": [{"id": 1}, {"id": 2}]})).fields;
         assert_eq!(Table.content_digest(&other), Some(digest.as_str()));
         assert_eq!(Table.once(&other).unwrap().0, "rows");
     }

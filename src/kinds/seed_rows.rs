@@ -85,7 +85,8 @@ impl JsonSchema for SeedRows {
 
 impl SeedRows {
     /// The rows as they are sent: only what declared columns take. The same rows are the same JSON,
-    /// in whatever order their values stand.
+    /// in whatever order their values stand. A column that a row does not give stays as it is in a row
+    /// that is there, and null is written.
     ///
     /// # Errors
     ///
@@ -113,7 +114,8 @@ impl SeedRows {
             if let Some(key) = key
                 && wrong.is_empty()
             {
-                wrong.extend(repeats((index, row), key, &mut keys));
+                let column = columns.iter().find(|column| column.name == key);
+                wrong.extend(repeats((index, row), (key, column), &mut keys));
             }
             faults.extend(wrong.into_iter().map(|(column, message)| match self {
                 Self::Here(_) => {
@@ -129,8 +131,7 @@ impl SeedRows {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let sent = |row: Row| row.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        Ok(rows.into_iter().map(sent).collect())
+        Ok(rows.into_iter().map(|row| row.into_iter().collect()).collect())
     }
 }
 
@@ -150,15 +151,22 @@ fn wrong_in(row: &Row, columns: &[Field]) -> Vec<(String, String)> {
 /// Why a row is not told apart from the others by a column.
 fn repeats(
     (index, row): (usize, &Row),
-    key: &str,
+    (key, column): (&str, Option<&Field>),
     keys: &mut HashMap<String, usize>,
 ) -> Option<(String, String)> {
+    // As the column has it: 1.0 is 1 in a column of whole numbers.
+    let taken = |value: &Value| {
+        let taken = Held::of_plain(value).ok()?.taken_as(&column?.data_type).ok()?;
+        Some(taken.to_plain().to_string())
+    };
     let why = match row.get(key).filter(|value| !value.is_null()) {
         None => "every row has a value in the column that is the `key`".to_owned(),
-        Some(value) => match keys.insert(value.to_string(), index) {
-            Some(first) => format!("row {} has the same value, and it is the `key`", first + 1),
-            None => return None,
-        },
+        Some(value) => {
+            match keys.insert(taken(value).unwrap_or_else(|| value.to_string()), index) {
+                Some(first) => format!("row {} has the same value, and it is the `key`", first + 1),
+                None => return None,
+            }
+        }
     };
     Some((key.to_owned(), why))
 }
@@ -203,15 +211,18 @@ mod tests {
 
     #[test]
     fn the_same_rows_are_the_same_bytes_however_they_are_given() {
-        let expected = r#"[{"id":1,"name":"a"},{"at":"2026-11-30","id":2}]"#;
+        let expected = r#"[{"at":null,"id":1,"name":"a"},{"at":"2026-11-30","id":2,"name":null}]"#;
         for rows in [
-            json!([{"name": "a", "id": 1}, {"id": 2, "at": "2026-11-30", "name": null}]),
+            json!([{"name": "a", "id": 1, "at": null}, {"id": 2, "at": "2026-11-30", "name": null}]),
             file(
                 "a.json",
-                "\u{feff}[{\"id\": 1, \"name\": \"a\"}, {\"id\": 2, \"at\": \"2026-11-30\"}]",
+                "\u{feff}[{\"id\": 1, \"name\": \"a\", \"at\": null}, {\"id\": 2, \"at\": \"2026-11-30\", \"name\": null}]",
             ),
             file("a.csv", "name,id,at\na,1,\n,2,2026-11-30\n"),
-            file("a.JSONL", "{\"id\": 1, \"name\": \"a\"}\n{\"id\": 2, \"at\": \"2026-11-30\"}\n"),
+            file(
+                "a.JSONL",
+                "{\"id\": 1, \"name\": \"a\", \"at\": null}\n{\"id\": 2, \"at\": \"2026-11-30\", \"name\": null}\n",
+            ),
         ] {
             assert_eq!(read(rows, Some("id")).unwrap(), expected);
         }
@@ -225,7 +236,7 @@ mod tests {
             (json!([{"id": 1, "b": 2}]), "rows[0].b: `b`: there is no such column"),
             (json!([{"name": "a"}]), "rows[0].id: `id`: null is not allowed"),
             (
-                json!([{"id": 1}, {"id": 2}, {"id": 1}]),
+                json!([{"id": 1}, {"id": 2}, {"id": 1.0}]),
                 "rows[2].id: `id`: row 1 has the same value",
             ),
             (

@@ -414,9 +414,14 @@ fn read_back(text: &str, key: &Key, fields: &Tree) -> Result<(), String> {
     let declared = document.kind.declare(value).map_err(|faults| {
         faults.into_iter().next().map(|fault| fault.message).unwrap_or_default()
     })?;
+    // What no answer tells cannot be declared.
+    let mut fields = fields.clone();
+    for name in key.kind.kind().untold() {
+        fields.put(&FieldPath::of(&[name]), None);
+    }
     let is_said = |declared: &Tree| {
-        let spelled = key.kind.kind().spelled_as(declared, fields);
-        spelled.as_ref().unwrap_or(declared) == fields
+        let spelled = key.kind.kind().spelled_as(declared, &fields);
+        spelled.as_ref().unwrap_or(declared) == &fields
     };
     match declared.as_slice() {
         [declared]

@@ -69,7 +69,11 @@ pub async fn go_back(
         }
         let mut plan = seen.plan(&settled.objects)?;
         let leaving = plan.operations.iter_mut().filter(|it| it.reason.why == Why::Undeclared);
-        leaving.for_each(|it| it.reason.text = format!("it is not in state {number}"));
+        leaving.for_each(|it| {
+            // What is lost stays said.
+            let more = it.reason.text.strip_prefix(it.reason.why.sentence()).unwrap_or_default();
+            it.reason.text = format!("it is not in state {number}{more}");
+        });
         let unknown = sent_unknown(&plan);
         if unknown.is_subset(&needed) {
             break (plan, settled);

@@ -1,12 +1,12 @@
 //! Memories of rooms. What is in one is not written; how much it is, is read.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Failed, Item, odd};
-use crate::api::request::{Method, Request};
+use crate::api::request::{Method, Precondition, Request};
 use crate::dialect::inside::folders_of;
 use crate::room::client::Room;
-use crate::room::memory::{Create, Drop, Inspect, List};
+use crate::room::memory::{Create, Drop, Inspect, List, Namespace};
 
 /// Carries out a request about a memory; what it is, if it was read.
 pub(super) async fn carry_out(
@@ -21,13 +21,9 @@ pub(super) async fn carry_out(
     match (request.method, is_there) {
         (Method::Get | Method::Delete, false) => Err(Failed::missing()),
         (Method::Get, true) => {
-            let held = room.perform(&Inspect { name, namespace }).await?.datasets;
-            let rows = |what: &str| {
-                let of = held.iter().find(|it| it.name.eq_ignore_ascii_case(what));
-                of.map_or(0, |of| of.rows)
-            };
-            let holds = json!({"entities": rows("entity"), "relationships": rows("relationship")});
-            Ok(Some(Item { fields: json!({}), holds: Some(holds), revision: None }))
+            let holds = held(room, name, namespace).await?;
+            let revision = Some(holds.to_string());
+            Ok(Some(Item { fields: json!({}), holds: Some(holds), revision }))
         }
         (Method::Post, true) => Err(Failed::exists()),
         (Method::Post, false) => {
@@ -40,9 +36,25 @@ pub(super) async fn carry_out(
         // Its document says nothing that could change.
         (Method::Put, _) => Ok(None),
         (Method::Delete, true) => {
+            if let Precondition::Revision(known) = &request.precondition
+                && held(room, name.clone(), namespace.clone()).await?.to_string() != *known
+            {
+                return Err(Failed::status(412, "changed since it was read"));
+            }
             room.perform(&Drop { name, namespace, ignore_missing: false }).await?;
             Ok(None)
         }
         (other @ (Method::Patch | Method::Ask), _) => Err(odd(other)),
     }
+}
+
+/// How many entities and relationships a memory has. Memories have no versions, so a change that leaves
+/// these numbers as they are is not seen.
+async fn held(room: &Room, name: String, namespace: Namespace) -> Result<Value, Failed> {
+    let held = room.perform(&Inspect { name, namespace }).await?.datasets;
+    let rows = |what: &str| {
+        let of = held.iter().find(|it| it.name.eq_ignore_ascii_case(what));
+        of.map_or(0, |of| of.rows)
+    };
+    Ok(json!({"entities": rows("entity"), "relationships": rows("relationship")}))
 }

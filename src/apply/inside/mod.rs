@@ -36,6 +36,7 @@ mod files;
 mod memories;
 pub mod observe;
 mod secrets;
+mod seeds;
 mod tables;
 
 /// In how many rooms this program is at once; what is not in use beyond that is left.

@@ -4,29 +4,27 @@
 //! A room has no request that does all of an update, or none. What is done of one when it breaks off
 //! stays, and the next plan that looks has the rest.
 
-use std::convert::Infallible;
-
-use futures_util::stream;
-use meshagent_tables::value::Row;
-use meshagent_tables::{Field, Value as Held};
+use meshagent_tables::Field;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::seeds::taken;
 use super::{Failed, Item, odd};
 use crate::api::request::{Body, Method, Precondition, Request};
 use crate::dialect::inside::{Column, Index, IndexKind, folders_of};
+use crate::listed::few;
 use crate::room::client::Room;
 use crate::room::database::{
     AddColumns, AlterColumns, Count, CreateFullTextSearchIndex, CreateScalarIndex, CreateTable,
     CreateVectorIndex, DropIndex, DropTable, Index as Found, Inspect, ListIndexes, ListTables,
-    ListVersions, Merge, Mode, Namespace, NewColumn, NewIndex, NotWritten, RowStream,
+    ListVersions, Mode, Namespace, NewColumn, NewIndex,
 };
 
 /// A table in a room.
-struct Table<'a> {
-    room: &'a Room,
-    table: String,
-    namespace: Namespace,
+pub(super) struct TableAt<'a> {
+    pub(super) room: &'a Room,
+    pub(super) table: String,
+    pub(super) namespace: Namespace,
 }
 
 /// What a document says of a table.
@@ -47,7 +45,7 @@ pub(super) async fn carry_out(
 ) -> Result<Option<Item>, Failed> {
     let (namespace, name) = folders_of(path);
     let namespace = (!namespace.is_empty()).then_some(namespace);
-    let table = Table { room, table: name.to_owned(), namespace };
+    let table = TableAt { room, table: name.to_owned(), namespace };
     match (request.method, &request.body) {
         (Method::Get, _) => table.read().await.map(Some),
         (Method::Post, Body::Json(body)) => table.create(wanted(body)?).await.map(|()| None),
@@ -71,7 +69,7 @@ fn wanted(body: &Value) -> Result<Wanted, Failed> {
     })
 }
 
-impl Table<'_> {
+impl TableAt<'_> {
     /// Whether there is such a table.
     async fn there(&self) -> Result<bool, Failed> {
         let asked = ListTables { namespace: self.namespace.clone() };
@@ -94,11 +92,13 @@ impl Table<'_> {
         Ok(self.room.perform(&asked).await?.indexes.into_iter().filter_map(known).collect())
     }
 
-    /// The number of its newest version.
-    async fn version(&self) -> Result<Option<i64>, Failed> {
+    /// Its newest version. A table that is made anew may begin with the same number again, at another
+    /// time.
+    async fn version(&self) -> Result<Option<String>, Failed> {
         let asked = ListVersions { table: self.table.clone(), namespace: self.namespace.clone() };
         let versions = self.room.perform(&asked).await?.versions;
-        Ok(versions.into_iter().map(|version| version.version).max())
+        let newest = versions.into_iter().max_by_key(|version| version.version);
+        Ok(newest.map(|newest| format!("{} {}", newest.version, newest.timestamp)))
     }
 
     async fn read(&self) -> Result<Item, Failed> {
@@ -110,13 +110,11 @@ impl Table<'_> {
         let columns: Vec<Column> = self.columns().await?.into_iter().map(Column::of).collect();
         let indexes = self.indexes().await?;
         let indexes: Vec<Index> = indexes.into_iter().map(|(_, index)| index).collect();
-        let (table, namespace) = (self.table.clone(), self.namespace.clone());
-        let asked = Count { table, namespace, ..Count::default() };
-        let rows = self.room.perform(&asked).await?.count;
+        let rows = self.count().await?;
         Ok(Item {
             fields: json!({"columns": columns, "indexes": indexes}),
             holds: Some(json!({"rows": rows})),
-            revision: version.map(|version| version.to_string()),
+            revision: version,
         })
     }
 
@@ -124,6 +122,8 @@ impl Table<'_> {
         if self.there().await? {
             return Err(Failed::exists());
         }
+        let rows = taken(wanted.rows.unwrap_or_default(), &wanted.columns)?;
+        let count = rows.len() as u64;
         let start = CreateTable {
             name: self.table.clone(),
             fields: Some(wanted.columns),
@@ -131,72 +131,116 @@ impl Table<'_> {
             namespace: self.namespace.clone(),
             metadata: None,
         };
-        match self.write(&start, wanted.rows.unwrap_or_default()).await {
+        match self.write(&start, rows).await {
             Err(failed) if failed.status == Some(409) => return Err(Failed::exists()),
             done => done?,
         }
         for index in wanted.indexes {
-            self.index(index).await.map_err(|failed| Failed {
-                what: format!("created the table, and not all of its indexes: it {}", failed.what),
-                ..failed
-            })?;
+            let column = index.column.clone();
+            if let Err(failed) = self.index(index).await {
+                return Err(self.taken_back(count, &column, failed).await);
+            }
         }
         Ok(())
     }
 
+    /// Removes a table again that was just created, because it cannot have an index; why that failed,
+    /// and what became of the table. One into which somebody has written meanwhile stays.
+    async fn taken_back(&self, count: u64, column: &str, failed: Failed) -> Failed {
+        let is_own = self.count().await.is_ok_and(|now| now == count);
+        let is_gone = is_own && self.delete(&Precondition::None).await.is_ok();
+        let became = match is_gone {
+            true => "the table was removed again",
+            false => "the table is there, and --enter-rooms --adopt takes it over",
+        };
+        let what = format!("the index of `{column}` was not made, so {became}: {}", failed.what);
+        // What is there already is the index, not the table.
+        let status = failed.status.map(|status| if status == 409 { 400 } else { status });
+        Failed { what, status, ..failed }
+    }
+
+    /// How many rows it has.
+    async fn count(&self) -> Result<u64, Failed> {
+        let (table, namespace) = (self.table.clone(), self.namespace.clone());
+        let asked = Count { table, namespace, ..Count::default() };
+        Ok(self.room.perform(&asked).await?.count)
+    }
+
     /// Adds what is missing, and writes the rows. Columns are never removed.
     async fn update(&self, wanted: Wanted) -> Result<(), Failed> {
-        let present = self.columns().await?;
-        let (mut new, mut other) = (Vec::new(), Vec::new());
-        for column in wanted.columns {
-            match present.iter().find(|it| it.name == column.name) {
-                None => new.push(NewColumn {
-                    name: column.name,
-                    value_sql: None,
-                    data_type: Some(column.data_type),
-                }),
-                Some(it) => {
-                    let (before, after) = (Column::of(it.clone()), Column::of(column.clone()));
-                    if before.data_type != after.data_type {
-                        let told = format!(
-                            "the column `{}` is {} and does not become {} in place",
-                            column.name, before.data_type, after.data_type
-                        );
-                        return Err(Failed::unsent(told));
-                    }
-                    let is_same =
-                        (before.nullable, &before.metadata) == (after.nullable, &after.metadata);
-                    other.extend((!is_same).then_some(column));
-                }
-            }
-        }
+        let mut done = Vec::new();
+        self.update_parts(wanted, &mut done).await.map_err(|failed| match done.is_empty() {
+            true => failed,
+            false => Failed {
+                what: format!("{}; before that, {}", failed.what, done.join(", ")),
+                ..failed
+            },
+        })
+    }
+
+    /// The same, one request after the other. `done` is told of each, as a part of a sentence.
+    async fn update_parts(&self, wanted: Wanted, done: &mut Vec<String>) -> Result<(), Failed> {
+        let Wanted { columns, mut indexes, rows, key } = wanted;
+        let rows = rows.map(|rows| taken(rows, &columns)).transpose()?;
+        let (new, other) = self.new_and_other(columns).await?;
         let (table, namespace) = (|| self.table.clone(), || self.namespace.clone());
         if !new.is_empty() {
+            let told = few(new.iter().map(|column| format!("`{}`", column.name)));
             let add = AddColumns { table: table(), columns: new, namespace: namespace() };
             self.room.perform(&add).await?;
+            done.push(format!("{told} was added"));
         }
         if !other.is_empty() {
+            let told = few(other.iter().map(|column| format!("`{}`", column.name)));
             let alter = AlterColumns { table: table(), columns: other, namespace: namespace() };
             self.room.perform(&alter).await?;
+            done.push(format!("{told} was changed"));
         }
-        let mut indexes = wanted.indexes;
         for (name, index) in self.indexes().await? {
             match indexes.iter().position(|it| *it == index) {
                 Some(known) => drop(indexes.remove(known)),
                 None => {
                     let drop = DropIndex { table: table(), name, namespace: namespace() };
                     self.room.perform(&drop).await?;
+                    done.push(format!("the index of `{}` was removed", index.column));
                 }
             }
         }
         for index in indexes {
+            let told = format!("the index of `{}` was made", index.column);
             self.index(index).await?;
+            done.push(told);
         }
-        if let (Some(rows), Some(on)) = (wanted.rows, wanted.key) {
-            let merge = Merge { table: table(), on, namespace: namespace() };
-            self.write(&merge, rows).await?;
+        match (rows, key) {
+            (Some(rows), Some(key)) => self.merge(rows, &key).await,
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Which columns the table lacks, and which it has with other notes on them, or another `nullable`.
+    async fn new_and_other(
+        &self,
+        wanted: Vec<Field>,
+    ) -> Result<(Vec<NewColumn>, Vec<Field>), Failed> {
+        let present = self.columns().await?;
+        let (mut new, mut other) = (Vec::new(), Vec::new());
+        for column in wanted {
+            let Some(it) = present.iter().find(|it| it.name == column.name) else {
+                let (name, data_type) = (column.name, Some(column.data_type));
+                new.push(NewColumn { name, value_sql: None, data_type });
+                continue;
+            };
+            let (before, after) = (Column::of(it.clone()), Column::of(column.clone()));
+            if before.data_type != after.data_type {
+                return Err(Failed::unsent(format!(
+                    "was not sent: the column `{}` is {} in the room, and does not become {} in place (a plan with --enter-rooms shows it)",
+                    column.name, before.data_type, after.data_type
+                )));
+            }
+            let is_same = (before.nullable, &before.metadata) == (after.nullable, &after.metadata);
+            other.extend((!is_same).then_some(column));
+        }
+        Ok((new, other))
     }
 
     async fn index(&self, Index { column, kind }: Index) -> Result<(), Failed> {
@@ -214,25 +258,6 @@ impl Table<'_> {
         Ok(())
     }
 
-    async fn write(
-        &self,
-        start: &impl RowStream,
-        rows: Vec<Map<String, Value>>,
-    ) -> Result<(), Failed> {
-        let row = |row: Map<String, Value>| {
-            let value = |(name, value): (String, Value)| Ok((name, Held::of_plain(&value)?));
-            row.into_iter().map(value).collect::<Result<Row, String>>()
-        };
-        let rows = rows.into_iter().map(row).collect::<Result<Vec<Row>, _>>();
-        let rows = rows.map_err(|why| Failed::unsent(format!("was not sent: {why}")))?;
-        let rows = stream::iter(rows.into_iter().map(Ok::<_, Infallible>));
-        match self.room.write_rows(start, rows).await {
-            Ok(_) => Ok(()),
-            Err(NotWritten::There(refused)) => Err(refused.into()),
-            Err(NotWritten::Here(never)) => match never {},
-        }
-    }
-
     /// Removes the table, if it is as it was when it was read. Rooms have no request for both, so
     /// rows that are written between the two go as well.
     async fn delete(&self, precondition: &Precondition) -> Result<(), Failed> {
@@ -241,7 +266,7 @@ impl Table<'_> {
         }
         if let Precondition::Revision(known) = precondition {
             let version = self.version().await?;
-            if version.is_some_and(|version| version.to_string() != *known) {
+            if version.is_some_and(|version| version != *known) {
                 return Err(Failed::status(412, "changed since it was read"));
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Ownership, Planner};
 use crate::kinds::Key;
-use crate::kinds::path::FieldPath;
+use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::recorded::Recorded;
 use crate::kinds::tree::Tree;
 use crate::listed::few;
@@ -205,6 +205,19 @@ impl Planner<'_> {
             self.plan
                 .notes
                 .push(format!("the `{field}` of {key} are not applied: they {why} ({place})"));
+        }
+    }
+
+    /// Notes what becomes of the rest of an object of which no answer tells what is written into it.
+    pub(super) fn tell_written_into(&mut self, key: &Key, changes: &[FieldChange]) {
+        let kind = key.kind.kind();
+        let is_of = |name: &&&str, change: &FieldChange| {
+            change.path.0.first() == Some(&Step::Field((**name).to_owned()))
+        };
+        let written =
+            kind.untold().iter().find(|name| changes.iter().any(|change| is_of(name, change)));
+        if let Some(told) = written.and_then(|name| kind.written_into(name)) {
+            self.plan.notes.push(format!("{key}: {told}"));
         }
     }
 

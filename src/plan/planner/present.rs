@@ -188,6 +188,7 @@ impl<'a> Planner<'a> {
         if self.refuse_change(desired, &difference.changes) {
             return;
         }
+        self.tell_written_into(key, &difference.changes);
         let reason = match difference.changes.is_empty() && migrates {
             true => Why::Migrated.into(),
             false => why(found, &difference),
@@ -269,7 +270,8 @@ impl<'a> Planner<'a> {
         if let Some(lost) = key.kind.kind().lost_with(held.as_ref()) {
             told += &format!("; {lost}");
         }
-        if let Some((field, _)) = key.kind.kind().once(&desired.fields) {
+        // Nothing of the former object is left that others could have written there.
+        for field in key.kind.kind().untold() {
             let written = desired.fields.get(field).cloned();
             let fields = Arc::make_mut(&mut difference.fields);
             fields.put(&FieldPath::of(&[field]), written);

@@ -74,8 +74,9 @@ impl Planner<'_> {
             self.operations.iter().filter(lacks).map(|operation| operation.key.clone()).collect();
         self.guards.extend(lacking.into_iter().map(|key| {
             let told = format!("what is in {key} is not known any more, but for its digest");
-            Problem::new(told)
-                .hint("leave it out with --exclude, and put the file back by its document")
+            Problem::new(told).hint(format!(
+                "leave it out with --exclude '{key}', and apply the files that declare it as it should be"
+            ))
         }));
     }
 
