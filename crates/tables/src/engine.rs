@@ -10,7 +10,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::data_type::{DataType, Field};
+use crate::data_type::{DataType, Field, Kind};
 use crate::error::Result;
 use crate::value::{Row, Value};
 
@@ -152,6 +152,24 @@ impl IndexKind {
             Self::Scalar => "BTREE",
             Self::Vector => "IVF_FLAT",
             Self::FullText => "FTS",
+        }
+    }
+
+    /// Whether a column of this type can have such an index.
+    ///
+    /// # Errors
+    ///
+    /// What it is for instead: `a full-text index is for columns of text`.
+    pub const fn fits(self, kind: &Kind) -> std::result::Result<(), &'static str> {
+        match (self, kind) {
+            (Self::Scalar, Kind::Vector { .. } | Kind::List(_) | Kind::Struct(_)) => {
+                Err("a scalar index is for columns with one value")
+            }
+            (Self::Scalar, _)
+            | (Self::Vector, Kind::Vector { .. })
+            | (Self::FullText, Kind::Text) => Ok(()),
+            (Self::Vector, _) => Err("a vector index is for columns of vectors"),
+            (Self::FullText, _) => Err("a full-text index is for columns of text"),
         }
     }
 }

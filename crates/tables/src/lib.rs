@@ -11,6 +11,7 @@
 //! | [`engine`] | what can be done with tables |
 //! | [`sqlite`] | how it is done with SQLite |
 //! | [`columns`] | columns as they are written on a command line |
+//! | [`names`] | what may be called how, and what columns a table may have |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
 //! | [`stored`] | how SQLite keeps values |
@@ -23,6 +24,7 @@ pub mod columns;
 pub mod data_type;
 pub mod engine;
 pub mod error;
+pub mod names;
 pub mod sql;
 pub mod sqlite;
 pub mod stored;

@@ -130,7 +130,7 @@ pub(super) fn table(db: &Connection, name: &TableName) -> Result<Table> {
 
 /// A table at the version that is read; none if there is none.
 pub(super) fn find(db: &Connection, name: &TableName) -> Result<Option<Table>> {
-    super::names::table(name)?;
+    crate::names::table(name)?;
     let text = "SELECT id FROM room_tables WHERE namespace = ? AND name = ? AND latest > 0";
     let mut statement = db.prepare_cached(text)?;
     let found =

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::cast::Casts;
 use super::catalog::{self, Column, Table};
 use super::statement::Statement;
-use super::{Tables, file, indexes, names};
+use super::{Tables, file, indexes};
 use crate::data_type::{DataType, Field, Kind};
 use crate::engine::{NewColumn, TableName};
 use crate::error::{Error, Reason, Result};
@@ -40,7 +40,7 @@ impl Tables {
                 computed.push(expression);
             }
             let old = table.columns.iter().map(|column| &column.field);
-            names::columns(old.chain(&fields), &self.shared.limits)?;
+            self.shared.limits.columns(old.chain(&fields))?;
             let numbers = catalog::add(db, table.id, version, &fields)?;
             for ((number, field), expression) in numbers.into_iter().zip(&fields).zip(computed) {
                 match expression {
@@ -57,7 +57,7 @@ impl Tables {
         if fields.is_empty() {
             return Err(Error::invalid("no column is said that is to be changed"));
         }
-        names::columns(&fields, &self.shared.limits)?;
+        self.shared.limits.columns(&fields)?;
         self.reshaped(name, "alter columns", |db, table, version| {
             for field in fields {
                 let old = table.column(&field.name)?;

@@ -8,7 +8,6 @@ use rusqlite::{Connection, params};
 
 use super::Tables;
 use super::catalog::{self, Column, Index};
-use crate::data_type::Kind;
 use crate::engine::{self, IndexKind, TableName};
 use crate::error::{Error, Reason, Result};
 
@@ -104,25 +103,9 @@ impl Tables {
 
 fn fits(column: &Column, kind: IndexKind) -> Result<()> {
     let of = &column.field.data_type.kind;
-    let (fits, what) = match kind {
-        IndexKind::Scalar => (
-            !matches!(of, Kind::Vector { .. } | Kind::List(_) | Kind::Struct(_)),
-            "a scalar index is for columns with one value",
-        ),
-        IndexKind::Vector => {
-            (matches!(of, Kind::Vector { .. }), "a vector index is for columns of vectors")
-        }
-        IndexKind::FullText => {
-            (matches!(of, Kind::Text), "a full-text index is for columns of text")
-        }
-    };
-    match fits {
-        true => Ok(()),
-        false => {
-            let name = &column.field.name;
-            Err(Error::invalid(format!("{what}, and the column {name:?} is {of}")))
-        }
-    }
+    let name = &column.field.name;
+    let told = |what| Error::invalid(format!("{what}, and the column {name:?} is {of}"));
+    kind.fits(of).map_err(told)
 }
 
 /// A name that no index has: `body_idx`, or `body_fts_idx` if the column has another index.
@@ -195,7 +178,7 @@ pub(super) fn move_over(db: &Connection, id: i64, from: i64, to: Option<&Column>
             continue;
         }
         remove(db, id, &index)?;
-        if let Some(to) = to.filter(|to| fits(to, index.kind).is_ok()) {
+        if let Some(to) = to.filter(|to| index.kind.fits(&to.field.data_type.kind).is_ok()) {
             make(db, id, &Index { number: to.number, ..index })?;
         }
     }

@@ -12,7 +12,6 @@
 //! | module | holds |
 //! |---|---|
 //! | `file` | opening, the schema, transactions |
-//! | `names` | what may be called how |
 //! | `catalog` | tables, columns, versions, and what a version shows |
 //! | `stamps` | rows that nobody sees yet |
 //! | `writers` | rows that come in |
@@ -33,7 +32,6 @@ mod columns;
 mod file;
 mod history;
 mod indexes;
-mod names;
 mod part;
 mod query;
 mod readers;
@@ -54,6 +52,7 @@ use crate::engine::{
     Writer,
 };
 use crate::error::{Error, Reason, Result};
+use crate::names;
 use crate::value::Value;
 
 /// What the tables of a room may take.
@@ -87,9 +86,16 @@ impl Default for Limits {
             idle: Duration::from_secs(300),
             writers: 64,
             tables: 10_000,
-            columns: 1_000,
+            columns: names::MOST_COLUMNS,
             row_bytes: 16 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// Whether these can be the columns of a table.
+    fn columns<'a>(&self, fields: impl IntoIterator<Item = &'a Field>) -> Result<()> {
+        names::columns_up_to(self.columns, fields).map_err(|(_, why)| Error::invalid(why))
     }
 }
 

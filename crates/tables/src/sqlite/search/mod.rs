@@ -25,10 +25,8 @@ use super::statement::Statement;
 use crate::data_type::{Field, Kind};
 use crate::engine::{Rows, Search};
 use crate::error::{Error, Reason, Result};
+use crate::names::SCORES;
 use crate::sql::{self, Fragment};
-
-/// What the columns with scores are called, which no column of a table may be.
-pub(super) const SCORES: [&str; 3] = ["_score", "_distance", "_relevance_score"];
 
 /// How many rows a search with an order gives if it is not said.
 const LIMIT: u64 = 10;

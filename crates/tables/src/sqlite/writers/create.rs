@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 
 use super::super::file::Shared;
-use super::super::{catalog, names, stamps};
+use super::super::{catalog, stamps};
 use super::Target;
 use super::sheet::Sheet;
 use crate::engine::{Mode, NewTable};
 use crate::error::{Error, Reason, Result};
+use crate::names;
 use crate::stored::Stored;
 
 /// The version that a table begins with.
@@ -29,7 +30,7 @@ impl Create {
         names::table(&new.table)?;
         names::metadata(&new.metadata)?;
         let fields = new.fields.as_deref().unwrap_or_default();
-        names::columns(fields, &shared.limits)?;
+        shared.limits.columns(fields)?;
         let old = shared.read(|db| catalog::find(db, &new.table))?;
         if old.is_some() && new.mode == Mode::Create {
             return Err(there_is(&new));

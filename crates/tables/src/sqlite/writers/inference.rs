@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::{Limits, names};
+use super::super::Limits;
 use crate::data_type::{Field, Kind, LONGEST_VECTOR};
 use crate::error::Result;
 use crate::value::{Row, Value, wider};
@@ -33,7 +33,7 @@ pub(super) fn fields(rows: &[Row], limits: &Limits) -> Result<Vec<Field>> {
         guesses[place].learn(value);
     }
     let fields: Vec<Field> = guesses.into_iter().map(Guess::field).collect();
-    names::columns(&fields, limits)?;
+    limits.columns(&fields)?;
     Ok(fields)
 }
 
