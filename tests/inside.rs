@@ -455,7 +455,7 @@ fn mistakes_are_told_at_their_places() {
         ),
         (
             head("Table", "a") + "room: r\ncolumns: [{name: a, type: int}, {name: a, type: int}]\n",
-            "occurs twice",
+            "two columns are called",
         ),
         (head("Table", "a") + "room: r\ncolumns: []\n", "columns"),
         (

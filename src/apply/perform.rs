@@ -381,16 +381,13 @@ impl Run<'_> {
                     leave_unnamed(&operation.key, &mut found, &[&known.fields]);
                     leave_added(operation, &mut found, &known.fields);
                 }
-                if let Some(outcome) = self.loses_unseen(operation, &found) {
-                    return Err(outcome);
-                }
                 if self.holds_other(operation, &found) {
                     return Err(self.stale(operation, &found));
                 }
                 let (fingerprinter, is_lost) =
                     (self.fingerprinter(operation).await, operation.deletes_inside());
                 if fingerprint(&found, &fingerprinter, is_lost) == *planned {
-                    Ok(revision)
+                    self.loses_unseen(operation, &found).map_or(Ok(revision), Err)
                 } else if operation.is_unseen && self.is_as_desired(operation, &found) {
                     // A run that was cut off wrote it, or somebody else did the same.
                     self.learn_found(operation, found);

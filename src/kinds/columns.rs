@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use meshagent_tables::{DataType, Field, Kind, columns};
+use meshagent_tables::{DataType, Field, Kind, columns, engine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,20 +119,12 @@ impl IndexKind {
     ///
     /// As a sentence about the index.
     pub fn fits(self, kind: &Kind) -> Result<(), String> {
-        let (fits, what) = match self {
-            Self::Scalar => (
-                !matches!(kind, Kind::Vector { .. } | Kind::List(_) | Kind::Struct(_)),
-                "a scalar index is for columns with one value",
-            ),
-            Self::Vector => {
-                (matches!(kind, Kind::Vector { .. }), "a vector index is for columns of vectors")
-            }
-            Self::FullText => (*kind == Kind::Text, "a full-text index is for columns of text"),
+        let of_rooms = match self {
+            Self::Scalar => engine::IndexKind::Scalar,
+            Self::Vector => engine::IndexKind::Vector,
+            Self::FullText => engine::IndexKind::FullText,
         };
-        match fits {
-            true => Ok(()),
-            false => Err(format!("{what}, and this one is {}", written(kind))),
-        }
+        of_rooms.fits(kind).map_err(|what| format!("{what}, and this one is {}", written(kind)))
     }
 }
 

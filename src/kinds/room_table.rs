@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use meshagent_tables::{Field, Kind as Type};
+use meshagent_tables::{Field, Kind as Type, names};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -122,6 +122,13 @@ impl TableDocument {
                     faults.push(Fault { path, message, hint: Some(hint.to_owned()) });
                 }
             }
+        }
+        // A room would refuse it only when a former table is gone already.
+        if faults.is_empty()
+            && let Err((index, message)) = names::columns(&fields)
+        {
+            let path = columns_at().join(Step::Index(index));
+            faults.push(Fault { path, message, hint: None });
         }
         if faults.is_empty() { Ok(fields) } else { Err(faults) }
     }
@@ -400,5 +407,30 @@ mod tests {
         assert!(Table.refused_change(&column, None, here).is_some());
         assert!(Table.refused_change(&column, here, None).is_none());
         assert!(Table.refused_change(&column, None, Some(&Tree::map([]))).is_none());
+    }
+
+    #[test]
+    fn what_a_room_would_refuse_is_refused_before_anything_is_deleted() {
+        let column = |name: &str| json!({"name": name, "type": "int"});
+        let index = json!({"column": "id", "kind": "scalar"});
+        let many: Vec<Value> = (0..1_001).map(|n| column(&format!("c{n}"))).collect();
+        let key = |key: &str| json!({"key": key, "rows": []});
+        for (more, path, told) in [
+            (json!({"columns": [column("id"), column("_score")]}), "columns[1]", "_score"),
+            (json!({"columns": [column(&"x".repeat(129))]}), "columns[0]", "128 bytes"),
+            (json!({"columns": many}), "columns[1000]", "1000 columns"),
+            (json!({"indexes": [index, index]}), "indexes[1]", "has this index already"),
+            (key("v"), "key", "tells no rows apart"),
+            (key("none"), "key", "no column `none`"),
+        ] {
+            let mut document = json!({
+                "version": "v1", "kind": "Table", "metadata": {"name": "t"}, "room": "lobby",
+                "columns": [column("id"), {"name": "v", "type": "vector(2)"}],
+            });
+            document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let faults = Table.declare(&document).unwrap_err();
+            assert_eq!(faults[0].path.to_string(), path);
+            assert!(faults[0].message.contains(told), "{}", faults[0].message);
+        }
     }
 }

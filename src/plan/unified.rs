@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 use super::changed::{MAY_CHANGE, SECRET_CHANGED};
 use super::diff::{self, Memory};
 use super::shown::concealed;
-use super::{Action, Operation, Plan};
+use super::{Action, Operation, Plan, text};
 use crate::kinds::fingerprint::Fingerprinter;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::{Sealed, Tree};
@@ -35,8 +35,13 @@ fn render_operation(plan: &Plan, operation: &Operation) -> String {
         if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{address}") }
     };
     let bold = Style::new().bold();
+    // No line of fields shows what is lost besides them.
+    let why = (operation.replaces() || operation.deletes_inside())
+        .then(|| format!("{} {address}: {}", text::verb(operation), operation.reason.text))
+        .map(|why| format!("# {}\n", visible::line(&why)));
     let out = format!(
-        "{bold}--- {}\n+++ {}{bold:#}\n",
+        "{}{bold}--- {}\n+++ {}{bold:#}\n",
+        why.unwrap_or_default(),
         name(&old, "platform", former.as_ref().unwrap_or(&address)),
         name(&new, "manifest", &address)
     );

@@ -94,6 +94,9 @@ fn rows_of_a_document_are_merged_by_their_key_and_otherwise_written_once() {
     let set = Set::new(TABLE);
     set.apply(0, &[]);
     set.insert(&json!([{"id": 3, "name": "Eve"}]));
+    set.table(0, &["add-columns", "-t", "people", "-c", "note text"]);
+    let noted = r#"{"note": "people's"}"#;
+    set.table(0, &["update", "-t", "people", "--where", "id > 0", "--values-json", noted]);
     set.edit("{id: 2, name: Bob}", "{id: 2, name: Bea}");
     for more in [&[][..], &["--enter-rooms"]] {
         assert_eq!(set.plan(more), ["update Table/people@lobby rows.sha256"], "{more:?}");
@@ -103,8 +106,14 @@ fn rows_of_a_document_are_merged_by_their_key_and_otherwise_written_once() {
         set.rows().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names(&set), ["Ada", "Bea", "Eve"]);
+    let told = set.told(0, &["--enter-rooms"]);
+    let said = "columns[name=note]`, which no document declares; it stays";
+    assert!(told.contains(said), "{told}");
+    assert!(set.rows().iter().all(|row| row["note"] == "people's"), "{:?}", set.rows());
     // Rows that no document has any more stay.
     set.edit(", {id: 2, name: Bea}", "");
+    let told = set.told(0, &["--enter-rooms"]);
+    assert!(told.contains("so do rows that the document has no more"), "{told}");
     set.apply(0, &["--enter-rooms"]);
     assert_eq!(names(&set), ["Ada", "Bea", "Eve"]);
     assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
@@ -124,6 +133,20 @@ fn rows_of_a_document_are_merged_by_their_key_and_otherwise_written_once() {
     set.apply(0, &[]);
     assert_eq!(names(&set), ["Ada", "Bob", "Eve", "Zoë, M."]);
     assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
+    let notes: Vec<Value> = set.rows().iter().map(|row| row["note"].clone()).collect();
+    assert_eq!(json!(notes), json!(["people's", "people's", "people's", null]));
+    // What a row leaves out stays; what is null in it becomes null. What else differs is written.
+    set.table(
+        0,
+        &["update", "-t", "people", "--where", "id = 2", "--values-json", r#"{"name": "Rob"}"#],
+    );
+    set.edit(
+        "rows: {file: people.csv}",
+        "rows: [{id: 2, name: Bob}, {id: 3, name: null}, {id: 4}]",
+    );
+    set.apply(0, &[]);
+    let names: Vec<Value> = set.rows().iter().map(|row| row["name"].clone()).collect();
+    assert_eq!(json!(names), json!(["Ada", "Bob", null, "Zoë, M."]));
 }
 
 #[test]
@@ -134,23 +157,37 @@ fn a_table_is_made_anew_only_with_a_word_of_its_rows() {
     // A type that changes, and a column that goes.
     set.edit("{name: name, type: text}", "{name: name, type: date}");
     set.edit("[{id: 1, name: Ada}, {id: 2, name: Bob}]", "[{id: 7}]");
-    assert!(set.told(0, &[]).contains("all of its rows are lost"), "{}", set.told(0, &[]));
+    let unseen = set.told(0, &[]);
+    assert!(unseen.contains("it stays if it has rows, because nobody looked at them"), "{unseen}");
+    let run = set.apply(5, &[]);
+    assert!(
+        run.stderr.contains("Table/people@lobby has 3 rows, and nobody looked"),
+        "{}",
+        run.stderr
+    );
     let told = set.told(0, &["--enter-rooms"]);
     let said = "`columns[name=name].type` cannot be changed in place; all of its rows are lost; there were 3 when they were counted";
     assert!(told.contains(said), "{told}");
+    let diff = set.run(0, &["diff", "--enter-rooms"]).stdout;
+    assert!(diff.contains(&format!("# replace Table/people@lobby: {said}")), "{diff}");
     set.edit("room: lobby\n", "room: lobby\nlifecycle: {prevent_destroy: true}\n");
     assert!(set.told(6, &[]).contains("but it is protected"));
     set.edit("lifecycle: {prevent_destroy: true}\n", "");
     set.apply(6, &["--allow-deletes", "0"]);
     assert_eq!(set.rows().len(), 3);
-    set.apply(0, &["--enter-rooms"]);
+    let run = set.apply(0, &["--enter-rooms"]);
+    for half in
+        ["delete Table/people@lobby, to be created again", "create Table/people@lobby again"]
+    {
+        assert_eq!(run.stdout.matches(&format!("done: {half}\n")).count(), 1, "{}", run.stdout);
+    }
     assert_eq!(set.rows(), [json!({"id": 7, "name": null})]);
     set.edit("- {name: name, type: date}\n", "");
     assert_eq!(
         set.plan(&[]),
         ["delete Table/people@lobby", "create Table/people@lobby columns[name=name]"]
     );
-    set.apply(0, &[]);
+    set.apply(0, &["--enter-rooms"]);
     assert_eq!(columns(&set), ["id"]);
     // A new column that is never null has nothing for the rows that are there.
     set.edit("columns:\n", "columns:\n- {name: at, type: date, nullable: false}\n");
@@ -196,8 +233,8 @@ fn a_table_with_another_name_or_namespace_is_another_one() {
     );
     let told = set.told(0, &[]);
     let said = "Table/people@lobby cannot be renamed in place, so Table/staff/people@lobby is created in its place: all rows of the former one are lost";
-    assert!(told.contains(said) && told.contains("all of its rows are lost"), "{told}");
-    set.apply(0, &[]);
+    assert!(told.contains(said) && told.contains("it stays if it has rows"), "{told}");
+    set.apply(0, &["--enter-rooms"]);
     assert_eq!(set.table(0, &["table"]).trim(), "");
     let rows = set.table(0, &["search", "-t", "people", "-n", "staff"]);
     assert_eq!(serde_json::from_str::<Vec<Value>>(&rows).unwrap().len(), 2);
@@ -205,7 +242,7 @@ fn a_table_with_another_name_or_namespace_is_another_one() {
     set.0.write("set/set.yaml", NO_TABLE);
     let told = set.told(0, &["--enter-rooms", "--allow-deletes", "1"]);
     assert!(told.contains("all of its rows are lost; there were 2"), "{told}");
-    set.apply(0, &["--allow-deletes", "1"]);
+    set.apply(0, &["--enter-rooms", "--allow-deletes", "1"]);
     set.table(1, &["inspect", "-t", "people", "-n", "staff"]);
 }
 
@@ -262,7 +299,9 @@ fn an_index_that_people_removed_comes_back_and_the_set_is_exported() {
     set.apply(0, &["--enter-rooms"]);
     assert_eq!(set.plan(&["--enter-rooms"]), [""; 0]);
     set.0.embedded(0, &["export", "--set", "default", "-d", "exported"]);
-    let plan = ["plan", "-f", "exported", "--output", "json", "--prune", "none"];
+    let table = std::fs::read_dir(set.0.path("exported")).unwrap();
+    assert!(table.count() > 0);
+    let plan = ["plan", "-f", "exported", "--output", "json", "--prune=all"];
     let plan = set.0.embedded(0, &plan).json();
     assert_eq!(plan["operations"], json!([]), "{plan}");
 }
@@ -282,10 +321,19 @@ fn a_memory_is_there_as_long_as_it_is_declared() {
     set.room(0, &[&["memory", "upsert-nodes", "--records-json", &ada], &at[..]].concat());
     set.0.write("set/set.yaml", NO_TABLE);
     let told = set.told(0, &["--allow-deletes", "1"]);
-    assert!(told.contains("all that it holds is lost") && !told.contains("entity"), "{told}");
+    assert!(told.contains("it stays if it holds anything"), "{told}");
+    let run = set.apply(5, &["--allow-deletes", "1"]);
+    let said = "Memory/team/notes@lobby has 1 entity, and nobody looked at that";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
     let told = set.told(0, &["--allow-deletes", "1", "--enter-rooms"]);
     assert!(told.contains("all that it holds is lost: 1 entity and 0 relationships"), "{told}");
-    set.apply(0, &["--allow-deletes", "1"]);
+    let saved = ["plan", "--enter-rooms", "--allow-deletes", "1", "--out", "saved.plan"];
+    set.run(0, &saved);
+    let bob = json!([{"entity_id": "2", "name": "Bob"}]).to_string();
+    set.room(0, &[&["memory", "upsert-nodes", "--records-json", &bob], &at[..]].concat());
+    set.0.embedded(5, &["apply", "--yes", "saved.plan"]);
+    set.run(0, &saved);
+    set.0.embedded(0, &["apply", "--yes", "saved.plan"]);
     set.room(1, &[&["memory", "inspect"], &at[..]].concat());
     // What is there already is not the set's.
     set.room(0, &[&["memory", "create"], &at[..]].concat());

@@ -4,8 +4,14 @@ use crate::apply::execute::{Outcome, Report};
 use crate::listed::at_most;
 use crate::plan::{Action, Operation, Plan, text};
 
+/// What is done, to what. The halves of a replacement are told apart: between them nothing is there.
 fn name(plan: &Plan, operation: &Operation) -> String {
-    format!("{} {}", text::verb(operation), plan.address(&operation.key))
+    let address = plan.address(&operation.key);
+    match (operation.action(), operation.replaces()) {
+        (Action::Delete, true) => format!("delete {address}, to be created again"),
+        (Action::Create, true) => format!("create {address} again"),
+        _ => format!("{} {address}", text::verb(operation)),
+    }
 }
 
 /// The outcome of one operation, on one line.
