@@ -22,6 +22,7 @@ use super::shape::Shape;
 use super::tree::Tree;
 use super::{Beside, Declared, Fault, Key, Kind, KindName, kind_tag, typed};
 use crate::kinds::specs::Version;
+use crate::listed::nearest;
 
 kind_tag!(TableTag, Table);
 
@@ -64,7 +65,8 @@ struct TableDocument {
     /// are merged into a table that is there whenever they change.
     #[serde(default)]
     rows: Option<SeedRows>,
-    /// The column by which `rows` are told apart: a row of the table with the same value is replaced.
+    /// The column, of `int`, `text` or `date`, by which `rows` are told apart. A row of the table with
+    /// the same value gets what its row here says; what that leaves out stays.
     #[serde(default)]
     key: Option<String>,
     /// How the reconciler treats it.
@@ -136,14 +138,18 @@ impl TableDocument {
     /// What is wrong with its indexes and its key.
     fn misfits(&self, fields: &[Field]) -> Vec<Fault> {
         let find = |name: &str| fields.iter().find(|field| field.name == name);
-        let unknown = |name: &str| format!("the table has no column `{name}`");
+        let unknown = |name: &str| {
+            let near = nearest(name, fields.iter().map(|field| field.name.as_str()));
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            (format!("the table has no column `{name}`"), hint)
+        };
         let indexes = self.indexes.iter().flatten().enumerate().filter_map(|(index, it)| {
-            let message = match find(&it.column) {
+            let (message, hint) = match find(&it.column) {
                 None => unknown(&it.column),
-                Some(field) => it.kind.fits(&field.data_type.kind).err()?,
+                Some(field) => (it.kind.fits(&field.data_type.kind).err()?, None),
             };
             let path = FieldPath::of(&["indexes"]).join(Step::Index(index)).field("column");
-            Some(Fault { path, message, hint: None })
+            Some(Fault { path, message, hint })
         });
         let mut faults: Vec<Fault> = indexes.collect();
         for (index, it) in self.indexes.iter().flatten().enumerate() {
@@ -155,7 +161,10 @@ impl TableDocument {
         }
         if let Some(key) = &self.key {
             match find(key).map(|field| &field.data_type.kind) {
-                None => faults.push(Fault::new(&["key"], unknown(key))),
+                None => {
+                    let (message, hint) = unknown(key);
+                    faults.push(Fault { hint, ..Fault::new(&["key"], message) });
+                }
                 Some(Type::Int | Type::Text | Type::Date) if self.rows.is_some() => {}
                 Some(Type::Int | Type::Text | Type::Date) => {
                     let fault = Fault::new(&["key"], "there are no `rows` for the `key`");

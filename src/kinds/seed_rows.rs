@@ -51,6 +51,9 @@ impl<'de> Deserialize<'de> for SeedRows {
             list @ Value::Array(_) => {
                 serde_json::from_value(list).map(Self::Here).map_err(D::Error::custom)
             }
+            Value::String(path) => Err(D::Error::custom(format!(
+                "rows are a list of objects, or a file: `{{file: {path}}}`"
+            ))),
             other => {
                 let Beside { file, bytes } =
                     serde_json::from_value(other).map_err(D::Error::custom)?;

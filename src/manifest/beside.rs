@@ -263,8 +263,7 @@ fn named(entry: &DirEntry, path: &str) -> Result<Option<String>, Wrong> {
 }
 
 fn outside(message: String) -> Wrong {
-    let hint =
-        "its text is shown in plans, so nothing above that folder and nothing hidden is read";
+    let hint = "what is in it leaves this machine, so nothing above that folder and nothing hidden is read";
     Wrong(message, Some(hint.to_owned()))
 }
 
