@@ -18,7 +18,7 @@
 //! | `change`, `columns`, `cast` | what is changed in place of what was |
 //! | `history` | versions, and how they come back |
 //! | `indexes` | indexes |
-//! | `readers`, `budget`, `rows`, `part` | answers, and their bounds |
+//! | `readers`, `budget`, `rows`, `line`, `part` | answers, and their bounds |
 //! | `search`, `query`, `statement` | what is asked |
 //!
 //! **What must not live here**: how texts of clients are read (that is [`crate::sql`]), and the
@@ -32,6 +32,7 @@ mod columns;
 mod file;
 mod history;
 mod indexes;
+mod line;
 mod part;
 mod query;
 mod readers;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::file::Shared;
+use self::readers::{Reader, Turn};
 use crate::data_type::Field;
 use crate::engine::{
     Description, Engine, Index, IndexKind, NewColumn, NewTable, Rows, Search, TableName, Version,
@@ -102,6 +104,7 @@ impl Limits {
 /// Tables in one file. A file is open once at a time: opening removes what writers left that died.
 pub struct Tables {
     shared: Arc<Shared>,
+    turn: Turn,
 }
 
 impl Tables {
@@ -122,7 +125,25 @@ impl Tables {
     pub fn open_with(path: &Path, limits: Limits) -> Result<Self> {
         let shared = Shared::open(path, limits)?;
         stamps::clean(&shared)?;
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), turn: Turn::anybody() })
+    }
+
+    /// The same tables for somebody whose turn it is to read. What is held for the turn is dropped
+    /// once the answers that began by this have given their connections back. If there are no more
+    /// turns than [`Limits::readers`], nobody who has one waits.
+    #[must_use]
+    pub fn in_turn(&self, who: Arc<str>, held: Arc<dyn Send + Sync>) -> Self {
+        Self { shared: Arc::clone(&self.shared), turn: Turn::new(who, held) }
+    }
+
+    /// Makes way for somebody who waits for a turn: it ends the answer that nobody has read for
+    /// longest, if that is so long. With `who`, only those of one reader are looked at.
+    pub fn make_way(&self, who: Option<&str>, unread: Duration) {
+        self.shared.readers.make_way(who, unread);
+    }
+
+    fn reader(&self) -> Result<Reader> {
+        self.shared.readers.take(self.turn.clone())
     }
 }
 

@@ -48,7 +48,7 @@ impl Tables {
             let text = format!("a query has at most {TABLES} tables");
             return Err(Error::new(Reason::TooMuch, text));
         }
-        let reader = self.shared.readers.take()?;
+        let reader = self.reader()?;
         let db = reader.connection()?;
         let mut named = Named { tables: BTreeMap::new(), read: Mutex::default() };
         for (name, called) in tables {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 
 use super::budget::Budget;
+use super::line::Line;
 use super::{Limits, file};
 use crate::error::{Error, Reason, Result};
 
@@ -24,7 +26,31 @@ pub(super) struct Readers {
 #[derive(Default)]
 struct State {
     free: Vec<Connection>,
-    taken: usize,
+    taken: Vec<Taken>,
+}
+
+/// A connection that somebody reads on.
+struct Taken {
+    who: Arc<str>,
+    line: Arc<Line>,
+}
+
+/// Somebody's turn to read. It is kept as long as an answer has its connection.
+#[derive(Clone)]
+pub(super) struct Turn {
+    who: Arc<str>,
+    _held: Option<Arc<dyn Send + Sync>>,
+}
+
+impl Turn {
+    pub(super) fn new(who: Arc<str>, held: Arc<dyn Send + Sync>) -> Self {
+        Self { who, _held: Some(held) }
+    }
+
+    /// That of whoever does not say who reads.
+    pub(super) fn anybody() -> Self {
+        Self { who: Arc::from(""), _held: None }
+    }
 }
 
 impl Readers {
@@ -47,9 +73,9 @@ impl Readers {
 
     /// A connection that reads the file as it is now, for as long as it is kept. It waits for one
     /// that comes back if there are too many.
-    pub(super) fn take(self: &Arc<Self>) -> Result<Reader> {
+    pub(super) fn take(self: &Arc<Self>, turn: Turn) -> Result<Reader> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |state: &mut State| state.taken >= self.limits.readers;
+        let full = |state: &mut State| state.taken.len() >= self.limits.readers;
         let waited = self.back.wait_timeout_while(state, self.limits.waiting, full);
         let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() && full(&mut state) {
@@ -59,12 +85,14 @@ impl Readers {
             );
             return Err(Error::new(Reason::TooMuch, text));
         }
-        state.taken += 1;
+        let line = Arc::new(Line::default());
+        state.taken.push(Taken { who: Arc::clone(&turn.who), line: Arc::clone(&line) });
         let free = state.free.pop();
         drop(state);
         // From here on, its end gives the place back.
         let budget = Arc::new(Budget::new(self.limits.computing));
-        let mut reader = Reader { connection: free, readers: Arc::clone(self), budget };
+        let readers = Arc::clone(self);
+        let mut reader = Reader { connection: free, readers, line, budget, _turn: turn };
         let connection = match reader.connection.take() {
             Some(connection) => connection,
             None => self.connect()?,
@@ -74,13 +102,29 @@ impl Readers {
         reader.budget.watch(connection)?;
         Ok(reader)
     }
+
+    /// Ends the answer, of all or of one who reads, that was not read for longest, if it was not for
+    /// so long.
+    pub(super) fn make_way(&self, who: Option<&str>, unread: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = state.taken.iter().filter(|taken| who.is_none_or(|who| *taken.who == *who));
+        let waits = meant.filter_map(|taken| Some((taken.line.unread()?, &taken.line)));
+        let longest = waits.filter(|(time, _)| *time >= unread).max_by_key(|(time, _)| *time);
+        if let Some((time, line)) = longest {
+            line.make_way(time);
+        }
+    }
 }
 
 /// A connection that reads, with its moment and its time.
 pub(super) struct Reader {
     connection: Option<Connection>,
     readers: Arc<Readers>,
+    /// Where the rows go that it reads.
+    pub line: Arc<Line>,
     pub budget: Arc<Budget>,
+    /// At the end, so that its connection is free for whoever gets the next turn.
+    _turn: Turn,
 }
 
 impl Reader {
@@ -142,7 +186,7 @@ impl Drop for Reader {
         });
         let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.free.extend(connection);
-        state.taken -= 1;
+        state.taken.retain(|taken| !Arc::ptr_eq(&taken.line, &self.line));
         drop(state);
         self.readers.back.notify_one();
     }
@@ -150,6 +194,7 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
+    use super::Turn;
     use crate::engine::{Engine as _, IndexKind, NewTable, TableName};
     use crate::sqlite::Tables;
     use crate::value::Value;
@@ -168,7 +213,7 @@ mod tests {
         let first = TableName::new("table0");
         tables.create_index(&first, "a", IndexKind::FullText, false).unwrap();
         let readers = &tables.shared.readers;
-        let reader = readers.take().unwrap();
+        let reader = readers.take(Turn::anybody()).unwrap();
         reader.confine(vec!["t1".to_owned()]).unwrap();
         let db = reader.connection().unwrap();
         let count = |text: &str| db.query_row(text, [], |row| row.get::<_, i64>(0));
@@ -194,7 +239,7 @@ mod tests {
             assert!(count(text).is_err(), "{text}");
         }
         drop(reader);
-        let reader = readers.take().unwrap();
+        let reader = readers.take(Turn::anybody()).unwrap();
         reader.confine(vec!["t1".to_owned(), "f1_1".to_owned()]).unwrap();
         let text = "SELECT count(*) FROM f1_1 WHERE f1_1 MATCH 'x'";
         let found = reader.connection().unwrap().query_row(text, [], |row| row.get::<_, i64>(0));

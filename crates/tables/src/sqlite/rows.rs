@@ -3,13 +3,13 @@
 //! Each has a thread with a connection of its own, for what SQLite reads belongs to its connection.
 //! It is ahead of its reader by few rows, ends when nobody reads, and doesn't wait forever.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 
 use super::budget::Budget;
+use super::line::Line;
 use super::part::Part;
 use super::readers::Reader;
 use super::statement::Statement;
@@ -21,9 +21,6 @@ use crate::value::Value;
 /// So many bytes are handed over at once, and one row more.
 const BYTES: usize = 256 << 10;
 
-/// How many times as much it is ahead.
-const AHEAD: usize = 4;
-
 /// An answer.
 pub(super) struct Answer {
     columns: Vec<Field>,
@@ -31,25 +28,6 @@ pub(super) struct Answer {
     line: Arc<Line>,
     budget: Arc<Budget>,
     part: Part,
-}
-
-/// What is between the thread and its reader.
-struct Line {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    parts: VecDeque<Part>,
-    end: Option<Result<()>>,
-    closed: bool,
-}
-
-impl Line {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Where the thread puts rows.
@@ -88,20 +66,9 @@ impl Sink {
             return Ok(());
         }
         let began = Instant::now();
-        let far = |state: &mut State| state.parts.len() >= AHEAD && !state.closed;
-        let waited = self.line.changed.wait_timeout_while(self.line.state(), self.idle, far);
-        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let put = self.line.put(part, self.idle);
         self.budget.waited(began.elapsed());
-        if state.closed {
-            return Err(Error::new(Reason::TooMuch, "the answer is not wanted any more"));
-        }
-        if timeout.timed_out() && far(&mut state) {
-            let text = format!("nothing of the answer was read for {:?}", self.idle);
-            return Err(Error::new(Reason::TooMuch, text));
-        }
-        state.parts.push_back(part);
-        self.line.changed.notify_all();
-        Ok(())
+        put
     }
 }
 
@@ -117,8 +84,7 @@ impl End {
 impl Drop for End {
     fn drop(&mut self) {
         let died = || Err(Error::new(Reason::Failed, "the thread that read the answer died"));
-        self.0.state().end = Some(self.1.take().unwrap_or_else(died));
-        self.0.changed.notify_all();
+        self.0.end(self.1.take().unwrap_or_else(died));
     }
 }
 
@@ -129,7 +95,7 @@ pub(super) fn answer(
     idle: Duration,
     work: impl FnOnce(&Reader, &mut Sink) -> Result<()> + Send + 'static,
 ) -> Result<Box<dyn Rows>> {
-    let line = Arc::new(Line { state: Mutex::new(State::default()), changed: Condvar::new() });
+    let line = Arc::clone(&reader.line);
     let budget = Arc::clone(&reader.budget);
     let mut sink =
         Sink { line: Arc::clone(&line), budget: Arc::clone(&budget), idle, part: Part::default() };
@@ -167,27 +133,15 @@ pub(super) fn all(
 impl Answer {
     /// Waits for the next part, and says whether there is one.
     fn wait(&mut self) -> Result<bool> {
-        let waits = |state: &mut State| state.parts.is_empty() && state.end.is_none();
-        let state = self.line.changed.wait_while(self.line.state(), waits);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        match (state.parts.pop_front(), &state.end) {
-            (Some(part), _) => self.part = part,
-            (None, Some(Err(error))) => return Err(error.clone()),
-            (None, _) => return Ok(false),
-        }
-        self.line.changed.notify_all();
-        Ok(true)
+        let next = self.line.take()?;
+        let is_there = next.is_some();
+        self.part = next.unwrap_or_default();
+        Ok(is_there)
     }
 
     fn close(&self, why: Option<Error>) {
         self.budget.stop();
-        let mut state = self.line.state();
-        state.closed = true;
-        state.parts.clear();
-        if let Some(why) = why {
-            state.end = Some(Err(why));
-        }
-        self.line.changed.notify_all();
+        self.line.close(why);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What hostile or slow clients can do, and what a damaged file does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -63,6 +64,36 @@ fn more_answers_at_once_than_are_allowed_are_refused() {
     drop((one, other));
     // What is small never waits for them.
     assert_eq!(room.tables.describe(&table("t")).unwrap().version, 1);
+}
+
+#[test]
+fn an_answer_that_nobody_reads_makes_way_for_one_that_waits() {
+    let room = large(Limits { readers: 2, ..limits() });
+    let search = |who: &str| {
+        let turn = Arc::new(());
+        let held = Arc::downgrade(&turn);
+        let tables = room.tables.in_turn(who.into(), turn);
+        (tables.search(everything()).unwrap(), held)
+    };
+    let ((mut hers, hers_held), (mut his, his_held)) = (search("her"), search("him"));
+    hers.next(1).unwrap().unwrap();
+    // Long enough for nobody, and nothing is read by anybody else.
+    room.tables.make_way(None, Duration::from_secs(60));
+    room.tables.make_way(Some("them"), Duration::ZERO);
+    assert!(hers_held.strong_count() > 0 && his_held.strong_count() > 0);
+    // As soon as its thread waits for her, the answer is ended, and its turn given back.
+    while hers_held.strong_count() > 0 {
+        room.tables.make_way(Some("her"), Duration::ZERO);
+        std::thread::yield_now();
+    }
+    assert_eq!(refused(read(hers), "others waited for their turn"), Reason::TooMuch);
+    assert_eq!(room.tables.count(&everything()).unwrap(), 10_000);
+    // His is whole.
+    let mut count = 0;
+    while let Some(part) = his.next(1000).unwrap() {
+        count += part.len();
+    }
+    assert_eq!(count, 10_000);
 }
 
 #[test]

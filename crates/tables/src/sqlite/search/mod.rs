@@ -100,7 +100,7 @@ impl Order {
 
 impl Tables {
     pub(super) fn find(&self, search: Search) -> Result<Box<dyn Rows>> {
-        let reader = self.shared.readers.take()?;
+        let reader = self.reader()?;
         let db = reader.connection()?;
         let table = catalog::table(db, &search.table)?;
         let scope = scope(&table, &search)?;
@@ -145,7 +145,7 @@ impl Tables {
     }
 
     pub(super) fn how_many(&self, search: &Search) -> Result<u64> {
-        let reader = self.shared.readers.take()?;
+        let reader = self.reader()?;
         let db = reader.connection()?;
         let table = catalog::table(db, &search.table)?;
         let scope = scope(&table, search)?;
