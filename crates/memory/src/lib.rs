@@ -39,6 +39,6 @@ pub use api::{
     Create, Dataset, DeletedEntities, Details, Ingested, MemoryName, Optimized, Recalled,
     RecalledRelationship, Selector,
 };
-pub use ingest::{Content, Strategy};
+pub use ingest::{Content, Strategy, text_columns};
 pub use memories::Memories;
 pub use meshagent_tables::{Error, Reason, Result, Value};

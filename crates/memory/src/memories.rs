@@ -102,8 +102,8 @@ impl Memories {
     /// # Errors
     ///
     /// The statement is not in it: the text says the place, what was found there, and what is
-    /// understood. Or there is no such memory or dataset, or the answer is too large or takes too
-    /// long ([`Reason::TooMuch`]).
+    /// understood. Or there is no such memory or dataset, or the answer is too large, or it takes
+    /// too long ([`Reason::TimedOut`]).
     pub fn query(&self, name: MemoryName<'_>, statement: &str) -> Result<Vec<Row>> {
         let parsed = cypher::parse(statement)?;
         self.read(name, |tx, memory| cypher::answer(tx, memory, &parsed))

@@ -11,7 +11,7 @@
 //! Common English words are left out, if the query has others. Of a thousand entities and more, those
 //! are looked at that have a word which is in no more than a quarter of all.
 
-use meshagent_tables::{Error, Reason, Result};
+use meshagent_tables::{Error, Result};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::api::{Recalled, RecalledRelationship};
@@ -150,7 +150,7 @@ fn take<'a>(left: &mut usize, texts: impl IntoIterator<Item = &'a String>) -> Re
         None => {
             let most = limits::ANSWER >> 20;
             let text = format!("what is recalled has more than {most} MiB; ask for fewer");
-            Err(Error::new(Reason::TooMuch, text))
+            Err(Error::invalid(text))
         }
     }
 }

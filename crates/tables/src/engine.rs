@@ -1,8 +1,9 @@
 //! What an engine of tables does. [`crate::sqlite`] is one.
 //!
 //! **Versions.** Every call that changes a table makes exactly one version of it, and the numbers
-//! of versions only grow; they may leave some out. The rows and columns of each version stay, and
-//! can be read again after [`Engine::checkout`].
+//! of versions only grow; they may leave some out. A table that is made anew goes on with the numbers
+//! of the one before. The rows and columns of each version stay, and can be read again after
+//! [`Engine::checkout`].
 //!
 //! **Blocking.** All calls block. Those who wait for each other wait within bounds.
 
@@ -46,7 +47,8 @@ pub enum Mode {
     /// It is an error.
     #[default]
     Create,
-    /// The new table takes its place; its versions and indexes are gone.
+    /// The new table takes its place; its versions and indexes are gone. The numbers of versions go
+    /// on.
     Overwrite,
     /// It stays as it is, and the rows that are written are left out.
     CreateIfNotExists,
@@ -315,7 +317,7 @@ pub trait Engine: Send + Sync {
     /// There is no such table.
     fn optimize(&self, table: &TableName) -> Result<()>;
 
-    /// The versions of a table, in their order.
+    /// The latest 10,000 versions of a table, in their order.
     ///
     /// # Errors
     ///

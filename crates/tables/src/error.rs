@@ -13,8 +13,9 @@ pub enum Reason {
     Conflict,
     /// The table is not in the state for it, such as one that is read at an earlier version.
     State,
-    /// It took longer, or gave more, than is allowed.
-    TooMuch,
+    /// It took longer than is allowed, also to wait for others. Later, or with less to do, the same
+    /// request may succeed. What is too much in itself is [`Reason::Invalid`].
+    TimedOut,
     /// It needs something that this platform does not have, such as a model.
     Dependency,
     /// The system failed: the disk, or SQLite.
@@ -50,11 +51,12 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let reason = match error.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig) => Reason::TooMuch,
+            Some(ErrorCode::OperationInterrupted) => Reason::TimedOut,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Reason::Conflict,
-            // A number that is too large, a division by zero: what was asked for cannot be computed.
+            // A number or a value that is too large, a division by zero: what was asked for cannot be
+            // computed.
             // Statements themselves are ours, and none is wrong.
-            Some(ErrorCode::Unknown) => Reason::Invalid,
+            Some(ErrorCode::Unknown | ErrorCode::TooBig) => Reason::Invalid,
             _ => Reason::Failed,
         };
         Self::new(reason, error.to_string())

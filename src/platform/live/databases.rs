@@ -8,21 +8,38 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use meshagent_memory::Memories;
 use meshagent_tables::engine::Engine;
 use meshagent_tables::sqlite::Tables;
 use meshagent_tables::{Error, Reason};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 
-use super::calls::refused;
+use super::calls::{Caller, refused};
 use crate::own_folder;
 use crate::room::codes;
 use crate::room::content::Refused;
 
 /// How much may be going on in the tables and memories of a room at once. Further calls wait.
 const AT_ONCE: usize = 8;
+
+/// How many answers may be read of the tables of a room at once. Small ones need no time.
+const ANSWERS: usize = 8;
+
+/// How much of each a participant may have, so that others get their turn.
+const OWN: usize = 4;
+
+/// How many streams of rows a participant may write at once.
+const OWN_WRITERS: usize = 16;
+
+/// How long a call waits for its turn to read an answer, or to write rows.
+const WAITING: Duration = Duration::from_secs(30);
+
+/// An answer that nobody has read for so long makes way for one that waits.
+const UNREAD: Duration = Duration::from_secs(2);
 
 /// The tables and memories of all rooms. Those of a room may be open for a moment longer than it
 /// runs; whoever enters it again meanwhile gets the same ones.
@@ -57,6 +74,8 @@ pub struct InRoom {
     tables: Mutex<Option<Arc<Tables>>>,
     memories: Mutex<Option<Arc<Memories>>>,
     places: Semaphore,
+    answers: Arc<Semaphore>,
+    unread: Duration,
 }
 
 impl fmt::Debug for InRoom {
@@ -72,80 +91,9 @@ impl InRoom {
             tables: Mutex::default(),
             memories: Mutex::default(),
             places: Semaphore::new(AT_ONCE),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
+            unread: UNREAD,
         }
-    }
-
-    /// Works on the tables, in a thread that may block.
-    ///
-    /// # Errors
-    ///
-    /// The tables cannot be opened; what the work gives.
-    pub async fn on_tables<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Refused> {
-        self.blocking(move |own| {
-            let tables = own.opened(&own.tables, "tables.sqlite", Tables::open)?;
-            work(&*tables)
-        })
-        .await
-    }
-
-    /// Works on the memories, in a thread that may block.
-    ///
-    /// # Errors
-    ///
-    /// The memories cannot be opened; what the work gives.
-    pub async fn on_memories<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Refused> {
-        let work = move |own: &Self| {
-            let memories = own.opened(&own.memories, "memories.sqlite", Memories::open)?;
-            work(&memories)
-        };
-        let outcome = self.placed(work).await?;
-        outcome.map_err(|error| match error.reason {
-            Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, error.text),
-            Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, error.text),
-            _ => told(&error),
-        })
-    }
-
-    /// Does what blocks, once there is a place for it.
-    ///
-    /// # Errors
-    ///
-    /// What the work gives.
-    pub async fn blocking<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Refused> {
-        self.placed(work).await?.map_err(|error| told(&error))
-    }
-
-    /// Does what blocks, once there is a place for it; the outer error is that it did not end.
-    async fn placed<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
-    ) -> Result<Result<T, Error>, Refused> {
-        let _place = self.places.acquire().await.map_err(|_| ended())?;
-        let own = Arc::clone(self);
-        spawn_blocking(move || work(&own)).await.map_err(|_| ended())
-    }
-
-    /// Goes on with what has a place of its own, such as an answer that is being read: whoever waits
-    /// for such a place must not keep it from going on.
-    ///
-    /// # Errors
-    ///
-    /// What the work gives.
-    pub async fn going_on<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Refused> {
-        let done = spawn_blocking(work).await;
-        done.map_err(|_| ended())?.map_err(|error| told(&error))
     }
 
     /// What is open already, or is opened now. What failed is tried again the next time.
@@ -165,6 +113,183 @@ impl InRoom {
         *held = Some(Arc::clone(&opened));
         Ok(opened)
     }
+
+    fn tables(&self) -> Result<Arc<Tables>, Error> {
+        self.opened(&self.tables, "tables.sqlite", Tables::open)
+    }
+}
+
+/// What a participant may have going on at once in the tables and memories of its room.
+#[derive(Debug)]
+pub struct Shares {
+    places: Semaphore,
+    answers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self {
+            places: Semaphore::new(OWN),
+            answers: Arc::new(Semaphore::new(OWN)),
+            writers: Arc::new(Semaphore::new(OWN_WRITERS)),
+        }
+    }
+}
+
+/// The tables and memories of a room, for one participant.
+#[derive(Debug, Clone)]
+pub struct Access {
+    room: Arc<InRoom>,
+    who: Arc<str>,
+    shares: Arc<Shares>,
+}
+
+impl Access {
+    /// Those of a caller's room.
+    pub fn of(caller: &Caller) -> Self {
+        let Caller { room, guest } = caller;
+        let (who, shares) = (Arc::from(guest.id.as_str()), Arc::clone(&guest.shares));
+        Self { room: room.databases(), who, shares }
+    }
+
+    /// Works on the tables, in a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// The tables cannot be opened; what the work gives.
+    pub async fn on_tables<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.blocking(move |room| work(&*room.tables()?)).await
+    }
+
+    /// Begins to read an answer of the tables, or reads one, in a thread that may block. Whoever
+    /// waits for their turn holds no place in which others could work.
+    ///
+    /// # Errors
+    ///
+    /// It is nobody's turn to end in time; the tables cannot be opened; what the work gives.
+    pub async fn on_answers<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let tables = self.blocking(InRoom::tables).await?;
+        let end = Instant::now() + WAITING;
+        let (unread, who) = (self.room.unread, Arc::clone(&self.who));
+        let own = || tables.make_way(Some(&who), unread);
+        let own = wait(&self.shares.answers, end, unread, own).await?.ok_or_else(|| {
+            late(format!(
+                "{OWN} of your answers are read already; read them to the end, or end them"
+            ))
+        })?;
+        let all = || tables.make_way(None, unread);
+        let all = wait(&self.room.answers, end, unread, all).await?.ok_or_else(|| {
+            late(format!("{ANSWERS} answers are read in this room already; try again later"))
+        })?;
+        self.going_on(move || work(&tables.in_turn(who, Arc::new((own, all))))).await
+    }
+
+    /// A permission to write a stream of rows, as long as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// None of those that the participant writes already ends in time.
+    pub async fn writing(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        let end = Instant::now() + WAITING;
+        wait(&self.shares.writers, end, WAITING, || {}).await?.ok_or_else(|| {
+            late(format!("you write {OWN_WRITERS} streams of rows already; end one of them"))
+        })
+    }
+
+    /// Works on the memories, in a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// The memories cannot be opened; what the work gives.
+    pub async fn on_memories<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let work = move |room: &InRoom| {
+            let memories = room.opened(&room.memories, "memories.sqlite", Memories::open)?;
+            work(&memories)
+        };
+        let outcome = self.placed(work).await?;
+        outcome.map_err(|error| match error.reason {
+            Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, error.text),
+            Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, error.text),
+            _ => told(&error),
+        })
+    }
+
+    /// Does what blocks, once there is a place for it.
+    ///
+    /// # Errors
+    ///
+    /// What the work gives.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.placed(work).await?.map_err(|error| told(&error))
+    }
+
+    /// Does what blocks, once there is a place for it; the outer error is that it did not end.
+    async fn placed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Result<T, Error>, Refused> {
+        let _own = self.shares.places.acquire().await.map_err(|_| ended())?;
+        let _place = self.room.places.acquire().await.map_err(|_| ended())?;
+        let room = Arc::clone(&self.room);
+        spawn_blocking(move || work(&room)).await.map_err(|_| ended())
+    }
+
+    /// Goes on with what has a place of its own, such as an answer that is being read: whoever waits
+    /// for such a place must not keep it from going on.
+    ///
+    /// # Errors
+    ///
+    /// What the work gives.
+    pub async fn going_on<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let done = spawn_blocking(work).await;
+        done.map_err(|_| ended())?.map_err(|error| told(&error))
+    }
+}
+
+/// Waits for a permission until a moment; none if it is not given by then. Meanwhile it is asked
+/// again and again whether somebody makes way.
+async fn wait(
+    of: &Arc<Semaphore>,
+    end: Instant,
+    unread: Duration,
+    make_way: impl Fn(),
+) -> Result<Option<OwnedSemaphorePermit>, Refused> {
+    let permit = Arc::clone(of).acquire_owned();
+    tokio::pin!(permit);
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            permit = &mut permit => return permit.map(Some).map_err(|_| ended()),
+            () = sleep_until(next.min(end)) => {}
+        }
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        make_way();
+        next = Instant::now() + unread / 4;
+    }
+}
+
+/// The refusal of a call that has waited too long for its turn.
+fn late(text: String) -> Refused {
+    refused(codes::TIMEOUT, text)
 }
 
 /// Something whose end blocks, while nobody works on it: if that is its end, it comes in a thread
@@ -218,8 +343,103 @@ fn told(error: &Error) -> Refused {
             refused(codes::CONFLICT, text)
         }
         Reason::State => refused(codes::INVALID_STATE, text),
-        Reason::TooMuch => refused(codes::TIMEOUT, text),
+        Reason::TimedOut => refused(codes::TIMEOUT, text),
         Reason::Dependency => refused(codes::DEPENDENCY_MISSING, text),
         Reason::Failed => refused(codes::OPERATION_FAILED, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshagent_tables::Value;
+    use meshagent_tables::engine::{NewTable, Rows, Search, TableName};
+
+    use super::*;
+
+    fn participant(room: &Arc<InRoom>, who: &str) -> Access {
+        Access { room: Arc::clone(room), who: Arc::from(who), shares: Arc::default() }
+    }
+
+    /// A room with a table of rows that are more than an answer is ahead of its reader.
+    async fn room(folder: &tempfile::TempDir) -> Arc<InRoom> {
+        let unread = Duration::from_millis(1);
+        let room = Arc::new(InRoom { unread, ..InRoom::new(folder.path().to_owned()) });
+        let fill = |tables: &dyn Engine| {
+            let new = NewTable { table: TableName::new("t"), ..NewTable::default() };
+            let mut writer = tables.create(new)?;
+            let row = |_| vec![("b".to_owned(), Value::Text("x".repeat(10_000)))];
+            writer.write((0..500).map(row).collect())?;
+            writer.finish()
+        };
+        participant(&room, "whoever fills it").on_tables(fill).await.unwrap();
+        room
+    }
+
+    async fn first(access: &Access) -> Result<Box<dyn Rows>, Refused> {
+        let table = TableName::new("t");
+        let search = move |tables: &dyn Engine| {
+            let mut rows = tables.search(Search { table, ..Search::default() })?;
+            rows.next(1)?;
+            Ok(rows)
+        };
+        access.on_answers(search).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_reads_no_further_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = room(&folder).await;
+        let idle = participant(&room, "idle");
+        let mut kept = Vec::new();
+        // Four are its own, and each of the others takes the turn of one before.
+        for _ in 0..10 {
+            kept.push(first(&idle).await.unwrap());
+        }
+        assert_eq!(room.answers.available_permits(), ANSWERS - OWN);
+        for who in 0..10 {
+            kept.push(first(&participant(&room, &who.to_string())).await.unwrap());
+        }
+        assert_eq!(room.answers.available_permits(), 0);
+        // Nothing that is no answer waits for any of them.
+        let tables = participant(&room, "other").on_tables(|tables| tables.list(&[])).await;
+        assert_eq!(tables.unwrap(), ["t"]);
+        drop(kept);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_participant_does_not_take_all_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = room(&folder).await;
+        let busy = participant(&room, "busy");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let work: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                let (busy, held) = (busy.clone(), Arc::clone(&held));
+                tokio::spawn(async move {
+                    busy.blocking(move |_| {
+                        let _ = held.lock().unwrap().recv();
+                        Ok(())
+                    })
+                    .await
+                })
+            })
+            .collect();
+        while busy.shares.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let tables = participant(&room, "other").on_tables(|tables| tables.list(&[])).await;
+        assert_eq!(tables.unwrap(), ["t"]);
+        drop(release);
+        for one in work {
+            one.await.unwrap().unwrap();
+        }
+    }
+
+    #[test]
+    fn only_what_may_succeed_later_is_a_time_out() {
+        let code = |reason| told(&Error::new(reason, "")).code;
+        assert_eq!(code(Reason::TimedOut), Some(codes::TIMEOUT));
+        assert_eq!(code(Reason::Invalid), Refused::invalid("").code);
     }
 }

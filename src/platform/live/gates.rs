@@ -151,7 +151,7 @@ pub const TABLE_READ: Gate = on_table("database.tables, read", "table", |it| it.
 pub const TABLE_WRITE: Gate = on_table("database.tables, write", "table", |it| it.write);
 /// The table may be changed in its columns, indexes and versions.
 pub const TABLE_ALTER: Gate = on_table("database.tables, alter", "table", |it| it.alter);
-/// The table may be made and dropped. These requests say `name`.
+/// The table may be made, also in the place of another one, and dropped. These requests say `name`.
 pub const TABLE_MAKE: Gate = on_table("database.tables, alter", "name", |it| it.alter);
 /// All tables of a query may be read.
 pub const TABLES_READ: Gate = Gate {
@@ -169,8 +169,14 @@ pub const TABLES_READ: Gate = Gate {
 /// Memories may be listed.
 pub const MEMORIES_LIST: Gate =
     scope("memory.list", |it| it.memory.as_ref().is_some_and(|it| it.list));
-/// The memory may be made.
-pub const MEMORY_CREATE: Gate = on_memory("memory.memories, create", |it| it.create);
+/// The memory may be made. To make it anew in the place of another one drops that.
+pub const MEMORY_CREATE: Gate = Gate {
+    grant: "memory.memories, create, and drop to overwrite",
+    check: Check::Arguments(|scope, header| {
+        let overwrites = header["overwrite"] == true;
+        memory(scope, header, |it| it.create && (!overwrites || it.drop))
+    }),
+};
 /// The memory may be dropped.
 pub const MEMORY_DROP: Gate = on_memory("memory.memories, drop", |it| it.drop);
 /// What is in the memory may be told.

@@ -31,7 +31,7 @@ mod parser;
 mod sql;
 
 use meshagent_tables::value::{Row, Value};
-use meshagent_tables::{Error, Reason, Result};
+use meshagent_tables::{Error, Result};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::limits;
@@ -56,7 +56,7 @@ pub(crate) fn answer(
         if answer.len() >= limits::ROWS {
             let most = limits::ROWS;
             let text = format!("the answer has more than {most} rows; say LIMIT, or ask for less");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         let mut at = 0;
         let mut record = Vec::with_capacity(query.columns.len());
@@ -81,7 +81,7 @@ pub(crate) fn answer(
         if bytes > limits::ANSWER {
             let most = limits::ANSWER >> 20;
             let text = format!("the answer has more than {most} MiB; ask for less");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         answer.push(record);
     }
@@ -92,7 +92,7 @@ fn next<'a, 'stmt>(
     rows: &'a mut rusqlite::Rows<'stmt>,
 ) -> Result<Option<&'a rusqlite::Row<'stmt>>> {
     rows.next().map_err(|error| match error.to_string().as_str() {
-        functions::TOO_LONG => Error::new(Reason::TooMuch, functions::TOO_LONG),
+        functions::TOO_LONG => Error::invalid(functions::TOO_LONG),
         "integer overflow" => Error::invalid("a sum does not fit a whole number of 64 bits"),
         _ => error.into(),
     })

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use meshagent_tables::value::{Row, Value};
-use meshagent_tables::{Error, Reason, Result};
+use meshagent_tables::{Error, Result};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::mentions::{self, CONCEPT, Mention};
@@ -160,7 +160,7 @@ impl Found {
         if self.entities.len() >= limits::FOUND {
             let most = limits::FOUND;
             let text = format!("more than {most} entities are found; ingest parts of it");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         let mut context = String::new();
         add_context(&mut context, sentence);
@@ -201,7 +201,7 @@ impl Found {
         if self.relationships.len() >= limits::FOUND_RELATIONSHIPS {
             let most = limits::FOUND_RELATIONSHIPS;
             let text = format!("more than {most} relationships are found; ingest parts of it");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         let sentence = sentence.to_owned();
         self.relationships.push(Relationship { source, target, kind, confidence, sentence });

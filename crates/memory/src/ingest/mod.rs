@@ -39,7 +39,7 @@ mod plain;
 mod sentences;
 
 use meshagent_tables::value::{Row, Value};
-use meshagent_tables::{Error, Reason, Result};
+use meshagent_tables::{Error, Field, Kind, Result};
 
 use crate::limits;
 
@@ -135,10 +135,25 @@ pub(crate) fn found(sources: &[Content<'_>]) -> Result<Found> {
         }
         if found.sources > u64::try_from(limits::SOURCES).unwrap_or(u64::MAX) {
             let most = limits::SOURCES;
-            return Err(Error::new(Reason::TooMuch, format!("there are more than {most} sources")));
+            return Err(Error::invalid(format!("there are more than {most} sources")));
         }
     }
     Ok(found)
+}
+
+/// The columns of a table that a memory reads: those that are named, or all, as far as they have
+/// texts. A name that the table does not have stays, for the table tells that.
+#[must_use]
+pub fn text_columns(fields: &[Field], named: Option<&[String]>) -> Vec<String> {
+    let has_text = |it: &Field| it.data_type.kind == Kind::Text;
+    match named {
+        None => fields.iter().filter(|it| has_text(it)).map(|it| it.name.clone()).collect(),
+        Some(named) => {
+            let is_read =
+                |name: &&String| fields.iter().find(|it| it.name == **name).is_none_or(has_text);
+            named.iter().filter(is_read).cloned().collect()
+        }
+    }
 }
 
 /// The texts of a row, each as a paragraph.
@@ -163,4 +178,19 @@ fn bounded(what: &str, text: &str, before: &mut usize) -> Result<String> {
         return Err(Error::invalid(format!("the sources have more than {most} MiB; ingest fewer")));
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_columns_with_texts_are_read_of_a_table() {
+        let field = |name: &str, kind| Field { name: name.to_owned(), data_type: Kind::into(kind) };
+        let list = Kind::List(Box::new(Kind::Text.into()));
+        let fields = [field("t", Kind::Text), field("b", Kind::Binary), field("l", list)];
+        assert_eq!(text_columns(&fields, None), ["t"]);
+        let named = ["b", "t", "x"].map(str::to_owned);
+        assert_eq!(text_columns(&fields, Some(&named)), ["t", "x"]);
+    }
 }

@@ -304,7 +304,7 @@ impl Memory {
         if count >= limits::MEMORIES {
             let most = limits::MEMORIES;
             return Err(Error::new(
-                Reason::TooMuch,
+                Reason::State,
                 format!("there are {most} memories already; drop one first"),
             ));
         }

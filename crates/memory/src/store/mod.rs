@@ -131,9 +131,9 @@ impl Store {
             readers.push(connection);
         }
         done.map_err(|error| match error.reason {
-            Reason::TooMuch if Instant::now() > end => {
+            Reason::TimedOut if Instant::now() > end => {
                 let most = limits::TIME.as_secs();
-                Error::new(Reason::TooMuch, format!("this took longer than {most} seconds"))
+                Error::new(Reason::TimedOut, format!("this took longer than {most} seconds"))
             }
             _ => told(error, "a value of the answer", limits::ANSWER),
         })
@@ -157,7 +157,7 @@ fn told(error: Error, what: &str, most: usize) -> Error {
     if error.text != "string or blob too big" {
         return error;
     }
-    Error::new(Reason::TooMuch, format!("{what} has more than {} MiB", most >> 20))
+    Error::invalid(format!("{what} has more than {} MiB", most >> 20))
 }
 
 /// A lock holds even if a thread ended within it: its transaction was undone.
@@ -264,6 +264,6 @@ mod tests {
             tx.progress_handler(100, Some(|| true))?;
             Ok(tx.query_row(endless, [], |row| row.get::<_, i64>(0))?)
         });
-        assert_eq!(endless.unwrap_err().reason, Reason::TooMuch);
+        assert_eq!(endless.unwrap_err().reason, Reason::TimedOut);
     }
 }

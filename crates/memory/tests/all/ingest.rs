@@ -194,5 +194,5 @@ fn long_texts_are_taken_in_linear_time() {
     assert!(error.unwrap_err().text.contains("more than 4 MiB"));
     let names: String = (0..60_000).map(|n| format!("Name{n} ran.\n\n")).collect();
     let error = room.memories.ingest(NOTES, &[Content::Text(&names)], Strategy::Heuristic);
-    assert_eq!(error.unwrap_err().reason, Reason::TooMuch);
+    assert_eq!(error.unwrap_err().reason, Reason::Invalid);
 }

@@ -54,7 +54,7 @@ use self::kinds::Type;
 use self::piece::{Piece, piece};
 use self::scope::{Scope, Seen, Table};
 use crate::data_type::{DataType, Field, Kind};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::stored::Stored;
 use crate::value::Value;
 
@@ -191,7 +191,7 @@ fn bounded(sql: Fragment) -> Result<Fragment> {
         let text = format!(
             "the statement has {values} values and {length} bytes; {VALUES} and {LONGEST} are allowed"
         );
-        return Err(Error::new(Reason::TooMuch, text));
+        return Err(Error::invalid(text));
     }
     Ok(sql)
 }

@@ -103,7 +103,7 @@ fn tokens(text: &str, dialect: Dialect) -> Result<(Vec<TokenWithSpan>, usize)> {
 }
 
 fn too_much(text: String) -> Error {
-    Error::new(Reason::TooMuch, text)
+    Error::invalid(text)
 }
 
 fn bounded(tokens: &[TokenWithSpan]) -> Result<usize> {

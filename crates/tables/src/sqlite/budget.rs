@@ -59,7 +59,7 @@ impl Budget {
 
     /// An error with the reason for which it was ended, if that is what it is.
     pub(super) fn explained(&self, error: Error) -> Error {
-        if error.reason != Reason::TooMuch || !self.over() {
+        if error.reason != Reason::TimedOut || !self.over() {
             return error;
         }
         let text = match self.stopped.load(Ordering::Acquire) {
@@ -69,6 +69,6 @@ impl Budget {
                 self.allowed
             ),
         };
-        Error::new(Reason::TooMuch, text)
+        Error::new(Reason::TimedOut, text)
     }
 }

@@ -260,7 +260,7 @@ pub(super) fn new_number(db: &Connection, id: i64) -> Result<i64> {
     // SQLite has at most 2,000 columns, of which three are ours.
     if number > 1_990 {
         let text = "the columns of this table were changed too often; make it anew";
-        return Err(Error::new(Reason::TooMuch, text));
+        return Err(Error::new(Reason::State, text));
     }
     db.execute_batch(&format!("ALTER TABLE {} ADD COLUMN c{number}", rows(id)))?;
     Ok(number)
@@ -335,6 +335,27 @@ pub(super) fn create(
         "CREATE TABLE {rows} (row INTEGER PRIMARY KEY, born INTEGER NOT NULL, died INTEGER)"
     ))?;
     Ok(id)
+}
+
+/// Keeps the highest number of a table that is removed, so that a new one of its name goes on with the
+/// next. Only so many names are kept, the latest ones.
+pub(super) fn remember(db: &Connection, table: &Table) -> Result<()> {
+    const NAMES: i64 = 10_000;
+    let last = next_number(db, table)? - 1;
+    db.execute(
+        "INSERT OR REPLACE INTO room_removed (id, namespace, name, last) VALUES (?, ?, ?, ?)",
+        params![table.id, namespace(&table.name.namespace), table.name.name, last],
+    )?;
+    let text = "DELETE FROM room_removed WHERE id <= (SELECT id FROM room_removed ORDER BY id DESC LIMIT 1 OFFSET ?)";
+    db.execute(text, [NAMES])?;
+    Ok(())
+}
+
+/// The highest number that tables of a name had which are removed.
+pub(super) fn remembered(db: &Connection, name: &TableName) -> Result<i64> {
+    let text = "SELECT last FROM room_removed WHERE namespace = ? AND name = ?";
+    let named = params![namespace(&name.namespace), name.name];
+    Ok(db.query_row(text, named, |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 /// Removes a table and all that belongs to it.

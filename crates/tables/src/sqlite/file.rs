@@ -78,6 +78,17 @@ CREATE TABLE room_stamps (
 CREATE INDEX room_stamps_shown ON room_stamps (owner, version);
 ";
 
+/// What files of the same form may lack, for an older program made them. It goes on without.
+const LATER: &str = "
+CREATE TABLE IF NOT EXISTS room_removed (
+    id INTEGER PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    last INTEGER NOT NULL,
+    UNIQUE (namespace, name)
+) STRICT;
+";
+
 /// The rows that one statement of the writing connection is about.
 const HITS: &str = "CREATE TEMP TABLE hits (hit INTEGER PRIMARY KEY) STRICT;";
 
@@ -166,7 +177,7 @@ impl Seat {
         let seat = Self(Arc::clone(shared));
         if shared.writers.fetch_add(1, Ordering::AcqRel) >= most {
             let text = format!("{most} writers are at work in this room; try again later");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::new(Reason::TimedOut, text));
         }
         Ok(seat)
     }
@@ -204,6 +215,7 @@ fn create(connection: &mut Connection) -> Result<()> {
         );
         return Err(Error::new(Reason::Failed, text));
     }
+    transaction.execute_batch(LATER)?;
     Ok(transaction.commit()?)
 }
 

@@ -8,14 +8,17 @@ use super::{Tables, change, indexes, stamps};
 use crate::engine::{TableName, Version};
 use crate::error::{Error, Reason, Result};
 
+/// How many versions are listed, so that the list fits into one message.
+const VERSIONS: u32 = 10_000;
+
 impl Tables {
     pub(super) fn history(&self, name: &TableName) -> Result<Vec<Version>> {
         self.shared.read(|db| {
             let table = catalog::table(db, name)?;
             let mut statement = db.prepare_cached(
-                "SELECT version, at, operation FROM room_versions WHERE owner = ? ORDER BY version",
+                "SELECT version, at, operation FROM room_versions WHERE owner = ? ORDER BY version DESC LIMIT ?",
             )?;
-            let mut rows = statement.query([table.id])?;
+            let mut rows = statement.query(params![table.id, VERSIONS])?;
             let mut versions = Vec::new();
             while let Some(row) = rows.next()? {
                 let moment = Timestamp::from_microsecond(row.get(1)?);
@@ -28,6 +31,7 @@ impl Tables {
                 let version = row.get::<_, i64>(0)?.unsigned_abs();
                 versions.push(Version { version, timestamp, operation: row.get(2)? });
             }
+            versions.reverse();
             Ok(versions)
         })
     }

@@ -55,7 +55,7 @@ impl Tables {
 
     pub(super) fn drop_index_named(&self, name: &TableName, index: &str) -> Result<()> {
         self.shared.write(|db| {
-            let table = catalog::table(db, name)?;
+            let table = catalog::writable(db, name)?;
             let indexes = catalog::indexes(db, table.id)?;
             let found = indexes.iter().find(|it| it.name == index).ok_or_else(|| {
                 let names: Vec<&str> = indexes.iter().map(|it| it.name.as_str()).collect();

@@ -48,18 +48,18 @@ impl Line {
         let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         state.unread = None;
         if state.closed {
-            return Err(Error::new(Reason::TooMuch, "the answer is not wanted any more"));
+            return Err(Error::new(Reason::TimedOut, "the answer is not wanted any more"));
         }
         if let Some(unread) = state.made_way {
             state.parts.clear();
             let text = format!(
                 "nothing of the answer was read for {unread:.1?}, and others waited for their turn; read it faster, or ask for less at once"
             );
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::new(Reason::TimedOut, text));
         }
         if timeout.timed_out() && far(&mut state) {
             let text = format!("nothing of the answer was read for {idle:?}");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::new(Reason::TimedOut, text));
         }
         state.parts.push_back(part);
         self.changed.notify_all();

@@ -183,7 +183,11 @@ impl Engine for Tables {
 
     fn drop_table(&self, table: &TableName, ignore_missing: bool) -> Result<()> {
         self.shared.write(|db| match catalog::find(db, table)? {
-            Some(table) => catalog::remove(db, table.id),
+            Some(table) => {
+                catalog::refuse_earlier(&table)?;
+                catalog::remember(db, &table)?;
+                catalog::remove(db, table.id)
+            }
             None if ignore_missing => Ok(()),
             None => Err(Error::new(Reason::NotFound, format!("there is no table {table}"))),
         })

@@ -46,7 +46,7 @@ impl Tables {
     ) -> Result<Box<dyn Rows>> {
         if tables.len() > TABLES {
             let text = format!("a query has at most {TABLES} tables");
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         let reader = self.reader()?;
         let db = reader.connection()?;

@@ -83,7 +83,7 @@ impl Readers {
                 "{} answers are read in this room, and none has ended for {:?}; try again later",
                 self.limits.readers, self.limits.waiting
             );
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::new(Reason::TimedOut, text));
         }
         let line = Arc::new(Line::default());
         state.taken.push(Taken { who: Arc::clone(&turn.who), line: Arc::clone(&line) });

@@ -50,7 +50,7 @@ fn an_answer_does_not_wait_for_its_reader_forever() {
             Err(error) => break error,
         }
     };
-    assert_eq!(error.reason, Reason::TooMuch);
+    assert_eq!(error.reason, Reason::TimedOut);
     assert_eq!(error.text, "nothing of the answer was read for 20ms");
 }
 
@@ -60,7 +60,7 @@ fn more_answers_at_once_than_are_allowed_are_refused() {
     let one = room.tables.search(everything()).unwrap();
     let other = room.tables.search(everything()).unwrap();
     let third = room.tables.search(everything());
-    assert_eq!(refused(third, "2 answers are read in this room"), Reason::TooMuch);
+    assert_eq!(refused(third, "2 answers are read in this room"), Reason::TimedOut);
     drop((one, other));
     // What is small never waits for them.
     assert_eq!(room.tables.describe(&table("t")).unwrap().version, 1);
@@ -86,7 +86,7 @@ fn an_answer_that_nobody_reads_makes_way_for_one_that_waits() {
         room.tables.make_way(Some("her"), Duration::ZERO);
         std::thread::yield_now();
     }
-    assert_eq!(refused(read(hers), "others waited for their turn"), Reason::TooMuch);
+    assert_eq!(refused(read(hers), "others waited for their turn"), Reason::TimedOut);
     assert_eq!(room.tables.count(&everything()).unwrap(), 10_000);
     // His is whole.
     let mut count = 0;
@@ -103,7 +103,7 @@ fn more_writers_at_once_than_are_allowed_are_refused() {
     let one = room.tables.insert(&table("t")).unwrap();
     let other = room.tables.merge(&table("t"), "a").unwrap();
     let third = room.tables.create(new("s", Json::Null));
-    assert_eq!(refused(third, "2 writers are at work"), Reason::TooMuch);
+    assert_eq!(refused(third, "2 writers are at work"), Reason::TimedOut);
     drop(one);
     room.insert("t", json!([{"a": 1}])).unwrap();
     drop(other);
@@ -115,13 +115,13 @@ fn tables_rows_and_columns_have_sizes() {
     room.create("t", json!({"a": "text", "b": "text"}), json!([]));
     let half = "x".repeat(501);
     let told = room.insert("t", json!([{"a": half}, {"a": half, "b": half}]));
-    assert_eq!(refused(told, "row 2 has more than 1000 bytes"), Reason::TooMuch);
+    assert_eq!(refused(told, "row 2 has more than 1000 bytes"), Reason::Invalid);
     let wide = json!([{"a": 1, "b": 2, "c": 3}]);
     let told = written(room.tables.create(new("s", Json::Null)).unwrap(), &wide);
     assert_eq!(refused(told, "at most 2 columns"), Reason::Invalid);
     room.create("s", Json::Null, json!([]));
     let told = written(room.tables.create(new("r", Json::Null)).unwrap(), &json!([]));
-    assert_eq!(refused(told, "the room has 2 tables"), Reason::TooMuch);
+    assert_eq!(refused(told, "the room has 2 tables"), Reason::State);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn what_computes_too_long_is_ended() {
     let named = |name: &str| (table("t"), name.to_owned());
     let query = "SELECT count(*) FROM a, b, c WHERE a.a + b.a + c.a = -1";
     let answer = room.tables.query(query, vec![named("a"), named("b"), named("c")], &[]).unwrap();
-    assert_eq!(refused(read(answer), "takes more than 50ms to compute"), Reason::TooMuch);
+    assert_eq!(refused(read(answer), "takes more than 50ms to compute"), Reason::TimedOut);
     // Its connection does as well as before.
     for _ in 0..10 {
         assert_eq!(

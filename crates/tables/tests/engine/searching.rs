@@ -144,7 +144,7 @@ fn the_nearest_vectors_come_first() {
     );
     refused(room.search(near(&[f32::NAN, 0.0])), "no number");
     let deep = Search { offset: u64::MAX, ..near(&[0.0, 0.0]) };
-    assert_eq!(refused(room.search(deep), "at most 1000000"), Reason::TooMuch);
+    assert_eq!(refused(room.search(deep), "at most 1000000"), Reason::Invalid);
     room.create("two", json!({"one": vectors(2), "other": vectors(2)}), json!([]));
     let told = room.search(Search { table: table("two"), ..near(&[0.0, 0.0]) });
     refused(told, "\"one\" and \"other\"");

@@ -1,6 +1,6 @@
 //! What earlier versions show.
 
-use meshagent_tables::engine::NewColumn;
+use meshagent_tables::engine::{IndexKind, NewColumn};
 
 use super::*;
 
@@ -42,6 +42,8 @@ fn a_table_at_an_earlier_version_is_not_written_until_it_is_restored_or_left() {
     let t = table("t");
     room.create("t", json!({"a": "int", "b": "int"}), json!([{"a": 1}]));
     room.insert("t", json!([{"a": 2}])).unwrap();
+    room.tables.create_index(&t, "a", IndexKind::Scalar, false).unwrap();
+    let overwriting = room.tables.create(overwrite(new("t", json!({"a": "int"})))).unwrap();
     room.tables.checkout(&t, 1).unwrap();
     let part = "is checked out at version 1, so it cannot be written; restore version 1, or check out the latest one, 2";
     for told in [
@@ -50,9 +52,14 @@ fn a_table_at_an_earlier_version_is_not_written_until_it_is_restored_or_left() {
         room.tables.drop_columns(&t, &["a".to_owned()]),
         room.tables.update(&t, "true", vec![("a".to_owned(), Value::Int(1))], Vec::new()).map(drop),
         room.tables.delete(&t, "true").map(drop),
+        room.tables.create_index(&t, "b", IndexKind::Scalar, false),
+        room.tables.drop_index(&t, "a_idx"),
+        room.tables.drop_table(&t, true),
+        room.tables.create(overwrite(new("t", json!({"a": "int"})))).map(drop),
     ] {
         assert_eq!(refused(told, part), Reason::State);
     }
+    assert_eq!(refused(overwriting.finish(), part), Reason::State);
     room.tables.checkout(&t, 2).unwrap();
     room.insert("t", json!([{"a": 3}])).unwrap();
     room.tables.checkout(&t, 1).unwrap();
@@ -91,4 +98,48 @@ fn an_answer_stays_at_its_moment() {
         count += part.len();
     }
     assert_eq!(count, 20_000);
+}
+
+#[test]
+fn a_table_that_is_made_anew_goes_on_with_the_numbers() {
+    let room = Room::new();
+    room.create("t", json!({"a": "int"}), json!([{"a": 1}]));
+    room.insert("t", json!([{"a": 2}])).unwrap();
+    let again = overwrite(new("t", json!({"a": "int"})));
+    let version = written(room.tables.create(again).unwrap(), &json!([{"a": 3}])).unwrap();
+    assert_eq!(version, 3);
+    assert_eq!(room.all("t"), json!([{"a": 3}]));
+    room.insert("t", json!([{"a": 4}])).unwrap();
+    room.tables.checkout(&table("t"), 3).unwrap();
+    assert_eq!(room.all("t"), json!([{"a": 3}]));
+    assert_eq!(refused(room.tables.checkout(&table("t"), 2), "no version 2"), Reason::NotFound);
+    room.tables.restore(&table("t"), 3).unwrap();
+    room.tables.drop_table(&table("t"), false).unwrap();
+    let room = room.again();
+    room.create("t", json!({"b": "int"}), json!([{"b": 1}]));
+    assert_eq!(room.versions("t"), [(6, "create".to_owned())]);
+    room.create("s", json!({"b": "int"}), json!([]));
+    assert_eq!(room.versions("s"), [(1, "create".to_owned())]);
+}
+
+#[test]
+fn only_the_latest_versions_are_listed() {
+    let room = Room::new();
+    room.create("t", json!({"a": "int"}), json!([]));
+    let Room { tables, folder } = room;
+    drop(tables);
+    // Each on its own would take a minute.
+    let file = rusqlite::Connection::open(folder.path().join("tables.db")).unwrap();
+    file.execute_batch(
+        "WITH RECURSIVE numbers (value) AS
+             (SELECT 2 UNION ALL SELECT value + 1 FROM numbers WHERE value < 10005)
+         INSERT INTO room_versions SELECT owner, value, at, operation
+         FROM room_versions, numbers;
+         UPDATE room_tables SET latest = 10005;",
+    )
+    .unwrap();
+    drop(file);
+    let room = Room { tables: Tables::open(&folder.path().join("tables.db")).unwrap(), folder };
+    let versions = room.versions("t");
+    assert_eq!((versions.len(), versions[0].0, versions[9_999].0), (10_000, 6, 10_005));
 }

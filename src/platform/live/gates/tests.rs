@@ -168,6 +168,15 @@ fn table() -> Vec<Row> {
             ],
         ),
         (
+            MEMORY_CREATE,
+            json!({"name": "m", "overwrite": true}),
+            json!({"memory": {"memories": [{"name": "m", "permissions": {"create": true, "drop": true}}]}}),
+            vec![
+                json!({"memory": {"memories": [{"name": "m", "permissions": {"drop": false}}]}}),
+                json!({"memory": {"memories": [{"name": "m", "permissions": {"create": false}}]}}),
+            ],
+        ),
+        (
             MEMORY_INGEST_TABLE,
             json!({"name": "m", "table": "t", "table_namespace": ["a"]}),
             json!({"memory": {}, "database": {"tables": [{"name": "t", "namespace": ["a"]}]}}),

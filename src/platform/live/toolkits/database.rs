@@ -1,8 +1,6 @@
 //! Tables. How they are kept is in the crate `meshagent-tables`; here is who asks for what, and how
 //! rows come and go.
 
-use std::sync::Arc;
-
 use meshagent_tables::engine::{
     Engine, IndexKind, Mode as Making, NewColumn as Adding, NewTable, Rows, Search as Sought,
     TableName, Writer,
@@ -12,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::platform::live::calls::{Caller, Stream};
-use crate::platform::live::databases::{InRoom, Parked, ended};
+use crate::platform::live::databases::{Access, Parked, ended};
 use crate::room::content::{Content, Refused};
 use crate::room::database::{
     AddColumns, AlterColumns, BATCH, Checkout, Count, Counted, CreateFullTextSearchIndex,
@@ -22,8 +20,8 @@ use crate::room::database::{
     batch_part, is_pull, pull, rows_of,
 };
 
-fn databases(caller: &Caller) -> Arc<InRoom> {
-    caller.room.databases()
+fn databases(caller: &Caller) -> Access {
+    Access::of(caller)
 }
 
 fn table(name: String, namespace: Namespace) -> TableName {
@@ -124,7 +122,7 @@ pub async fn count(caller: &Caller, asked: Count) -> Result<Counted, Refused> {
         vector: numbers(asked.vector)?,
         ..Sought::default()
     };
-    let count = databases(caller).on_tables(move |it| it.count(&sought)).await?;
+    let count = databases(caller).on_answers(move |it| it.count(&sought)).await?;
     Ok(Counted { count })
 }
 
@@ -296,6 +294,7 @@ async fn write(
     begin: impl FnOnce(&dyn Engine) -> Result<Box<dyn Writer>, Error> + Send + 'static,
 ) -> Result<(), Refused> {
     let databases = databases(&stream.caller);
+    let _permission = databases.writing().await?;
     let mut writer = Parked::new(databases.on_tables(begin).await?);
     stream.send(pull()).await?;
     while let Some(part) = stream.next().await {
@@ -322,7 +321,7 @@ async fn give(
     begin: impl FnOnce(&dyn Engine) -> Result<Box<dyn Rows>, Error> + Send + 'static,
 ) -> Result<(), Refused> {
     let databases = databases(&stream.caller);
-    let mut rows = Parked::new(databases.on_tables(begin).await?);
+    let mut rows = Parked::new(databases.on_answers(begin).await?);
     loop {
         match stream.next().await {
             Some(part) if is_pull(&part) => {}

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use meshagent_memory::{
-    Content as Source, Create as Making, Error, Ingested as Found, MemoryName, Reason,
-    Selector as Chosen, Strategy as By, limits,
+    Content as Source, Create as Making, Error, Ingested as Found, MemoryName, Selector as Chosen,
+    Strategy as By, limits, text_columns,
 };
-use meshagent_tables::engine::{Search, TableName};
+use meshagent_tables::Value as Held;
+use meshagent_tables::engine::{Engine, Search, TableName};
 use meshagent_tables::value::Row;
 use serde_json::{Map, Value};
 
 use super::storage::blocking;
 use crate::platform::live::calls::Caller;
+use crate::platform::live::databases::Access;
 use crate::platform::live::files::{FilePath, failed};
 use crate::platform::live::gates::room_path;
 use crate::room::content::Refused;
@@ -51,14 +53,14 @@ async fn on<T: Send + 'static>(
     work: impl FnOnce(&meshagent_memory::Memories, MemoryName<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Refused> {
     let place = Place::of(name, namespace);
-    let databases = caller.room.databases();
+    let databases = Access::of(caller);
     databases.on_memories(move |memories| work(memories, place.name())).await
 }
 
 /// Lists the memories of a namespace.
 pub async fn list(caller: &Caller, asked: List) -> Result<Memories, Refused> {
     let namespace = asked.namespace.unwrap_or_default();
-    let databases = caller.room.databases();
+    let databases = Access::of(caller);
     let memories = databases.on_memories(move |it| it.list(&namespace)).await?;
     Ok(Memories { memories })
 }
@@ -251,52 +253,50 @@ pub async fn ingest_from_table(
     caller: &Caller,
     asked: IngestFromTable,
 ) -> Result<Ingested, Refused> {
-    let databases = caller.room.databases();
-    let sought = Search {
-        table: TableName {
-            namespace: asked.table_namespace.unwrap_or_default(),
-            name: asked.table,
-        },
-        select: asked.text_columns.clone(),
-        limit: asked.limit,
-        ..Search::default()
-    };
-    let most = limits::SOURCES;
-    let rows = databases.on_tables(move |tables| {
-        let mut answer = tables.search(sought)?;
-        let mut rows: Vec<Row> = Vec::new();
-        let mut bytes = 0;
-        while let Some(batch) = answer.next(ROWS)? {
-            let names = answer.columns().iter().map(|column| column.name.clone());
-            let names: Vec<String> = names.collect();
-            for row in batch {
-                let row: Row = names.iter().cloned().zip(row).collect();
-                bytes += row.iter().map(|(_, value)| length(value)).sum::<usize>();
-                rows.push(row);
-            }
-            if bytes > limits::SOURCES_BYTES || rows.len() > most {
-                let text = format!(
-                    "the table has more than {most} rows or {} bytes of text; give a limit",
-                    limits::SOURCES_BYTES
-                );
-                return Err(Error::new(Reason::TooMuch, text));
-            }
-        }
-        Ok(rows)
-    });
-    let (rows, columns, by) = (rows.await?, asked.text_columns, by(&asked.how));
+    let table =
+        TableName { namespace: asked.table_namespace.unwrap_or_default(), name: asked.table };
+    let (columns, limit) = (asked.text_columns, asked.limit);
+    let read = move |tables: &dyn Engine| texts(tables, table, columns.as_deref(), limit);
+    let (rows, by) = (Access::of(caller).on_answers(read).await?, by(&asked.how));
     let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
-        it.ingest(name, &[Source::Rows { rows: &rows, text_columns: columns.as_deref() }], by)
+        it.ingest(name, &[Source::Rows { rows: &rows, text_columns: None }], by)
     });
     Ok(told(asked.name.clone(), found.await?))
 }
 
-/// How many bytes of text a value has.
-fn length(value: &meshagent_tables::Value) -> usize {
-    match value {
-        meshagent_tables::Value::Text(text) => text.len(),
-        _ => 0,
+/// The texts of the rows of a table, as far as a memory would take them. Nothing else of the rows is
+/// read.
+fn texts(
+    tables: &dyn Engine,
+    table: TableName,
+    columns: Option<&[String]>,
+    limit: Option<u64>,
+) -> Result<Vec<Row>, Error> {
+    let columns = text_columns(&tables.describe(&table)?.fields, columns);
+    let select = Some(columns);
+    let mut answer = tables.search(Search { table, select, limit, ..Search::default() })?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut bytes = 0;
+    while let Some(batch) = answer.next(ROWS)? {
+        for row in batch {
+            let texts = row.into_iter().filter_map(|value| match value {
+                Held::Text(text) => Some(text),
+                _ => None,
+            });
+            let text = texts.collect::<Vec<_>>().join("\n\n");
+            bytes += text.len();
+            rows.push(vec![(String::new(), Held::Text(text))]);
+        }
+        let most = limits::SOURCES;
+        if bytes > limits::SOURCES_BYTES || rows.len() > most {
+            let text = format!(
+                "the table has more than {most} rows or {} bytes of text; give a limit",
+                limits::SOURCES_BYTES
+            );
+            return Err(Error::invalid(text));
+        }
     }
+    Ok(rows)
 }
 
 /// Looks for what is known of something.

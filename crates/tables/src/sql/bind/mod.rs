@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use sqlparser::ast::Expr;
 
 use crate::data_type::Kind;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::sql::kinds::Type;
 use crate::sql::piece::Piece;
 use crate::sql::query::Common;
@@ -172,10 +172,7 @@ impl<'a> Binder<'a> {
     pub fn count(&mut self, parts: usize) -> Result<()> {
         self.parts += parts;
         if self.parts > PARTS {
-            return Err(Error::new(
-                Reason::TooMuch,
-                format!("the text has more than {PARTS} parts"),
-            ));
+            return Err(Error::invalid(format!("the text has more than {PARTS} parts")));
         }
         Ok(())
     }
@@ -183,8 +180,7 @@ impl<'a> Binder<'a> {
     /// What an expression means.
     pub fn bind(&mut self, expression: &Expr, scope: &Scope<'_>) -> Result<Typed> {
         self.count(1)?;
-        let deep =
-            || Error::new(Reason::TooMuch, format!("the text is nested more than {DEPTH} deep"));
+        let deep = || Error::invalid(format!("the text is nested more than {DEPTH} deep"));
         if self.depth >= DEPTH {
             return Err(deep());
         }

@@ -158,10 +158,7 @@ impl Binder<'_> {
     ) -> Result<(Piece, Vec<Table>)> {
         self.tables += 1;
         if self.tables > TABLES {
-            return Err(Error::new(
-                Reason::TooMuch,
-                format!("a query reads from at most {TABLES} tables"),
-            ));
+            return Err(Error::invalid(format!("a query reads from at most {TABLES} tables")));
         }
         match factor {
             TableFactor::Table {

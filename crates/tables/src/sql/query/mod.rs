@@ -20,7 +20,7 @@ use super::kinds::Type;
 use super::piece::{Piece, joined, piece};
 use super::scope::{Scope, Seen, Table, means};
 use crate::data_type::Kind;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::value::Value;
 
 /// How deep queries are nested.
@@ -68,10 +68,7 @@ impl Binder<'_> {
         }
         self.count(1)?;
         if self.queries >= DEPTH {
-            return Err(Error::new(
-                Reason::TooMuch,
-                format!("queries are nested more than {DEPTH} deep"),
-            ));
+            return Err(Error::invalid(format!("queries are nested more than {DEPTH} deep")));
         }
         self.queries += 1;
         let common = self.common.len();
@@ -253,10 +250,7 @@ impl Binder<'_> {
             }
         };
         if self.queries >= DEPTH {
-            return Err(Error::new(
-                Reason::TooMuch,
-                format!("queries are nested more than {DEPTH} deep"),
-            ));
+            return Err(Error::invalid(format!("queries are nested more than {DEPTH} deep")));
         }
         self.queries += 1;
         let none = Tail { order: &[], limit: None };
@@ -329,7 +323,7 @@ impl Binder<'_> {
             rows.push(piece!["SELECT ", joined(row, ", ")]);
         }
         if rows.len() > 400 {
-            return Err(Error::new(Reason::TooMuch, "VALUES has more than 400 rows"));
+            return Err(Error::invalid("VALUES has more than 400 rows"));
         }
         Ok(Answer { sql: joined(rows, " UNION ALL "), columns: outputs })
     }

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 
 use super::{Answer, Binder, Output, Tail, Typed, position};
 use crate::data_type::Kind;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::sql::bind::direction;
 use crate::sql::piece::{Piece, joined, piece};
 use crate::sql::scope::{Found, Scope, Table, means, unknown};
@@ -159,10 +159,7 @@ impl Binder<'_> {
                 return Err(Error::invalid("a span of time is added to a date, and not selected"));
             }
             if items.len() > COLUMNS {
-                return Err(Error::new(
-                    Reason::TooMuch,
-                    format!("more than {COLUMNS} columns are selected"),
-                ));
+                return Err(Error::invalid(format!("more than {COLUMNS} columns are selected")));
             }
         }
         if items.is_empty() {

@@ -124,7 +124,7 @@ impl Tables {
             let text = format!(
                 "the offset and the limit of a search by text or vector are together at most {DEEPEST}"
             );
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::invalid(text));
         }
         let place = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (offset, deep) = (place(offset), place(deep));

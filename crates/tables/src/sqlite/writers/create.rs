@@ -11,7 +11,7 @@ use crate::error::{Error, Reason, Result};
 use crate::names;
 use crate::stored::Stored;
 
-/// The version that a table begins with.
+/// The version that a table begins with, if none of its name was there before.
 const FIRST: i64 = 1;
 
 #[derive(Clone)]
@@ -35,6 +35,9 @@ impl Create {
         if old.is_some() && new.mode == Mode::Create {
             return Err(there_is(&new));
         }
+        if let (Some(old), Mode::Overwrite) = (&old, new.mode) {
+            catalog::refuse_earlier(old)?;
+        }
         let kept = old.is_some() && new.mode == Mode::CreateIfNotExists;
         let sheet =
             (!fields.is_empty()).then(|| Sheet::new(fields.to_vec(), shared.limits.row_bytes));
@@ -49,7 +52,7 @@ impl Create {
         let count: i64 = db.query_row("SELECT count(*) FROM room_tables", [], |row| row.get(0))?;
         if usize::try_from(count).unwrap_or(usize::MAX) >= self.most {
             let text = format!("the room has {count} tables, and no more than {}", self.most);
-            return Err(Error::new(Reason::TooMuch, text));
+            return Err(Error::new(Reason::State, text));
         }
         let id = catalog::create(db, &self.new.table, &self.new.metadata)?;
         let fields = sheet.map(|sheet| sheet.fields.as_slice()).unwrap_or_default();
@@ -73,7 +76,11 @@ impl Target for Create {
         if let Some(old) = catalog::find(db, &self.new.table)? {
             match self.new.mode {
                 Mode::Create => return Err(there_is(&self.new)),
-                Mode::Overwrite => catalog::remove(db, old.id)?,
+                Mode::Overwrite => {
+                    catalog::refuse_earlier(&old)?;
+                    catalog::remember(db, &old)?;
+                    catalog::remove(db, old.id)?;
+                }
                 Mode::CreateIfNotExists => {
                     if let Some((id, _)) = self.made.take() {
                         catalog::remove(db, id)?;
@@ -84,8 +91,10 @@ impl Target for Create {
             }
         }
         let (id, _) = self.make(db, sheet)?;
-        catalog::commit(db, id, FIRST, "create")?;
-        Ok(FIRST)
+        // What was kept until now is of the first version, and so of this one.
+        let version = catalog::remembered(db, &self.new.table)? + FIRST;
+        catalog::commit(db, id, version, "create")?;
+        Ok(version)
     }
 
     fn discard(&mut self, shared: &Shared) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::catalog::listed;
 use crate::data_type::Field;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::stored::Stored;
 use crate::value::{Row, Value};
 
@@ -79,7 +79,7 @@ fn bounded(bytes: usize, number: u64, most: usize) -> Result<()> {
         true => Ok(()),
         false => {
             let text = format!("row {number} has more than {most} bytes");
-            Err(Error::new(Reason::TooMuch, text))
+            Err(Error::invalid(text))
         }
     }
 }
