@@ -1,5 +1,7 @@
 //! Why something was not done.
 
+use crate::engine::TableName;
+
 /// What kind of reason it is. A caller chooses what it does next by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -30,6 +32,8 @@ pub struct Error {
     pub reason: Reason,
     /// One line.
     pub text: String,
+    /// The table that was looked for and is not there. Who may say so can tell which is near.
+    pub missing: Option<Box<TableName>>,
 }
 
 /// What most of this crate returns.
@@ -38,7 +42,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A reason with its kind.
     pub fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into() }
+        Self { reason, text: text.into(), missing: None }
+    }
+
+    /// There is no table of this name.
+    #[must_use]
+    pub fn no_table(name: &TableName) -> Self {
+        let missing = Some(Box::new(name.clone()));
+        Self { missing, ..Self::new(Reason::NotFound, format!("there is no table {name}")) }
     }
 
     /// A request that nobody could do.

@@ -82,6 +82,28 @@ pub(crate) fn columns_up_to<'a>(
     Ok(())
 }
 
+/// The names that are near to one that is none, the nearest first.
+pub fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let wanted = wanted.to_lowercase();
+    // Nothing that is longer than a name is a slip of the hand.
+    if wanted.len() > 2 * LONGEST {
+        return Vec::new();
+    }
+    let slips = |name: &str| {
+        let (length, given) = (name.chars().count(), wanted.chars().count());
+        if length.abs_diff(given) > 2 {
+            return None;
+        }
+        let slips = strsim::damerau_levenshtein(&wanted, &name.to_lowercase());
+        (slips <= (length.max(given) / 3).clamp(1, 2) && slips < length).then_some(slips)
+    };
+    let mut near: Vec<_> =
+        names.into_iter().filter_map(|name| Some((slips(name)?, name))).collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().map(|(_, name)| name).collect()
+}
+
 fn column(field: &Field) -> std::result::Result<(), String> {
     let name = &field.name;
     one("column", name)?;
@@ -114,6 +136,15 @@ mod tests {
 
     fn named(name: &str) -> Field {
         Field { name: name.to_owned(), data_type: Kind::Int.into() }
+    }
+
+    #[test]
+    fn only_what_could_be_a_slip_is_near() {
+        let names = ["cos", "floor", "log", "people", "pole", "i"];
+        assert_eq!(near("foo", names), Vec::<&str>::new());
+        assert_eq!(near("Poeple", names), ["people"]);
+        assert_eq!(near("flor", names), ["floor"]);
+        assert_eq!(near("x", names), Vec::<&str>::new());
     }
 
     #[test]

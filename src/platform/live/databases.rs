@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use meshagent_memory::Memories;
-use meshagent_tables::engine::Engine;
+use meshagent_tables::engine::{Engine, TableName};
+use meshagent_tables::names::near;
 use meshagent_tables::sqlite::Tables;
 use meshagent_tables::{Error, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +20,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::{Caller, refused};
+use super::gates;
+use super::guest::Guest;
 use crate::own_folder;
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -143,6 +146,8 @@ pub struct Access {
     room: Arc<InRoom>,
     who: Arc<str>,
     shares: Arc<Shares>,
+    /// By whose scope names are told.
+    guest: Option<Arc<Guest>>,
 }
 
 impl Access {
@@ -150,7 +155,7 @@ impl Access {
     pub fn of(caller: &Caller) -> Self {
         let Caller { room, guest } = caller;
         let (who, shares) = (Arc::from(guest.id.as_str()), Arc::clone(&guest.shares));
-        Self { room: room.databases(), who, shares }
+        Self { room: room.databases(), who, shares, guest: Some(Arc::clone(guest)) }
     }
 
     /// Works on the tables, in a thread that may block.
@@ -162,7 +167,31 @@ impl Access {
         &self,
         work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        self.blocking(move |room| work(&*room.tables()?)).await
+        match self.placed(move |room| work(&*room.tables()?)).await? {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.with_a_hint(error).await),
+        }
+    }
+
+    /// The refusal of a request. If it asks for a table that is not there, the refusal says which is
+    /// near, among those that the participant may see.
+    async fn with_a_hint(&self, mut error: Error) -> Refused {
+        if let (Some(missing), Some(guest)) = (error.missing.take(), self.guest.clone()) {
+            let TableName { namespace, name } = *missing;
+            let near = self.blocking(move |room| {
+                let names = room.tables()?.list(&namespace)?;
+                let sees = |name: &&str| {
+                    let scope = guest.scope.as_ref();
+                    scope.is_some_and(|scope| gates::sees_table(scope, name, &namespace))
+                };
+                let seen = names.iter().map(String::as_str).filter(sees);
+                Ok(near(&name, seen).first().map(|near| (*near).to_owned()))
+            });
+            if let Ok(Some(near)) = near.await {
+                error.text = format!("{}; did you mean {near}?", error.text);
+            }
+        }
+        told(&error)
     }
 
     /// Begins to read an answer of the tables, or reads one, in a thread that may block. Whoever
@@ -188,7 +217,11 @@ impl Access {
         let all = wait(&self.room.answers, end, unread, all).await?.ok_or_else(|| {
             late(format!("{ANSWERS} answers are read in this room already; try again later"))
         })?;
-        self.going_on(move || work(&tables.in_turn(who, Arc::new((own, all))))).await
+        let work = move || work(&tables.in_turn(who, Arc::new((own, all))));
+        match spawn_blocking(work).await.map_err(|_| ended())? {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.with_a_hint(error).await),
+        }
     }
 
     /// A permission to write a stream of rows, as long as it is kept.
@@ -352,12 +385,13 @@ fn told(error: &Error) -> Refused {
 #[cfg(test)]
 mod tests {
     use meshagent_tables::Value;
-    use meshagent_tables::engine::{NewTable, Rows, Search, TableName};
+    use meshagent_tables::engine::{NewTable, Rows, Search};
 
     use super::*;
 
     fn participant(room: &Arc<InRoom>, who: &str) -> Access {
-        Access { room: Arc::clone(room), who: Arc::from(who), shares: Arc::default() }
+        let (room, who) = (Arc::clone(room), Arc::from(who));
+        Access { room, who, shares: Arc::default(), guest: None }
     }
 
     /// A room with a table of rows that are more than an answer is ahead of its reader.

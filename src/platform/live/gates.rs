@@ -254,6 +254,12 @@ fn table(
     tables.iter().filter(is_meant).any(check)
 }
 
+/// Whether somebody may know that there is a table: who lists tables, or may do something with it.
+pub fn sees_table(scope: &ApiScope, name: &str, namespace: &[String]) -> bool {
+    scope.database.as_ref().is_some_and(|it| it.list_tables)
+        || table(scope, name, &namespace.into(), |it| it.read || it.write || it.alter)
+}
+
 /// Whether the memory `name` of a request may be used in some way, as tables are.
 fn memory(scope: &ApiScope, arguments: &Value, check: impl Fn(&MemoryPermissions) -> bool) -> bool {
     let Some(memory) = &scope.memory else { return false };

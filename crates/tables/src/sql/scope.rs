@@ -3,6 +3,7 @@
 use sqlparser::ast::{Ident, WindowSpec};
 
 use crate::error::{Error, Reason, Result};
+use crate::names::near;
 use crate::sql::Dialect;
 use crate::sql::bind::Typed;
 use crate::sql::kinds::Type;
@@ -88,6 +89,9 @@ impl Scope<'_> {
             fitting.sort_by_key(|(rank, _)| *rank);
             match fitting[..] {
                 [] => {}
+                [(best, one), (next, other), ..] if best == next && one.name != other.name => {
+                    return Err(only_in_case(name, [&one.name, &other.name], dialect));
+                }
                 [(best, _), (next, _), ..] if best == next => {
                     let text = format!(
                         "{:?} is a column of several tables{}; write the table before it, like table.{}",
@@ -141,32 +145,43 @@ impl Table {
     pub fn column(&self, name: &Ident, dialect: Dialect) -> Result<&Seen> {
         let fitting =
             self.columns.iter().filter_map(|it| Some((rank(name, &it.name, dialect)?, it)));
-        let best = fitting.min_by_key(|(rank, _)| *rank);
-        best.map(|(_, column)| column).ok_or_else(|| {
-            let names: Vec<_> = self.columns.iter().map(|it| it.name.as_str()).collect();
-            unknown("column", name, &names)
-        })
+        let mut fitting: Vec<_> = fitting.collect();
+        fitting.sort_by_key(|(rank, _)| *rank);
+        match fitting[..] {
+            [] => {
+                let names: Vec<_> = self.columns.iter().map(|it| it.name.as_str()).collect();
+                Err(unknown("column", name, &names))
+            }
+            [(best, one), (next, other), ..] if best == next && one.name != other.name => {
+                Err(only_in_case(name, [&one.name, &other.name], dialect))
+            }
+            [(_, column), ..] => Ok(column),
+        }
     }
+}
+
+/// That a name could mean two columns whose names differ only in their capitals.
+fn only_in_case(name: &Ident, [one, other]: [&str; 2], dialect: Dialect) -> Error {
+    // In a filter, double quotes are around texts.
+    let quote = match dialect {
+        Dialect::Filter => '`',
+        Dialect::Query => '"',
+    };
+    Error::invalid(format!(
+        "{:?}{} could be {one:?} or {other:?}, which differ only in capitals; put the name in quotes, like {quote}{one}{quote}",
+        name.value,
+        place(name.span)
+    ))
 }
 
 /// That a name means nothing, with the names that are near to it, or all of a few.
 pub(super) fn unknown(what: &str, name: &Ident, names: &[&str]) -> Error {
-    let wanted = name.value.to_lowercase();
-    let mut near: Vec<_> = names
-        .iter()
-        .map(|it| (strsim::damerau_levenshtein(&wanted, &it.to_lowercase()), *it))
-        .filter(|(distance, it)| *distance <= 2.min(it.chars().count().saturating_sub(1)))
-        .collect();
-    near.sort_unstable();
-    near.dedup();
+    let near = near(&name.value, names.iter().copied());
     let hint = match near[..] {
         [] if names.is_empty() => String::new(),
         [] if names.len() <= 12 => format!("; there are {}", names.join(", ")),
         [] => format!("; there are {} and others", names[..12].join(", ")),
-        _ => {
-            let near: Vec<_> = near.iter().take(3).map(|(_, it)| *it).collect();
-            format!("; did you mean {}?", near.join(" or "))
-        }
+        _ => format!("; did you mean {}?", near[..near.len().min(3)].join(" or ")),
     };
     Error::new(
         Reason::NotFound,

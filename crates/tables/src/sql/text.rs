@@ -139,6 +139,7 @@ fn told(error: ParserError) -> Error {
             too_much(format!("the text is nested more than {DEPTH} deep"))
         }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            let text = text.replace("found: EOF", "found: the end of the text");
             Error::invalid(format!("the text cannot be read: {text}"))
         }
     }

@@ -124,8 +124,7 @@ fn damaged(what: &str) -> Error {
 
 /// A table at the version that is read.
 pub(super) fn table(db: &Connection, name: &TableName) -> Result<Table> {
-    let missing = || Error::new(Reason::NotFound, format!("there is no table {name}"));
-    find(db, name)?.ok_or_else(missing)
+    find(db, name)?.ok_or_else(|| Error::no_table(name))
 }
 
 /// A table at the version that is read; none if there is none.

@@ -53,7 +53,7 @@ use crate::engine::{
     Description, Engine, Index, IndexKind, NewColumn, NewTable, Rows, Search, TableName, Version,
     Writer,
 };
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::names;
 use crate::value::Value;
 
@@ -189,7 +189,7 @@ impl Engine for Tables {
                 catalog::remove(db, table.id)
             }
             None if ignore_missing => Ok(()),
-            None => Err(Error::new(Reason::NotFound, format!("there is no table {table}"))),
+            None => Err(Error::no_table(table)),
         })
     }
 

@@ -94,9 +94,9 @@ fn the_mode_says_what_becomes_of_the_table_that_is_there() {
 
     let writer = room.tables.create(overwrite(new("t", json!({"b": "int"})))).unwrap();
     assert_eq!(room.all("t"), json!([{"a": 1}]));
-    assert_eq!(written(writer, &json!([{"b": 2}])).unwrap(), 1);
+    assert_eq!(written(writer, &json!([{"b": 2}])).unwrap(), 2);
     assert_eq!(room.all("t"), json!([{"b": 2}]));
-    assert_eq!(room.versions("t"), [(1, "create".to_owned())]);
+    assert_eq!(room.versions("t"), [(2, "create".to_owned())]);
 }
 
 #[test]

@@ -304,3 +304,20 @@ fn the_first_entry_of_a_path_decides() {
     assert_eq!(right("other"), None);
     assert_eq!(right(""), None);
 }
+
+#[test]
+fn a_table_is_named_only_to_who_may_see_it() {
+    for (scope, sees) in [
+        (json!({"database": {"tables": []}}), true),
+        (json!({"database": {"list_tables": false, "tables": [{"name": "t"}]}}), true),
+        (json!({"database": {"list_tables": false, "tables": [{"name": "u"}]}}), false),
+        (
+            json!({"database": {"list_tables": false, "tables": [{"name": "t", "read": false, "write": false, "alter": false}]}}),
+            false,
+        ),
+        (json!({"storage": {}}), false),
+    ] {
+        let read: ApiScope = serde_json::from_value(scope.clone()).unwrap();
+        assert_eq!(sees_table(&read, "t", &[]), sees, "{scope}");
+    }
+}

@@ -28,7 +28,7 @@ impl Words {
         let has = |number: i64| indexed.iter().any(|index| index.number == number);
         let without = |name: &str| {
             let text = format!(
-                "the column {name:?} of the table {} has no full-text index; make one (create_full_text_search_index) before it is searched for a text",
+                "the column {name:?} of the table {} has no full-text index; make one (create_full_text_search_index, on the command line \"room database index-create --kind fts\") before it is searched for a text",
                 table.name
             );
             Error::new(Reason::NotFound, text)
@@ -53,7 +53,7 @@ impl Words {
             let names: Vec<&str> =
                 table.columns.iter().map(|column| column.field.name.as_str()).collect();
             let text = format!(
-                "no column of the table {} has a full-text index; make one (create_full_text_search_index) on a column of text before it is searched for a text; it has {}",
+                "no column of the table {} has a full-text index; make one (create_full_text_search_index, on the command line \"room database index-create --kind fts\") on a column of text before it is searched for a text; it has {}",
                 table.name,
                 listed(&names)
             );
