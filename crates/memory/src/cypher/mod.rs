@@ -32,6 +32,7 @@ mod sql;
 
 use meshagent_tables::value::{Row, Value};
 use meshagent_tables::{Error, Result};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::limits;
@@ -41,13 +42,36 @@ pub use ast::Statement;
 pub use parser::parse;
 use sql::Shape;
 
-/// Answers a statement.
+/// Answers a statement. Meanwhile nothing can be read but the datasets of the memory.
 pub(crate) fn answer(
     file: &Connection,
     memory: &Memory,
     statement: &Statement,
 ) -> Result<Vec<Row>> {
     let query = sql::write(memory, statement)?;
+    confine(file, memory)?;
+    let answer = rows_of(file, &query);
+    file.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
+    answer
+}
+
+/// Whatever a statement were to become, SQLite reads nothing for it but the datasets of the memory.
+fn confine(file: &Connection, memory: &Memory) -> Result<()> {
+    let tables: Vec<_> = memory.datasets.iter().map(|it| it.table().to_string()).collect();
+    let judge = move |context: AuthContext<'_>| match context.action {
+        AuthAction::Select | AuthAction::Function { .. } => Authorization::Allow,
+        // What is read of a SELECT has no table.
+        AuthAction::Read { table_name, .. }
+            if table_name.is_empty() || tables.iter().any(|it| it == table_name) =>
+        {
+            Authorization::Allow
+        }
+        _ => Authorization::Deny,
+    };
+    Ok(file.authorizer(Some(judge))?)
+}
+
+fn rows_of(file: &Connection, query: &sql::Query) -> Result<Vec<Row>> {
     let mut prepared = file.prepare(&query.text)?;
     let mut rows = prepared.query(params_from_iter(&query.values))?;
     let mut answer: Vec<Row> = Vec::new();
@@ -115,6 +139,33 @@ mod tests {
 
     use super::*;
     use crate::store::catalog::sample;
+
+    /// A statement that were wrong would reach nothing else.
+    #[test]
+    fn a_statement_reads_only_the_datasets_of_its_memory() {
+        let file = Connection::open_in_memory().unwrap();
+        let memory = sample();
+        let own = memory.entities().table();
+        file.execute_batch(&format!(
+            "CREATE TABLE {own} (c0); CREATE TABLE memory (name); CREATE TABLE d999 (c0);"
+        ))
+        .unwrap();
+        confine(&file, &memory).unwrap();
+        let read = |text: &str| file.prepare(text).map(drop);
+        read(&format!("SELECT count(*), max(c0) FROM {own}")).unwrap();
+        for text in [
+            "SELECT name FROM memory",
+            "SELECT c0 FROM d999",
+            "SELECT name FROM sqlite_schema",
+            "PRAGMA query_only = 0",
+            "ATTACH ':memory:' AS other",
+            "DROP TABLE memory",
+            "CREATE TEMP TABLE a (b)",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read(&format!("DELETE FROM {own}")).is_err());
+    }
 
     /// What a statement becomes.
     fn written(statement: &str) -> sql::Query {

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 use crate::common::{NOTES, Room, people};
 
+#[path = "../../../../fuzz/inputs/cypher.rs"]
+mod input;
+
 /// Words that statements are made of.
 const WORDS: [&str; 52] = [
     "MATCH",
@@ -100,16 +103,9 @@ proptest! {
 
     #[test]
     fn any_statement_is_answered_or_refused(statements in prop::collection::vec(prop_oneof![statement(), any::<String>()], 20)) {
-        thread_local! { static ROOM: Room = people(); }
-        ROOM.with(|room| {
-            for statement in &statements {
-                if let Err(error) = room.memories.query(NOTES, statement) {
-                    // A statement for SQLite that SQLite does not understand would be ours.
-                    let text = &error.text;
-                    assert!(text.contains(':') && !text.contains("syntax error") && !text.contains("no such"), "{statement}: {text}");
-                }
-            }
-        });
+        for statement in &statements {
+            input::feed(statement.as_bytes());
+        }
     }
 
     #[test]
@@ -133,5 +129,31 @@ proptest! {
             room.memories.ingest(NOTES, &[Content::Text(&text), Content::Text(&more)], How::Heuristic).unwrap();
             let _ = room.memories.upsert_nodes(NOTES, &text, true);
         });
+    }
+}
+
+#[test]
+fn what_others_found_is_answered_or_refused() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/cypher");
+    let mut answered = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        answered += usize::from(input::feed(&std::fs::read(file.unwrap().path()).unwrap()));
+    }
+    assert_eq!(answered, 3);
+}
+
+#[test]
+fn what_is_long_or_nested_ends_soon() {
+    let parts = "(a)-->(b)-->(c)-->(d)-->(e)";
+    for statement in [
+        format!("MATCH {parts} RETURN count(*)"),
+        format!("MATCH (e) WHERE {}true{} RETURN e", "NOT (".repeat(5_000), ")".repeat(5_000)),
+        format!("MATCH (e) WHERE {} RETURN e", vec!["e.age = 1"; 5_000].join(" OR ")),
+        format!("MATCH (e) WHERE e.name IN [{}] RETURN e", vec!["'x'"; 20_000].join(", ")),
+        format!("MATCH (e) RETURN {}", "toLower(".repeat(20_000)),
+        format!("MATCH (e) WHERE e.name =~ '{}' RETURN e", "(a*)*".repeat(2_000)),
+        "'".repeat(100_000),
+    ] {
+        input::feed(statement.as_bytes());
     }
 }
