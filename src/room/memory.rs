@@ -143,7 +143,7 @@ pub struct UpsertNodes {
     #[serde(default)]
     pub namespace: Namespace,
     /// The entities.
-    #[serde(rename = "records_json", with = "as_text")]
+    #[serde(rename = "records_json", with = "as_records")]
     pub records: Vec<Entity>,
     /// Whether what is there already stays.
     #[serde(default = "yes", deserialize_with = "yes_unless_false")]
@@ -159,7 +159,7 @@ pub struct UpsertRelationships {
     #[serde(default)]
     pub namespace: Namespace,
     /// The relationships.
-    #[serde(rename = "records_json", with = "as_text")]
+    #[serde(rename = "records_json", with = "as_records")]
     pub records: Vec<Relationship>,
     /// Whether what is there already stays.
     #[serde(default = "yes", deserialize_with = "yes_unless_false")]
@@ -492,6 +492,42 @@ impl Operation for Query {
 }
 
 /// Lists that are sent as a text of JSON.
+/// Records with the fields that they have in the public SDK 0.31.4, and no others.
+mod as_records {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::Deserializer;
+    use serde_json::{Map, Value};
+
+    pub use super::as_text::serialize;
+    use super::records::Fields;
+    use crate::listed::nearest;
+
+    pub fn deserialize<'de, T: DeserializeOwned + Fields, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<T>, D::Error> {
+        let records: Vec<Map<String, Value>> = super::as_text::deserialize(deserializer)?;
+        let record = |(number, record)| {
+            read(record).map_err(|why| {
+                D::Error::custom(format_args!("records_json: record {number}: {why}"))
+            })
+        };
+        // They are counted from 1, as rows of tables are.
+        (1..).zip(records).map(record).collect::<Result<_, _>>()
+    }
+
+    fn read<T: DeserializeOwned + Fields>(record: Map<String, Value>) -> Result<T, String> {
+        if let Some(unknown) = record.keys().find(|name| !T::NAMES.contains(&name.as_str())) {
+            let shown: String = unknown.chars().take(40).collect();
+            let hint = match nearest(unknown, T::NAMES.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there are {}", T::NAMES.join(", ")),
+            };
+            return Err(format!("there is no field {shown:?}; {hint}"));
+        }
+        serde_json::from_value(Value::Object(record)).map_err(|error| error.to_string())
+    }
+}
+
 mod as_text {
     use serde::de::{DeserializeOwned, Error as _};
     use serde::ser::Error as _;

@@ -424,7 +424,11 @@ async def test_what_a_scope_leaves_out_is_denied(platform):
     room = new_room()
     reader = ApiScope(
         database=DatabaseGrant(
-            tables=[TableGrant(name="t"), TableGrant(name="u", namespace=["a"])],
+            tables=[
+                TableGrant(name="t"),
+                TableGrant(name="u", namespace=["a"]),
+                TableGrant(name="poeple"),
+            ],
             list_tables=False,
         )
     )
@@ -454,6 +458,12 @@ async def test_what_a_scope_leaves_out_is_denied(platform):
             told = await refused(call)
             assert told.code == 1001
             assert "you do not have permission to perform the requested action" in str(told)
+        # A table that is near is named to those who may see it.
+        await ada.database.create_table_from_data(name="people", data=[{"id": 1}])
+        told = await refused(ada.database.count(table="poeple"))
+        assert told.code == 1003 and "did you mean people?" in str(told)
+        told = await refused(bob.database.count(table="poeple"))
+        assert told.code == 1003 and "people" not in str(told)
         # A table that is not named is not there, whatever the query says.
         told = await refused(bob.database.sql(query="SELECT * FROM u", tables=["t"]))
         assert told.code == 1003

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::soon;
 
+#[path = "../../fuzz/inputs/cypher.rs"]
+mod cypher;
 #[path = "../../fuzz/inputs/packets.rs"]
 mod packets;
 #[path = "../../fuzz/inputs/plans.rs"]
@@ -29,6 +31,9 @@ fn files(folder: &Path) -> BTreeMap<String, std::path::PathBuf> {
 fn every_input_of_a_fuzzer_is_taken_or_refused() {
     let targets: BTreeMap<&str, fn(&[u8])> = BTreeMap::from([
         ("packets", packets::feed as fn(&[u8])),
+        ("cypher", |bytes| {
+            cypher::feed(bytes);
+        }),
         ("plans", plans::feed),
         ("requests", requests::feed),
         ("sql", |bytes| {
@@ -42,6 +47,13 @@ fn every_input_of_a_fuzzer_is_taken_or_refused() {
     let programs = files(&fuzz.join("fuzz_targets"));
     let programs: Vec<&str> = programs.keys().map(|name| name.trim_end_matches(".rs")).collect();
     assert_eq!(programs, targets.keys().copied().collect::<Vec<_>>());
+    // Each is run by itself, too.
+    let workflow = fuzz.join("../.github/workflows/fuzz.yml");
+    let workflow = std::fs::read_to_string(workflow).unwrap();
+    let matrix = workflow.lines().find_map(|line| line.trim().strip_prefix("target: ["));
+    let mut run: Vec<&str> = matrix.unwrap().trim_end_matches(']').split(", ").collect();
+    run.sort_unstable();
+    assert_eq!(run, programs);
     let corpora = files(&fuzz.join("corpus"));
     assert!(corpora.keys().map(String::as_str).eq(targets.keys().copied()), "{corpora:?}");
     for (name, corpus) in corpora {

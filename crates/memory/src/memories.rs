@@ -351,7 +351,7 @@ fn entities(
     mut records: Vec<Row>,
     merge: bool,
 ) -> Result<upsert::Done> {
-    for (index, record) in records.iter_mut().enumerate() {
+    for (index, record) in (1..).zip(records.iter_mut()) {
         records::entity(index, record)?;
     }
     let how = How { merge, created: Some(entity::CREATED), words: Some(memory.words()) };
@@ -365,7 +365,7 @@ fn relationships(
     mut records: Vec<Row>,
     merge: bool,
 ) -> Result<upsert::Done> {
-    for (index, record) in records.iter_mut().enumerate() {
+    for (index, record) in (1..).zip(records.iter_mut()) {
         records::relationship(index, record)?;
         for (id, name) in
             [("source_entity_id", "source_entity_name"), ("target_entity_id", "target_entity_name")]

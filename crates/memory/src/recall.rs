@@ -223,7 +223,8 @@ fn coverage(wanted: &[String], parts: &[(f64, String)]) -> f64 {
     sum / f64::from(count)
 }
 
-/// The relationships that begin or end at an entity.
+/// The relationships that begin or end at an entity, and whose other end is known as well: those that
+/// a path of a statement finds.
 fn relationships(
     file: &Connection,
     memory: &Memory,
@@ -236,11 +237,16 @@ fn relationships(
         .map(|place| Column::At(*place).to_string())
         .collect();
     let statement = format!(
-        "SELECT {} FROM {} WHERE {} = ?1 OR {} = ?1 ORDER BY row LIMIT ?2",
+        "SELECT {} FROM {} AS r WHERE ({source} = ?1 OR {target} = ?1)
+         AND EXISTS (SELECT 1 FROM {entities} AS e WHERE e.{id} = r.{source})
+         AND EXISTS (SELECT 1 FROM {entities} AS e WHERE e.{id} = r.{target})
+         ORDER BY row LIMIT ?2",
         columns.join(", "),
         memory.relationships().table(),
-        Column::At(SOURCE),
-        Column::At(TARGET),
+        source = Column::At(SOURCE),
+        target = Column::At(TARGET),
+        entities = memory.entities().table(),
+        id = Column::At(entity::ID),
     );
     let mut statement = file.prepare_cached(&statement)?;
     let rows = statement.query_map(params![entity_id, limits::RECALLED_RELATIONSHIPS], |row| {

@@ -1,5 +1,6 @@
 //! Records as clients write them.
 
+use meshagent_tables::Kind::Timestamp;
 use meshagent_tables::value::{Row, Value};
 use meshagent_tables::{Error, Result};
 use serde_json::Value as Json;
@@ -28,6 +29,7 @@ pub fn read(text: &str) -> Result<Vec<Row>> {
         let most = limits::RECORDS;
         return Err(Error::invalid(format!("there are more than {most} records; send fewer")));
     }
+    // They are counted from 1, as rows of tables are.
     let record = |(index, record): (usize, Json)| {
         let Json::Object(object) = record else {
             return Err(Error::invalid(format!("record {index} is no object")));
@@ -45,7 +47,7 @@ pub fn read(text: &str) -> Result<Vec<Row>> {
         };
         object.into_iter().map(field).collect()
     };
-    records.into_iter().enumerate().map(record).collect()
+    (1..).zip(records).map(record).collect()
 }
 
 /// Completes a record of an entity: the id is derived if there is none.
@@ -53,6 +55,8 @@ pub fn entity(index: usize, record: &mut Row) -> Result<()> {
     let name = text(index, record, "name")?.ok_or_else(|| lacks(index, "name"))?.to_owned();
     let entity_type = text(index, record, "entity_type")?;
     metadata(index, record)?;
+    certain(index, record)?;
+    moments(index, record, &["created_at", "valid_at"])?;
     if text(index, record, "entity_id")?.is_none() {
         let id = entity_id(&name, entity_type);
         set(record, "entity_id", id);
@@ -66,6 +70,8 @@ pub fn relationship(index: usize, record: &mut Row) -> Result<()> {
         text(index, record, end)?.ok_or_else(|| lacks(index, end))?;
     }
     metadata(index, record)?;
+    certain(index, record)?;
+    moments(index, record, &["created_at", "valid_at", "expired_at", "invalid_at"])?;
     if text(index, record, "relationship_type")?.is_none() {
         set(record, "relationship_type", RELATED_TO.to_owned());
     }
@@ -121,6 +127,42 @@ fn metadata(index: usize, record: &Row) -> Result<()> {
     }
 }
 
+/// How certain something is, is a part of 1.
+fn certain(index: usize, record: &Row) -> Result<()> {
+    let given = match record.iter().find(|(name, _)| name == "confidence") {
+        Some((_, Value::Float(given))) => *given,
+        Some((_, Value::Int(0 | 1))) | None => return Ok(()),
+        // A whole number that is neither is out of bounds.
+        Some((_, Value::Int(_))) => f64::NAN,
+        // What is no number at all is told by the column.
+        Some(_) => return Ok(()),
+    };
+    match (0.0..=1.0).contains(&given) {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid(format!("record {index}: \"confidence\" is a number from 0 to 1")))
+        }
+    }
+}
+
+/// Times are written as ISO 8601 has them (public SDK 0.31.4). They are kept as they are written.
+fn moments(index: usize, record: &Row, names: &[&str]) -> Result<()> {
+    for (name, value) in record {
+        if let (true, Value::Text(given)) = (names.contains(&name.as_str()), value)
+            && !given.trim().is_empty()
+        {
+            let moment = Value::Text(given.trim().to_owned()).taken_as(&Timestamp.into());
+            moment.map_err(|_| {
+                let shown: String = given.chars().take(40).collect();
+                Error::invalid(format!(
+                    "record {index}: {name:?} is a time like \"2026-11-30T12:00:00Z\" or \"2026-11-30\", and not {shown:?}"
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn lacks(index: usize, name: &str) -> Error {
     Error::invalid(format!("record {index} has no {name:?}"))
 }
@@ -136,9 +178,9 @@ mod tests {
         for (text, why) in [
             ("", "the records are no JSON: EOF"),
             ("{}", "no array of objects"),
-            ("[1]", "record 0 is no object"),
-            ("[{}]", "record 0 says nothing"),
-            ("[{\"a\": 18446744073709551615}]", "record 0: \"a\": 18446744073709551615 does not"),
+            ("[1]", "record 1 is no object"),
+            ("[{}]", "record 1 says nothing"),
+            ("[{\"a\": 18446744073709551615}]", "record 1: \"a\": 18446744073709551615 does not"),
             (&deep, "nested at most"),
             (&deeper, "recursion limit"),
         ] {
@@ -150,16 +192,16 @@ mod tests {
     #[test]
     fn records_say_what_they_lack() {
         for (text, why) in [
-            ("[{\"name\": \" \"}]", "record 0 has no \"name\""),
-            ("[{\"name\": 1}]", "record 0: \"name\" is a text, and not int"),
+            ("[{\"name\": \" \"}]", "record 1 has no \"name\""),
+            ("[{\"name\": 1}]", "record 1: \"name\" is a text, and not int"),
             (
                 "[{\"name\": \"a\", \"metadata\": {\"b\": 1}}]",
-                "record 0: \"metadata\" is an object",
+                "record 1: \"metadata\" is an object",
             ),
-            ("[{\"name\": \"a\", \"metadata\": \"b\"}]", "record 0: \"metadata\" is an object"),
+            ("[{\"name\": \"a\", \"metadata\": \"b\"}]", "record 1: \"metadata\" is an object"),
         ] {
             let mut records = read(text).unwrap();
-            let told = entity(0, &mut records[0]).unwrap_err().text;
+            let told = entity(1, &mut records[0]).unwrap_err().text;
             assert!(told.contains(why), "{told}");
         }
         let mut records = read("[{\"source_entity_id\": \"a\"}]").unwrap();

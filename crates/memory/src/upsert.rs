@@ -83,7 +83,7 @@ pub fn upsert(
         None => None,
     };
     for record in records {
-        let values = plan.values(dataset, record, done.records)?;
+        let values = plan.values(dataset, record, done.records + 1)?;
         done.records += 1;
         let mut changed = Vec::new();
         // A change that finds nothing takes much longer than a look.
@@ -143,7 +143,7 @@ fn take_columns(file: &Connection, dataset: &mut Dataset, records: &[Row]) -> Re
     for (index, (name, value)) in records
         .iter()
         .enumerate()
-        .flat_map(|(index, it)| it.iter().map(move |field| (index, field)))
+        .flat_map(|(index, it)| it.iter().map(move |field| (index + 1, field)))
     {
         let known = kinds.entry(name).or_insert_with(|| {
             names.push(name);

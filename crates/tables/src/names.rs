@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_what_could_be_a_slip_is_near() {
-        let names = ["cos", "floor", "log", "people", "pole", "i"];
+        let names = ["cos", "floor", "log", "people", "pool", "i"];
         assert_eq!(near("foo", names), Vec::<&str>::new());
         assert_eq!(near("Poeple", names), ["people"]);
         assert_eq!(near("flor", names), ["floor"]);

@@ -227,9 +227,14 @@ impl Value {
         Ok(match (wanted, self) {
             (Kind::Bool, Self::Bool(value)) => Self::Bool(value),
             (Kind::Int, Self::Int(value)) => Self::Int(value),
-            (Kind::Int, Self::Float(value)) => Self::Int(
-                whole(value).ok_or_else(|| format!("{value} is not a whole number of 64 bits"))?,
-            ),
+            (Kind::Int, Self::Float(value)) => Self::Int(whole(value).ok_or_else(|| {
+                // Digits that nobody has written would only confuse.
+                let shown = match value.abs() < 1e15 {
+                    true => value.to_string(),
+                    false => format!("about {value:e}"),
+                };
+                format!("{shown} is not a whole number of 64 bits")
+            })?),
             (Kind::Float, Self::Float(value)) if value.is_finite() => Self::Float(value),
             (Kind::Float, Self::Int(value)) => Self::Float(with_point(value)),
             (Kind::Text, Self::Text(value)) => Self::Text(value),
@@ -490,7 +495,7 @@ mod tests {
             Value::Struct(vec![("a".to_owned(), Value::Int(1)), ("b".to_owned(), Value::Null)]);
         for (given, wanted, why) in [
             (Value::Float(0.5), Kind::Int, "0.5 is not a whole number"),
-            (Value::Float(1e19), Kind::Int, "is not a whole number of 64 bits"),
+            (Value::Float(1e20), Kind::Int, "about 1e20 is not a whole number of 64 bits"),
             (Value::Float(f64::NAN), Kind::Float, "a value of float is no float"),
             (Value::Text("x".to_owned()), Kind::Int, "a value of text is no int"),
             (Value::Text("soon".to_owned()), Kind::Timestamp, "\"soon\" is no timestamp"),

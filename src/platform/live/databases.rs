@@ -199,7 +199,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// It is nobody's turn to end in time; the tables cannot be opened; what the work gives.
+    /// Its turn does not come in time; the tables cannot be opened; what the work gives.
     pub async fn on_answers<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,

@@ -73,6 +73,42 @@ pub struct Relationship {
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
+/// What records of a kind can say.
+pub trait Fields {
+    /// The names of their fields.
+    const NAMES: &'static [&'static str];
+}
+
+impl Fields for Entity {
+    const NAMES: &'static [&'static str] = &[
+        "entity_id",
+        "name",
+        "entity_type",
+        "context",
+        "confidence",
+        "created_at",
+        "valid_at",
+        "metadata",
+    ];
+}
+
+impl Fields for Relationship {
+    const NAMES: &'static [&'static str] = &[
+        "source_entity_id",
+        "target_entity_id",
+        "relationship_type",
+        "description",
+        "confidence",
+        "created_at",
+        "valid_at",
+        "expired_at",
+        "invalid_at",
+        "source_entity_name",
+        "target_entity_name",
+        "metadata",
+    ];
+}
+
 /// The kind of a relationship of which nothing else is said.
 pub const RELATED: &str = "RELATED_TO";
 

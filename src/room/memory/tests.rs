@@ -124,7 +124,11 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn records_that_cannot_be_read_are_told() {
     for (records, why) in [
-        (json!("[{}]"), "records_json: missing field `name`"),
+        (json!("[{}]"), "records_json: record 1: missing field `name`"),
+        (
+            json!(r#"[{"name": "a"}, {"name": "b", "contxt": "c"}]"#),
+            "records_json: record 2: there is no field \"contxt\"; did you mean context?",
+        ),
         (json!("{}"), "records_json: invalid type: map"),
         (json!([]), "invalid type: sequence, expected a string"),
     ] {

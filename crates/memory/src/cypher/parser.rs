@@ -13,17 +13,24 @@ use crate::limits;
 const UNDERSTOOD: &str = "understood is MATCH (e:Entity {name: 'x'}) or (a)-[r:TYPE]->(b), \
                           WHERE, RETURN [DISTINCT], ORDER BY, SKIP and LIMIT";
 
-/// Words of Cypher that write, and what does it here.
+/// Words of Cypher that write, and what does it here: a tool of rooms, and a command.
 const WRITES: [(&str, &str); 8] = [
-    ("CREATE", "upsert_nodes and upsert_relationships add records"),
-    ("MERGE", "upsert_nodes and upsert_relationships add and change records"),
-    ("SET", "upsert_nodes and upsert_relationships change records"),
-    ("REMOVE", "upsert_nodes and upsert_relationships change records"),
-    ("DELETE", "delete_entities and delete_relationships delete records"),
-    ("DETACH", "delete_entities deletes entities with their relationships"),
-    ("FOREACH", "upsert_nodes and upsert_relationships change records"),
-    ("DROP", "drop drops a memory"),
+    ("CREATE", ADD),
+    ("MERGE", ADD),
+    ("SET", ADD),
+    ("REMOVE", ADD),
+    ("DELETE", DELETE),
+    ("DETACH", DELETE),
+    ("FOREACH", ADD),
+    ("DROP", "drop drops a memory; on the command line, \"room memory drop\""),
 ];
+
+const ADD: &str = "upsert_nodes and upsert_relationships add and change records; on the command \
+                   line, \"room memory upsert-nodes\" and \"room memory upsert-relationships\"";
+
+const DELETE: &str = "delete_entities deletes entities with their relationships, and \
+                      delete_relationships those alone; on the command line, \
+                      \"room memory delete-entities\" and \"room memory delete-relationships\"";
 
 /// Words of Cypher that read, and are not understood.
 const UNKNOWN: [&str; 12] = [

@@ -107,7 +107,7 @@ fn a_dataset_of_a_clients_own_knows_its_records_by_a_key() {
         let tried = room.memories.upsert_table(NOTES, "T", &first.to_string(), true);
         if rows == Json::Null {
             let told = tried.unwrap_err().text;
-            assert_eq!(told, "record 1: column \"id\" of \"T\" is int, and a value of text is not");
+            assert_eq!(told, "record 2: column \"id\" of \"T\" is int, and a value of text is not");
             continue;
         }
         tried.unwrap();
@@ -133,7 +133,7 @@ fn a_record_without_its_key_is_told() {
     upsert(&room, "T", &json!([{"id": 1}]), true);
     let error =
         room.memories.upsert_table(NOTES, "T", r#"[{"id": 2}, {"x": 1}]"#, true).unwrap_err();
-    assert_eq!(error.text, "record 1 has no \"id\", by which the records of \"T\" are known");
+    assert_eq!(error.text, "record 2 has no \"id\", by which the records of \"T\" are known");
     // None of them was taken, and neither was the column.
     assert_eq!(room.rows("MATCH (t:T) RETURN t"), json!([[{"id": 1}]]));
 }
@@ -176,17 +176,26 @@ fn records_that_do_not_fit_are_told_and_none_is_taken() {
     for (records, told) in [
         (
             json!([{"name": "Bob"}, {"name": "Eve", "confidence": "high"}]),
-            "record 1: column \"confidence\" of \"Entity\" is float, and a value of text is not",
+            "record 2: column \"confidence\" of \"Entity\" is float, and a value of text is not",
         ),
         (
             json!([{"name": "Bob"}, {"name": "Eve", "created_at": 5}]),
-            "record 1: column \"created_at\" of \"Entity\" is text, and a value of int is not",
+            "record 2: column \"created_at\" of \"Entity\" is text, and a value of int is not",
         ),
-        (json!([{"name": "Bob"}, {}]), "record 1 says nothing"),
+        (json!([{"name": "Bob"}, {}]), "record 2 says nothing"),
+        (
+            json!([{"name": "Bob"}, {"name": "Eve", "confidence": 7}]),
+            "record 2: \"confidence\" is a number from 0 to 1",
+        ),
+        (json!([{"name": "Bob", "confidence": -0.1}]), "record 1: \"confidence\" is a number"),
+        (
+            json!([{"name": "Bob"}, {"name": "Eve", "created_at": "yesterday"}]),
+            "record 2: \"created_at\" is a time like \"2026-11-30T12:00:00Z\" or \"2026-11-30\", and not \"yesterday\"",
+        ),
         (json!([{"name": "Bob", "x\ny": 1}]), "the name of a column has a control character"),
         (
             json!([{"name": "Bob", "entity_id": "x".repeat(3_000)}]),
-            "record 0: \"entity_id\" has more",
+            "record 1: \"entity_id\" has more",
         ),
         (json!([{"name": "Bob", "context": "x".repeat(5 << 20)}]), "a record has more than 4 MiB"),
     ] {
@@ -224,6 +233,6 @@ fn the_two_datasets_are_taken_by_their_names() {
     );
     let error =
         room.memories.upsert_table(NOTES, "Entity", r#"[{"mood": "x"}]"#, true).unwrap_err();
-    assert_eq!((error.reason, error.text.as_str()), (Reason::Invalid, "record 0 has no \"name\""));
+    assert_eq!((error.reason, error.text.as_str()), (Reason::Invalid, "record 1 has no \"name\""));
     assert_eq!(upsert(&room, "Nothing", &json!([]), true), 0);
 }

@@ -47,6 +47,11 @@ fn word(value: u8) -> String {
     format!("word{value}")
 }
 
+/// How certain something is; a number that JSON keeps as it is.
+fn part(of: u8) -> f64 {
+    f64::from(of) / 256.0
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -62,7 +67,7 @@ proptest! {
             match step {
                 Step::Node { id, context, confidence } => {
                     room.nodes(&json!([{"entity_id": IDS[id], "name": IDS[id],
-                        "context": context.map(word), "confidence": confidence}]));
+                        "context": context.map(word), "confidence": confidence.map(part)}]));
                     let known = model.nodes.entry(id).or_default();
                     *known = (context.or(known.0), confidence.or(known.1));
                 }
@@ -101,7 +106,7 @@ proptest! {
         }
         let nodes = room.rows("MATCH (e) RETURN e.entity_id, e.context, e.confidence ORDER BY e.entity_id");
         let wanted: Vec<_> = model.nodes.iter()
-            .map(|(id, (context, confidence))| json!([IDS[*id], context.map(word), confidence.map(f64::from)]))
+            .map(|(id, (context, confidence))| json!([IDS[*id], context.map(word), confidence.map(part)]))
             .collect();
         prop_assert_eq!(nodes, json!(wanted));
         let edges = room.rows("MATCH (r:RELATIONSHIP) RETURN r.source_entity_id AS s, r.target_entity_id AS t, \

@@ -79,3 +79,20 @@ fn relationships_come_along_if_asked_for() {
     assert_eq!((item.confidence, item.valid_at.as_deref()), (Some(0.5), Some("2026-02-01")));
     assert!(room.memories.recall(NOTES, "bob", 5, false).unwrap()[0].relationships.is_empty());
 }
+
+#[test]
+fn what_is_recalled_is_what_a_path_finds() {
+    let room = people();
+    room.edges(&json!([
+        {"source_entity_id": "ann", "target_entity_id": "nobody", "relationship_type": "KNOWS"},
+    ]));
+    let paths =
+        room.rows("MATCH (a {name: 'Ann'})-[r]->(b) RETURN b.entity_id ORDER BY b.name DESC");
+    let found = room.memories.recall(NOTES, "Ann", 1, true).unwrap();
+    let recalled = found[0].relationships.iter().filter(|it| it.source_entity_id == "ann");
+    let recalled: Vec<_> = recalled.map(|it| json!([it.target_entity_id])).collect();
+    assert_eq!(json!(recalled), paths);
+    // It is kept all the same.
+    let all = "MATCH (r:RELATIONSHIP {target_entity_id: 'nobody'}) RETURN count(*)";
+    assert_eq!(room.rows(all), json!([[1]]));
+}

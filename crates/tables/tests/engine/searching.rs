@@ -120,7 +120,13 @@ fn words_are_found_in_rows_that_came_after_the_index() {
 fn a_text_without_an_index_says_how_to_make_one() {
     let room = notes();
     let told = room.search(words("apples"));
-    assert_eq!(refused(told, "make one (create_full_text_search_index)"), Reason::NotFound);
+    assert_eq!(
+        refused(
+            told,
+            "make one (create_full_text_search_index, on the command line \"room database index-create --kind fts\")"
+        ),
+        Reason::NotFound
+    );
     room.tables.create_index(&table("t"), "body", IndexKind::FullText, false).unwrap();
     let title = Search { text_columns: Some(vec!["title".to_owned()]), ..words("apples") };
     refused(room.search(title), "the column \"title\" of the table t has no full-text index");
@@ -326,4 +332,29 @@ fn a_query_joins_tables_by_their_names_in_it() {
     ] {
         assert!(room.tables.query(text, tables(), &[]).is_err(), "{text}");
     }
+}
+
+#[test]
+fn columns_that_differ_only_in_capitals_are_told_with_the_quotes_for_them() {
+    let room = Room::new();
+    room.create("t", json!({"imageId": "int", "ImageId": "int"}), json!([{"imageId": 1}]));
+    let filtered = |filter: &str| {
+        let filter = Some(filter.to_owned());
+        room.search(Search { table: table("t"), filter, ..Search::default() })
+    };
+    let part = "could be \"imageId\" or \"ImageId\", which differ only in capitals; put the name in quotes, like `imageId`";
+    assert_eq!(refused(filtered("imageid = 1"), part), Reason::Invalid);
+    assert_eq!(column(&filtered("`imageId` = 1").unwrap(), "imageId"), [1]);
+    for query in ["SELECT imageid FROM t", "SELECT t.imageid FROM t"] {
+        let tables = vec![(table("t"), "t".to_owned())];
+        let told = room.tables.query(query, tables, &[]);
+        assert_eq!(refused(told, "put the name in quotes, like \"imageId\""), Reason::Invalid);
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_is_told_apart() {
+    let room = Room::new();
+    let missing = room.tables.count(&Search { table: table("poeple"), ..Search::default() });
+    assert_eq!(missing.unwrap_err().missing, Some(Box::new(table("poeple"))));
 }

@@ -10,7 +10,7 @@ fn a_filter_that_cannot_be_is_refused_with_a_reason() {
     for (filter, why) in [
         ("", "the text is empty"),
         ("  \n", "the text is empty"),
-        ("id =", "cannot be read"),
+        ("id =", "an expression, found: the end of the text"),
         ("tgs = 1", "there is no column \"tgs\" at 1:1; did you mean tags or ts?"),
         ("id = 1 AND\n zzzzzz = 2", "there is no column \"zzzzzz\" at 2:2; there are id, n, f"),
         ("id = 1; DROP TABLE t", "goes on with ; at 1:7"),
