@@ -494,8 +494,8 @@ impl Operation for Query {
 /// Lists that are sent as a text of JSON.
 /// Records with the fields that they have in the public SDK 0.31.4, and no others.
 mod as_records {
-    use serde::de::{DeserializeOwned, Error as _};
     use serde::Deserializer;
+    use serde::de::{DeserializeOwned, Error as _};
     use serde_json::{Map, Value};
 
     pub use super::as_text::serialize;

@@ -58,10 +58,27 @@ impl Error {
     }
 }
 
+/// Whose file it is, in errors of SQLite.
+const WHOSE: &str = "the tables of this room";
+
+impl Error {
+    /// The same error of SQLite in another database than that of tables.
+    #[must_use]
+    pub fn of_database(self, whose: &str) -> Self {
+        match self.text.strip_prefix(WHOSE) {
+            Some(rest) if self.reason == Reason::Failed => {
+                Self { text: format!("{whose}{rest}"), ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
-        let reason = match error.sqlite_error_code() {
+        let code = error.sqlite_error_code();
+        let reason = match code {
             Some(ErrorCode::OperationInterrupted) => Reason::TimedOut,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Reason::Conflict,
             // A number or a value that is too large, a division by zero: what was asked for cannot be
@@ -70,6 +87,24 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::Unknown | ErrorCode::TooBig) => Reason::Invalid,
             _ => Reason::Failed,
         };
-        Self::new(reason, error.to_string())
+        let text = match code {
+            Some(ErrorCode::TooBig) => {
+                "a value is too large for what is asked; ask for fewer or shorter values at once"
+                    .to_owned()
+            }
+            Some(ErrorCode::DiskFull) => format!(
+                "{WHOSE} cannot be changed: the disk with them is full; make room there and try again, and read meanwhile what there is"
+            ),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!(
+                "{WHOSE} are damaged: {error}; whoever runs the server brings their file back from a copy, or takes it away to begin anew"
+            ),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                // The text of such an error may have a path.
+                let why = error.sqlite_error().map(ToString::to_string).unwrap_or_default();
+                format!("{WHOSE} cannot be read or written: {why}")
+            }
+            _ => error.to_string(),
+        };
+        Self::new(reason, text)
     }
 }

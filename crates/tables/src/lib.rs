@@ -12,19 +12,23 @@
 //! | [`sqlite`] | how it is done with SQLite |
 //! | [`columns`] | columns as they are written on a command line |
 //! | [`names`] | what may be called how, and what columns a table may have |
+//! | [`bounds`] | how much memory and disk a statement takes |
 //! | [`value`] | values, their form on the wire, and how a column takes them |
 //! | [`error`] | why something was not done |
+//! | [`own_file`] | the file of a database, before SQLite opens it |
 //! | [`stored`] | how SQLite keeps values |
 //! | [`sql`] | what clients write: filters, expressions and queries |
 //!
 //! **What must not live here**: rooms, participants and their grants, messages, the terminal. A
 //! caller has checked who asks. Everything here blocks; a caller runs it where that is allowed.
 
+pub mod bounds;
 pub mod columns;
 pub mod data_type;
 pub mod engine;
 pub mod error;
 pub mod names;
+pub mod own_file;
 pub mod sql;
 pub mod sqlite;
 pub mod stored;

@@ -30,10 +30,11 @@ mod lexer;
 mod parser;
 mod sql;
 
+use meshagent_tables::bounds;
 use meshagent_tables::value::{Row, Value};
 use meshagent_tables::{Error, Result};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use crate::limits;
 use crate::store::catalog::Memory;
@@ -72,11 +73,12 @@ fn confine(file: &Connection, memory: &Memory) -> Result<()> {
 }
 
 fn rows_of(file: &Connection, query: &sql::Query) -> Result<Vec<Row>> {
+    let each = bounds::values(file, &query.text, limits::RECORD, limits::ANSWER)?;
     let mut prepared = file.prepare(&query.text)?;
     let mut rows = prepared.query(params_from_iter(&query.values))?;
     let mut answer: Vec<Row> = Vec::new();
     let mut bytes = 0;
-    while let Some(row) = next(&mut rows)? {
+    while let Some(row) = next(&mut rows, each)? {
         if answer.len() >= limits::ROWS {
             let most = limits::ROWS;
             let text = format!("the answer has more than {most} rows; say LIMIT, or ask for less");
@@ -114,8 +116,15 @@ fn rows_of(file: &Connection, query: &sql::Query) -> Result<Vec<Row>> {
 
 fn next<'a, 'stmt>(
     rows: &'a mut rusqlite::Rows<'stmt>,
+    each: usize,
 ) -> Result<Option<&'a rusqlite::Row<'stmt>>> {
     rows.next().map_err(|error| match error.to_string().as_str() {
+        _ if each < limits::ANSWER && error.sqlite_error_code() == Some(ErrorCode::TooBig) => {
+            let text = format!(
+                "a value has more than {each} bytes, which is too much for so many at once; ask for fewer"
+            );
+            Error::invalid(text)
+        }
         functions::TOO_LONG => Error::invalid(functions::TOO_LONG),
         "integer overflow" => Error::invalid("a sum does not fit a whole number of 64 bits"),
         _ => error.into(),

@@ -14,13 +14,13 @@
 pub mod catalog;
 mod names;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use meshagent_tables::{Error, Reason, Result};
+use meshagent_tables::bounds::{self, TEMPORARY, Temporary};
+use meshagent_tables::{Error, Reason, Result, own_file};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
@@ -33,11 +33,15 @@ pub use names::{Column, Table};
 const APPLICATION: i64 = 0x6d65_6d31;
 const FORM: i64 = 1;
 
+/// Whose file it is, in errors.
+const WHOSE: &str = "the memories of this room";
+
 /// How many connections that read are kept for later.
 const READERS: usize = 4;
 
-/// How often a statement looks at its time: after so many steps of SQLite.
-const STEPS: i32 = 500;
+/// How often a statement looks at its time: after so many steps of SQLite. Each row may be written to
+/// temporary files.
+const STEPS: i32 = 50;
 
 /// How long one writer waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,36 +85,41 @@ pub struct Store {
 impl Store {
     /// Opens the file. It is made if it isn't there, for its owner alone.
     pub fn open(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::new(Reason::Failed, format!("failed to open the memories in {shown}: {error}"))
+        let failed = |why: &dyn std::fmt::Display| {
+            let text = format!("the file of the memories of this room cannot be opened: {why}");
+            Error::new(Reason::Failed, text)
         };
         // SQLite gives the files beside this one the same permissions.
-        let mut options = OpenOptions::new();
-        let made = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        made.open(path).map_err(|error| failed(&error))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(path, flags).map_err(|error| failed(&error))?;
-        prepare(&opened).map_err(|error| failed(&error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer: Mutex::new(opened),
-            readers: Mutex::new(Vec::new()),
-        })
+        let path = own_file::prepared(path).map_err(|error| failed(&error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let open = || -> Result<Connection> {
+            let opened = Connection::open_with_flags(&path, flags)?;
+            bounds::temporary_beside(&opened, &path)?;
+            prepare(&opened)?;
+            Ok(opened)
+        };
+        let opened = open().map_err(|error| error.of_database(WHOSE))?;
+        Ok(Self { path, writer: Mutex::new(opened), readers: Mutex::new(Vec::new()) })
     }
 
     /// Does something that is seen whole or not at all, and is on disk when this returns.
     pub fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = locked(&self.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = work(&transaction).map_err(|error| told(error, "a record", limits::RECORD))?;
-        transaction.commit()?;
-        Ok(done)
+        let done = || -> Result<T> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        done().map_err(|error| told(error, "a record", limits::RECORD))
     }
 
     /// Does something with the connection that writes, outside of a transaction.
     pub fn tend<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(&locked(&self.writer))
+        work(&locked(&self.writer)).map_err(|error| error.of_database(WHOSE))
     }
 
     /// Reads one state of the file, in bounded time.
@@ -118,19 +127,35 @@ impl Store {
         let kept = locked(&self.readers).pop();
         let mut connection = match kept {
             Some(connection) => connection,
-            None => self.reader()?,
+            None => self.reader().map_err(|error| error.of_database(WHOSE))?,
         };
         let end = Instant::now() + limits::TIME;
-        connection.progress_handler(STEPS, Some(move || Instant::now() > end))?;
+        let spilled = Arc::new(AtomicBool::new(false));
+        let (spills, mut files) = (Arc::clone(&spilled), Temporary::new());
+        let over = move || {
+            let now = Instant::now();
+            if files.is_too_much(now) {
+                spills.store(true, Ordering::Release);
+            }
+            now > end || spills.load(Ordering::Acquire)
+        };
+        connection.progress_handler(STEPS, Some(over))?;
         let done = {
             let transaction = connection.transaction()?;
             work(&transaction)
         };
+        unbound(&connection)?;
         let mut readers = locked(&self.readers);
         if readers.len() < READERS {
             readers.push(connection);
         }
         done.map_err(|error| match error.reason {
+            Reason::TimedOut if spilled.load(Ordering::Acquire) => {
+                let most = TEMPORARY >> 20;
+                let text =
+                    format!("this needs more than {most} MiB of temporary files; ask for less");
+                Error::invalid(text)
+            }
             Reason::TimedOut if Instant::now() > end => {
                 let most = limits::TIME.as_secs();
                 Error::new(Reason::TimedOut, format!("this took longer than {most} seconds"))
@@ -140,22 +165,29 @@ impl Store {
     }
 
     fn reader(&self) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
-        // A row is read before its size can be looked at.
-        let most = i32::try_from(limits::ANSWER).unwrap_or(i32::MAX);
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;
+        unbound(&connection)?;
         functions::register(&connection)?;
         Ok(connection)
     }
 }
 
+/// Lets values be as large as an answer. A row is read before its size can be looked at.
+fn unbound(connection: &Connection) -> Result<()> {
+    let most = i32::try_from(limits::ANSWER).unwrap_or(i32::MAX);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;
+    Ok(())
+}
+
 /// The error of what SQLite finds too large, in words that help.
 fn told(error: Error, what: &str, most: usize) -> Error {
-    if error.text != "string or blob too big" {
-        return error;
+    if !error.text.starts_with("a value is too large") {
+        return error.of_database(WHOSE);
     }
     Error::invalid(format!("{what} has more than {} MiB", most >> 20))
 }
@@ -177,10 +209,15 @@ fn prepare(connection: &Connection) -> Result<()> {
         (APPLICATION, later) => {
             return Err(Error::new(
                 Reason::Failed,
-                format!("they are in form {later}, and this program knows form {FORM}"),
+                format!(
+                    "the memories of this room are in form {later}, and this program knows form {FORM}"
+                ),
             ));
         }
-        _ => return Err(Error::new(Reason::Failed, "this is another program's file")),
+        _ => {
+            let text = "the file of the memories of this room is another program's file";
+            return Err(Error::new(Reason::Failed, text));
+        }
     }
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -225,9 +262,8 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             Store::open(&path).unwrap_err().text
         };
-        assert!(
-            told("text", b"this is no database, it is a text of some length").contains("text: ")
-        );
+        let text = told("text", b"this is no database, it is a text of some length");
+        assert!(text.starts_with("the memories of this room are damaged: "), "{text}");
         let other = folder.path().join("other");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
         assert!(Store::open(&other).unwrap_err().text.ends_with("another program's file"));
@@ -235,6 +271,18 @@ mod tests {
         drop(Store::open(&later).unwrap());
         Connection::open(&later).unwrap().pragma_update(None, "user_version", 9).unwrap();
         assert!(Store::open(&later).unwrap_err().text.contains("form 9"));
+    }
+
+    #[test]
+    fn a_link_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "").unwrap();
+        let path = folder.path().join("memories");
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        let text = Store::open(&path).unwrap_err().text;
+        assert!(text.contains("the memories of this room") && text.contains("is a link"), "{text}");
+        assert_eq!(std::fs::metadata(&victim).unwrap().len(), 0);
     }
 
     #[test]

@@ -98,6 +98,21 @@ fn statement() -> impl Strategy<Value = String> {
     prop_oneof![free, begun, whole]
 }
 
+#[test]
+fn the_values_of_a_row_share_their_memory() {
+    let room = people();
+    let large = serde_json::json!([{"name": "large", "context": "X".repeat(4_000_000)}]);
+    room.memories.upsert_nodes(NOTES, &large.to_string(), false).unwrap();
+    let columns = |count: usize| {
+        let columns: Vec<String> =
+            (0..count).map(|at| format!("toLower(e.context) <> '{at}' AS c{at}")).collect();
+        format!("MATCH (e:Entity) WHERE e.name = 'large' RETURN {}", columns.join(", "))
+    };
+    room.memories.query(NOTES, &columns(3)).unwrap();
+    let told = room.memories.query(NOTES, &columns(90)).unwrap_err();
+    assert!(told.text.contains("too much for so many at once"), "{told}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -179,6 +179,12 @@ pub fn install(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     functions::install(connection)
 }
 
+/// Does something, such as to run a statement, while the functions that [`install`] gave stop as
+/// soon as the time is over. SQLite itself asks between steps only, and a call is one.
+pub fn watched<T>(over: impl Fn() -> bool + 'static, work: impl FnOnce() -> T) -> T {
+    functions::watch::watched(over, work)
+}
+
 /// The most values of a statement. SQLite binds 32,766.
 const VALUES: usize = 30_000;
 

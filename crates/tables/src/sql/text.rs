@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sqlparser::ast::{Expr, Query, Statement};
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 
@@ -107,8 +108,21 @@ fn too_much(text: String) -> Error {
 }
 
 fn bounded(tokens: &[TokenWithSpan]) -> Result<usize> {
-    let (mut all, mut links, mut opened, mut nested) = (0, 0, 0, 0_usize);
+    let (mut all, mut links, mut opened, mut nested, mut before) = (0, 0, 0, 0_usize, 0);
     for token in tokens {
+        // Beyond its depth the parser takes NOT for a name.
+        match &token.token {
+            Token::Word(word) if word.keyword == Keyword::NOT => before += 1,
+            Token::Minus | Token::Plus | Token::Tilde => before += 1,
+            Token::Whitespace(_) => {}
+            _ => before = 0,
+        }
+        if before > NESTED {
+            let at = place(token.span);
+            return Err(too_much(format!(
+                "NOT and signs stand more than {NESTED} times in a row{at}"
+            )));
+        }
         match &token.token {
             Token::Whitespace(_) => continue,
             Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) => {}

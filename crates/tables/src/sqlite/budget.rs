@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::bounds::{TEMPORARY, Temporary};
 use crate::error::{Error, Reason, Result};
 
-/// After so many steps of SQLite's machine it is looked at whether there is time left: some
-/// microseconds.
-const STEPS: i32 = 1000;
+/// After so many steps of SQLite's machine it is looked at whether there is time left: a few rows,
+/// for each may write megabytes to temporary files.
+const STEPS: i32 = 50;
 
 /// The time that is left for one answer.
 pub(super) struct Budget {
@@ -19,6 +20,8 @@ pub(super) struct Budget {
     /// Microseconds in which it waited for its reader. They don't count.
     waited: AtomicU64,
     stopped: AtomicBool,
+    /// Whether it wrote too much to temporary files.
+    spilled: AtomicBool,
 }
 
 impl Budget {
@@ -28,6 +31,7 @@ impl Budget {
             allowed,
             waited: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            spilled: AtomicBool::new(false),
         }
     }
 
@@ -42,15 +46,40 @@ impl Budget {
     }
 
     fn over(&self) -> bool {
-        let waited = Duration::from_micros(self.waited.load(Ordering::Relaxed));
-        self.stopped.load(Ordering::Acquire)
-            || self.began.elapsed().saturating_sub(waited) > self.allowed
+        self.over_at(Instant::now())
     }
 
-    /// Ends what a connection computes when there is no time left.
+    fn over_at(&self, now: Instant) -> bool {
+        let waited = Duration::from_micros(self.waited.load(Ordering::Relaxed));
+        self.stopped.load(Ordering::Acquire)
+            || now.saturating_duration_since(self.began).saturating_sub(waited) > self.allowed
+    }
+
+    /// Ends what a connection that reads computes when there is no time left, or when it has written
+    /// too much to temporary files.
     pub(super) fn watch(self: &Arc<Self>, connection: &Connection) -> Result<()> {
         let budget = Arc::clone(self);
+        let mut files = Temporary::new();
+        let over = move || {
+            let now = Instant::now();
+            if files.is_too_much(now) {
+                budget.spilled.store(true, Ordering::Release);
+            }
+            budget.spilled.load(Ordering::Acquire) || budget.over_at(now)
+        };
+        Ok(connection.progress_handler(STEPS, Some(over))?)
+    }
+
+    /// The same for a connection that writes. What it writes is bounded by what is in its table.
+    pub(super) fn watch_writing(self: &Arc<Self>, connection: &Connection) -> Result<()> {
+        let budget = Arc::clone(self);
         Ok(connection.progress_handler(STEPS, Some(move || budget.over()))?)
+    }
+
+    /// Does something within this time, also within calls of functions.
+    pub(super) fn within<T>(self: &Arc<Self>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let budget = Arc::clone(self);
+        crate::sql::watched(move || budget.over(), work).map_err(|error| self.explained(error))
     }
 
     pub(super) fn unwatch(connection: &Connection) -> Result<()> {
@@ -58,9 +87,17 @@ impl Budget {
     }
 
     /// An error with the reason for which it was ended, if that is what it is.
-    pub(super) fn explained(&self, error: Error) -> Error {
-        if error.reason != Reason::TimedOut || !self.over() {
+    fn explained(&self, error: Error) -> Error {
+        let spilled = self.spilled.load(Ordering::Acquire);
+        if error.reason != Reason::TimedOut || !(spilled || self.over()) {
             return error;
+        }
+        if spilled {
+            let text = format!(
+                "it needs more than {} MiB of temporary files; sort, group or join less",
+                TEMPORARY >> 20
+            );
+            return Error::invalid(text);
         }
         let text = match self.stopped.load(Ordering::Acquire) {
             true => "the answer is not wanted any more".to_owned(),

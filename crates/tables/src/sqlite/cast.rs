@@ -38,13 +38,22 @@ impl<'a> Casts<'a> {
             return Ok(cast);
         }
         let name = format!("cast_{}", self.count);
+        // What a client sent may be told to it. What is stored may not: who changes a table need not
+        // be one who may read it.
+        let own = expression.sql.text == "?";
         let (column, wanted) = (column.to_owned(), wanted.clone());
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
         self.db.create_scalar_function(name.as_str(), 1, flags, move |context| {
             let given = loaded(context.get_raw(0), &of.kind);
             let taken = given.and_then(|value| {
-                cast_to(value, &wanted)
-                    .map_err(|why| Error::invalid(format!("column {column:?}: {why}")))
+                let missing = value == Value::Null;
+                cast_to(value, &wanted).map_err(|why| {
+                    let kind = &wanted.kind;
+                    Error::invalid(match own || missing {
+                        true => format!("column {column:?}: {why}"),
+                        false => format!("column {column:?}: a value for it is no {kind}"),
+                    })
+                })
             });
             taken
                 .map(Stored::from)

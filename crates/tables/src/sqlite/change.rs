@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::cast::Casts;
 use super::catalog::{self, Table};
 use super::statement::Statement;
-use super::{Tables, file, indexes, stamps};
+use super::{Limits, Tables, file, indexes, stamps};
 use crate::engine::TableName;
 use crate::error::{Error, Result};
 use crate::sql::{self, Expression, Fragment};
@@ -30,8 +30,9 @@ impl Tables {
             let version = catalog::next_number(db, &table)?;
             let last = stamps::last_row(db, table.id)?;
             let rows = table.rows();
-            let count = file::confined(db, &rows, &self.shared.limits, || {
-                let count = hit(db, &table, filter)?;
+            let limits = &self.shared.limits;
+            let count = file::confined(db, &rows, limits, || {
+                let count = hit(db, &table, filter, limits)?;
                 let mut casts = Casts::new(db);
                 let mut copy = Statement::new(format!(
                     "INSERT INTO {rows} (born{}) SELECT {version}",
@@ -51,7 +52,7 @@ impl Tables {
                 copy.text(&format!(
                     " FROM {rows} WHERE row IN (SELECT hit FROM hits) ORDER BY row"
                 ));
-                copy.run(db)?;
+                copy.run_bounded(db, limits)?;
                 Ok(count)
             })?;
             end_hits(db, &table, version)?;
@@ -66,8 +67,9 @@ impl Tables {
             let table = catalog::writable(db, name)?;
             let filter = sql::filter(filter, &table.named())?;
             let version = catalog::next_number(db, &table)?;
-            let work = || hit(db, &table, filter);
-            let count = file::confined(db, &table.rows(), &self.shared.limits, work)?;
+            let limits = &self.shared.limits;
+            let work = || hit(db, &table, filter, limits);
+            let count = file::confined(db, &table.rows(), limits, work)?;
             end_hits(db, &table, version)?;
             catalog::commit(db, table.id, version, "delete")?;
             Ok(count)
@@ -106,10 +108,10 @@ fn assigned(
 }
 
 /// Notes the rows for which a filter holds.
-fn hit(db: &Connection, table: &Table, filter: Fragment) -> Result<u64> {
+fn hit(db: &Connection, table: &Table, filter: Fragment, limits: &Limits) -> Result<u64> {
     let (rows, seen) = (table.rows(), &table.seen);
     let mut hit = Statement::new(format!("INSERT INTO hits SELECT row FROM {rows} WHERE {seen}"));
-    hit.and(Some(filter)).run(db)
+    hit.and(Some(filter)).run_bounded(db, limits)
 }
 
 /// Lets a version take the rows that were noted.

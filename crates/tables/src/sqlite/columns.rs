@@ -134,7 +134,8 @@ impl Tables {
         let rows = table.rows();
         let mut update = Statement::new(format!("UPDATE {rows} SET c{number} = "));
         update.part(cast.0).text(&format!(" WHERE {}", table.seen));
-        file::confined(db, &rows, &self.shared.limits, || update.run(db))?;
+        let limits = &self.shared.limits;
+        file::confined(db, &rows, limits, || update.run_bounded(db, limits))?;
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! The file: opening it, and the transactions in which it is written.
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +13,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::Limits;
 use super::budget::Budget;
 use super::readers::Readers;
+use crate::bounds;
 use crate::error::{Error, Reason, Result};
+use crate::own_file;
 
 /// `mesh`, so that the file can be told from others.
 const APPLICATION: i32 = 0x6d65_7368;
@@ -109,23 +109,21 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn open(path: &Path, limits: Limits) -> Result<Self> {
-        let failed = |error: std::io::Error| {
-            let text = format!("the tables at {} cannot be opened: {error}", path.display());
+        let path = own_file::prepared(path).map_err(|error| {
+            let text = format!("the file of the tables of this room cannot be opened: {error}");
             Error::new(Reason::Failed, text)
-        };
-        let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).read(true).write(true).mode(0o600);
-        let file = options.open(path).map_err(failed)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
-        drop(file);
-
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        })?;
+        let path = path.as_path();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut writing = Connection::open_with_flags(path, flags)?;
         writing.pragma_update(None, "page_size", PAGE)?;
         writing.pragma_update(None, "journal_mode", "WAL")?;
         writing.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         writing.pragma_update(None, "synchronous", "FULL")?;
         prepared(&writing, &limits)?;
+        bounds::temporary_beside(&writing, path)?;
         create(&mut writing)?;
         writing.execute_batch(HITS)?;
         let readers = Arc::new(Readers::new(path, limits));
@@ -227,12 +225,18 @@ pub(super) fn prepared(connection: &Connection, limits: &Limits) -> Result<()> {
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", false)?;
     connection.pragma_update(None, "cache_size", -8 * 1024)?;
-    let longest = i32::try_from(limits.row_bytes.saturating_mul(2)).unwrap_or(i32::MAX);
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+    unbound(connection, limits)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(crate::sql::install(connection)?)
+}
+
+/// Lets values be as large as any.
+pub(super) fn unbound(connection: &Connection, limits: &Limits) -> Result<()> {
+    let longest = i32::try_from(limits.row_bytes.saturating_mul(2)).unwrap_or(i32::MAX);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+    Ok(())
 }
 
 /// Runs what has parts of a client's on the writing connection. It has little time, and reaches
@@ -244,7 +248,7 @@ pub(super) fn confined<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let budget = Arc::new(Budget::new(limits.computing));
-    budget.watch(db)?;
+    budget.watch_writing(db)?;
     let rows = rows.to_owned();
     let allowed = move |table: &str| table == rows || table == "hits";
     db.authorizer(Some(move |context: AuthContext<'_>| match context.action {
@@ -258,8 +262,55 @@ pub(super) fn confined<T>(
         }
         _ => Authorization::Deny,
     }))?;
-    let done = work();
+    let done = budget.within(work);
     db.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
     Budget::unwatch(db)?;
-    done.map_err(|error| budget.explained(error))
+    unbound(db, limits)?;
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::{Engine as _, NewTable, Search, TableName};
+    use crate::sqlite::Tables;
+    use crate::value::Value;
+    use crate::{Reason, Result};
+
+    fn write(tables: &Tables, name: &str, count: i64) -> Result<u64> {
+        let table = TableName::new(name);
+        let mut writer = tables.create(NewTable { table, ..NewTable::default() })?;
+        for id in 0..count {
+            let text = Value::Text("z".repeat(1000));
+            writer.write(vec![vec![("id".to_owned(), Value::Int(id)), ("x".to_owned(), text)]])?;
+        }
+        Ok(writer.finish()?.rows)
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_what_there_is_can_be_read_and_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = Tables::open(&folder.path().join("tables.db")).unwrap();
+        write(&tables, "keep", 3).unwrap();
+        write(&tables, "large", 1000).unwrap();
+        let pages = |most: i64| {
+            let db = tables.shared.writing();
+            db.pragma_update_and_check(None, "max_page_count", most, |_| Ok(())).unwrap();
+        };
+        let now: i64 = {
+            let db = tables.shared.writing();
+            db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+        };
+        pages(now + 20);
+        let told = write(&tables, "more", 10_000).unwrap_err();
+        assert_eq!(told.reason, Reason::Failed);
+        assert!(told.text.contains("the tables of this room cannot be changed"), "{told}");
+        assert!(told.text.contains("make room there"), "{told}");
+        let keep = TableName::new("keep");
+        let search = || Search { table: keep.clone(), ..Search::default() };
+        assert_eq!(tables.count(&search()).unwrap(), 3);
+        let found = tables.search(search()).unwrap().next(10).unwrap().unwrap();
+        assert_eq!(found.len(), 3);
+        tables.drop_table(&TableName::new("large"), false).unwrap();
+        assert_eq!(write(&tables, "after", 500).unwrap(), 500);
+    }
 }

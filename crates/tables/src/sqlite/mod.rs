@@ -101,7 +101,8 @@ impl Limits {
     }
 }
 
-/// Tables in one file. A file is open once at a time: opening removes what writers left that died.
+/// Tables in one file. A file is open once at a time: opening removes what writers left that died,
+/// if it can.
 pub struct Tables {
     shared: Arc<Shared>,
     turn: Turn,
@@ -124,7 +125,9 @@ impl Tables {
     /// Those of [`Tables::open`].
     pub fn open_with(path: &Path, limits: Limits) -> Result<Self> {
         let shared = Shared::open(path, limits)?;
-        stamps::clean(&shared)?;
+        // What is left of earlier writers is hidden in any case. What there is can be read even if
+        // nothing can be written, such as while the disk is full.
+        let _ = stamps::clean(&shared);
         Ok(Self { shared: Arc::new(shared), turn: Turn::anybody() })
     }
 

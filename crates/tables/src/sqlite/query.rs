@@ -64,9 +64,9 @@ impl Tables {
         reader.confine(read)?;
         let statement = Statement(query.sql);
         // What is wrong with it is told at once.
-        reader.connection()?.prepare(&statement.0.text)?;
+        reader.bound(&statement.0.text)?;
         let count = query.columns.len();
-        rows::answer(reader, query.columns, self.shared.limits.idle, move |reader, sink| {
+        rows::answer(reader, query.columns, &self.shared.limits, move |reader, sink| {
             rows::all(reader, &statement, count, sink)
         })
     }

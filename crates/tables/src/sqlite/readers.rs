@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::budget::Budget;
 use super::line::Line;
 use super::{Limits, file};
+use crate::bounds;
 use crate::error::{Error, Reason, Result};
 
 /// So many bytes of the file are mapped at most.
@@ -64,7 +65,9 @@ impl Readers {
     }
 
     pub(super) fn connect(&self) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         file::prepared(&connection, &self.limits)?;
         connection.pragma_update(None, "query_only", true)?;
@@ -139,6 +142,13 @@ impl Reader {
         Ok(self.connection()?.pragma_update(None, "mmap_size", MAPPED)?)
     }
 
+    /// Bounds what the values of a statement have. It is wrong if the statement is.
+    pub(super) fn bound(&self, statement: &str) -> Result<()> {
+        let row = self.readers.limits.row_bytes;
+        bounds::values(self.connection()?, statement, row, row.saturating_mul(2))?;
+        Ok(())
+    }
+
     /// From now on only these tables can be read, and nothing else be done. What clients asked for
     /// is prepared after that: even a statement that is wrong reaches nothing else.
     pub(super) fn confine(&self, tables: Vec<String>) -> Result<()> {
@@ -182,7 +192,8 @@ impl Drop for Reader {
             let free = connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
             let free = free.is_ok() && Budget::unwatch(connection).is_ok();
             let ended = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
-            free && ended && connection.pragma_update(None, "mmap_size", 0).is_ok()
+            let whole = file::unbound(connection, &self.readers.limits).is_ok();
+            free && ended && whole && connection.pragma_update(None, "mmap_size", 0).is_ok()
         });
         let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.free.extend(connection);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 
+use super::Limits;
 use super::budget::Budget;
 use super::line::Line;
 use super::part::Part;
@@ -35,6 +36,8 @@ pub(super) struct Sink {
     line: Arc<Line>,
     budget: Arc<Budget>,
     idle: Duration,
+    /// How many bytes a row has.
+    most: usize,
     part: Part,
 }
 
@@ -47,8 +50,14 @@ impl Sink {
         score: Option<f64>,
     ) -> Result<()> {
         self.part.begin();
+        let before = self.part.size();
         for place in 0..count {
             self.part.put(row.get_ref(place)?);
+            // What says what a value is counts as well, so there is some more room for that.
+            if self.part.size() - before > self.most + 16 * count {
+                let text = format!("a row of the answer has more than {} bytes", self.most);
+                return Err(Error::invalid(text));
+            }
         }
         if let Some(score) = score {
             self.part.put(ValueRef::Real(score));
@@ -92,18 +101,22 @@ impl Drop for End {
 pub(super) fn answer(
     reader: Reader,
     columns: Vec<Field>,
-    idle: Duration,
+    limits: &Limits,
     work: impl FnOnce(&Reader, &mut Sink) -> Result<()> + Send + 'static,
 ) -> Result<Box<dyn Rows>> {
     let line = Arc::clone(&reader.line);
     let budget = Arc::clone(&reader.budget);
-    let mut sink =
-        Sink { line: Arc::clone(&line), budget: Arc::clone(&budget), idle, part: Part::default() };
+    let mut sink = Sink {
+        line: Arc::clone(&line),
+        budget: Arc::clone(&budget),
+        idle: limits.idle,
+        most: limits.row_bytes,
+        part: Part::default(),
+    };
     let mut end = End(Arc::clone(&line), None);
     let thread = std::thread::Builder::new().name("table-rows".to_owned());
     let started = thread.spawn(move || {
-        let done = work(&reader, &mut sink).and_then(|()| sink.flush());
-        let done = done.map_err(|error| reader.budget.explained(error));
+        let done = reader.budget.within(|| work(&reader, &mut sink).and_then(|()| sink.flush()));
         // Whoever sees the end may count on the connection.
         drop(reader);
         end.is(done);

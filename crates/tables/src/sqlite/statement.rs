@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, params_from_iter};
 
+use super::Limits;
+use crate::bounds;
 use crate::error::Result;
 use crate::sql::Fragment;
 
@@ -31,6 +33,14 @@ impl Statement {
             Some(filter) => self.text(" AND (").part(filter).text(")"),
             None => self,
         }
+    }
+
+    /// Runs it, and says how many rows it changed. It has parts of a client's, so its values are
+    /// bounded together; [`super::file::confined`] lets them be large again.
+    pub(super) fn run_bounded(&self, db: &Connection, limits: &Limits) -> Result<u64> {
+        let row = limits.row_bytes;
+        bounds::values(db, &self.0.text, row, row.saturating_mul(2))?;
+        self.run(db)
     }
 
     /// Runs it, and says how many rows it changed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::costs::numbers;
 use super::*;
 
 fn limits() -> Limits {
@@ -142,6 +143,33 @@ fn what_computes_too_long_is_ended() {
 }
 
 #[test]
+fn a_link_or_what_is_no_file_is_refused_and_left_alone() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("victim");
+    let path = folder.path().join("tables.db");
+    std::fs::write(&victim, "").unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
+    symlink(&victim, &path).unwrap();
+    refused(Tables::open(&path), "it is a link");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::hard_link(&victim, &path).unwrap();
+    refused(Tables::open(&path), "another name");
+    let found = std::fs::metadata(&victim).unwrap();
+    assert_eq!((found.len(), found.permissions().mode() & 0o777), (0, 0o644));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    refused(Tables::open(&path), "cannot be opened");
+    // A folder above may be a link.
+    let other = folder.path().join("other");
+    let linked = folder.path().join("linked");
+    std::fs::create_dir(&other).unwrap();
+    symlink(&other, &linked).unwrap();
+    Tables::open(&linked.join("tables.db")).unwrap();
+    assert!(other.join("tables.db").is_file());
+}
+
+#[test]
 fn a_file_that_is_something_else_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tables.db");
@@ -150,7 +178,8 @@ fn a_file_that_is_something_else_is_told() {
         "this is no database at all, but longer than one hundred bytes ".repeat(9),
     )
     .unwrap();
-    assert_eq!(refused(Tables::open(&path), "not a database"), Reason::Failed);
+    let told = "the tables of this room are damaged: file is not a database";
+    assert_eq!(refused(Tables::open(&path), told), Reason::Failed);
     std::fs::remove_file(&path).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("PRAGMA user_version = 7").unwrap();
@@ -204,4 +233,22 @@ fn a_damaged_file_gives_errors_and_no_panic() {
         }
     }
     assert!(failed > 50, "{failed}");
+}
+
+/// As on a full disk, on which what nobody sees cannot be removed either.
+#[test]
+fn what_there_is_can_be_read_while_nothing_can_be_written() {
+    let Room { tables, folder } = numbers(limits(), 3);
+    let mut writer = tables.insert(&table("t")).unwrap();
+    writer.write((0..5_000).map(|id| vec![("id".to_owned(), Value::Int(id))]).collect()).unwrap();
+    // Its process ends as if it were killed.
+    std::mem::forget(writer);
+    drop(tables);
+    let path = folder.path().join("tables.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let stop = "BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    file.execute_batch(&format!("CREATE TRIGGER stop BEFORE DELETE ON t1 {stop}")).unwrap();
+    drop(file);
+    let tables = Tables::open(&path).unwrap();
+    assert_eq!(tables.count(&everything()).unwrap(), 3);
 }

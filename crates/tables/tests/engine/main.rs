@@ -6,6 +6,7 @@
 //! | [`changing`] | rows and columns that are changed |
 //! | [`versions`] | what earlier versions show |
 //! | [`searching`] | searches, scores, indexes, queries |
+//! | [`costs`] | what one statement can take of time, memory and disk |
 //! | [`bounds`] | what hostile or slow clients can do, and damaged files |
 //! | [`together`] | several writers at once |
 //! | [`killed`] | processes that are killed |
@@ -13,6 +14,7 @@
 
 mod bounds;
 mod changing;
+mod costs;
 mod killed;
 mod making;
 mod model;

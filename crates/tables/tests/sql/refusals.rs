@@ -99,7 +99,7 @@ fn what_goes_wrong_with_a_row_is_told_and_not_hidden() {
         ("SELECT n / 0 FROM t", "divided by zero"),
         ("SELECT n % 0 FROM t", "divided by zero"),
         ("SELECT 9223372036854775807 + n FROM t", "does not fit 64 bits"),
-        ("SELECT CAST(s AS INT) FROM t", "is no whole number"),
+        ("SELECT CAST(s AS INT) FROM t", "a value of text is no int"),
         (
             "SELECT sum(x) FROM (SELECT 9223372036854775807 AS x UNION ALL SELECT 1)",
             "integer overflow",
@@ -124,6 +124,10 @@ fn bounds_are_told_as_such() {
         (0..40).map(|it| format!("t AS x{it}")).collect::<Vec<_>>().join(", ")
     );
     let deep = format!("{}1", "SELECT (".repeat(20));
+    for before in ["NOT ", "- ", "NOT NOT - "] {
+        let told = world.filtered(&format!("{}true", before.repeat(300))).unwrap_err();
+        assert!(told.text.contains("nested") || told.text.contains("in a row"), "{told}");
+    }
     assert_eq!(world.filtered(&long).unwrap_err().reason, Reason::Invalid);
     assert_eq!(world.filtered(&format!("{chain} = 1")).unwrap_err().reason, Reason::Invalid);
     assert_eq!(world.ask(&many, &[]).unwrap_err().reason, Reason::Invalid);

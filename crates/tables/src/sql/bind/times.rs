@@ -55,6 +55,9 @@ impl Binder<'_> {
             ("to_char" | "date_format" | "strftime", [of, format]) => {
                 let of = self.time(of.clone(), name)?;
                 let format = self.become_kind(format.clone(), &Kind::Text, "a format")?;
+                if let Some(Value::Text(text)) = format.known() {
+                    times::checked_format(text).map_err(Error::invalid)?;
+                }
                 let sql =
                     piece!["m_to_char(", &of.sql, ", ", time_code(&of), ", ", &format.sql, ")"];
                 Typed::of(sql, Kind::Text, &[&of, &format])

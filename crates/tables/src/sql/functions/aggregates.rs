@@ -7,21 +7,19 @@ use serde_json::Value as Json;
 
 use super::convert::value_of;
 use super::numbers::stored;
+use super::watch::{Held, Meter};
 use super::{LARGEST, told};
 use crate::sql::kinds::of_code;
 use crate::stored::Stored;
 
-/// The most numbers that a median is found among.
-const MOST: usize = 4_000_000;
-
-pub(super) fn install(connection: &Connection, flags: FunctionFlags) -> Result<()> {
+pub(super) fn install(connection: &Connection, flags: FunctionFlags, meter: &Meter) -> Result<()> {
     let spread = |sample, root| Spread { sample, root };
     connection.create_aggregate_function("m_var_samp", 1, flags, spread(true, false))?;
     connection.create_aggregate_function("m_var_pop", 1, flags, spread(false, false))?;
     connection.create_aggregate_function("m_stddev_samp", 1, flags, spread(true, true))?;
     connection.create_aggregate_function("m_stddev_pop", 1, flags, spread(false, true))?;
-    connection.create_aggregate_function("m_median", 1, flags, Median)?;
-    connection.create_aggregate_function("m_array_agg", 2, flags, Gathered)?;
+    connection.create_aggregate_function("m_median", 1, flags, Median(meter.clone()))?;
+    connection.create_aggregate_function("m_array_agg", 2, flags, Gathered(meter.clone()))?;
     connection.create_aggregate_function("m_single", 1, flags, Single)
 }
 
@@ -74,23 +72,27 @@ impl Aggregate<Spreading, Option<f64>> for Spread {
 }
 
 /// The number in the middle.
-struct Median;
+struct Median(Meter);
 
-impl Aggregate<Vec<f64>, Option<f64>> for Median {
-    fn init(&self, _: &mut Context<'_>) -> Result<Vec<f64>> {
-        Ok(Vec::new())
+impl Aggregate<(Vec<f64>, Held), Option<f64>> for Median {
+    fn init(&self, _: &mut Context<'_>) -> Result<(Vec<f64>, Held)> {
+        Ok((Vec::new(), self.0.hold()))
     }
 
-    fn step(&self, context: &mut Context<'_>, so_far: &mut Vec<f64>) -> Result<()> {
-        if so_far.len() >= MOST {
-            return Err(told(format!("median takes at most {MOST} numbers")));
+    fn step(&self, context: &mut Context<'_>, so_far: &mut (Vec<f64>, Held)) -> Result<()> {
+        if let Some(number) = number(context) {
+            so_far.1.grow(size_of::<f64>()).map_err(told)?;
+            so_far.0.push(number);
         }
-        so_far.extend(number(context));
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, so_far: Option<Vec<f64>>) -> Result<Option<f64>> {
-        let mut all = so_far.unwrap_or_default();
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        so_far: Option<(Vec<f64>, Held)>,
+    ) -> Result<Option<f64>> {
+        let mut all = so_far.map(|(all, _)| all).unwrap_or_default();
         all.sort_by(f64::total_cmp);
         let middle = all.len() / 2;
         Ok(match all.get(middle) {
@@ -102,14 +104,17 @@ impl Aggregate<Vec<f64>, Option<f64>> for Median {
 }
 
 /// All values as a list.
-struct Gathered;
+struct Gathered(Meter);
 
-impl Aggregate<(Vec<Json>, usize), Option<String>> for Gathered {
-    fn init(&self, _: &mut Context<'_>) -> Result<(Vec<Json>, usize)> {
-        Ok((Vec::new(), 0))
+/// A list, about how many bytes it has, and what it keeps.
+type Gathering = (Vec<Json>, usize, Held);
+
+impl Aggregate<Gathering, Option<String>> for Gathered {
+    fn init(&self, _: &mut Context<'_>) -> Result<Gathering> {
+        Ok((Vec::new(), 0, self.0.hold()))
     }
 
-    fn step(&self, context: &mut Context<'_>, so_far: &mut (Vec<Json>, usize)) -> Result<()> {
+    fn step(&self, context: &mut Context<'_>, so_far: &mut Gathering) -> Result<()> {
         let raw = context.get_raw(0);
         let length = match raw {
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
@@ -119,6 +124,7 @@ impl Aggregate<(Vec<Json>, usize), Option<String>> for Gathered {
         if so_far.1 > LARGEST {
             return Err(told(format!("array_agg made a list of more than {LARGEST} bytes")));
         }
+        so_far.2.grow(length + 32).map_err(told)?;
         let ValueRef::Integer(code) = context.get_raw(1) else {
             return Err(told("array_agg was given no type".to_owned()));
         };
@@ -127,12 +133,8 @@ impl Aggregate<(Vec<Json>, usize), Option<String>> for Gathered {
         Ok(())
     }
 
-    fn finalize(
-        &self,
-        _: &mut Context<'_>,
-        so_far: Option<(Vec<Json>, usize)>,
-    ) -> Result<Option<String>> {
-        Ok(so_far.map(|(all, _)| Json::from(all).to_string()))
+    fn finalize(&self, _: &mut Context<'_>, so_far: Option<Gathering>) -> Result<Option<String>> {
+        Ok(so_far.map(|(all, ..)| Json::from(all).to_string()))
     }
 }
 

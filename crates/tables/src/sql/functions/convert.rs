@@ -114,6 +114,7 @@ pub(super) fn value_of(raw: ValueRef<'_>, kind: &Kind) -> Result<Value, String> 
         (Kind::Struct(_) | Kind::List(_), ValueRef::Text(text)) => {
             let plain = serde_json::from_slice(text).map_err(|_| "a list or struct is no JSON")?;
             Value::of_plain(&plain)
+                .map_err(|_| "a list or struct has a value of no type".to_owned())
         }
         (Kind::Float, ValueRef::Integer(value)) => Value::Int(value).taken_as(&Kind::Float.into()),
         _ => loaded(raw, kind).map_err(|error| error.text),
@@ -130,29 +131,33 @@ fn run_time(given: &Given<'_, '_>) -> Ran {
     match cast(value, &to) {
         Ok(value) => Ok(value.into()),
         Err(_) if given.int(3)? == 1 => Ok(Stored::Null),
-        Err(why) => Err(why),
+        // The reason has the value in it, and this may be told to somebody who may not read it.
+        Err(_) => Err(format!("a value of {from} is no {to}; TRY_CAST gives null for such ones")),
     }
 }
 
 /// A part of a list or struct as SQLite keeps a value of its own.
 pub(super) fn kept(plain: &serde_json::Value, code: i64) -> Ran {
     let kind = of_code(code).ok_or_else(|| format!("there is no type {code}"))?;
-    let value = Value::of_plain(plain)?;
-    let value = match kind {
-        Kind::Struct(_) => value,
-        Kind::Vector { .. } => {
-            let kind = value.inferred().unwrap_or(Kind::Text);
-            let size = match &value {
-                Value::List(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
-                _ => 0,
-            };
-            let element = Box::new(DataType::from(Kind::Float));
-            let vector = Kind::Vector { size, element };
-            if same(&kind, &vector) { value } else { value.taken_as(&vector.into())? }
-        }
-        kind => value.taken_as(&kind.into())?,
+    let wrong = format!("a part of a list or struct is no {kind}");
+    let kept = || -> Result<Value, String> {
+        let value = Value::of_plain(plain)?;
+        Ok(match kind {
+            Kind::Struct(_) => value,
+            Kind::Vector { .. } => {
+                let kind = value.inferred().unwrap_or(Kind::Text);
+                let size = match &value {
+                    Value::List(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
+                    _ => 0,
+                };
+                let element = Box::new(DataType::from(Kind::Float));
+                let vector = Kind::Vector { size, element };
+                if same(&kind, &vector) { value } else { value.taken_as(&vector.into())? }
+            }
+            kind => value.taken_as(&kind.into())?,
+        })
     };
-    Ok(value.into())
+    kept().map(Stored::from).map_err(|_| wrong)
 }
 
 /// A moment from microseconds.

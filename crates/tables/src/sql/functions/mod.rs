@@ -9,9 +9,12 @@
 //! | [`times`] | functions of dates and timestamps |
 //! | [`nested`] | functions of lists, structs and vectors |
 //! | [`aggregates`] | functions of many rows |
+//! | [`watch`] | when they stop, and how much they keep |
 //!
 //! All begin with `m_`, always give the same for the same, touch nothing but what they are given,
-//! and end with an error instead of a panic. What they make is bounded by [`LARGEST`].
+//! and end with an error instead of a panic. What they make is bounded by [`LARGEST`]. A call takes
+//! time in proportion to what it is given, or asks [`watch`] whether there is any left. What is
+//! stored is never in an error: whoever may change a table need not be one who may read it.
 
 pub(super) mod aggregates;
 pub(super) mod convert;
@@ -20,11 +23,13 @@ pub(super) mod numbers;
 pub(super) mod patterns;
 pub(super) mod text;
 pub(super) mod times;
+pub(super) mod watch;
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 
+use self::watch::Meter;
 use crate::stored::Stored;
 
 /// The most bytes that a function gives.
@@ -84,7 +89,7 @@ pub(super) enum Gives {
 }
 
 /// The arguments of a call.
-pub(super) struct Given<'c, 'a>(pub &'c Context<'a>);
+pub(super) struct Given<'c, 'a>(pub &'c Context<'a>, pub &'c Meter);
 
 impl Given<'_, '_> {
     /// How many there are.
@@ -163,20 +168,26 @@ pub(super) fn install(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
+    let meter = Meter::default();
     for function in all() {
-        connection.create_scalar_function(function.sql, -1, flags, |context| {
-            let given = Given(context);
+        let meter = meter.clone();
+        connection.create_scalar_function(function.sql, -1, flags, move |context| {
+            let given = Given(context, &meter);
             if function.strict && (0..given.count()).any(|index| given.is_null(index)) {
                 return Ok(Stored::Null);
             }
             (function.run)(&given).and_then(bounded).map_err(told)
         })?;
     }
-    aggregates::install(connection, flags)
+    aggregates::install(connection, flags, &meter)
 }
 
 /// An error of SQLite with a text.
 pub(super) fn told(text: String) -> rusqlite::Error {
+    if watch::is_over() {
+        let interrupted = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+        return rusqlite::Error::SqliteFailure(interrupted, None);
+    }
     rusqlite::Error::UserFunctionError(text.into())
 }
 

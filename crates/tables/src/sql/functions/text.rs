@@ -36,15 +36,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict(&["bit_length"], "m_bits", &[Text], 1, Gives::Int, |it| number(it.text(0)?.len() * 8)),
     strict(&["trim", "btrim"], "m_trim", &[Text, Text], 1, Gives::Text, |it| {
         let set = trimmed(it)?;
-        text(it.text(0)?.trim_matches(&set[..]))
+        text(it.text(0)?.trim_matches(|one| set.binary_search(&one).is_ok()))
     }),
     strict(&["ltrim"], "m_ltrim", &[Text, Text], 1, Gives::Text, |it| {
         let set = trimmed(it)?;
-        text(it.text(0)?.trim_start_matches(&set[..]))
+        text(it.text(0)?.trim_start_matches(|one| set.binary_search(&one).is_ok()))
     }),
     strict(&["rtrim"], "m_rtrim", &[Text, Text], 1, Gives::Text, |it| {
         let set = trimmed(it)?;
-        text(it.text(0)?.trim_end_matches(&set[..]))
+        text(it.text(0)?.trim_end_matches(|one| set.binary_search(&one).is_ok()))
     }),
     strict(&["substr", "substring"], "m_substr", &[Text, Int, Int], 2, Gives::Text, substr),
     strict(&["left"], "m_left", &[Text, Int], 2, Gives::Text, |it| {
@@ -140,8 +140,15 @@ fn number(value: usize) -> Ran {
     Ok(Stored::Int(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
+/// The characters that are taken away, in their order.
 fn trimmed(given: &Given<'_, '_>) -> Result<Vec<char>, String> {
-    Ok(if given.count() > 1 { given.text(1)?.chars().take(1000).collect() } else { vec![' '] })
+    if given.count() < 2 {
+        return Ok(vec![' ']);
+    }
+    let mut set: Vec<char> = given.text(1)?.chars().take(1000).collect();
+    set.sort_unstable();
+    set.dedup();
+    Ok(set)
 }
 
 /// How many characters are taken: so many, or all but so many.
@@ -161,7 +168,7 @@ fn substr(given: &Given<'_, '_>) -> Ran {
     }
     let length = given.int(2)?;
     if length < 0 {
-        return Err(format!("substr takes a length of 0 or more, not {length}"));
+        return Err("substr takes a length of 0 or more".to_owned());
     }
     let lost = start.min(1).saturating_sub(1);
     let taken = usize::try_from(length.saturating_add(lost).max(0)).unwrap_or(usize::MAX);

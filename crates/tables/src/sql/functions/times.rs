@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span};
+use jiff::{SignedDuration, Span, Zoned};
 
 use super::convert::{day, moment};
 use super::{Function, Given, Gives, Ran, Takes};
@@ -38,8 +38,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("m_to_char", &[Any, Int, Text], Gives::Text, |it| {
         let zoned = time(it, 0)?.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
-        let text = jiff::fmt::strtime::format(it.text(2)?, &zoned);
-        text.map(Stored::Text).map_err(|error| format!("a format cannot be used: {error}"))
+        formatted(it.text(2)?, &zoned)
+            .map(Stored::Text)
+            .map_err(|_| "a format of to_char cannot be used".to_owned())
     }),
     // Seconds since 1970.
     function("m_seconds", &[Any], Gives::Int, |it| {
@@ -54,10 +55,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let (year, month, day) = (it.int(0)?, it.int(1)?, it.int(2)?);
         let date =
             || Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok();
-        let date = date().ok_or_else(|| format!("there is no date {year}-{month}-{day}"))?;
+        let date = date().ok_or("there is no date of such a year, month and day")?;
         Ok(Stored::Int(days(date)))
     }),
 ];
+
+/// The most bytes of a format. A few of them can stand for 255 digits.
+const FORMAT: usize = 4096;
+
+/// A moment as a format has it.
+fn formatted(format: &str, moment: &Zoned) -> Result<String, String> {
+    if format.len() > FORMAT {
+        return Err(format!("a format has at most {FORMAT} bytes"));
+    }
+    jiff::fmt::strtime::format(format, moment).map_err(|error| error.to_string())
+}
+
+/// Why a format cannot be used, if it cannot.
+pub(in crate::sql) fn checked_format(format: &str) -> Result<(), String> {
+    let some = DateTime::constant(2000, 1, 1, 0, 0, 0, 0).to_zoned(TimeZone::UTC);
+    let some = some.map_err(|error| error.to_string())?;
+    formatted(format, &some).map(drop).map_err(|why| format!("a format cannot be used: {why}"))
+}
 
 fn no_unit(unit: &str) -> String {
     let unit: String = unit.chars().take(40).collect();

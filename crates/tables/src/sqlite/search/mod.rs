@@ -42,6 +42,7 @@ struct Hit {
 }
 
 /// What a search looks through.
+#[derive(Clone)]
 struct Scope {
     rows: String,
     seen: String,
@@ -107,14 +108,13 @@ impl Tables {
         let order = Order::new(db, &table, &search)?;
         let (fields, list) = selected(&table, &search, order.as_ref().map(Order::name))?;
         let columns = fields.len();
-        let idle = self.shared.limits.idle;
         let (offset, limit) = (search.offset, search.limit);
         let Some(order) = order else {
             reader.confine(vec![table.rows()])?;
             let statement = scan(scope, &list, offset, limit);
             // What is wrong with it is told at once.
-            reader.connection()?.prepare(&statement.0.text)?;
-            return rows::answer(reader, fields, idle, move |reader, sink| {
+            reader.bound(&statement.0.text)?;
+            return rows::answer(reader, fields, &self.shared.limits, move |reader, sink| {
                 rows::all(reader, &statement, columns, sink)
             });
         };
@@ -134,9 +134,10 @@ impl Tables {
             reader.map()?;
         }
         reader.confine(tables)?;
+        reader.bound(&scan(scope.clone(), "row", 0, None).0.text)?;
         let mut fields = fields;
         fields.push(Field { name: order.name().to_owned(), data_type: Kind::Float.into() });
-        rows::answer(reader, fields, idle, move |reader, sink| {
+        rows::answer(reader, fields, &self.shared.limits, move |reader, sink| {
             let mut hits = order.hits(reader.connection()?, &scope, deep)?;
             hits.truncate(deep);
             let text = format!("SELECT {list} FROM {} WHERE row = ?", scope.rows);
@@ -163,12 +164,13 @@ impl Tables {
             count.text(" AND row IN (").part(words.rows()).text(")");
         }
         reader.confine(tables)?;
+        reader.bound(&count.0.text)?;
         let counted = || -> Result<i64> {
             let mut statement = reader.connection()?.prepare(&count.0.text)?;
             let values = rusqlite::params_from_iter(&count.0.values);
             Ok(statement.query_row(values, |row| row.get(0))?)
         };
-        let count = counted().map_err(|error| reader.budget.explained(error))?;
+        let count = reader.budget.within(counted)?;
         Ok(count.unsigned_abs())
     }
 }
