@@ -1,8 +1,11 @@
 //! Columns as they are written on a command line: `id int not null, tags list(text)`.
 //!
-//! The words are those of the public command line 0.31.4.
+//! The words are those of the public command line 0.31.4. A name that is no word, such as
+//! `` `born in` ``, is in backticks; a backtick in it is doubled. That command line has no such
+//! names.
 
 use std::fmt::Write as _;
+use std::iter::Peekable;
 
 use crate::data_type::{DEPTH, DataType, Field, Kind, LONGEST_VECTOR};
 
@@ -17,7 +20,8 @@ const PLAIN: [(&str, Kind); 7] = [
     ("binary", Kind::Binary),
 ];
 
-/// Reads columns: names with types, between commas. `null` or `not null` may follow a type.
+/// Reads columns: names with types, between commas. `null` or `not null` may follow a type. A name in
+/// backticks may have any signs in it.
 ///
 /// # Errors
 ///
@@ -53,22 +57,17 @@ pub fn written(column: &Field) -> String {
     text
 }
 
-fn write_field(text: &mut String, field: &Field) {
-    // A text takes everything that is written to it.
-    let _ = write!(text, "{} ", field.name);
-    match &field.data_type.kind {
-        Kind::Struct(fields) => {
-            text.push_str("struct(");
-            for (index, field) in fields.iter().enumerate() {
-                text.push_str(if index == 0 { "" } else { ", " });
-                write_field(text, field);
-            }
-            text.push(')');
-        }
-        kind => {
-            let _ = write!(text, "{kind}");
-        }
+fn write_fields(text: &mut String, fields: &[Field]) {
+    for (index, field) in fields.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { ", " });
+        write_field(text, field);
     }
+}
+
+fn write_field(text: &mut String, field: &Field) {
+    write_name(text, &field.name);
+    text.push(' ');
+    write_kind(text, &field.data_type.kind);
     text.push_str(match field.data_type.nullable {
         None => "",
         Some(true) => " null",
@@ -76,10 +75,51 @@ fn write_field(text: &mut String, field: &Field) {
     });
 }
 
+fn write_name(text: &mut String, name: &str) {
+    if name.starts_with(begins_name) && name.chars().all(continues_name) {
+        text.push_str(name);
+    } else {
+        text.push('`');
+        text.push_str(&name.replace('`', "``"));
+        text.push('`');
+    }
+}
+
+fn write_kind(text: &mut String, kind: &Kind) {
+    match kind {
+        Kind::Struct(fields) => {
+            text.push_str("struct(");
+            write_fields(text, fields);
+            text.push(')');
+        }
+        Kind::List(element) => {
+            text.push_str("list(");
+            write_kind(text, &element.kind);
+            text.push(')');
+        }
+        kind => {
+            // A text takes everything that is written to it.
+            let _ = write!(text, "{kind}");
+        }
+    }
+}
+
+/// Whether a name without backticks may begin with this.
+fn begins_name(sign: char) -> bool {
+    sign.is_alphabetic() || sign == '_'
+}
+
+/// Whether a name without backticks may go on with this.
+fn continues_name(sign: char) -> bool {
+    sign.is_alphanumeric() || sign == '_'
+}
+
 /// A part of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Word {
     Name(String),
+    /// A name in backticks, which is never taken for a word with a meaning.
+    Quoted(String),
     Number(String),
     Sign(char),
 }
@@ -87,7 +127,7 @@ enum Word {
 impl std::fmt::Display for Word {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Name(text) | Self::Number(text) => write!(out, "{text:?}"),
+            Self::Name(text) | Self::Quoted(text) | Self::Number(text) => write!(out, "{text:?}"),
             Self::Sign(sign) => write!(out, "{sign:?}"),
         }
     }
@@ -98,7 +138,10 @@ fn words(text: &str) -> Result<Vec<(usize, Word)>, String> {
     let mut signs = text.chars().enumerate().peekable();
     let mut words = Vec::new();
     while let Some((place, sign)) = signs.next() {
-        let is_name = |sign: char| sign.is_alphabetic() || sign == '_';
+        if sign == '`' {
+            words.push((place, Word::Quoted(in_backticks(&mut signs, place)?)));
+            continue;
+        }
         let mut rest = |first: char, goes_on: fn(char) -> bool| {
             let mut word = String::from(first);
             while let Some((_, sign)) = signs.next_if(|(_, sign)| goes_on(*sign)) {
@@ -112,14 +155,31 @@ fn words(text: &str) -> Result<Vec<(usize, Word)>, String> {
                 sign if sign.is_whitespace() => continue,
                 '(' | ')' | ',' => Word::Sign(sign),
                 '0'..='9' => Word::Number(rest(sign, |sign| sign.is_ascii_digit())),
-                sign if is_name(sign) => {
-                    Word::Name(rest(sign, |sign| sign.is_alphanumeric() || sign == '_'))
-                }
+                sign if begins_name(sign) => Word::Name(rest(sign, continues_name)),
                 sign => return Err(format!("{sign:?} means nothing at position {place}")),
             },
         ));
     }
     Ok(words)
+}
+
+/// The rest of a name in backticks, of which the first one was read at a place.
+fn in_backticks(
+    signs: &mut Peekable<impl Iterator<Item = (usize, char)>>,
+    place: usize,
+) -> Result<String, String> {
+    let mut name = String::new();
+    loop {
+        match signs.next() {
+            None => return Err(format!("the backtick at position {place} is never closed")),
+            Some((_, '`')) if signs.next_if(|(_, sign)| *sign == '`').is_none() => break,
+            Some((_, sign)) => name.push(sign),
+        }
+    }
+    match name.is_empty() {
+        true => Err(format!("a name is empty at position {place}")),
+        false => Ok(name),
+    }
 }
 
 struct Parser {
@@ -170,7 +230,7 @@ impl Parser {
         let mut fields: Vec<Field> = Vec::new();
         loop {
             let (place, name) = match self.next() {
-                Some((place, Word::Name(name))) => (place, name),
+                Some((place, Word::Name(name) | Word::Quoted(name))) => (place, name),
                 other => return Err(Self::wrong(&format!("the name of a {what}"), other)),
             };
             if fields.iter().any(|field| field.name == name) {
@@ -275,6 +335,14 @@ mod tests {
                 "größe_1 float,int bool,null timestamp,b binary",
                 "größe_1 float, int bool, null timestamp, b binary",
             ),
+            (
+                "`my-col` text, `a b` int not null, `a.b` int, `id` int, `b``c, d` bool, `not` date",
+                "`my-col` text, `a b` int not null, `a.b` int, id int, `b``c, d` bool, not date",
+            ),
+            (
+                "l list(struct(`1st` int not null, b list(struct(`a b` int))))",
+                "l list(struct(`1st` int not null, b list(struct(`a b` int))))",
+            ),
         ] {
             let columns = parse(text).unwrap();
             let again: Vec<String> = columns.iter().map(written).collect();
@@ -304,6 +372,9 @@ mod tests {
             ("a vector(2, text)", "numbers, not values of text, at position 12"),
             ("a vector(2", "')' is expected at the end"),
             ("a list(int not null)", "')' is expected, not \"not\", at position 11"),
+            ("a int, `b int", "the backtick at position 7 is never closed"),
+            ("`` int", "a name is empty at position 0"),
+            ("a `int`", "a type is expected, not \"int\", at position 2"),
             (&deep, "nested at most 16 deep"),
         ] {
             let wrong = parse(text).unwrap_err();
