@@ -41,8 +41,13 @@ pub fn read(mut from: impl BufRead, put: &mut dyn FnMut(Row) -> bool) -> Result<
     done.map_err(|error: serde_json::Error| error.to_string())
 }
 
-/// The first byte that means something; a mark of the order of bytes means nothing.
-fn first(from: &mut impl BufRead) -> std::io::Result<Option<u8>> {
+/// The first byte that means something, before which nothing is left; a mark of the order of bytes
+/// means nothing.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn first(from: &mut impl BufRead) -> std::io::Result<Option<u8>> {
     loop {
         let seen = from.fill_buf()?;
         let skipped = match seen {

@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `csv` | records of CSV files |
+//! | `csv` | records of CSV and TSV files |
 //! | `json` | records in JSON: a list of objects, or objects one after another |
 //!
 //! Must not live here: where files are, and where rows go.
