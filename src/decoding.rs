@@ -58,6 +58,7 @@ pub fn plainly(message: &str) -> String {
         Some(expected) if expected.starts_with("struct ") => {
             "it must be a map of fields".to_owned()
         }
+        Some("f32" | "f64") => "it must be a number".to_owned(),
         Some(expected) if is_number(expected) => "it must be a whole number".to_owned(),
         _ => message.to_owned(),
     }

@@ -63,6 +63,7 @@ mod restarts;
 mod rewritten;
 mod room;
 mod room_commands;
+mod room_data;
 mod rules;
 mod saved;
 mod saved_shown;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use self::rows::{
     BATCH, CreateTable, Insert, Merge, Mode, NotWritten, Pair, RowStream, Rows, Search, Sql,
-    SqlTable, batch_part, is_pull, pull, rows_of, rows_part,
+    SqlTable, batch_part, is_pull, pull, rows_of, rows_part, weight,
 };
 use super::operation::{At, Operation, done, or_nothing};
 

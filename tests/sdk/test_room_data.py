@@ -206,6 +206,14 @@ async def test_nothing_is_equal_to_null_and_texts_are_quoted_as_in_sql(platform,
     assert conditions == ['a = null AND b = "it\'s"', "a IS NULL AND b = 'it''s'"]
 
 
+async def test_names_that_are_no_words_are_quoted_in_conditions(platform, programs):  # noqa: F811
+    # The reference pastes them into the condition, and so a key can be any condition.
+    command = ["database", "search", "-t", "people", "--where-json", '{"1=1 or id":5,"id":1}']
+    reference, program = await both(platform, programs, command)
+    conditions = [run.sent[1].header["chunk"]["json"]["where"] for run in (reference, program)]
+    assert conditions == ["1=1 or id = 5 AND id = 1", "`1=1 or id` = 5 AND id = 1"]
+
+
 REQUIRED = {
     "tables": [
         {
@@ -229,13 +237,14 @@ async def test_tables_are_installed_as_agents_install_them(platform, programs, m
     assert reference.sent == []
     tools = [it[0] for it in asked(program.sent)]
     assert tools == [
-        *("create_table", "list_indexes"),
+        *("list_tables", "create_table", "list_indexes"),
         *("create_full_text_search_index", "create_scalar_index", "optimize"),
     ]
-    start = program.sent[1].header["chunk"]["json"]
+    chunks = [it.header["chunk"].get("json") for it in program.sent if "chunk" in it.header]
+    (start,) = [chunk for chunk in chunks if chunk and chunk.get("kind") == "start"]
     assert (start["mode"], start["namespace"]) == ("create_if_not_exists", ["a"])
     index = {"table": "people", "column": "v", "replace": True, "namespace": ["a"]}
-    assert asked(program.sent)[3] == ("create_scalar_index", index)
+    assert asked(program.sent)[4] == ("create_scalar_index", index)
 
 
 LINES = {

@@ -62,6 +62,35 @@ impl Given<'_> {
     }
 }
 
+/// The value of an option that is given once at most: of two lists of rows, the first would be lost.
+///
+/// # Errors
+///
+/// It is given more often.
+pub fn once<'a>(option: &str, given: &'a [String]) -> Result<Option<&'a str>> {
+    match given {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        more => Err(Error::usage(format!("{option} is given {} times", more.len()))
+            .hint(format!("give all of it with one {option}, or run the command for each"))),
+    }
+}
+
+/// Refuses options that both read standard input: the second one would find nothing there.
+///
+/// # Errors
+///
+/// More than one of them does.
+pub fn one_reads_input(options: &[(&str, Option<&str>)]) -> Result<()> {
+    let reading = options.iter().filter(|(_, place)| *place == Some(STDIN));
+    let reading: Vec<&str> = reading.map(|(option, _)| *option).collect();
+    match reading.len() {
+        0 | 1 => Ok(()),
+        _ => Err(Error::usage(format!("{} both read standard input", reading.join(" and ")))
+            .hint("standard input is read once; put one of them into a file")),
+    }
+}
+
 /// Whether a place is a URL.
 pub fn is_url(place: &str) -> bool {
     place.starts_with("http://") || place.starts_with("https://")
@@ -97,5 +126,28 @@ pub async fn text_of(place: &str) -> Result<String> {
     match place {
         STDIN => String::from_utf8(bounded::stdin(MAX_BYTES).context(failed)?).context(failed),
         path => bounded::text(Path::new(path), MAX_BYTES).context(failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_lost_is_refused() {
+        let given = ["[]".to_owned(), "[1]".to_owned()];
+        assert_eq!(once("--json", &[]).unwrap(), None);
+        assert_eq!(once("--json", &given[..1]).unwrap(), Some("[]"));
+        assert_eq!(once("--json", &given).unwrap_err().to_string(), "--json is given 2 times");
+    }
+
+    #[test]
+    fn standard_input_is_read_once() {
+        let read = |one, other| one_reads_input(&[("--a", one), ("--b", other)]);
+        for fine in [(None, None), (Some("-"), None), (Some("-"), Some("b")), (None, Some("-"))] {
+            assert!(read(fine.0, fine.1).is_ok(), "{fine:?}");
+        }
+        let told = read(Some("-"), Some("-")).unwrap_err().to_string();
+        assert_eq!(told, "--a and --b both read standard input");
     }
 }

@@ -85,7 +85,7 @@ pub enum RoomCommand {
 #[derive(Debug, clap::Args)]
 pub struct RoomArgs {
     /// The room's name [env: MESHAGENT_ROOM]
-    #[arg(long, value_name = "ROOM")]
+    #[arg(long, value_name = "ROOM", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     room: Option<String>,
     #[command(flatten)]
     platform: PlatformArgs,
@@ -231,12 +231,17 @@ fn refused(room: &Room, what: &str, why: &Refused) -> Error {
             grant => error.hint(format!("the token for the room must grant {grant}")),
         };
     }
-    match room.ended() {
-        Some(Ended::Closed { status: Some(TOO_LARGE), .. }) => error.hint(
-            "the embedded platform takes messages of 4 MiB; `meshagent server --max-message` allows more, and files may have any size",
+    match is_too_large(room) {
+        true => error.hint(
+            "the embedded platform takes messages of 4 MiB; `meshagent server --max-message` allows more, and files of the room's storage may have any size",
         ),
-        _ => error,
+        false => error,
     }
+}
+
+/// Whether the room closed the connection because a message was too large.
+fn is_too_large(room: &Room) -> bool {
+    matches!(room.ended(), Some(Ended::Closed { status: Some(TOO_LARGE), .. }))
 }
 
 /// What a participant hears of a connection that is lost and made again; `missed` is what that

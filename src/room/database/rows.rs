@@ -278,7 +278,8 @@ impl<E, S: Stream<Item = Result<Row, E>> + Unpin> Batches<S> {
 }
 
 /// About how many bytes a row has on its way.
-fn weight(row: &Row) -> usize {
+#[must_use]
+pub fn weight(row: &Row) -> usize {
     row.iter().map(|(name, value)| 40 + name.len() + size(value)).sum()
 }
 

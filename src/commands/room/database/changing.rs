@@ -6,9 +6,10 @@ use clap::ValueHint;
 use serde_json::{Map, Value};
 
 use super::TableArgs;
-use super::source::Source;
-use super::tables::{columns_of, not_written};
+use super::source::{Form, Source};
+use super::tables::{columns_of, not_written, rows_of};
 use crate::commands::option_values;
+use crate::commands::room::given::once;
 use crate::commands::room::{InRoom, RoomArgs};
 use crate::error::{Class, Error, Result};
 use crate::output;
@@ -21,22 +22,32 @@ use crate::room::database::{Delete, Insert, Merge, RowStream, SetExpression, Set
 pub struct RecordsArgs {
     /// The rows: a JSON list of objects
     #[arg(long, value_name = "JSON")]
-    json: Option<String>,
-    /// A file or URL with the rows: JSON, JSON lines or CSV, by its ending; `-` is standard input
+    json: Vec<String>,
+    /// A file or URL with the rows: JSON, JSON lines, CSV or TSV; `-` is standard input
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    file: Option<String>,
+    file: Vec<String>,
+}
+
+/// How the rows of a file are written.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct FormatArgs {
+    /// How the rows of the file are written [default: csv or tsv if its name ends so, else json]
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "file")]
+    format: Option<Form>,
 }
 
 /// Arguments of `room database insert`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database insert --room lobby -t people --json '[{\"id\": 1, \"name\": \"Ada\"}]'\n  meshagent room database insert --room lobby -t people --file people.csv\n\nA file may have any size; it is sent while it is read. Bytes are {\"encoding\": \"base64\", \"data\": \"…\"}\nin JSON, and base64 in CSV. The first line of a CSV file names the columns."
+    after_help = "Examples:\n  meshagent room database insert --room lobby -t people --json '[{\"id\": 1, \"name\": \"Ada\"}]'\n  meshagent room database insert --room lobby -t people --file people.csv\n  sqlite3 -csv -header old.db 'select * from people' | meshagent room database insert --room lobby -t people --file - --format csv\n\nA file may have any size; it is sent while it is read. Bytes are {\"encoding\": \"base64\", \"data\": \"…\"}\nin JSON, and base64 in CSV. The first line of CSV names the columns. If a row is wrong, none is inserted."
 )]
 pub struct InsertArgs {
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
     records: RecordsArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -54,6 +65,8 @@ pub struct MergeArgs {
     on: String,
     #[command(flatten)]
     records: RecordsArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -97,31 +110,35 @@ pub struct DeleteArgs {
 
 impl RecordsArgs {
     /// Where the records come from, which is open.
-    async fn source(&self) -> Result<Source> {
-        match (&self.json, &self.file) {
+    async fn source(&self, format: FormatArgs) -> Result<Source> {
+        match (once("--json", &self.json)?, once("--file", &self.file)?) {
             (Some(text), _) => Source::inline("--json", text),
-            (None, Some(place)) => Source::at(place).await,
+            (None, Some(place)) => Source::at(place, format.format).await,
             (None, None) => Err(Error::usage("there are no rows").hint("give --json or --file")),
         }
     }
 }
 
-/// Writes records to a table that is there; how many they were.
+/// Writes records to a table that is there; how many they were, with their noun. What is said if
+/// they cannot be written comes last.
 async fn write<S: RowStream>(
     (at, table): (&RoomArgs, &TableArgs),
-    records: &RecordsArgs,
+    (records, format): (&RecordsArgs, FormatArgs),
     start: &S,
-) -> Result<u64> {
-    let source = records.source().await?;
+    nothing: &str,
+) -> Result<String> {
+    let source = records.source(format).await?;
     at.with(async |room: &Room| {
         let columns = match source.needs_columns() {
             true => columns_of(room, table).await?,
             false => Vec::new(),
         };
-        let written = room.write_rows(start, source.rows(columns)).await;
-        written.map_err(|why| not_written::<S>(room, why))
+        let mut rows = source.rows(columns);
+        let written = room.write_rows(start, &mut rows).await;
+        written.map_err(|why| not_written::<S>(room, why, &rows, nothing))
     })
     .await
+    .map(rows_of)
 }
 
 /// Runs `room database insert`.
@@ -132,8 +149,9 @@ async fn write<S: RowStream>(
 pub async fn insert(args: &InsertArgs) -> Result<ExitCode> {
     let TableArgs { table, place } = &args.table;
     let start = Insert { table: table.clone(), namespace: place.namespace() };
-    let count = write((&args.at, &args.table), &args.records, &start).await?;
-    output::note(&format!("inserted {count} rows into the table {table}"));
+    let records = (&args.records, args.format);
+    let rows = write((&args.at, &args.table), records, &start, "no row was inserted").await?;
+    output::note(&format!("inserted {rows} into the table {table}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -145,8 +163,9 @@ pub async fn insert(args: &InsertArgs) -> Result<ExitCode> {
 pub async fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let TableArgs { table, place } = &args.table;
     let start = Merge { table: table.clone(), on: args.on.clone(), namespace: place.namespace() };
-    let count = write((&args.at, &args.table), &args.records, &start).await?;
-    output::note(&format!("merged {count} rows into the table {table} on {}", args.on));
+    let records = (&args.records, args.format);
+    let rows = write((&args.at, &args.table), records, &start, "no row was merged").await?;
+    output::note(&format!("merged {rows} into the table {table} on {}", args.on));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -52,15 +52,16 @@ pub struct Printer {
     is_pretty: bool,
     /// Whether something was printed.
     is_begun: bool,
-    /// The columns, as the first row has them.
+    /// The columns: at first those that are known, then as the first row has them.
     columns: Vec<String>,
     /// Rows that are laid out with others.
     page: Vec<Row>,
 }
 
 impl Printer {
-    pub fn new(args: PrintingArgs) -> Self {
-        let (columns, page) = (Vec::new(), Vec::new());
+    /// Prints nothing yet. The columns are those that are known before there is a row.
+    pub fn new(args: PrintingArgs, columns: Vec<String>) -> Self {
+        let page = Vec::new();
         let is_pretty = args.pretty.is_wanted();
         Self { form: args.form(), is_pretty, is_begun: false, columns, page }
     }
@@ -94,7 +95,8 @@ impl Printer {
             (Form::Json, false) => output::exactly("[]\n"),
             (Form::Json, true) if self.is_pretty => output::exactly("\n]\n"),
             (Form::Json, true) => output::exactly("]\n"),
-            (Form::Csv, _) => {}
+            (Form::Csv, false) => show_csv(&self.titles()?),
+            (Form::Csv, true) => {}
             (Form::Table, _) => {
                 self.lay_out();
                 if !self.is_begun {
@@ -165,6 +167,19 @@ impl Printer {
                     .map_or_else(String::new, |(_, it)| cell(it))
             });
             writer.write_record(cells).context(failed)?;
+        }
+        let bytes = writer
+            .into_inner()
+            .map_err(|error| Error::failed(failed()).because(error.to_string()))?;
+        String::from_utf8(bytes).context(failed)
+    }
+
+    /// The line with the titles, where no row says what they are; nothing if they are unknown.
+    fn titles(&self) -> Result<String> {
+        let failed = || "failed to write CSV".to_owned();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if !self.columns.is_empty() {
+            writer.write_record(&self.columns).context(failed)?;
         }
         let bytes = writer
             .into_inner()
@@ -262,6 +277,16 @@ mod tests {
         text += &printer.csv(vec![other, vec![("id".to_owned(), Held::Null)]]).unwrap();
         assert_eq!(text, "id,t\n1,\"a,\"\"b\"\"\n\"\n2,\n,\n");
         assert!(printer.csv(vec![vec![("x".to_owned(), Held::Null)]]).is_err());
+    }
+
+    #[test]
+    fn csv_without_rows_has_the_titles_that_are_known() {
+        let mut printer = printer(Form::Csv, true);
+        assert_eq!(printer.titles().unwrap(), "");
+        printer.columns = vec!["id".to_owned(), "a,b".to_owned()];
+        assert_eq!(printer.titles().unwrap(), "id,\"a,b\"\n");
+        // A row says more than what was known.
+        assert_eq!(printer.csv(vec![row(1, "x")]).unwrap(), "id,t\n1,x\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rows that are searched and selected.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::ValueHint;
@@ -9,9 +10,10 @@ use serde_json::Value;
 use super::TableArgs;
 use super::printed::{Printer, PrintingArgs};
 use crate::commands::option_values;
-use crate::commands::room::given::Given;
+use crate::commands::room::given::{Given, one_reads_input};
 use crate::commands::room::place::PlaceArgs;
 use crate::commands::room::{RoomArgs, refused};
+use crate::decoding::plainly;
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::room::client::Room;
@@ -34,7 +36,7 @@ pub struct SearchArgs {
     /// A condition in SQL
     #[arg(long = "where", value_name = "CONDITION", conflicts_with = "where_json")]
     condition: Option<String>,
-    /// A JSON object with the values that columns must have
+    /// A JSON object with the values that columns must have; its keys are names of columns
     #[arg(long, value_name = "JSON")]
     where_json: Option<String>,
     /// A column that is printed; may be repeated; without it, all are
@@ -85,6 +87,67 @@ pub struct SqlArgs {
     at: RoomArgs,
 }
 
+/// Words that mean something else in a condition than a column of this name.
+const WORDS: [&str; 46] = [
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "between",
+    "box",
+    "case",
+    "cast",
+    "ceil",
+    "circle",
+    "convert",
+    "current_catalog",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "exists",
+    "extract",
+    "false",
+    "floor",
+    "from",
+    "in",
+    "interval",
+    "is",
+    "lambda",
+    "like",
+    "localtime",
+    "localtimestamp",
+    "match",
+    "not",
+    "null",
+    "or",
+    "overlay",
+    "position",
+    "safe_cast",
+    "select",
+    "session_user",
+    "struct",
+    "substring",
+    "trim",
+    "true",
+    "try_cast",
+    "user",
+    "where",
+    "with",
+];
+
+/// A column as a condition names it. A plain name is bare, as the public SDK 0.31.4 sends it; anything
+/// else in backticks, so that it is one name and nothing but a name.
+fn named(column: &str) -> Cow<'_, str> {
+    let begins = column.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    let is_plain = begins && column.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
+    match is_plain && !WORDS.contains(&column.to_ascii_lowercase().as_str()) {
+        true => Cow::Borrowed(column),
+        false => Cow::Owned(format!("`{}`", column.replace('`', "``"))),
+    }
+}
+
 /// The values that columns must have, as a condition.
 fn condition(text: Option<&str>) -> Result<Option<String>> {
     let option = "--where-json";
@@ -93,11 +156,12 @@ fn condition(text: Option<&str>) -> Result<Option<String>> {
         return Err(Error::usage(format!("{option} is not a JSON object")));
     };
     let term = |(column, value): (&String, &Value)| {
+        let name = named(column);
         Ok(match value {
             // Nothing is equal to null.
-            Value::Null => format!("{column} IS NULL"),
-            Value::Bool(_) | Value::Number(_) => format!("{column} = {value}"),
-            Value::String(text) => format!("{column} = '{}'", text.replace('\'', "''")),
+            Value::Null => format!("{name} IS NULL"),
+            Value::Bool(_) | Value::Number(_) => format!("{name} = {value}"),
+            Value::String(text) => format!("{name} = '{}'", text.replace('\'', "''")),
             Value::Array(_) | Value::Object(_) => {
                 let what = format!("{option}: {column:?} cannot be compared with a list or object");
                 return Err(Error::usage(what).hint("write a condition with --where"));
@@ -108,12 +172,16 @@ fn condition(text: Option<&str>) -> Result<Option<String>> {
     Ok(Some(terms.join(" AND ")).filter(|condition| !condition.is_empty()))
 }
 
-/// Prints the rows that a room gives.
-async fn print<S: RowStream>(at: &RoomArgs, start: &S, printing: PrintingArgs) -> Result<ExitCode> {
+/// Prints the rows that a room gives; these columns are known before there are any.
+async fn print<S: RowStream>(
+    at: &RoomArgs,
+    start: &S,
+    (printing, columns): (PrintingArgs, &[String]),
+) -> Result<ExitCode> {
     at.with(async |room: &Room| {
         let failed = |why| refused(room, S::NAME, &why);
         let mut rows = room.read_rows(start).await.map_err(failed)?;
-        let mut printer = Printer::new(printing);
+        let mut printer = Printer::new(printing, columns.to_vec());
         loop {
             match rows.next().await {
                 Ok(Some(batch)) => printer.take(batch)?,
@@ -162,7 +230,12 @@ pub async fn search(args: &SearchArgs) -> Result<ExitCode> {
         select: Some(args.select.clone()).filter(|columns| !columns.is_empty()),
         namespace: place.namespace(),
     };
-    print(&args.at, &start, args.printing).await
+    let printed = print(&args.at, &start, (args.printing, &args.select)).await;
+    let several = args.select.iter().any(|column| column.contains(','));
+    printed.map_err(|error| match several && error.hint.is_none() {
+        true => error.hint("--select takes one column; repeat it for several"),
+        false => error,
+    })
 }
 
 /// Reads a list of tables; those without a namespace are in this one.
@@ -173,7 +246,10 @@ fn tables_of(name: &str, told: Value, namespace: &Namespace) -> Result<Vec<SqlTa
     let table = |told: Value| {
         let is_placed = told.get("namespace").is_some();
         let read = SqlTable::deserialize(told);
-        let table = read.map_err(|error| Error::usage(format!("{name}: {error}")))?;
+        let table = read.map_err(|error| {
+            Error::usage(format!("{name}: a table: {}", plainly(&error.to_string())))
+                .hint("for example '[{\"name\": \"people\", \"alias\": \"p\"}]'")
+        })?;
         let namespace = if is_placed { table.namespace } else { namespace.clone() };
         Ok(SqlTable { namespace, ..table })
     };
@@ -189,6 +265,10 @@ pub async fn sql(args: &SqlArgs) -> Result<ExitCode> {
     if args.query.trim().is_empty() {
         return Err(Error::usage("--query is empty"));
     }
+    one_reads_input(&[
+        ("--tables-file", args.tables_file.as_deref()),
+        ("--params-file", args.params_file.as_deref()),
+    ])?;
     let namespace = args.place.namespace();
     let named =
         |name: &String| SqlTable { name: name.clone(), namespace: namespace.clone(), alias: None };
@@ -213,7 +293,7 @@ pub async fn sql(args: &SqlArgs) -> Result<ExitCode> {
         tables,
         params_json: params.map(|params| Value::Object(params).to_string()),
     };
-    print(&args.at, &start, args.printing).await
+    print(&args.at, &start, (args.printing, &[])).await
 }
 
 #[cfg(test)]
@@ -226,7 +306,17 @@ mod tests {
     fn values_become_a_condition() {
         for (object, expected) in [
             (r#"{"a": "it's \"ü\"", "b": 1}"#, Some(r#"a = 'it''s "ü"' AND b = 1"#)),
-            (r#"{"a": null, "b": true, "c.d": 1.5}"#, Some("a IS NULL AND b = true AND c.d = 1.5")),
+            (
+                r#"{"a": null, "_B2": true, "c.d": 1.5}"#,
+                Some("a IS NULL AND _B2 = true AND `c.d` = 1.5"),
+            ),
+            (r#"{"1=1 or id": 5}"#, Some("`1=1 or id` = 5")),
+            (r#"{"my col": null, "ü": 1}"#, Some("`my col` IS NULL AND `ü` = 1")),
+            (r#"{"a` = 1 or `id": 5}"#, Some("`a`` = 1 or ``id` = 5")),
+            (
+                r#"{"True": true, "user": "x", "": 1}"#,
+                Some("`True` = true AND `user` = 'x' AND `` = 1"),
+            ),
             ("{}", None),
         ] {
             assert_eq!(condition(Some(object)).unwrap().as_deref(), expected);
@@ -250,6 +340,8 @@ mod tests {
         assert_eq!(namespaces, [here.clone(), None, Some(vec!["there".to_owned()])]);
         assert_eq!(tables[1].alias.as_deref(), Some("x"));
         assert!(tables_of("x", json!([{}]), &here).is_err());
+        let told = tables_of("x", json!(["a"]), &here).unwrap_err().to_string();
+        assert_eq!(told, "x: a table: it must be a map of fields");
         assert!(tables_of("x", json!({}), &here).is_err());
     }
 }

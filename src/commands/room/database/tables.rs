@@ -11,12 +11,14 @@ use meshagent_tables::{DataType, Field, Kind, columns};
 use serde_json::{Map, Value, json};
 
 use super::TableArgs;
-use super::source::Source;
+use super::source::{Form, Rows, Source};
 use crate::commands::option_values;
-use crate::commands::room::given::Given;
+use crate::commands::room::given::{Given, once, one_reads_input};
 use crate::commands::room::place::PlaceArgs;
-use crate::commands::room::{InRoom, RoomArgs, refused};
+use crate::commands::room::{InRoom, RoomArgs, is_too_large, refused};
+use crate::decoding::plainly;
 use crate::error::{Class, Error, Result};
+use crate::listed::counted;
 use crate::output;
 use crate::room::client::Room;
 use crate::room::content::Refused;
@@ -26,7 +28,7 @@ use crate::room::database::{
 };
 
 /// Columns as they are written on a command line.
-const COLUMNS: &str = "Columns are names with types, between commas, such as\n  id int not null, name text, tags list(text), at timestamp, face vector(3), of struct(a int, b text)\nTypes are int, bool, date, timestamp, float, text, binary, vector(SIZE[, TYPE]), list(TYPE) and\nstruct(NAME TYPE, …). `null` or `not null` may follow.";
+const COLUMNS: &str = "Columns are names with types, between commas, such as\n  id int not null, name text, tags list(text), at timestamp, face vector(3), of struct(a int, b text)\nTypes are int, bool, date, timestamp, float, text, binary, vector(SIZE[, TYPE]), list(TYPE) and\nstruct(NAME TYPE, …). `null` or `not null` may follow.\nA name with other signs than letters, digits and _ is in backticks, as in `born in` date.";
 
 /// Arguments of `room database table`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +54,7 @@ pub struct InspectArgs {
 /// Arguments of `room database create`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = format!("Examples:\n  meshagent room database create --room lobby -t people -c 'id int not null, name text'\n  meshagent room database create --room lobby -t people --data-json '[{{\"id\": 1, \"name\": \"Ada\"}}]'\n  meshagent room database create --room lobby -t people -c 'id int, name text' --data-file people.csv\n\n{COLUMNS}\n\nWithout columns, those of the rows are taken. Files with rows are JSON, JSON lines or CSV, by their\nending, and may have any size.")
+    after_help = format!("Examples:\n  meshagent room database create --room lobby -t people -c 'id int not null, name text'\n  meshagent room database create --room lobby -t people --data-json '[{{\"id\": 1, \"name\": \"Ada\"}}]'\n  meshagent room database create --room lobby -t people -c 'id int, name text' --data-file people.csv\n\n{COLUMNS}\n\nWithout columns, those of rows in JSON are taken. CSV and TSV need columns: their cells are texts, which\ndo not say what types they are. Files may have any size.")
 )]
 pub struct CreateArgs {
     #[command(flatten)]
@@ -71,10 +73,13 @@ pub struct CreateArgs {
     schema_file: Option<String>,
     /// The rows: a JSON list of objects
     #[arg(long, value_name = "JSON", conflicts_with = "data_file")]
-    data_json: Option<String>,
-    /// A file or URL with the rows; `-` is standard input
+    data_json: Vec<String>,
+    /// A file or URL with the rows; `-` is standard input; CSV and TSV need --columns
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    data_file: Option<String>,
+    data_file: Vec<String>,
+    /// How the rows of the file are written [default: csv or tsv if its name ends so, else json]
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "data_file")]
+    format: Option<Form>,
     #[command(flatten)]
     at: RoomArgs,
 }
@@ -135,11 +140,18 @@ fn of_line(text: &str) -> Result<Vec<Field>> {
 /// What is no type.
 pub fn of_object(name: &str, object: &Map<String, Value>) -> Result<Vec<Field>> {
     let field = |(column, told): (&String, &Value)| {
-        let data_type = DataType::of_wire(told)
-            .map_err(|why| Error::usage(format!("{name}: the column {column:?}: {why}")))?;
+        let data_type = DataType::of_wire(told).map_err(|why| {
+            no_type(name, column, &why, "a type is an object such as {\"type\": \"int\"}")
+        })?;
         Ok(Field { name: column.clone(), data_type })
     };
     object.iter().map(field).collect()
+}
+
+/// The error for a column whose type cannot be read.
+fn no_type(name: &str, column: &str, why: &str, hint: &str) -> Error {
+    let why = plainly(why);
+    Error::usage(format!("{name}: the column {column:?}: {why}")).hint(hint)
 }
 
 /// A type as it is shown: what is not said is left out, and the parts of a struct are an object.
@@ -261,8 +273,8 @@ impl AddColumnsArgs {
                     data_type: Some(data_type),
                 })
                 .map_err(|why| {
-                    Error::usage(format!("{option}: the column {name:?}: {why}"))
-                        .hint("a column is a type as JSON, or a text with an expression in SQL")
+                    let hint = "a column is a type as JSON, or a text with an expression in SQL";
+                    no_type(option, &name, &why, hint)
                 }),
         };
         object.into_iter().map(column).collect()
@@ -307,12 +319,36 @@ impl InRoom for DropColumnsArgs {
     }
 }
 
-/// The error for rows that were not written.
-pub fn not_written<S: RowStream>(room: &Room, why: NotWritten<Error>) -> Error {
+/// The error for rows that were not written; `nothing` says what is as it was.
+pub fn not_written<S: RowStream>(
+    room: &Room,
+    why: NotWritten<Error>,
+    rows: &Rows,
+    nothing: &str,
+) -> Error {
     match why {
-        NotWritten::Here(error) => error.hint("the room was told that the rows are not whole"),
-        NotWritten::There(why) => refused(room, S::NAME, &why),
+        NotWritten::Here(error) => {
+            let more = error.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+            error.hint(format!("{nothing}{more}"))
+        }
+        NotWritten::There(why) => {
+            let error = refused(room, S::NAME, &why);
+            // Only a row that is larger than a batch makes a message that is too large.
+            let largest = rows.largest().filter(|_| is_too_large(room));
+            match (largest, error.hint.as_ref()) {
+                (Some(row), Some(hint)) => {
+                    let hint = format!("{nothing}; {hint}");
+                    error.saying(format!("{row} is too large for the room")).hint(hint)
+                }
+                _ => error,
+            }
+        }
     }
+}
+
+/// A number of rows, with the noun.
+pub fn rows_of(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "row")
 }
 
 /// Creates a table without rows, or leaves it as it is.
@@ -335,6 +371,8 @@ pub async fn make(room: &Room, asked: &CreateTable) -> Result<(), Refused> {
 ///
 /// As [`super::run`].
 pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
+    let data_file = once("--data-file", &args.data_file)?;
+    one_reads_input(&[("--schema-file", args.schema_file.as_deref()), ("--data-file", data_file)])?;
     let schema = Given {
         inline: ("--schema-json", args.schema_json.as_deref()),
         place: args.schema_file.as_deref(),
@@ -346,14 +384,14 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
             None => None,
         },
     };
-    let source = match (&args.data_json, &args.data_file) {
+    let source = match (once("--data-json", &args.data_json)?, data_file) {
         (Some(text), _) => Some(Source::inline("--data-json", text)?),
-        (None, Some(place)) => Some(Source::at(place).await?),
+        (None, Some(place)) => Some(Source::at(place, args.format).await?),
         (None, None) => None,
     };
     if fields.is_none() && source.as_ref().is_some_and(Source::needs_columns) {
-        return Err(Error::usage("a CSV file does not say what its columns are")
-            .hint("give them with --columns"));
+        return Err(Error::usage("the cells of CSV and TSV do not say what types they are")
+            .hint("give the columns with --columns, such as 'id int, name text'"));
     }
     let columns = fields.clone().unwrap_or_default();
     let TableArgs { table, place } = &args.table;
@@ -371,10 +409,12 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
                 let made = make(room, &asked).await;
                 made.map(|()| 0).map_err(|why| refused(room, CreateTable::NAME, &why))
             }
-            Some(source) => room
-                .write_rows(&asked, source.rows(columns))
-                .await
-                .map_err(|why| not_written::<CreateTable>(room, why)),
+            Some(source) => {
+                let mut rows = source.rows(columns);
+                let written = room.write_rows(&asked, &mut rows).await;
+                let nothing = "nothing was created";
+                written.map_err(|why| not_written::<CreateTable>(room, why, &rows, nothing))
+            }
         })
         .await?;
     let mut told = match args.mode {
@@ -383,7 +423,8 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
     };
     if count > 0 {
         // A text takes everything that is written to it.
-        let _ = write!(told, "; {count} rows were sent for it");
+        let (rows, were) = (rows_of(count), if count == 1 { "was" } else { "were" });
+        let _ = write!(told, "; {rows} {were} sent for it");
     }
     output::note(&told);
     Ok(ExitCode::SUCCESS)
@@ -418,5 +459,8 @@ mod tests {
         let odd = json!({"a": {"type": "money"}});
         let told = of_object("--schema-json", odd.as_object().unwrap()).unwrap_err();
         assert_eq!(told.to_string(), "--schema-json: the column \"a\": there is no type \"money\"");
+        let text = json!({"a": "int"});
+        let told = of_object("--schema-json", text.as_object().unwrap()).unwrap_err();
+        assert_eq!(told.to_string(), "--schema-json: the column \"a\": it must be a map of fields");
     }
 }

@@ -107,7 +107,7 @@ pub struct CreateIndexArgs {
     /// Make one that is there anew
     #[arg(long, overrides_with = "no_replace")]
     replace: bool,
-    /// Leave one that is there as it is
+    /// Fail if there is one already, which is the default
     #[arg(long)]
     no_replace: bool,
     #[command(flatten)]

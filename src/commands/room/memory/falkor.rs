@@ -69,9 +69,13 @@ fn command<W: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = W>) -
     command
 }
 
-/// The last thing that a command said.
+/// What a command said, on one line.
 fn told(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("; ")
+    };
     let said = [text(&output.stderr), text(&output.stdout)].into_iter().find(|it| !it.is_empty());
     said.unwrap_or_else(|| output.status.to_string())
 }
@@ -231,6 +235,16 @@ mod tests {
         for (graphs, named) in [(&["a", "b"] as &[&str], None), (&[], None), (&["a"], Some("b"))] {
             assert!(chosen(graphs, named).is_err(), "{graphs:?} {named:?}");
         }
+    }
+
+    #[test]
+    fn what_a_command_says_is_told_on_one_line() {
+        let output = Output {
+            status: std::process::ExitStatus::default(),
+            stdout: b"out".to_vec(),
+            stderr: b"docker: no such image\n\n  Run 'docker run --help'\n".to_vec(),
+        };
+        assert_eq!(told(&output), "docker: no such image; Run 'docker run --help'");
     }
 
     #[test]

@@ -37,12 +37,27 @@ pub struct HowArgs {
 }
 
 impl HowArgs {
-    fn told(&self) -> Ingestion {
-        Ingestion {
+    /// The same for the room.
+    ///
+    /// # Errors
+    ///
+    /// Something is said of a model that is not asked.
+    fn told(&self) -> Result<Ingestion> {
+        let of_model = [
+            ("--llm-model", self.llm_model.is_some()),
+            ("--llm-temperature", self.llm_temperature.is_some()),
+        ];
+        if let Some((option, _)) = of_model.into_iter().find(|(_, is_given)| *is_given)
+            && self.strategy != Strategy::Llm
+        {
+            return Err(Error::usage(format!("{option} is given, but no model is asked"))
+                .hint("add `--strategy llm`"));
+        }
+        Ok(Ingestion {
             strategy: self.strategy,
             llm_model: self.llm_model.clone(),
             llm_temperature: self.llm_temperature,
-        }
+        })
     }
 }
 
@@ -209,7 +224,7 @@ impl InRoom for TextArgs {
     fn asked(&self) -> Result<IngestText> {
         let text = text(self.text.as_ref(), self.file.as_ref())?.unwrap_or_default();
         let (name, namespace) = self.memory.told();
-        Ok(IngestText { name, namespace, how: self.how.told(), text })
+        Ok(IngestText { name, namespace, how: self.how.told()?, text })
     }
 
     fn show(&self, answer: Ingested) -> Result<ExitCode> {
@@ -254,7 +269,7 @@ impl InRoom for ImageArgs {
             mime_type: self.mime_type.clone().or(guessed),
             source: self.source.clone().or_else(|| self.file.clone()),
             annotations_json,
-            how: self.how.told(),
+            how: self.how.told()?,
         })
     }
 
@@ -276,7 +291,7 @@ impl InRoom for FileArgs {
         Ok(IngestFile {
             name,
             namespace,
-            how: self.how.told(),
+            how: self.how.told()?,
             path: self.path.clone(),
             text,
             mime_type: self.mime_type.clone(),
@@ -300,7 +315,7 @@ impl InRoom for TableArgs {
         Ok(IngestFromTable {
             name,
             namespace,
-            how: self.how.told(),
+            how: self.how.told()?,
             table: self.table.clone(),
             table_namespace: some(&self.table_namespace),
             text_columns: some(&self.text_column),
@@ -322,10 +337,28 @@ impl InRoom for StorageArgs {
 
     fn asked(&self) -> Result<IngestFromStorage> {
         let (name, namespace) = self.memory.told();
-        Ok(IngestFromStorage { name, namespace, how: self.how.told(), paths: self.path.clone() })
+        Ok(IngestFromStorage { name, namespace, how: self.how.told()?, paths: self.path.clone() })
     }
 
     fn show(&self, answer: Ingested) -> Result<ExitCode> {
         self.pretty.print(&answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_model_is_not_ignored() {
+        let how = |strategy, model: Option<&str>, llm_temperature| {
+            HowArgs { strategy, llm_model: model.map(str::to_owned), llm_temperature }.told()
+        };
+        for (model, temperature) in [(Some("m"), None), (None, Some(0.5))] {
+            assert!(how(Strategy::Llm, model, temperature).is_ok());
+            let told = how(Strategy::Heuristic, model, temperature).unwrap_err();
+            assert_eq!(told.hint.as_deref(), Some("add `--strategy llm`"));
+        }
+        assert!(how(Strategy::Heuristic, None, None).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Records that are put into a memory, and relationships that are deleted.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueHint;
@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use super::MemoryArgs;
 use crate::bounded;
 use crate::commands::option_values;
-use crate::commands::room::given::STDIN;
+use crate::commands::room::given::{STDIN, once, shown};
 use crate::commands::room::printing::Pretty;
 use crate::commands::room::{InRoom, RoomArgs};
+use crate::decoding::plainly;
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::memory::{
@@ -27,25 +28,25 @@ use crate::room::message::MAX_BYTES;
 pub struct RecordsArgs {
     /// The records: a JSON list of objects
     #[arg(long, value_name = "JSON")]
-    records_json: Option<String>,
+    records_json: Vec<String>,
     /// A file with such a list; `-` is standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    records_file: Option<PathBuf>,
+    records_file: Vec<String>,
 }
 
 /// What becomes of records that are there.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct MergeArgs {
-    /// Leave what is there as far as the records do not say otherwise, which is the default
+    /// Change what is there as far as the records say otherwise, which is the default
     #[arg(long, overrides_with = "no_merge")]
     merge: bool,
-    /// Put the records in the place of what is there
+    /// Add the records beside what is there: a record that is there already is there twice
     #[arg(long)]
     no_merge: bool,
 }
 
 impl MergeArgs {
-    /// Whether what is there stays.
+    /// Whether a record changes the one that is there.
     pub const fn is_wanted(self) -> bool {
         !self.no_merge
     }
@@ -121,17 +122,18 @@ pub struct DeleteRelationshipsArgs {
 impl RecordsArgs {
     /// The records.
     fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        let (name, text) = match &self.records_file {
-            None => ("--records-json".to_owned(), self.records_json.clone().unwrap_or_default()),
+        let json = once("--records-json", &self.records_json)?;
+        let (name, text) = match once("--records-file", &self.records_file)? {
+            None => ("--records-json".to_owned(), json.unwrap_or_default().to_owned()),
             Some(path) => {
-                let shown = path.display().to_string();
-                let failed = || format!("failed to read {shown}");
-                let text = match shown.as_str() {
+                let name = shown(path);
+                let failed = || format!("failed to read {name}");
+                let text = match path {
                     STDIN => String::from_utf8(bounded::stdin(MAX_BYTES).context(failed)?)
                         .context(failed)?,
-                    _ => bounded::text(path, MAX_BYTES).context(failed)?,
+                    _ => bounded::text(Path::new(path), MAX_BYTES).context(failed)?,
                 };
-                (shown, text)
+                (name, text)
             }
         };
         let told = option_values::json(&name, Some(&text), Class::Usage)?.unwrap_or_default();
@@ -142,8 +144,12 @@ impl RecordsArgs {
             if !record.is_object() {
                 return Err(Error::usage(format!("{name}: the record {index} is not an object")));
             }
-            T::deserialize(record)
-                .map_err(|error| Error::usage(format!("{name}: the record {index}: {error}")))
+            serde_path_to_error::deserialize(record).map_err(|error| {
+                let at = error.path().to_string();
+                let at = if at == "." { String::new() } else { format!("{at}: ") };
+                let why = plainly(&error.inner().to_string());
+                Error::usage(format!("{name}: the record {index}: {at}{why}"))
+            })
         };
         list.into_iter().enumerate().map(record).collect()
     }
@@ -231,7 +237,7 @@ mod tests {
     use super::*;
 
     fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
-        RecordsArgs { records_json: Some(text.to_owned()), records_file: None }.read()
+        RecordsArgs { records_json: vec![text.to_owned()], records_file: Vec::new() }.read()
     }
 
     #[test]
@@ -242,7 +248,14 @@ mod tests {
             ("{}", "--records-json is not a JSON list of objects"),
             ("[1]", "--records-json: the record 0 is not an object"),
             (r#"[{"name": "a"}, {}]"#, "--records-json: the record 1: missing field `name`"),
-            (r#"[{"name": "a", "metadata": {"k": 1}}]"#, "expected a string"),
+            (
+                r#"[{"name": "a", "metadata": {"k": 1}}]"#,
+                "the record 0: metadata.k: it must be a text",
+            ),
+            (
+                r#"[{"name": "a", "confidence": "x"}]"#,
+                "the record 0: confidence: it must be a number",
+            ),
         ] {
             let told = read::<Entity>(text).unwrap_err().to_string();
             assert!(told.contains(why), "{told}");

@@ -5,8 +5,10 @@
 
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context as Waker, Poll, ready};
 
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use meshagent_tables::Field;
 use meshagent_tables::value::Row;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -15,7 +17,9 @@ use crate::api::http;
 use crate::bounded;
 use crate::commands::room::given::{STDIN, is_url, shown};
 use crate::error::{Context, Error, Result};
+use crate::records::csv::Between;
 use crate::records::{csv, json};
+use crate::room::database::weight;
 
 /// How many records wait to be sent.
 const WAITING: usize = 256;
@@ -24,20 +28,61 @@ const WAITING: usize = 256;
 const PIECES: usize = 16;
 
 /// How records are written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
     /// A list of objects, or objects one after another.
     Json,
-    /// Rows of texts below their titles.
+    /// Texts between commas, below the names of their columns.
     Csv,
+    /// Texts between tabs, below the names of their columns.
+    Tsv,
 }
+
+/// What is said of something that was taken for JSON and is none.
+const NO_JSON: &str = "it was read as JSON, because its name ends neither in .csv nor in .tsv; but JSON begins with [ or {";
 
 /// Where records come from. It is open, and nothing was read.
 pub struct Source {
     from: Box<dyn Read + Send>,
     form: Form,
+    /// Whether the form follows from the name alone.
+    is_guessed: bool,
     /// What it is called.
     name: String,
+}
+
+/// Records on their way into a room.
+pub struct Rows {
+    rows: Receiver<Result<Row>>,
+    name: String,
+    count: u64,
+    /// The number of the largest one, from 1, and about how many bytes it has.
+    largest: Option<(u64, usize)>,
+}
+
+impl Rows {
+    /// What is said of the largest record, for a room that did not take it.
+    pub fn largest(&self) -> Option<String> {
+        let (number, bytes) = self.largest?;
+        let size = bytes as f64 / 1e6;
+        Some(format!("row {number} of {}, which has about {size:.1} MB,", self.name))
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<Row>;
+
+    fn poll_next(mut self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Option<Result<Row>>> {
+        let next = ready!(self.rows.poll_recv(waker));
+        if let Some(Ok(row)) = &next {
+            self.count += 1;
+            let bytes = weight(row);
+            if self.largest.is_none_or(|(_, largest)| bytes > largest) {
+                self.largest = Some((self.count, bytes));
+            }
+        }
+        Poll::Ready(next)
+    }
 }
 
 impl Source {
@@ -56,48 +101,63 @@ impl Source {
         }
         json::read(text.as_bytes(), &mut |_| true).map_err(told)?;
         let from = Box::new(Cursor::new(text.to_owned()));
-        Ok(Self { from, form: Form::Json, name: option.to_owned() })
+        Ok(Self { from, form: Form::Json, is_guessed: false, name: option.to_owned() })
     }
 
-    /// What is at a place.
+    /// What is at a place, in the form that is given, or else as its name says.
     ///
     /// # Errors
     ///
     /// It cannot be opened, or is of a form that cannot be read.
-    pub async fn at(place: &str) -> Result<Self> {
+    pub async fn at(place: &str, form: Option<Form>) -> Result<Self> {
         let name = shown(place);
         let failed = || format!("failed to read {name}");
-        let form = form_of(place)?;
+        let is_guessed = form.is_none();
+        let form = form.map_or_else(|| form_of(place), Ok)?;
         let from: Box<dyn Read + Send> = match place {
             url if is_url(url) => Box::new(download(url).await?),
             STDIN => Box::new(std::io::stdin()),
             path => Box::new(bounded::open(Path::new(path), usize::MAX - 1).context(failed)?.0),
         };
-        Ok(Self { from, form, name })
+        Ok(Self { from, form, is_guessed, name })
     }
 
     /// Whether its records are texts, so that columns must say what they are.
     pub fn needs_columns(&self) -> bool {
-        self.form == Form::Csv
+        self.form != Form::Json
     }
 
     /// The records; for those that are texts, the columns say what they are.
-    pub fn rows(self, columns: Vec<Field>) -> impl Stream<Item = Result<Row>> + Unpin {
-        let (sender, mut rows) = channel(WAITING);
+    pub fn rows(self, columns: Vec<Field>) -> Rows {
+        let (sender, rows) = channel(WAITING);
+        let name = self.name.clone();
         // A thread that waits for standard input must not keep the program from ending.
         std::thread::spawn(move || self.send(&columns, &sender));
-        stream::poll_fn(move |waker| rows.poll_recv(waker))
+        Rows { rows, name, count: 0, largest: None }
     }
 
     fn send(self, columns: &[Field], rows: &Sender<Result<Row>>) {
-        let from = BufReader::with_capacity(64 * 1024, self.from);
+        let mut from = BufReader::with_capacity(64 * 1024, self.from);
         let mut put = |row| rows.blocking_send(Ok(row)).is_ok();
+        let mut hint = None;
         let done = match self.form {
-            Form::Json => json::read(from, &mut put),
-            Form::Csv => csv::read(from, columns, &mut put),
+            Form::Json => {
+                json::first(&mut from).map_err(|error| error.to_string()).and_then(|first| {
+                    match first {
+                        Some(first) if self.is_guessed && !matches!(first, b'[' | b'{') => {
+                            hint = Some("--format csv reads it as CSV");
+                            Err(NO_JSON.to_owned())
+                        }
+                        _ => json::read(from, &mut put),
+                    }
+                })
+            }
+            Form::Csv => csv::read_between(Between::Comma, from, columns, &mut put),
+            Form::Tsv => csv::read_between(Between::Tab, from, columns, &mut put),
         };
         if let Err(why) = done {
-            let error = Error::failed(format!("failed to read records of {}", self.name));
+            let mut error = Error::failed(format!("failed to read records of {}", self.name));
+            error.hint = hint.map(str::to_owned);
             // Nobody reads on after an error of the room.
             let _ = rows.blocking_send(Err(error.because(why)));
         }
@@ -113,8 +173,16 @@ fn form_of(place: &str) -> Result<Form> {
     let ending = Path::new(path).extension().map(|it| it.to_ascii_lowercase());
     match ending.as_ref().and_then(|it| it.to_str()) {
         Some("csv") => Ok(Form::Csv),
-        Some("parquet" | "arrow") => Err(Error::usage(format!("{} cannot be read", shown(place)))
-            .hint("records are read from JSON, JSON lines and CSV; convert the file first")),
+        Some("tsv") => Ok(Form::Tsv),
+        Some("parquet" | "arrow" | "xls" | "xlsx" | "ods") => {
+            Err(Error::usage(format!("{} cannot be read", shown(place)))
+                .hint("records are read from JSON, JSON lines, CSV and TSV; convert the file first"))
+        }
+        Some("gz" | "bz2" | "xz" | "zst" | "zip") => {
+            Err(Error::usage(format!("{} is compressed", shown(place))).hint(
+                "unpack it first; what `gunzip -c` prints can be piped in, with `-` for the file and --format",
+            ))
+        }
         _ => Ok(Form::Json),
     }
 }
@@ -168,6 +236,8 @@ async fn download(url: &str) -> Result<Pieces> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt;
+
     use super::*;
 
     #[test]
@@ -178,11 +248,57 @@ mod tests {
             ("-", Form::Json),
             ("folder.csv/a", Form::Json),
             ("a.CSV", Form::Csv),
+            ("a.tsv", Form::Tsv),
             ("https://example.com/a.csv?token=x.json", Form::Csv),
         ] {
             assert_eq!(form_of(place).unwrap(), form, "{place}");
         }
         assert!(form_of("a.parquet").unwrap_err().to_string().contains("cannot be read"));
+        assert!(form_of("a.csv.gz").unwrap_err().to_string().contains("is compressed"));
+    }
+
+    /// The rows of a text, and what went wrong.
+    async fn read(
+        (text, form, is_guessed): (&str, Form, bool),
+        columns: &str,
+    ) -> (Vec<Row>, Option<Error>, Rows) {
+        let from = Box::new(Cursor::new(text.to_owned()));
+        let source = Source { from, form, is_guessed, name: "rows".to_owned() };
+        let columns = meshagent_tables::columns::parse(columns).unwrap();
+        let mut rows = source.rows(columns);
+        let mut read = Vec::new();
+        loop {
+            match rows.next().await {
+                Some(Ok(row)) => read.push(row),
+                Some(Err(error)) => return (read, Some(error), rows),
+                None => return (read, None, rows),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_for_json_and_is_none_is_told_with_the_option() {
+        let text = "id,name\n1,a\n";
+        let (_, error, _) = read((text, Form::Json, true), "id int").await;
+        let error = error.unwrap();
+        let told = crate::error::with_causes(&error);
+        assert!(told.contains("failed to read records of rows: it was read as JSON"), "{told}");
+        assert_eq!(error.hint.as_deref(), Some("--format csv reads it as CSV"));
+        // Who said that it is JSON knows of the option.
+        let (_, error, _) = read((text, Form::Json, false), "id int").await;
+        assert_eq!(error.unwrap().hint, None);
+        let (rows, error, _) = read((text, Form::Csv, false), "id int, name text").await;
+        assert!(error.is_none() && rows.len() == 1);
+        let (rows, error, _) = read((" ", Form::Json, true), "id int").await;
+        assert!(error.is_none() && rows.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_largest_row_is_known_by_its_number() {
+        let text = format!("id\n1\n{}\n2\n", "x".repeat(5_000_000));
+        let (_, _, rows) = read((&text, Form::Csv, false), "id text").await;
+        let told = "row 2 of rows, which has about 5.0 MB,";
+        assert_eq!(rows.largest().as_deref(), Some(told));
     }
 
     #[test]
