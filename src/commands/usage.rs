@@ -130,6 +130,15 @@ fn habit(parser: &clap::Error, names: &str, words: &[String]) -> Option<&'static
             let word = told(ContextKind::InvalidSubcommand);
             match (names, word.as_str()) {
                 ("room", word) if LATER_IN_ROOMS.contains(&word) => Some(NOT_YET),
+                ("room database", "list" | "ls") => {
+                    Some("`meshagent room database table` lists the tables")
+                }
+                ("room database", "query" | "select") => {
+                    Some("`meshagent room database sql` prints what a statement selects")
+                }
+                ("room database", "show" | "describe" | "schema") => {
+                    Some("`meshagent room database inspect` prints the columns of a table")
+                }
                 ("scheduled-task", "create") => {
                     Some("`meshagent scheduled-task add` creates a task")
                 }
@@ -262,6 +271,10 @@ fn in_another_group(parser: &clap::Error, names: &str, tree: &clap::Command) -> 
         found.is_some_and(|command| !command.is_hide_set())
     };
     let path: Vec<&str> = names.split(' ').collect();
+    // `room list` lists who is in a room, and nothing of what its groups are about.
+    if word == "list" && path.len() > 1 && path[0] == "room" {
+        return None;
+    }
     let below = |length: usize| {
         let group = path[..length].iter().try_fold(tree, |group, name| group.find_subcommand(name));
         group.filter(|group| has(group)).map(|_| path[..length].join(" "))
@@ -331,9 +344,8 @@ fn several_files(
     words: &[String],
 ) -> Option<String> {
     let argument = parser.get(ContextKind::InvalidArg)?.to_string();
-    let takes_several = command?.get_arguments().any(|it| {
-        it.get_long() == Some("file") && matches!(it.get_action(), clap::ArgAction::Append)
-    });
+    let takes_several =
+        command?.get_arguments().any(|it| it.get_long() == Some("file") && takes_manifests(it));
     if parser.kind() != ErrorKind::UnknownArgument || !takes_several || argument.starts_with('-') {
         return None;
     }
@@ -386,15 +398,25 @@ fn meant(
     if !is_option {
         let shown = word(&argument);
         let is_file = argument.contains('/')
-            || [".yaml", ".yml", ".json", ".j2"].iter().any(|end| argument.ends_with(end));
+            || FILES.iter().any(|end| argument.to_ascii_lowercase().ends_with(end));
         let has_positional = command.get_positionals().next().is_some();
-        if !argument.starts_with('-') && !has_positional && !is_file {
+        if !argument.starts_with('-') && !has_positional && !(is_file && takes("file")) {
             // What tells one object is an option here, and no word of its own.
-            let told_by = ["id", "name"].into_iter().filter(|option| takes(option));
+            let told_by = ["id", "name"].into_iter().filter(|option| {
+                let named = command.get_arguments().find(|it| it.get_long() == Some(option));
+                named.is_some_and(|it| !is_given(it, words))
+            });
             let told_by: Vec<String> =
                 told_by.map(|it| format!("`meshagent {names} --{it} {shown}`")).collect();
-            if !told_by.is_empty() {
+            if !told_by.is_empty() && !is_file {
                 return Some(format!("which one is meant is an option: {}", told_by.join(" or ")));
+            }
+            let missing = command
+                .get_arguments()
+                .find(|it| it.is_required_set() && it.get_long().is_some() && !is_given(it, words));
+            if let Some(option) = missing {
+                let option = spelled(option);
+                return Some(format!("it is an option: `meshagent {names} {option} {shown}`"));
             }
         }
         if takes("to") && argument.parse::<u64>().is_ok() {
@@ -402,12 +424,19 @@ fn meant(
                 "a past state is named with --to: `meshagent {names} --to {argument}`"
             ));
         }
-        let takes_files = takes("file") && command.get_positionals().next().is_none();
-        let is_file = takes_files && !argument.starts_with('-');
+        let file = command.get_arguments().find(|it| it.get_long() == Some("file"));
+        let file = file.filter(|it| !has_positional && !is_given(it, words));
+        let file = file.filter(|_| !argument.starts_with('-'))?;
         let embedded =
             if words.iter().any(|word| word == "--embedded") { " --embedded" } else { "" };
-        return is_file
-            .then(|| format!("give manifests with -f: `meshagent {names} -f {shown}{embedded}`"));
+        let option = spelled(file);
+        let what = match takes_manifests(file) {
+            true => "manifests",
+            false => "the file",
+        };
+        return Some(format!(
+            "give {what} with {option}: `meshagent {names} {option} {shown}{embedded}`"
+        ));
     }
     let wanted = bare.to_uppercase().replace('-', "_");
     let positional = command
@@ -415,6 +444,38 @@ fn meant(
         .filter_map(|it| it.get_value_names()?.first().map(ToString::to_string))
         .find(|name| *name == wanted || name.ends_with(&format!("_{wanted}")))?;
     Some(format!("give {positional} without an option: `meshagent {names} {positional}`"))
+}
+
+/// How the names of files end that are given to commands.
+const FILES: [&str; 7] = [".yaml", ".yml", ".json", ".j2", ".jsonl", ".csv", ".tsv"];
+
+/// Whether an option takes manifests: files and folders, of which there may be several.
+fn takes_manifests(option: &clap::Arg) -> bool {
+    let takes_folders =
+        option.get_value_names().is_some_and(|names| names.iter().any(|name| name == "PATH"));
+    takes_folders && matches!(option.get_action(), clap::ArgAction::Append)
+}
+
+/// Whether an option is among the words of a command line.
+fn is_given(option: &clap::Arg, words: &[String]) -> bool {
+    words.iter().any(|word| match word.strip_prefix("--") {
+        Some(long) => {
+            let name = long.split('=').next().unwrap_or_default();
+            option.get_long_and_visible_aliases().is_some_and(|known| known.contains(&name))
+        }
+        None => {
+            let letter = word.strip_prefix('-').and_then(|rest| rest.chars().next());
+            letter.is_some() && option.get_short() == letter
+        }
+    })
+}
+
+/// An option as it is shortest.
+fn spelled(option: &clap::Arg) -> String {
+    match (option.get_short(), option.get_long()) {
+        (Some(letter), _) => format!("-{letter}"),
+        (None, long) => format!("--{}", long.unwrap_or_default()),
+    }
 }
 
 fn one_line(paragraph: &str) -> String {

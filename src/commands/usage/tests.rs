@@ -159,6 +159,66 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "which one is meant is an option: `meshagent service update --id abc`",
         ),
         (
+            "meshagent room database table --room ",
+            "a value is required for '--room <ROOM>' but none was supplied",
+            "see `meshagent room database table --help`",
+        ),
+        (
+            "meshagent room database list",
+            "unrecognized subcommand 'list'",
+            "`meshagent room database table` lists the tables",
+        ),
+        (
+            "meshagent room queue list",
+            "unrecognized subcommand 'list'",
+            "`meshagent room queue` has the commands: send, send-mail, receive, size, watch",
+        ),
+        (
+            "meshagent room database install tables.json",
+            "unexpected argument 'tables.json' found",
+            "give the file with --file: `meshagent room database install --file tables.json`",
+        ),
+        (
+            "meshagent room database inspect people",
+            "unexpected argument 'people' found",
+            "it is an option: `meshagent room database inspect -t people`",
+        ),
+        (
+            "meshagent room database drop people --room lobby",
+            "unexpected argument 'people' found",
+            "it is an option: `meshagent room database drop -t people`",
+        ),
+        (
+            "meshagent room database insert -t people people.csv",
+            "unexpected argument 'people.csv' found",
+            "give the file with -f: `meshagent room database insert -f people.csv`",
+        ),
+        (
+            "meshagent room memory query people",
+            "unexpected argument 'people' found",
+            "which one is meant is an option: `meshagent room memory query --name people`",
+        ),
+        (
+            "meshagent room memory query -m people MATCH",
+            "unexpected argument 'MATCH' found",
+            "it is an option: `meshagent room memory query -s MATCH`",
+        ),
+        (
+            "meshagent room memory recall --name=people ada",
+            "unexpected argument 'ada' found",
+            "it is an option: `meshagent room memory recall -q ada`",
+        ),
+        (
+            "meshagent room memory delete-entities -m people ada",
+            "unexpected argument 'ada' found",
+            "it is an option: `meshagent room memory delete-entities -e ada`",
+        ),
+        (
+            "meshagent room memory recall -m people -q ada bob",
+            "unexpected argument 'bob' found",
+            "see `meshagent room memory recall --help`",
+        ),
+        (
             "meshagent destroy --all",
             "unexpected argument '--all' found",
             "without -f, it deletes everything that the set owns",
