@@ -400,7 +400,8 @@ fn meant(
         let is_file = argument.contains('/')
             || FILES.iter().any(|end| argument.to_ascii_lowercase().ends_with(end));
         let has_positional = command.get_positionals().next().is_some();
-        if !argument.starts_with('-') && !has_positional && !(is_file && takes("file")) {
+        let is_taken = has_positional || (is_file && takes("file"));
+        if !argument.starts_with('-') && !is_taken {
             // What tells one object is an option here, and no word of its own.
             let told_by = ["id", "name"].into_iter().filter(|option| {
                 let named = command.get_arguments().find(|it| it.get_long() == Some(option));

@@ -36,10 +36,11 @@ pub(super) async fn carry_out(
         // Its document says nothing that could change.
         (Method::Put, _) => Ok(None),
         (Method::Delete, true) => {
-            if let Precondition::Revision(known) = &request.precondition
-                && held(room, name.clone(), namespace.clone()).await?.to_string() != *known
-            {
-                return Err(Failed::status(412, "changed since it was read"));
+            if let Precondition::Revision(known) = &request.precondition {
+                let now = held(room, name.clone(), namespace.clone()).await?.to_string();
+                if now != *known {
+                    return Err(Failed::status(412, "changed since it was read"));
+                }
             }
             room.perform(&Drop { name, namespace, ignore_missing: false }).await?;
             Ok(None)
