@@ -103,9 +103,10 @@ pub fn names_below(typed: &str) -> Vec<(String, Option<String>)> {
     below.into_iter().map(named).collect()
 }
 
-/// A map, or what the items of a list are.
+/// A map, or what the items of a list are. What may be either has the fields of the map.
 fn map_of(schema: &Value) -> &Value {
-    schema.get("items").unwrap_or(schema)
+    let items = schema.get("items").filter(|_| schema.get("properties").is_none());
+    items.unwrap_or(schema)
 }
 
 /// A field of a map, or of the items of a list.

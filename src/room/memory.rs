@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use self::records::{
-    Dataset, Entity, RELATED, Recalled, RecalledRelationship, Relationship, Selector, Tidied,
+    Dataset, Entity, Fields, RELATED, Recalled, RecalledRelationship, Relationship, Selector,
+    Tidied, unknown,
 };
 use super::content::Content;
 use super::database::rows_of;
@@ -491,7 +492,6 @@ impl Operation for Query {
     }
 }
 
-/// Lists that are sent as a text of JSON.
 /// Records with the fields that they have in the public SDK 0.31.4, and no others.
 mod as_records {
     use serde::Deserializer;
@@ -499,8 +499,7 @@ mod as_records {
     use serde_json::{Map, Value};
 
     pub use super::as_text::serialize;
-    use super::records::Fields;
-    use crate::listed::nearest;
+    use super::{Fields, unknown};
 
     pub fn deserialize<'de, T: DeserializeOwned + Fields, D: Deserializer<'de>>(
         deserializer: D,
@@ -516,18 +515,14 @@ mod as_records {
     }
 
     fn read<T: DeserializeOwned + Fields>(record: Map<String, Value>) -> Result<T, String> {
-        if let Some(unknown) = record.keys().find(|name| !T::NAMES.contains(&name.as_str())) {
-            let shown: String = unknown.chars().take(40).collect();
-            let hint = match nearest(unknown, T::NAMES.iter().copied()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("there are {}", T::NAMES.join(", ")),
-            };
-            return Err(format!("there is no field {shown:?}; {hint}"));
+        if let Some(unknown) = unknown::<T>(&record) {
+            return Err(unknown);
         }
         serde_json::from_value(Value::Object(record)).map_err(|error| error.to_string())
     }
 }
 
+/// Lists that are sent as a text of JSON.
 mod as_text {
     use serde::de::{DeserializeOwned, Error as _};
     use serde::ser::Error as _;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::listed::nearest;
 use crate::room::operation::or_nothing;
 
 /// Something of which a memory knows. All that is not said is null on its way.
@@ -107,6 +109,22 @@ impl Fields for Relationship {
         "target_entity_name",
         "metadata",
     ];
+}
+
+/// What is said of a field that records of a kind do not have, if a record has one.
+pub fn unknown<T: Fields>(record: &Map<String, Value>) -> Option<String> {
+    let unknown = record.keys().find(|name| !T::NAMES.contains(&name.as_str()))?;
+    let shown: String = unknown.chars().take(40).collect();
+    let hint = match nearest(unknown, T::NAMES.iter().copied()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", T::NAMES.join(", ")),
+    };
+    Some(format!("there is no field {shown:?}; {hint}"))
+}
+
+impl Fields for Selector {
+    const NAMES: &'static [&'static str] =
+        &["source_entity_id", "target_entity_id", "relationship_type"];
 }
 
 /// The kind of a relationship of which nothing else is said.

@@ -17,8 +17,8 @@ use crate::decoding::plainly;
 use crate::error::{Class, Context, Error, Result};
 use crate::output;
 use crate::room::memory::{
-    DeleteRelationships, Entity, Relationship, RelationshipsDeleted, Selector, UpsertNodes,
-    UpsertRelationships, UpsertTable,
+    DeleteRelationships, Entity, Fields, Relationship, RelationshipsDeleted, Selector, UpsertNodes,
+    UpsertRelationships, UpsertTable, unknown,
 };
 use crate::room::message::MAX_BYTES;
 
@@ -120,8 +120,17 @@ pub struct DeleteRelationshipsArgs {
 }
 
 impl RecordsArgs {
-    /// The records.
-    fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+    /// The records, which have no other fields than those of their kind.
+    fn read_known<T: DeserializeOwned + Fields>(&self) -> Result<Vec<T>> {
+        self.read_checked(unknown::<T>)
+    }
+
+    /// The records, counted from 1 in errors, as the room counts them. `wrong` says what is wrong with
+    /// one.
+    fn read_checked<T: DeserializeOwned>(
+        &self,
+        wrong: impl Fn(&Map<String, Value>) -> Option<String>,
+    ) -> Result<Vec<T>> {
         let json = once("--records-json", &self.records_json)?;
         let (name, text) = match once("--records-file", &self.records_file)? {
             None => ("--records-json".to_owned(), json.unwrap_or_default().to_owned()),
@@ -141,8 +150,11 @@ impl RecordsArgs {
             return Err(Error::usage(format!("{name} is not a JSON list of objects")));
         };
         let record = |(index, record): (usize, Value)| {
-            if !record.is_object() {
+            let Value::Object(fields) = &record else {
                 return Err(Error::usage(format!("{name}: the record {index} is not an object")));
+            };
+            if let Some(wrong) = wrong(fields) {
+                return Err(Error::usage(format!("{name}: the record {index}: {wrong}")));
             }
             serde_path_to_error::deserialize(record).map_err(|error| {
                 let at = error.path().to_string();
@@ -151,7 +163,7 @@ impl RecordsArgs {
                 Error::usage(format!("{name}: the record {index}: {at}{why}"))
             })
         };
-        list.into_iter().enumerate().map(record).collect()
+        (1..).zip(list).map(record).collect()
     }
 }
 
@@ -163,7 +175,7 @@ impl InRoom for UpsertTableArgs {
     }
 
     fn asked(&self) -> Result<UpsertTable> {
-        let records: Vec<Map<String, Value>> = self.records.read()?;
+        let records: Vec<Map<String, Value>> = self.records.read_checked(|_| None)?;
         let (name, namespace) = self.memory.told();
         let (table, merge) = (self.table.clone(), self.merge.is_wanted());
         Ok(UpsertTable { name, namespace, table, records, merge })
@@ -184,7 +196,7 @@ impl InRoom for UpsertNodesArgs {
     }
 
     fn asked(&self) -> Result<UpsertNodes> {
-        let records: Vec<Entity> = self.records.read()?;
+        let records: Vec<Entity> = self.records.read_known()?;
         let (name, namespace) = self.memory.told();
         Ok(UpsertNodes { name, namespace, records, merge: self.merge.is_wanted() })
     }
@@ -203,7 +215,7 @@ impl InRoom for UpsertRelationshipsArgs {
     }
 
     fn asked(&self) -> Result<UpsertRelationships> {
-        let records: Vec<Relationship> = self.records.read()?;
+        let records: Vec<Relationship> = self.records.read_known()?;
         let (name, namespace) = self.memory.told();
         Ok(UpsertRelationships { name, namespace, records, merge: self.merge.is_wanted() })
     }
@@ -222,7 +234,7 @@ impl InRoom for DeleteRelationshipsArgs {
     }
 
     fn asked(&self) -> Result<DeleteRelationships> {
-        let relationships: Vec<Selector> = self.records.read()?;
+        let relationships: Vec<Selector> = self.records.read_known()?;
         let (name, namespace) = self.memory.told();
         Ok(DeleteRelationships { name, namespace, relationships })
     }
@@ -236,25 +248,29 @@ impl InRoom for DeleteRelationshipsArgs {
 mod tests {
     use super::*;
 
-    fn read<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
-        RecordsArgs { records_json: vec![text.to_owned()], records_file: Vec::new() }.read()
+    fn read<T: DeserializeOwned + Fields>(text: &str) -> Result<Vec<T>> {
+        RecordsArgs { records_json: vec![text.to_owned()], records_file: Vec::new() }.read_known()
     }
 
     #[test]
     fn records_are_checked_before_anything_is_sent() {
-        let entities: Vec<Entity> = read(r#"[{"name": "Ada", "more": 1}]"#).unwrap();
+        let entities: Vec<Entity> = read(r#"[{"name": "Ada", "context": "x"}]"#).unwrap();
         assert_eq!(entities[0].name, "Ada");
         for (text, why) in [
             ("{}", "--records-json is not a JSON list of objects"),
-            ("[1]", "--records-json: the record 0 is not an object"),
-            (r#"[{"name": "a"}, {}]"#, "--records-json: the record 1: missing field `name`"),
+            ("[1]", "--records-json: the record 1 is not an object"),
+            (
+                r#"[{"name": "a", "contxt": "x"}]"#,
+                "the record 1: there is no field \"contxt\"; did you mean context?",
+            ),
+            (r#"[{"name": "a"}, {}]"#, "--records-json: the record 2: missing field `name`"),
             (
                 r#"[{"name": "a", "metadata": {"k": 1}}]"#,
-                "the record 0: metadata.k: it must be a text",
+                "the record 1: metadata.k: it must be a text",
             ),
             (
                 r#"[{"name": "a", "confidence": "x"}]"#,
-                "the record 0: confidence: it must be a number",
+                "the record 1: confidence: it must be a number",
             ),
         ] {
             let told = read::<Entity>(text).unwrap_err().to_string();
