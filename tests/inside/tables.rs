@@ -179,7 +179,7 @@ fn a_table_is_made_anew_only_with_a_word_of_its_rows() {
     for half in
         ["delete Table/people@lobby, to be created again", "create Table/people@lobby again"]
     {
-        assert_eq!(run.stdout.matches(&format!("done: {half}\n")).count(), 1, "{}", run.stdout);
+        assert_eq!(run.stderr.matches(&format!("done: {half}\n")).count(), 1, "{}", run.stderr);
     }
     assert_eq!(set.rows(), [json!({"id": 7, "name": null})]);
     set.edit("- {name: name, type: date}\n", "");
