@@ -36,8 +36,10 @@ pub fn known_values(kind: KindName, choice: &str, path: &str) -> Option<[Value; 
         }
         (KindName::Table, "columns.name" | "indexes.column" | "key") => [json!("id"), json!("id")],
         // What one is in either type, so that a row fits both.
-        (KindName::Table, "columns.type") => [json!("int"), json!("float")],
-        (KindName::Table, "rows") => [json!([{"id": 1}]), json!([{"id": 2}, {"id": 3}])],
+        (KindName::Table, "columns.type") => [json!("text"), json!("date")],
+        (KindName::Table, "rows") => {
+            [json!([{"id": "2026-11-30"}]), json!([{"id": "2026-12-01"}, {"id": "2026-12-02"}])]
+        }
         (KindName::Table, "indexes.kind") => [json!("scalar"), json!("scalar")],
         (KindName::Webhook, "events") => {
             [json!(["room.started", "room.ended"]), json!(["room.call"])]
