@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use meshagent::api::spoken::Spoken;
 use meshagent::kinds::path::{FieldPath, Step};
 use meshagent::kinds::{self, Kind, KindName, schema};
+use meshagent::plan::planner::Policy;
 use meshagent::plan::{Action, FieldChange};
 use serde_json::Value;
 
@@ -63,6 +64,11 @@ struct Walk<'a> {
     seen: Decided,
 }
 
+/// What a walk through the fields of a kind goes by. A table is made anew only where somebody looked.
+fn policy_for(kind: KindName) -> Policy {
+    Policy { enters_rooms: kind == KindName::Table, ..policy("s") }
+}
+
 impl Walk<'_> {
     async fn step(&mut self, document: Value, field: &Field, is_change: bool, what: &str) {
         let (kind, path) = (self.variant.kind.name(), field.names.join("."));
@@ -73,7 +79,8 @@ impl Walk<'_> {
         }
         let set = self.world.set_of(&surrounded(self.world.spoken(), &document));
         let set = set.unwrap_or_else(|problems| panic!("{label}: {}", lines(&problems)));
-        let plan = decide(&set, &self.seen.state, &policy("s"));
+        let policy = policy_for(kind);
+        let plan = decide(&set, &self.seen.state, &policy);
         self.seen.plan = plan.unwrap_or_else(|error| panic!("{label}: {}", lines(&error.problems)));
         if is_change {
             self.is_one_change(field, &label);
@@ -85,7 +92,7 @@ impl Walk<'_> {
         }
         self.world.apply(&self.seen).await;
         let desired = set.objects.clone();
-        self.seen = self.world.decide(set, &policy("s")).await.unwrap();
+        self.seen = self.world.decide(set, &policy).await.unwrap();
         let again = &self.seen.plan;
         assert!(again.is_empty(), "{label}, applied: {}", describe(again));
         // What the platform has is what the documents say, no less and no more.
@@ -186,7 +193,7 @@ async fn walk(world: &World, variant: &Variant, walked: &mut BTreeSet<String>) {
     let around = surrounded(spoken, full);
     let label = format!("{spoken} {} {}", variant.kind.name(), variant.label);
     world.run(&around, &policy("s")).await;
-    let seen = world.plan(&around, &policy("s")).await;
+    let seen = world.plan(&around, &policy_for(variant.kind.name())).await;
     assert!(seen.plan.is_empty(), "{label}: {}", describe(&seen.plan));
     let mut walk = Walk { world, variant, current: full.clone(), seen };
     for field in &variant.fields {
