@@ -124,7 +124,8 @@ fn completed(row: &Row, key: &str, there: &HashMap<String, Row>) -> Option<Row> 
         return Some(row.clone());
     };
     let is_same = |(name, value): &(String, Held)| match at(present, name) {
-        Some(other) => other == value,
+        // A room tells a vector as a list of numbers.
+        Some(other) => other == value || other.to_wire() == value.to_wire(),
         None => *value == Held::Null,
     };
     if row.iter().all(is_same) {
@@ -151,6 +152,9 @@ mod tests {
         for same in [row(1, &[]), row(1, &[("name", text("a"))]), row(1, &[("gone", Held::Null)])] {
             assert_eq!(completed(&same, "id", &there), None);
         }
+        let (told, written) = (Held::List(vec![Held::Float(0.1)]), Held::Vector(vec![0.1]));
+        let with_a_vector = HashMap::from([("1".to_owned(), row(1, &[("v", told)]))]);
+        assert_eq!(completed(&row(1, &[("v", written)]), "id", &with_a_vector), None);
         let changed = row(1, &[("name", text("b"))]);
         let expected = row(1, &[("name", text("b")), ("note", text("people's"))]);
         assert_eq!(completed(&changed, "id", &there), Some(expected));
