@@ -40,6 +40,9 @@ pub const QUEUE_NOT_FOUND: i64 = 5001;
 /// There is such a queue already.
 pub const QUEUE_EXISTS: i64 = 5002;
 
+/// There is no such container.
+pub const CONTAINER_NOT_FOUND: i64 = 6001;
+
 /// There is no such service.
 pub const SERVICE_NOT_FOUND: i64 = 7001;
 /// The service cannot be restarted.

@@ -12,6 +12,7 @@ pub mod call;
 pub mod client;
 pub mod codes;
 pub mod connection;
+pub mod containers;
 pub mod content;
 pub mod database;
 pub mod developer;
