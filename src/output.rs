@@ -89,6 +89,13 @@ pub fn raw(bytes: &[u8]) {
     put(bytes);
 }
 
+/// Writes bytes to standard error as they are: what a command in a container wrote there.
+pub fn raw_aside(bytes: &[u8]) {
+    let mut out = std::io::stderr().lock();
+    // There is no other place to say that it failed.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
 /// The text, with its styles if standard output shows them. They are removed before writing and not
 /// during it, which would need one system call for each line.
 fn styled(text: &str) -> Cow<'_, str> {

@@ -19,7 +19,7 @@ use crate::output;
 pub const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
 /// How long work that was told to stop may go on.
-const MOMENT: Duration = Duration::from_secs(2);
+pub const MOMENT: Duration = Duration::from_secs(2);
 
 /// Signals that the program listens for. From the start they do not end the program, and a signal
 /// that arrives before it is asked for is kept.

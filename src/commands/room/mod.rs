@@ -24,6 +24,7 @@ use crate::room::operation::{Operation, not_done};
 use crate::settings::PlatformArgs;
 
 mod agent;
+mod container;
 mod database;
 mod developer;
 pub mod entering;
@@ -70,6 +71,9 @@ pub enum RoomCommand {
     /// Fill and ask the memories of a room
     #[command(subcommand)]
     Memory(Lenient<memory::MemoryCommand>),
+    /// Run and watch containers in a room
+    #[command(subcommand)]
+    Container(Lenient<container::ContainerCommand>),
     /// See how the services of a room are, and start them again
     #[command(subcommand, alias = "services")]
     Service(Lenient<service::RoomServiceCommand>),
@@ -273,6 +277,7 @@ pub async fn run(command: RoomCommand) -> Result<ExitCode> {
         RoomCommand::Sync(command) => sync::run(command.0).await,
         RoomCommand::Database(command) => database::run(command.0).await,
         RoomCommand::Memory(command) => memory::run(command.0).await,
+        RoomCommand::Container(command) => container::run(command.0).await,
         RoomCommand::Service(command) => service::run(command.0).await,
         RoomCommand::Secret(command) => secret::run(command.0).await,
         RoomCommand::Developer(command) => developer::run(command.0).await,
