@@ -25,6 +25,7 @@ mod declared;
 pub mod document;
 pub mod fields;
 pub mod fingerprint;
+mod held;
 pub mod inside;
 mod key;
 pub mod path;
@@ -42,6 +43,7 @@ pub use beside::Beside;
 use common::{document_of, own_fields};
 pub use declared::{Declared, Fault, NameRule, broken};
 use declared::{kind_tag, typed};
+pub use held::Held;
 pub use key::Key;
 pub use relation::{By, Holds, Misfit, Purpose, Reference, ReferredTo, Relation};
 
@@ -422,9 +424,8 @@ pub trait Kind: Sync {
         None
     }
 
-    /// What is lost with an object that is deleted or replaced, as a sentence. It was looked at if
-    /// `held` is known, which says how much it holds.
-    fn lost_with(&self, _held: Option<&Value>) -> Option<String> {
+    /// What is lost with an object that is deleted or replaced, as a sentence.
+    fn lost_with(&self, _held: Held<'_>) -> Option<String> {
         None
     }
 

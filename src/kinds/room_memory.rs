@@ -12,7 +12,8 @@ use super::inside::{former_in, in_folders, in_folders_of, rooms};
 use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Declared, Fault, Key, Kind, KindName, kind_tag, typed};
+use super::{Declared, Fault, Held, Key, Kind, KindName, kind_tag, typed};
+use crate::listed::few;
 use crate::kinds::specs::Version;
 
 kind_tag!(MemoryTag, Memory);
@@ -52,6 +53,28 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
     let left_out = ["room", "rooms", "namespace", "metadata", "metadata.description"];
     super::own_fields::<MemoryDocument>(&left_out)
 });
+
+/// The tables that every memory has.
+const ENTITIES: &str = "entity";
+const RELATIONSHIPS: &str = "relationship";
+
+/// What a memory holds, from how many records each of its tables has; none if it is empty.
+fn told(held: &Value) -> Option<String> {
+    let held = held.as_object()?;
+    let some = held.iter().filter_map(|(what, count)| {
+        let count = count.as_u64().filter(|count| *count > 0)?;
+        Some(match (what.to_ascii_lowercase().as_str(), count) {
+            (ENTITIES, 1) => "1 entity".to_owned(),
+            (ENTITIES, _) => format!("{count} entities"),
+            (RELATIONSHIPS, 1) => "1 relationship".to_owned(),
+            (RELATIONSHIPS, _) => format!("{count} relationships"),
+            (_, 1) => format!("1 record of `{what}`"),
+            (_, _) => format!("{count} records of `{what}`"),
+        })
+    });
+    let some: Vec<String> = some.collect();
+    (!some.is_empty()).then(|| few(some))
+}
 
 /// The kind.
 pub struct Memory;
@@ -116,30 +139,21 @@ impl Kind for Memory {
         Some("all that the former one holds is lost")
     }
 
-    fn lost_with(&self, held: Option<&Value>) -> Option<String> {
-        let count = |what: &str| held?.get(what)?.as_u64();
-        let told = |one: &str, more: &str, count: u64| match count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {more}"),
-        };
-        Some(match (count("entities"), count("relationships")) {
-            (Some(entities), relationships) => format!(
-                "all that it holds is lost: {} and {}",
-                told("entity", "entities", entities),
-                told("relationship", "relationships", relationships.unwrap_or_default())
+    fn lost_with(&self, held: Held<'_>) -> Option<String> {
+        Some(match held {
+            Held::Known(held) => format!(
+                "all that it holds is lost: {}",
+                told(held).unwrap_or_else(|| "nothing was found in it".to_owned())
             ),
-            (None, _) => "it stays if it holds anything, because nobody looked at that".to_owned(),
+            Held::Unseen => "it stays if it holds anything, because nobody looked at that".to_owned(),
+            Held::Gone => {
+                "it goes with its room, with all that it holds, and nobody looked at that".to_owned()
+            }
         })
     }
 
     fn holding(&self, held: &Value) -> Option<String> {
-        let count = |what: &str| held.get(what)?.as_u64();
-        match (count("entities"), count("relationships")) {
-            (Some(0), Some(0)) => None,
-            (Some(1), _) => Some("1 entity".to_owned()),
-            (Some(entities), _) => Some(format!("{entities} entities")),
-            (None, _) => Some("entities".to_owned()),
-        }
+        told(held)
     }
 
     fn carries_owner(&self) -> bool {

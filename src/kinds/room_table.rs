@@ -20,7 +20,7 @@ use super::seed_rows::{BYTES, SeedRows};
 use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Beside, Declared, Fault, Key, Kind, KindName, kind_tag, typed};
+use super::{Held, Beside, Declared, Fault, Key, Kind, KindName, kind_tag, typed};
 use crate::kinds::specs::Version;
 use crate::listed::nearest;
 
@@ -333,13 +333,16 @@ impl Kind for Table {
         Some("all rows of the former one are lost")
     }
 
-    fn lost_with(&self, held: Option<&Value>) -> Option<String> {
-        let count = held.and_then(|held| held.get("rows")).and_then(Value::as_u64);
-        Some(match count {
-            Some(count) => {
+    fn lost_with(&self, held: Held<'_>) -> Option<String> {
+        Some(match held {
+            Held::Known(held) => {
+                let count = held.get("rows").and_then(Value::as_u64).unwrap_or_default();
                 format!("all of its rows are lost; there were {count} when they were counted")
             }
-            None => "it stays if it has rows, because nobody looked at them".to_owned(),
+            Held::Unseen => "it stays if it has rows, because nobody looked at them".to_owned(),
+            Held::Gone => {
+                "it goes with its room, with all of its rows, and nobody looked at them".to_owned()
+            }
         })
     }
 

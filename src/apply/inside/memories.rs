@@ -6,7 +6,7 @@ use super::{Failed, Item, odd};
 use crate::api::request::{Method, Precondition, Request};
 use crate::dialect::inside::folders_of;
 use crate::room::client::Room;
-use crate::room::memory::{Create, Drop, Inspect, List, Namespace};
+use crate::room::memory::{Create, Dataset, Drop, Inspect, List, Namespace};
 
 /// Carries out a request about a memory; what it is, if it was read.
 pub(super) async fn carry_out(
@@ -49,13 +49,10 @@ pub(super) async fn carry_out(
     }
 }
 
-/// How many entities and relationships a memory has. Memories have no versions, so a change that leaves
+/// How many records each table of a memory has. Memories have no versions, so a change that leaves
 /// these numbers as they are is not seen.
 async fn held(room: &Room, name: String, namespace: Namespace) -> Result<Value, Failed> {
     let held = room.perform(&Inspect { name, namespace }).await?.datasets;
-    let rows = |what: &str| {
-        let of = held.iter().find(|it| it.name.eq_ignore_ascii_case(what));
-        of.map_or(0, |of| of.rows)
-    };
-    Ok(json!({"entities": rows("entity"), "relationships": rows("relationship")}))
+    let count = |of: Dataset| (of.name, Value::from(of.rows));
+    Ok(Value::Object(held.into_iter().map(count).collect()))
 }

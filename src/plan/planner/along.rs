@@ -1,15 +1,16 @@
 //! What goes with an object that is deleted: what somebody may do in the room that goes, for the
-//! account that goes, or for a person who leaves the project; and what is inside of the room.
+//! account that goes, or for a person who leaves the project; and what is inside of the room. What is
+//! lost with what goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ownership, Planner};
 use crate::error::Problem;
-use crate::kinds::Key;
 use crate::kinds::path::FieldPath;
+use crate::kinds::{Held, Key};
 use crate::listed::few;
-use crate::plan::Along;
 use crate::plan::references::Resolved;
+use crate::plan::{Action, Along, Observed, Operation};
 
 /// What other sets own and goes along, by what it goes with and by their names.
 type Theirs = BTreeMap<(Key, String), BTreeSet<Key>>;
@@ -73,6 +74,30 @@ impl Planner<'_> {
         guards.extend(theirs.into_iter().map(refused));
         self.guards.extend(guards);
         self.plan.notes.extend(notes);
+    }
+}
+
+impl Planner<'_> {
+    /// Says with each object that is deleted what is lost with it. Where its room is deleted as well,
+    /// it goes whatever it holds.
+    pub(super) fn tell_what_is_lost(&mut self) {
+        let rooms: BTreeSet<Key> = self.deleted().into_iter().cloned().collect();
+        let deletes = |operation: &&mut Operation| {
+            operation.action() == Action::Delete && !operation.replaces()
+        };
+        for operation in self.operations.iter_mut().filter(deletes) {
+            let key = &operation.key;
+            let goes = key.place_key().is_some_and(|room| rooms.contains(&room));
+            let seen = operation.observed().and_then(Observed::sent_back);
+            let held = match &seen {
+                Some(held) => Held::Known(held),
+                None if goes => Held::Gone,
+                None => Held::Unseen,
+            };
+            if let Some(lost) = key.kind.kind().lost_with(held) {
+                operation.reason.text += &format!("; {lost}");
+            }
+        }
     }
 }
 

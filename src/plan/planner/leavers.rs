@@ -130,10 +130,6 @@ impl Planner<'_> {
         if is_lost {
             leaves.reason.text += &self.changed_inside(key, entry, observed);
         }
-        let lost = key.kind.kind().lost_with(observed.sent_back().as_ref());
-        if let Some(lost) = lost.filter(|_| leaves.is_deleted) {
-            leaves.reason.text += &format!("; {lost}");
-        }
         let (effect, changes) = if leaves.is_deleted {
             let of = observed.clone().into();
             (Effect::Delete { of, former: None, replaces: false }, Vec::new())

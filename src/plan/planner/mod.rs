@@ -149,6 +149,7 @@ pub fn plan(
     planner.check_what_is_in_use();
     planner.check_deleted();
     planner.check_what_goes_along();
+    planner.tell_what_is_lost();
     planner.check_shared_names();
     planner.check_own_access();
     planner.check_content();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::kept_back::{Wanted, spelled};
 use super::{Planner, fingerprint, name_change};
-use crate::kinds::Key;
 use crate::kinds::path::{FieldPath, Step};
 use crate::kinds::tree::Tree;
+use crate::kinds::{Held, Key};
 use crate::listed::{few, word};
 use crate::manifest::set::Desired;
 use crate::plan::{Cause, Effect, FieldChange, Observed, Operation, Reason, Sent, Why};
@@ -267,7 +267,8 @@ impl<'a> Planner<'a> {
         let dependents = self.dependents(key);
         let mut told = format!("{fields} cannot be changed in place");
         let held = found.observed.sent_back();
-        if let Some(lost) = key.kind.kind().lost_with(held.as_ref()) {
+        let held = held.as_ref().map_or(Held::Unseen, Held::Known);
+        if let Some(lost) = key.kind.kind().lost_with(held) {
             told += &format!("; {lost}");
         }
         // Nothing of the former object is left that others could have written there.
