@@ -387,7 +387,7 @@ impl Overrides {
     /// Fields that cannot be where they are said to be.
     pub(super) fn apply(&self, root: &mut Node) -> Result<(), Vec<Problem>> {
         let Some(of) = Named::of_node(root) else { return Ok(()) };
-        let (kind, name) = (of.kind.to_owned(), of.name.to_owned());
+        let (kind, name) = (of.kind.to_owned(), of.name.clone().into_owned());
         let fields: Vec<(&Override, Meant)> =
             self.of(&of).into_iter().map(|field| (field, field.of.meant(&of))).collect();
         let of_parts = fields.iter().filter(|(_, meant)| *meant == Meant::Part);
@@ -442,7 +442,7 @@ impl Overrides {
     /// The problems of fields that are said of a template, whose text has them.
     pub(super) fn of_template(&self, name: &str) -> Vec<Problem> {
         let kind = KindName::ServiceTemplate.to_string();
-        let named = Named { kind: &kind, name, rooms: Vec::new() };
+        let named = Named { kind: &kind, name: name.into(), rooms: Vec::new() };
         let fields = self.fields.iter().filter(|field| field.of.matches(&named));
         fields.map(|field| self.refused_template(field, name)).collect()
     }

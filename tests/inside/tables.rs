@@ -326,7 +326,7 @@ fn a_memory_is_there_as_long_as_it_is_declared() {
     let said = "Memory/team/notes@lobby has 1 entity, and nobody looked at that";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     let told = set.told(0, &["--allow-deletes", "1", "--enter-rooms"]);
-    assert!(told.contains("all that it holds is lost: 1 entity and 0 relationships"), "{told}");
+    assert!(told.contains("all that it holds is lost: 1 entity"), "{told}");
     let saved = ["plan", "--enter-rooms", "--allow-deletes", "1", "--out", "saved.plan"];
     set.run(0, &saved);
     let bob = json!([{"entity_id": "2", "name": "Bob"}]).to_string();
@@ -340,4 +340,46 @@ fn a_memory_is_there_as_long_as_it_is_declared() {
     set.0.write("set/set.yaml", &memory);
     set.apply(1, &[]);
     set.apply(0, &["--enter-rooms", "--adopt"]);
+}
+
+#[test]
+fn records_of_a_memory_in_tables_of_their_own_count() {
+    let memory = format!(
+        "{NO_TABLE}---\nversion: v1\nkind: Memory\nmetadata: {{name: notes}}\nroom: lobby\n"
+    );
+    let set = Set::new(&memory);
+    set.apply(0, &[]);
+    let record = |id: u8| json!([{"id": id, "v": "x"}]).to_string();
+    let upsert = ["memory", "upsert-table", "-m", "notes", "-t", "own", "--records-json"];
+    set.room(0, &[&upsert[..], &[&record(1)]].concat());
+    set.0.write("set/set.yaml", NO_TABLE);
+    let run = set.apply(5, &["--allow-deletes", "1"]);
+    let said = "Memory/notes@lobby has 1 record of `own`, and nobody looked at that";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let saved = ["--enter-rooms", "--allow-deletes", "1", "--out", "saved.plan"];
+    let told = set.told(0, &saved);
+    assert!(told.contains("all that it holds is lost: 1 record of `own`"), "{told}");
+    set.room(0, &[&upsert[..], &[&record(2)]].concat());
+    set.0.embedded(5, &["apply", "--yes", "saved.plan"]);
+    set.room(0, &["memory", "inspect", "-m", "notes"]);
+}
+
+#[test]
+fn what_goes_with_its_room_is_not_said_to_stay() {
+    let memory = "---\nversion: v1\nkind: Memory\nmetadata: {name: notes}\nroom: lobby\n";
+    let set = Set::new(&format!("{TABLE}{memory}"));
+    set.apply(0, &[]);
+    set.0.write("set/set.yaml", "version: v1\nkind: Room\nmetadata: {name: other}\n");
+    let all = ["--allow-deletes", "3"];
+    let told = set.told(0, &all);
+    for said in [
+        "it goes with its room, with all of its rows",
+        "it goes with its room, with all that it holds",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert!(!told.contains("it stays if"), "{told}");
+    let told = set.told(0, &[&all[..], &["--enter-rooms"]].concat());
+    assert!(told.contains("all of its rows are lost; there were 2"), "{told}");
+    set.apply(0, &all);
 }

@@ -1,5 +1,7 @@
 //! *Pure*: which documents are meant, by kind, name and room.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 use wildmatch::WildMatch;
 
@@ -77,8 +79,18 @@ pub(super) enum Meant {
 /// What a document says that it is.
 pub(super) struct Named<'a> {
     pub(super) kind: &'a str,
-    pub(super) name: &'a str,
+    /// What it is called in keys: with the namespaces that it is in.
+    pub(super) name: Cow<'a, str>,
     pub(super) rooms: Vec<&'a str>,
+}
+
+/// What a document in namespaces is called in keys.
+fn called<'a>(mut folders: Vec<&'a str>, name: &'a str) -> Cow<'a, str> {
+    if folders.is_empty() {
+        return name.into();
+    }
+    folders.push(name);
+    folders.join("/").into()
 }
 
 impl<'a> Named<'a> {
@@ -90,7 +102,13 @@ impl<'a> Named<'a> {
         let room = root.get("room").and_then(Node::as_str);
         Some(Self {
             kind: root.get("kind")?.as_str()?,
-            name: root.get("metadata")?.get("name")?.as_str()?,
+            name: called(
+                match root.get("namespace").map(|namespace| &namespace.value) {
+                    Some(Value::List(folders)) => folders.iter().filter_map(Node::as_str).collect(),
+                    _ => Vec::new(),
+                },
+                root.get("metadata")?.get("name")?.as_str()?,
+            ),
             rooms: rooms.into_iter().chain(room).collect(),
         })
     }
@@ -100,7 +118,12 @@ impl<'a> Named<'a> {
         let rooms = rooms.into_iter().flatten().chain(root.get("room")).filter_map(Json::as_str);
         Some(Self {
             kind: root.get("kind")?.as_str()?,
-            name: root.get("metadata")?.get("name")?.as_str()?,
+            name: called(
+                root.get("namespace").and_then(Json::as_array).map_or_else(Vec::new, |folders| {
+                    folders.iter().filter_map(Json::as_str).collect()
+                }),
+                root.get("metadata")?.get("name")?.as_str()?,
+            ),
             rooms: rooms.collect(),
         })
     }

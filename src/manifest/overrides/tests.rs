@@ -113,6 +113,17 @@ fn one_room_of_a_document_for_several_is_not_meant_alone() {
 }
 
 #[test]
+fn what_is_in_namespaces_is_named_with_them() {
+    let table = PORTS.replace("rooms: [r, s]", "room: r\nnamespace: [b, c]");
+    for of in ["Service/b/c/a@r", "Service/b/c/a", "Service/b/*", "Service/*/a@r"] {
+        assert_eq!(applied(&table, &format!("'{of}': {{x: 1}}")), Ok("1".to_owned()), "{of}");
+    }
+    for of in ["Service/a", "Service/a@r", "Service/b/a@r"] {
+        assert!(applied(&table, &format!("'{of}': {{x: 1}}")).is_err(), "{of}");
+    }
+}
+
+#[test]
 fn many_overrides_cost_no_more_each_than_a_few() {
     let source = Source::new("meshagent.yaml".to_owned(), PathBuf::new(), String::new());
     let said = |count: usize| {

@@ -51,10 +51,8 @@ impl<'a> Planner<'a> {
         }
         let reason = match (there.first(), self.entry(key)) {
             (Some(former), _) if !is_renamable => {
-                let lost = key.kind.kind().lost_with_name();
-                let lost = lost.map(|lost| format!(": {lost}")).unwrap_or_default();
                 let told = format!(
-                    "{former} cannot be renamed in place, so {key} is created in its place{lost}"
+                    "{former} cannot be renamed in place, so {key} is created in its place"
                 );
                 Reason::new(Why::InItsStead, told)
             }

@@ -10,7 +10,7 @@ use crate::kinds::path::FieldPath;
 use crate::kinds::{Held, Key};
 use crate::listed::few;
 use crate::plan::references::Resolved;
-use crate::plan::{Action, Along, Observed, Operation};
+use crate::plan::{Action, Along, Observed, Operation, Why, renames};
 
 /// What other sets own and goes along, by what it goes with and by their names.
 type Theirs = BTreeMap<(Key, String), BTreeSet<Key>>;
@@ -78,10 +78,20 @@ impl Planner<'_> {
 }
 
 impl Planner<'_> {
-    /// Says with each object that is deleted what is lost with it. Where its room is deleted as well,
-    /// it goes whatever it holds.
+    /// Says with each object that is deleted what is lost with it, and with each one that takes
+    /// the place of another. Where its room is deleted as well, it goes whatever it holds.
     pub(super) fn tell_what_is_lost(&mut self) {
         let rooms: BTreeSet<Key> = self.deleted().into_iter().cloned().collect();
+        for operation in self.operations.iter_mut().filter(|it| it.reason.why == Why::InItsStead) {
+            let key = &operation.key;
+            let Some(lost) = key.kind.kind().lost_with_name() else { continue };
+            let former = self.desired.get(key).map(|it| renames::open_former_keys(self.state, it));
+            let is_lost = former.into_iter().flatten().any(|former| rooms.contains(&former));
+            operation.reason.text += &match is_lost {
+                true => format!(": {lost}"),
+                false => "; the former one stays, because what declares it was not read".to_owned(),
+            };
+        }
         let deletes = |operation: &&mut Operation| {
             operation.action() == Action::Delete && !operation.replaces()
         };
