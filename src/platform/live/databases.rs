@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use super::calls::{Caller, refused};
 use super::gates;
 use super::guest::Guest;
+use super::writers::{self, Writers, Writing};
 use crate::own_folder;
 use crate::room::codes;
 use crate::room::content::Refused;
@@ -34,9 +35,6 @@ const ANSWERS: usize = 8;
 
 /// How much of each a participant may have, so that others get their turn.
 const OWN: usize = 4;
-
-/// How many streams of rows a participant may write at once.
-const OWN_WRITERS: usize = 16;
 
 /// How long a call waits for its turn to read an answer, or to write rows.
 const WAITING: Duration = Duration::from_secs(30);
@@ -79,6 +77,7 @@ pub struct InRoom {
     places: Semaphore,
     answers: Arc<Semaphore>,
     unread: Duration,
+    writers: Arc<Writers>,
 }
 
 impl fmt::Debug for InRoom {
@@ -96,6 +95,7 @@ impl InRoom {
             places: Semaphore::new(AT_ONCE),
             answers: Arc::new(Semaphore::new(ANSWERS)),
             unread: UNREAD,
+            writers: Arc::default(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Default for Shares {
         Self {
             places: Semaphore::new(OWN),
             answers: Arc::new(Semaphore::new(OWN)),
-            writers: Arc::new(Semaphore::new(OWN_WRITERS)),
+            writers: Arc::new(Semaphore::new(writers::OWN)),
         }
     }
 }
@@ -224,16 +224,14 @@ impl Access {
         }
     }
 
-    /// A permission to write a stream of rows, as long as it is kept.
+    /// A turn to write a stream of rows, as long as it is kept.
     ///
     /// # Errors
     ///
-    /// None of those that the participant writes already ends in time.
-    pub async fn writing(&self) -> Result<OwnedSemaphorePermit, Refused> {
+    /// None of those that are written already ends in time, or makes way.
+    pub async fn writing(&self) -> Result<Writing, Refused> {
         let end = Instant::now() + WAITING;
-        wait(&self.shares.writers, end, WAITING, || {}).await?.ok_or_else(|| {
-            late(format!("you write {OWN_WRITERS} streams of rows already; end one of them"))
-        })
+        self.room.writers.turn(&self.who, &self.shares.writers, end).await
     }
 
     /// Works on the memories, in a thread that may block.
@@ -297,7 +295,7 @@ impl Access {
 
 /// Waits for a permission until a moment; none if it is not given by then. Meanwhile it is asked
 /// again and again whether somebody makes way.
-async fn wait(
+pub(super) async fn wait(
     of: &Arc<Semaphore>,
     end: Instant,
     unread: Duration,
@@ -321,7 +319,7 @@ async fn wait(
 }
 
 /// The refusal of a call that has waited too long for its turn.
-fn late(text: String) -> Refused {
+pub(super) fn late(text: String) -> Refused {
     refused(codes::TIMEOUT, text)
 }
 

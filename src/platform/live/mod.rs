@@ -29,6 +29,7 @@
 //! | `session` | the record of a room's run |
 //! | `tokens` | tokens for which people have signed in elsewhere: codes become tokens, and old ones new |
 //! | `toolkits` | one file for each toolkit that every room has |
+//! | `writers` | the streams of rows that are written in a room, and which makes way for another |
 //!
 //! What outlives a room is a row in `objects`, or a file. `auth` decides who may enter before
 //! anything here is called. Nothing here knows about routes.
@@ -60,6 +61,7 @@ mod services;
 mod session;
 mod tokens;
 mod toolkits;
+mod writers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -1,6 +1,8 @@
 //! Tables. How they are kept is in the crate `meshagent-tables`; here is who asks for what, and how
 //! rows come and go.
 
+use std::sync::Arc;
+
 use meshagent_tables::engine::{
     Engine, IndexKind, Mode as Making, NewColumn as Adding, NewTable, Rows, Search as Sought,
     TableName, Writer,
@@ -294,24 +296,34 @@ async fn write(
     begin: impl FnOnce(&dyn Engine) -> Result<Box<dyn Writer>, Error> + Send + 'static,
 ) -> Result<(), Refused> {
     let databases = databases(&stream.caller);
-    let _permission = databases.writing().await?;
-    let mut writer = Parked::new(databases.on_tables(begin).await?);
+    let turn = Arc::new(databases.writing().await?);
+    let writer = databases.on_tables(begin).await?;
+    // The turn ends behind the writer, so that there is room for whoever gets the next one.
+    let mut parked = Parked::new((writer, Arc::clone(&turn)));
     stream.send(pull()).await?;
-    while let Some(part) = stream.next().await {
+    while let Some((part, received)) = turn.client(stream.arrived()).await? {
+        stream.acknowledge(received).await;
+        if matches!(part, Content::Close { .. }) {
+            break;
+        }
         let rows = rows_of(&part).map_err(Refused::invalid)?;
-        let Some(mut own) = writer.take() else { return Err(ended()) };
+        let Some(mut own) = parked.take() else { return Err(ended()) };
         let written = databases.blocking(move |_| {
-            own.write(rows)?;
+            own.0.write(rows)?;
             Ok(own)
         });
-        writer = Parked::new(written.await?);
+        parked = Parked::new(written.await?);
         stream.send(pull()).await?;
     }
     if stream.is_given_up() {
         return Err(Refused::invalid("the rows were not whole, so none was written"));
     }
-    let Some(own) = writer.take() else { return Err(ended()) };
-    let finish = async move { databases.blocking(move |_| own.finish()).await };
+    let Some((own, turn)) = parked.take() else { return Err(ended()) };
+    let finish = async move {
+        let finished = databases.blocking(move |_| own.finish()).await;
+        drop(turn);
+        finished
+    };
     stream.caller.room.to_the_end(finish).await.map(drop)
 }
 
