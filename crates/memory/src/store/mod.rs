@@ -15,11 +15,10 @@ pub mod catalog;
 mod names;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use meshagent_tables::bounds::{self, TEMPORARY, Temporary};
+use meshagent_tables::bounds::{self, Temporary};
 use meshagent_tables::{Error, Reason, Result, own_file};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -130,33 +129,30 @@ impl Store {
             None => self.reader().map_err(|error| error.of_database(WHOSE))?,
         };
         let end = Instant::now() + limits::TIME;
-        let spilled = Arc::new(AtomicBool::new(false));
+        let spilled = Arc::new(OnceLock::new());
         let (spills, mut files) = (Arc::clone(&spilled), Temporary::new());
         let over = move || {
             let now = Instant::now();
-            if files.is_too_much(now) {
-                spills.store(true, Ordering::Release);
+            if let Some(why) = files.is_too_much(now) {
+                spills.get_or_init(|| why);
             }
-            now > end || spills.load(Ordering::Acquire)
+            now > end || spills.get().is_some()
         };
         connection.progress_handler(STEPS, Some(over))?;
         let done = {
             let transaction = connection.transaction()?;
             work(&transaction)
         };
+        // What it wrote to temporary files is gone.
+        connection.progress_handler(0, None::<fn() -> bool>)?;
         unbound(&connection)?;
         let mut readers = locked(&self.readers);
         if readers.len() < READERS {
             readers.push(connection);
         }
-        done.map_err(|error| match error.reason {
-            Reason::TimedOut if spilled.load(Ordering::Acquire) => {
-                let most = TEMPORARY >> 20;
-                let text =
-                    format!("this needs more than {most} MiB of temporary files; ask for less");
-                Error::invalid(text)
-            }
-            Reason::TimedOut if Instant::now() > end => {
+        done.map_err(|error| match (error.reason, spilled.get()) {
+            (Reason::TimedOut, Some(why)) => why.error(),
+            (Reason::TimedOut, None) if Instant::now() > end => {
                 let most = limits::TIME.as_secs();
                 Error::new(Reason::TimedOut, format!("this took longer than {most} seconds"))
             }

@@ -1,12 +1,12 @@
 //! How long a statement may compute.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::bounds::{TEMPORARY, Temporary};
+use crate::bounds::{Temporary, TooMuch};
 use crate::error::{Error, Reason, Result};
 
 /// After so many steps of SQLite's machine it is looked at whether there is time left: a few rows,
@@ -20,8 +20,8 @@ pub(super) struct Budget {
     /// Microseconds in which it waited for its reader. They don't count.
     waited: AtomicU64,
     stopped: AtomicBool,
-    /// Whether it wrote too much to temporary files.
-    spilled: AtomicBool,
+    /// Why it may write no more to temporary files.
+    spilled: OnceLock<TooMuch>,
 }
 
 impl Budget {
@@ -31,7 +31,7 @@ impl Budget {
             allowed,
             waited: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            spilled: AtomicBool::new(false),
+            spilled: OnceLock::new(),
         }
     }
 
@@ -62,10 +62,10 @@ impl Budget {
         let mut files = Temporary::new();
         let over = move || {
             let now = Instant::now();
-            if files.is_too_much(now) {
-                budget.spilled.store(true, Ordering::Release);
+            if let Some(why) = files.is_too_much(now) {
+                budget.spilled.get_or_init(|| why);
             }
-            budget.spilled.load(Ordering::Acquire) || budget.over_at(now)
+            budget.spilled.get().is_some() || budget.over_at(now)
         };
         Ok(connection.progress_handler(STEPS, Some(over))?)
     }
@@ -88,16 +88,12 @@ impl Budget {
 
     /// An error with the reason for which it was ended, if that is what it is.
     fn explained(&self, error: Error) -> Error {
-        let spilled = self.spilled.load(Ordering::Acquire);
-        if error.reason != Reason::TimedOut || !(spilled || self.over()) {
+        let spilled = self.spilled.get();
+        if error.reason != Reason::TimedOut || !(spilled.is_some() || self.over()) {
             return error;
         }
-        if spilled {
-            let text = format!(
-                "it needs more than {} MiB of temporary files; sort, group or join less",
-                TEMPORARY >> 20
-            );
-            return Error::invalid(text);
+        if let Some(why) = spilled {
+            return why.error();
         }
         let text = match self.stopped.load(Ordering::Acquire) {
             true => "the answer is not wanted any more".to_owned(),
