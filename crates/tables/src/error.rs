@@ -22,6 +22,8 @@ pub enum Reason {
     Dependency,
     /// The system failed: the disk, or SQLite.
     Failed,
+    /// The file is not what this program wrote. Whoever runs the server has to look at it.
+    Damaged,
 }
 
 /// Why something was not done, in words for whoever asked.
@@ -52,6 +54,12 @@ impl Error {
         Self { missing, ..Self::new(Reason::NotFound, format!("there is no table {name}")) }
     }
 
+    /// What is wrong with the file of the tables.
+    #[must_use]
+    pub fn damaged(what: &str) -> Self {
+        Self::new(Reason::Damaged, format!("the file of the tables is damaged: {what}"))
+    }
+
     /// A request that nobody could do.
     pub fn invalid(text: impl Into<String>) -> Self {
         Self::new(Reason::Invalid, text)
@@ -66,7 +74,7 @@ impl Error {
     #[must_use]
     pub fn of_database(self, whose: &str) -> Self {
         match self.text.strip_prefix(WHOSE) {
-            Some(rest) if self.reason == Reason::Failed => {
+            Some(rest) if matches!(self.reason, Reason::Failed | Reason::Damaged) => {
                 Self { text: format!("{whose}{rest}"), ..self }
             }
             _ => self,
@@ -85,6 +93,7 @@ impl From<rusqlite::Error> for Error {
             // computed.
             // Statements themselves are ours, and none is wrong.
             Some(ErrorCode::Unknown | ErrorCode::TooBig) => Reason::Invalid,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Reason::Damaged,
             _ => Reason::Failed,
         };
         let text = match code {

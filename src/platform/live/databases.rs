@@ -39,6 +39,10 @@ const OWN: usize = 4;
 /// How long a call waits for its turn to read an answer, or to write rows.
 const WAITING: Duration = Duration::from_secs(30);
 
+/// The file of a room's tables, and that of its memories.
+const TABLES: &str = "tables.sqlite";
+const MEMORIES: &str = "memories.sqlite";
+
 /// An answer that nobody has read for so long makes way for one that waits.
 const UNREAD: Duration = Duration::from_secs(2);
 
@@ -78,6 +82,8 @@ pub struct InRoom {
     answers: Arc<Semaphore>,
     unread: Duration,
     writers: Arc<Writers>,
+    /// The files of which the log says that they are damaged.
+    damaged: Mutex<Vec<&'static str>>,
 }
 
 impl fmt::Debug for InRoom {
@@ -96,6 +102,7 @@ impl InRoom {
             answers: Arc::new(Semaphore::new(ANSWERS)),
             unread: UNREAD,
             writers: Arc::default(),
+            damaged: Mutex::default(),
         }
     }
 
@@ -118,7 +125,21 @@ impl InRoom {
     }
 
     fn tables(&self) -> Result<Arc<Tables>, Error> {
-        self.opened(&self.tables, "tables.sqlite", Tables::open)
+        self.opened(&self.tables, TABLES, Tables::open)
+    }
+
+    /// The room's word for why something was not done with one of its files. Whoever runs the server
+    /// is told once where a damaged one is, which no participant is told.
+    fn told(&self, name: &'static str, error: &Error) -> Refused {
+        if error.reason == Reason::Damaged {
+            let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            if !damaged.contains(&name) {
+                damaged.push(name);
+                let path = self.folder.join(name);
+                tracing::error!("{} is damaged: {}", path.display(), error.text);
+            }
+        }
+        told(error)
     }
 }
 
@@ -191,7 +212,7 @@ impl Access {
                 error.text = format!("{}; did you mean {near}?", error.text);
             }
         }
-        told(&error)
+        self.room.told(TABLES, &error)
     }
 
     /// Begins to read an answer of the tables, or reads one, in a thread that may block. Whoever
@@ -244,18 +265,18 @@ impl Access {
         work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         let work = move |room: &InRoom| {
-            let memories = room.opened(&room.memories, "memories.sqlite", Memories::open)?;
+            let memories = room.opened(&room.memories, MEMORIES, Memories::open)?;
             work(&memories)
         };
         let outcome = self.placed(work).await?;
         outcome.map_err(|error| match error.reason {
             Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, error.text),
             Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, error.text),
-            _ => told(&error),
+            _ => self.room.told(MEMORIES, &error),
         })
     }
 
-    /// Does what blocks, once there is a place for it.
+    /// Does with the tables what blocks, once there is a place for it.
     ///
     /// # Errors
     ///
@@ -264,7 +285,7 @@ impl Access {
         &self,
         work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        self.placed(work).await?.map_err(|error| told(&error))
+        self.placed(work).await?.map_err(|error| self.room.told(TABLES, &error))
     }
 
     /// Does what blocks, once there is a place for it; the outer error is that it did not end.
@@ -278,7 +299,7 @@ impl Access {
         spawn_blocking(move || work(&room)).await.map_err(|_| ended())
     }
 
-    /// Goes on with what has a place of its own, such as an answer that is being read: whoever waits
+    /// Goes on with what of the tables has a place of its own, such as an answer that is being read: whoever waits
     /// for such a place must not keep it from going on.
     ///
     /// # Errors
@@ -289,7 +310,7 @@ impl Access {
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         let done = spawn_blocking(work).await;
-        done.map_err(|_| ended())?.map_err(|error| told(&error))
+        done.map_err(|_| ended())?.map_err(|error| self.room.told(TABLES, &error))
     }
 }
 
@@ -376,7 +397,7 @@ fn told(error: &Error) -> Refused {
         Reason::State => refused(codes::INVALID_STATE, text),
         Reason::TimedOut => refused(codes::TIMEOUT, text),
         Reason::Dependency => refused(codes::DEPENDENCY_MISSING, text),
-        Reason::Failed => refused(codes::OPERATION_FAILED, text),
+        Reason::Failed | Reason::Damaged => refused(codes::OPERATION_FAILED, text),
     }
 }
 
@@ -465,6 +486,49 @@ mod tests {
         drop(release);
         for one in work {
             one.await.unwrap().unwrap();
+        }
+    }
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_says_once_where_a_damaged_file_is_and_no_participant_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let _logged = tracing::subscriber::set_default(subscriber.finish());
+        let paths = [folder.path().join(TABLES), folder.path().join(MEMORIES)];
+        for path in &paths {
+            std::fs::write(path, "no database, and longer than one hundred bytes ".repeat(9))
+                .unwrap();
+        }
+        let room = Arc::new(InRoom::new(folder.path().to_owned()));
+        let participant = participant(&room, "somebody");
+        for _ in 0..2 {
+            let tables = participant.on_tables(|tables| tables.list(&[])).await.unwrap_err();
+            let memories = participant.on_memories(|it| it.list(&[])).await.unwrap_err();
+            for told in [tables, memories] {
+                assert!(told.text.contains("damaged"), "{told:?}");
+                assert!(!told.text.contains(folder.path().to_str().unwrap()), "{told:?}");
+            }
+        }
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for path in &paths {
+            assert_eq!(log.matches(path.to_str().unwrap()).count(), 1, "{log}");
         }
     }
 

@@ -482,5 +482,5 @@ fn kept(namespace: &[String]) -> String {
 
 /// The file was changed by somebody else.
 pub fn damaged(what: &str) -> Error {
-    Error::new(Reason::Failed, format!("the memories are damaged: {what}"))
+    Error::new(Reason::Damaged, format!("the memories are damaged: {what}"))
 }

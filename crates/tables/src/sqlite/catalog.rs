@@ -119,7 +119,7 @@ pub(super) fn namespace(parts: &[String]) -> String {
 }
 
 fn damaged(what: &str) -> Error {
-    Error::new(Reason::Failed, format!("the file of the tables is damaged: {what} cannot be read"))
+    Error::damaged(&format!("{what} cannot be read"))
 }
 
 /// A table at the version that is read.

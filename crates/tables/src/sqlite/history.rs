@@ -22,12 +22,7 @@ impl Tables {
             let mut versions = Vec::new();
             while let Some(row) = rows.next()? {
                 let moment = Timestamp::from_microsecond(row.get(1)?);
-                let timestamp = moment.map_err(|_| {
-                    Error::new(
-                        Reason::Failed,
-                        "the file of the tables is damaged: a version has no moment",
-                    )
-                })?;
+                let timestamp = moment.map_err(|_| Error::damaged("a version has no moment"))?;
                 let version = row.get::<_, i64>(0)?.unsigned_abs();
                 versions.push(Version { version, timestamp, operation: row.get(2)? });
             }

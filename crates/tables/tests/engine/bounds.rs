@@ -179,7 +179,7 @@ fn a_file_that_is_something_else_is_told() {
     )
     .unwrap();
     let told = "the tables of this room are damaged: file is not a database";
-    assert_eq!(refused(Tables::open(&path), told), Reason::Failed);
+    assert_eq!(refused(Tables::open(&path), told), Reason::Damaged);
     std::fs::remove_file(&path).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("PRAGMA user_version = 7").unwrap();

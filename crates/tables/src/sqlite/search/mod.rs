@@ -24,7 +24,7 @@ use super::rows::{self, Sink};
 use super::statement::Statement;
 use crate::data_type::{Field, Kind};
 use crate::engine::{Rows, Search};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::names::SCORES;
 use crate::sql::{self, Fragment};
 
@@ -219,9 +219,7 @@ fn best(reader: &Reader, text: &str, columns: usize, hits: &[Hit], sink: &mut Si
     let mut statement = reader.connection()?.prepare(text)?;
     for hit in hits {
         let mut rows = statement.query([hit.row])?;
-        let row = rows.next()?.ok_or_else(|| {
-            Error::new(Reason::Failed, "the file of the tables is damaged: a row is missing")
-        })?;
+        let row = rows.next()?.ok_or_else(|| Error::damaged("a row is missing"))?;
         sink.put(row, columns, Some(hit.score))?;
     }
     Ok(())

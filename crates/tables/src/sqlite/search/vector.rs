@@ -10,7 +10,7 @@ use super::super::catalog::Table;
 use super::super::statement::Statement;
 use super::{Hit, Scope};
 use crate::data_type::Kind;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::stored;
 
 /// So many numbers are looked at together, which lets the processor do them at once.
@@ -83,7 +83,7 @@ impl Near {
 }
 
 fn damaged() -> Error {
-    Error::new(Reason::Failed, "the file of the tables is damaged: a vector cannot be read")
+    Error::damaged("a vector cannot be read")
 }
 
 /// The square of the distance.
