@@ -6,7 +6,7 @@
 
 mod rows;
 
-use meshagent_tables::{DataType, Field};
+use meshagent_tables::{DataType, Field, quoted};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -376,8 +376,7 @@ done! {
 /// Reads a condition. An object is written as that SDK writes it elsewhere, as
 /// `a = 1 AND b = "x"`, with its names in quotes.
 fn condition<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let equal =
-        |(column, value): (&String, &Value)| format!("`{}` = {value}", column.replace('`', "``"));
+    let equal = |(column, value): (&String, &Value)| format!("{} = {value}", quoted::name(column));
     match Value::deserialize(from)? {
         Value::String(text) => Ok(text),
         Value::Object(values) if !values.is_empty() => {

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 
 use crate::data_type::{DEPTH, DataType, Field, Kind, LONGEST_VECTOR};
+use crate::quoted;
 
 /// The types that have no parts.
 const PLAIN: [(&str, Kind); 7] = [
@@ -79,28 +80,7 @@ fn write_name(text: &mut String, name: &str) {
     if name.starts_with(begins_name) && name.chars().all(continues_name) {
         text.push_str(name);
     } else {
-        text.push('`');
-        text.push_str(&name.replace('`', "``"));
-        text.push('`');
-    }
-}
-
-fn write_kind(text: &mut String, kind: &Kind) {
-    match kind {
-        Kind::Struct(fields) => {
-            text.push_str("struct(");
-            write_fields(text, fields);
-            text.push(')');
-        }
-        Kind::List(element) => {
-            text.push_str("list(");
-            write_kind(text, &element.kind);
-            text.push(')');
-        }
-        kind => {
-            // A text takes everything that is written to it.
-            let _ = write!(text, "{kind}");
-        }
+        text.push_str(&quoted::name(name));
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`error`] | why something was not done |
 //! | [`own_file`] | the file of a database, before SQLite opens it |
 //! | [`stored`] | how SQLite keeps values |
+//! | [`quoted`] | names and texts as a caller writes them in SQL |
 //! | [`sql`] | what clients write: filters, expressions and queries |
 //!
 //! **What must not live here**: rooms, participants and their grants, messages, the terminal. A
@@ -29,6 +30,7 @@ pub mod engine;
 pub mod error;
 pub mod names;
 pub mod own_file;
+pub mod quoted;
 pub mod sql;
 pub mod sqlite;
 pub mod stored;

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use futures_util::stream;
 use meshagent_tables::value::Row;
-use meshagent_tables::{Field, Value as Held};
+use meshagent_tables::{Field, Value as Held, quoted};
 use serde_json::{Map, Value};
 
 use super::Failed;
@@ -94,7 +94,7 @@ fn at<'a>(row: &'a Row, column: &str) -> Option<&'a Held> {
 
 /// A condition that finds the first of some rows by their keys, and how many those are.
 fn condition(rows: &[Row], key: &str) -> (usize, String) {
-    let mut condition = format!("`{}` IN (", key.replace('`', "``"));
+    let mut condition = format!("{} IN (", quoted::name(key));
     let mut asked = 0;
     for row in rows.iter().take(ASKED) {
         if asked > 0 {
@@ -113,7 +113,7 @@ fn condition(rows: &[Row], key: &str) -> (usize, String) {
 /// A key in SQL. What may be a key is a whole number, a text or a date.
 fn literal(value: &Held) -> String {
     match value.to_plain() {
-        Value::String(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::String(text) => quoted::text(&text),
         other => other.to_string(),
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::ValueHint;
+use meshagent_tables::quoted;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -144,7 +145,7 @@ fn named(column: &str) -> Cow<'_, str> {
     let is_plain = begins && column.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
     match is_plain && !WORDS.contains(&column.to_ascii_lowercase().as_str()) {
         true => Cow::Borrowed(column),
-        false => Cow::Owned(format!("`{}`", column.replace('`', "``"))),
+        false => Cow::Owned(quoted::name(column)),
     }
 }
 
@@ -161,7 +162,7 @@ fn condition(text: Option<&str>) -> Result<Option<String>> {
             // Nothing is equal to null.
             Value::Null => format!("{name} IS NULL"),
             Value::Bool(_) | Value::Number(_) => format!("{name} = {value}"),
-            Value::String(text) => format!("{name} = '{}'", text.replace('\'', "''")),
+            Value::String(text) => format!("{name} = {}", quoted::text(text)),
             Value::Array(_) | Value::Object(_) => {
                 let what = format!("{option}: {column:?} cannot be compared with a list or object");
                 return Err(Error::usage(what).hint("write a condition with --where"));
