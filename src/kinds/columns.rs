@@ -57,24 +57,6 @@ const fn yes() -> bool {
     true
 }
 
-/// A type as it is written: `struct(a int not null, b vector(3))`.
-#[must_use]
-pub fn written(kind: &Kind) -> String {
-    match kind {
-        Kind::Vector { size, element } if element.kind == Kind::Float => format!("vector({size})"),
-        Kind::Vector { size, element } => format!("vector({size}, {})", written(&element.kind)),
-        Kind::List(element) => format!("list({})", written(&element.kind)),
-        Kind::Struct(parts) => {
-            let part = |part: &Field| {
-                let null = if part.data_type.is_nullable() { "" } else { " not null" };
-                format!("{} {}{null}", part.name, written(&part.data_type.kind))
-            };
-            format!("struct({})", parts.iter().map(part).collect::<Vec<_>>().join(", "))
-        }
-        plain => plain.to_string(),
-    }
-}
-
 impl Column {
     /// The column as it is on the wire.
     ///
@@ -95,7 +77,7 @@ impl Column {
         let Field { name, data_type } = field;
         let nullable = data_type.is_nullable();
         let metadata = data_type.metadata.into_iter().collect();
-        Self { name, data_type: written(&data_type.kind), nullable, metadata }
+        Self { name, data_type: columns::written_type(&data_type.kind), nullable, metadata }
     }
 }
 
@@ -124,7 +106,9 @@ impl IndexKind {
             Self::Vector => engine::IndexKind::Vector,
             Self::FullText => engine::IndexKind::FullText,
         };
-        of_rooms.fits(kind).map_err(|what| format!("{what}, and this one is {}", written(kind)))
+        of_rooms
+            .fits(kind)
+            .map_err(|what| format!("{what}, and this one is {}", columns::written_type(kind)))
     }
 }
 
@@ -156,6 +140,7 @@ mod tests {
             ("vector(3, float)", "vector(3)"),
             ("vector(3,int)", "vector(3, int)"),
             ("list(struct(a int not null, b text null))", "list(struct(a int not null, b text))"),
+            ("struct(`first name` text)", "struct(`first name` text)"),
         ] {
             let column = |data_type: &str| Column {
                 name: "c".to_owned(),

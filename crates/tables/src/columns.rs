@@ -53,27 +53,66 @@ pub fn data_type(text: &str) -> Result<DataType, String> {
 /// Writes a column as [`parse`] reads it. What its type keeps besides is left out.
 #[must_use]
 pub fn written(column: &Field) -> String {
-    let mut text = String::new();
-    write_field(&mut text, column);
-    text
+    let mut writer = Writer { text: String::new(), in_full: true };
+    writer.field(column);
+    writer.text
 }
 
-fn write_fields(text: &mut String, fields: &[Field]) {
-    for (index, field) in fields.iter().enumerate() {
-        text.push_str(if index == 0 { "" } else { ", " });
-        write_field(text, field);
+/// Writes a type as [`data_type`] reads it, and all that mean the same in the same way: what is so
+/// anyway is left out, such as that a part of a struct may be null.
+#[must_use]
+pub fn written_type(kind: &Kind) -> String {
+    let mut writer = Writer { text: String::new(), in_full: false };
+    writer.kind(kind);
+    writer.text
+}
+
+struct Writer {
+    text: String,
+    /// Whether what is so anyway is said as well.
+    in_full: bool,
+}
+
+impl Writer {
+    fn fields(&mut self, fields: &[Field]) {
+        for (index, field) in fields.iter().enumerate() {
+            self.text.push_str(if index == 0 { "" } else { ", " });
+            self.field(field);
+        }
     }
-}
 
-fn write_field(text: &mut String, field: &Field) {
-    write_name(text, &field.name);
-    text.push(' ');
-    write_kind(text, &field.data_type.kind);
-    text.push_str(match field.data_type.nullable {
-        None => "",
-        Some(true) => " null",
-        Some(false) => " not null",
-    });
+    fn field(&mut self, field: &Field) {
+        write_name(&mut self.text, &field.name);
+        self.text.push(' ');
+        self.kind(&field.data_type.kind);
+        self.text.push_str(match field.data_type.nullable {
+            Some(true) if self.in_full => " null",
+            None | Some(true) => "",
+            Some(false) => " not null",
+        });
+    }
+
+    fn kind(&mut self, kind: &Kind) {
+        match kind {
+            Kind::Struct(fields) => {
+                self.text.push_str("struct(");
+                self.fields(fields);
+                self.text.push(')');
+            }
+            Kind::List(element) => {
+                self.text.push_str("list(");
+                self.kind(&element.kind);
+                self.text.push(')');
+            }
+            Kind::Vector { size, element } if element.kind == Kind::Float && !self.in_full => {
+                let _ = write!(self.text, "vector({size})");
+            }
+            kind => {
+                // A text takes everything that is written to it.
+                let _ = write!(self.text, "{kind}");
+            }
+        }
+    }
 }
 
 fn write_name(text: &mut String, name: &str) {
