@@ -168,3 +168,15 @@ fn answers_that_leave_something_out_are_read() {
     let optimized = Optimize::answered(Content::Json(told)).unwrap();
     assert_eq!(optimized.datasets[0].files_added, 1);
 }
+
+#[test]
+fn the_names_of_the_fields_of_a_record_are_those_that_it_has() {
+    fn named<T: Fields + Default + Serialize>() {
+        let record = serde_json::to_value(T::default()).unwrap();
+        let fields: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, T::NAMES);
+    }
+    named::<Entity>();
+    named::<Relationship>();
+    named::<Selector>();
+}
