@@ -101,3 +101,16 @@ fn installed_tables_are_said_to_be_created_once() {
         assert_eq!(run.stderr, told);
     }
 }
+
+#[test]
+fn a_table_that_is_there_already_stays_as_it_was_and_that_is_said() {
+    let lobby = Lobby::new();
+    let create = |table: &str| {
+        let row = "[{\"id\": 1}]";
+        let mode = ["--mode", "create_if_not_exists", "--data-json", row];
+        lobby.database(0, &[&["create", "-t", table], &mode[..]].concat()).stderr
+    };
+    assert_eq!(create("people"), "the table people was there already, and stays as it was\n");
+    assert_eq!(lobby.people(), "");
+    assert_eq!(create("new"), "created the table new; 1 row was sent for it\n");
+}

@@ -365,6 +365,13 @@ pub async fn make(room: &Room, asked: &CreateTable) -> Result<(), Refused> {
     }
 }
 
+/// Whether a table is there already. The room does not say so when it leaves one as it is; and if it
+/// does not list tables to this participant, nothing is known of it.
+async fn is_there(room: &Room, asked: &CreateTable) -> bool {
+    let listed = room.perform(&ListTables { namespace: asked.namespace.clone() }).await;
+    listed.is_ok_and(|listed| listed.tables.contains(&asked.name))
+}
+
 /// Runs `room database create`.
 ///
 /// # Errors
@@ -402,26 +409,30 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
         namespace: place.namespace(),
         metadata: None,
     };
-    let count = args
+    let (was_there, count) = args
         .at
-        .with(async |room: &Room| match source {
-            None => {
-                let made = make(room, &asked).await;
-                made.map(|()| 0).map_err(|why| refused(room, CreateTable::NAME, &why))
-            }
-            Some(source) => {
-                let mut rows = source.rows(columns);
-                let written = room.write_rows(&asked, &mut rows).await;
-                let nothing = "nothing was created";
-                written.map_err(|why| not_written::<CreateTable>(room, why, &rows, nothing))
-            }
+        .with(async |room: &Room| {
+            let was_there = args.mode == Mode::CreateIfNotExists && is_there(room, &asked).await;
+            let count = match source {
+                None => {
+                    let made = make(room, &asked).await;
+                    made.map(|()| 0).map_err(|why| refused(room, CreateTable::NAME, &why))
+                }
+                Some(source) => {
+                    let mut rows = source.rows(columns);
+                    let written = room.write_rows(&asked, &mut rows).await;
+                    let nothing = "nothing was created";
+                    written.map_err(|why| not_written::<CreateTable>(room, why, &rows, nothing))
+                }
+            }?;
+            Ok((was_there, count))
         })
         .await?;
-    let mut told = match args.mode {
-        Mode::Create | Mode::Overwrite => format!("created the table {table}"),
-        Mode::CreateIfNotExists => format!("there is a table {table}"),
+    let mut told = match was_there {
+        true => format!("the table {table} was there already, and stays as it was"),
+        false => format!("created the table {table}"),
     };
-    if count > 0 {
+    if count > 0 && !was_there {
         // A text takes everything that is written to it.
         let (rows, were) = (rows_of(count), if count == 1 { "was" } else { "were" });
         let _ = write!(told, "; {rows} {were} sent for it");
