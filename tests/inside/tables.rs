@@ -264,6 +264,18 @@ fn what_people_added_to_a_table_stays_and_keeps_it_from_being_deleted_unseen() {
     let run = set.apply(5, &["--allow-deletes", "1"]);
     let said = "Table/people@lobby changed in columns[name=note] since it was last applied";
     assert!(run.stderr.contains(said), "{}", run.stderr);
+#[test]
+fn a_plan_that_goes_back_to_before_a_table_says_what_is_lost_with_it() {
+    let set = Set::new(NO_TABLE);
+    set.apply(0, &[]);
+    set.0.write("set/set.yaml", TABLE);
+    set.apply(0, &[]);
+    let told = set.told(0, &["--to", "1", "--enter-rooms", "--allow-deletes", "1"]);
+    let said =
+        "it is not in state 1; all of its rows are lost; there were 2 when they were counted";
+    assert!(told.contains(said), "{told}");
+}
+
     assert_eq!(set.rows().len(), 2);
     let told = set.told(0, &["--enter-rooms", "--allow-deletes", "1"]);
     assert!(told.contains("somebody changed `columns` since it was last applied"), "{told}");
