@@ -130,12 +130,28 @@ pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<
         .collect()
 }
 
+/// The files that documents name, where they really are: what is in them may be no manifest.
+pub(super) fn files(document: &Document, value: &Value, reach: &Reach) -> Vec<PathBuf> {
+    let named = document.kind.beside(value).into_iter();
+    let files = named.filter(|(_, beside, _)| *beside != Beside::Folder);
+    let place = Place::of(document, reach);
+    files.filter_map(|(_, _, path)| place.within(&path).ok()).collect()
+}
+
 /// The same of a document of a source: the folders of the source.
 pub(super) fn packed_folders(document: &Document, value: &Value) -> Vec<String> {
     let Some(inside) = &document.source.inside else { return Vec::new() };
     let named = document.kind.beside(value).into_iter();
     let folders = named.filter(|(_, beside, _)| *beside == Beside::Folder);
     folders.filter_map(|(_, _, path)| packed::within(inside, &path).ok()).collect()
+}
+
+/// The same of a document of a source: the files of the source.
+pub(super) fn packed_files(document: &Document, value: &Value) -> Vec<String> {
+    let Some(inside) = &document.source.inside else { return Vec::new() };
+    let named = document.kind.beside(value).into_iter();
+    let files = named.filter(|(_, beside, _)| *beside != Beside::Folder);
+    files.filter_map(|(_, _, path)| packed::within(inside, &path).ok()).collect()
 }
 
 fn within_bounds(read: &Read) -> Result<(), Wrong> {

@@ -150,6 +150,24 @@ fn rows_of_a_document_are_merged_by_their_key_and_otherwise_written_once() {
 }
 
 #[test]
+fn a_file_of_rows_beside_the_manifest_is_no_manifest() {
+    let set = Set::new(TABLE);
+    let rows = "[{id: 1, name: Ada}, {id: 2, name: Bob}]";
+    set.edit(rows, "{file: people.json}");
+    set.0.write("set/people.json", r#"[{"id": 1, "name": "Ada"}]"#);
+    let run = set.apply(0, &[]);
+    let said = "people.json is named by a document, and not read as a manifest";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert_eq!(set.rows(), [json!({"id": 1, "name": "Ada"})]);
+    // Where nobody names it, it is a manifest with a fault, and so is one that is given by itself.
+    let given = set.0.embedded(1, &["plan", "-f", "set/set.yaml", "-f", "set/people.json"]);
+    assert!(given.stderr.contains("people.json:1:1"), "{}", given.stderr);
+    set.edit("{file: people.json}", "[]");
+    let run = set.run(1, &["plan"]);
+    assert!(run.stderr.contains("people.json:1:1"), "{}", run.stderr);
+}
+
+#[test]
 fn a_table_is_made_anew_only_with_a_word_of_its_rows() {
     let set = Set::new(TABLE);
     set.apply(0, &[]);
@@ -247,6 +265,18 @@ fn a_table_with_another_name_or_namespace_is_another_one() {
 }
 
 #[test]
+fn a_plan_that_goes_back_to_before_a_table_says_what_is_lost_with_it() {
+    let set = Set::new(NO_TABLE);
+    set.apply(0, &[]);
+    set.0.write("set/set.yaml", TABLE);
+    set.apply(0, &[]);
+    let told = set.told(0, &["--to", "1", "--enter-rooms", "--allow-deletes", "1"]);
+    let said =
+        "it is not in state 1; all of its rows are lost; there were 2 when they were counted";
+    assert!(told.contains(said), "{told}");
+}
+
+#[test]
 fn what_people_added_to_a_table_stays_and_keeps_it_from_being_deleted_unseen() {
     let set = Set::new(TABLE);
     set.apply(0, &[]);
@@ -264,18 +294,6 @@ fn what_people_added_to_a_table_stays_and_keeps_it_from_being_deleted_unseen() {
     let run = set.apply(5, &["--allow-deletes", "1"]);
     let said = "Table/people@lobby changed in columns[name=note] since it was last applied";
     assert!(run.stderr.contains(said), "{}", run.stderr);
-#[test]
-fn a_plan_that_goes_back_to_before_a_table_says_what_is_lost_with_it() {
-    let set = Set::new(NO_TABLE);
-    set.apply(0, &[]);
-    set.0.write("set/set.yaml", TABLE);
-    set.apply(0, &[]);
-    let told = set.told(0, &["--to", "1", "--enter-rooms", "--allow-deletes", "1"]);
-    let said =
-        "it is not in state 1; all of its rows are lost; there were 2 when they were counted";
-    assert!(told.contains(said), "{told}");
-}
-
     assert_eq!(set.rows().len(), 2);
     let told = set.told(0, &["--enter-rooms", "--allow-deletes", "1"]);
     assert!(told.contains("somebody changed `columns` since it was last applied"), "{told}");

@@ -381,7 +381,7 @@ pub fn from_sources(
         let (is, declares) = if blank.len() == 1 { ("is", "declares") } else { ("are", "declare") };
         set.notes.push(format!("{} {is} empty, and {declares} nothing", few(blank)));
     }
-    set.notes.extend(taken_along.note());
+    set.notes.extend(taken_along.notes());
     declare_all(&mut set, documents, input, &mut problems);
     problems.extend(taken_along.shown_secrets(&set));
     if problems.is_empty() {

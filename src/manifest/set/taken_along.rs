@@ -25,6 +25,32 @@ pub(super) struct TakenAlong {
     packed_secret: BTreeSet<(String, String)>,
     /// The manifests in the folders, by their names.
     pub files: Vec<PathBuf>,
+    /// The files with no document in them that documents name, such as rows of a table in JSON.
+    named: Vec<String>,
+}
+
+/// The files that documents name.
+#[derive(Default)]
+struct NamedFiles {
+    /// Where they really are.
+    files: BTreeSet<PathBuf>,
+    /// The same of sources: the name of each, and the path in it.
+    packed: BTreeSet<(String, String)>,
+}
+
+impl NamedFiles {
+    /// Whether a text is of one of them, and was not given by itself.
+    fn has(&self, source: &Source, given: &BTreeSet<PathBuf>) -> bool {
+        match &source.inside {
+            Some(inside) => {
+                let named = (inside.of.name.clone(), inside.path.clone());
+                !self.packed.is_empty() && self.packed.contains(&named)
+            }
+            None if self.files.is_empty() => false,
+            None => real(&source.name)
+                .is_some_and(|real| self.files.contains(&real) && !given.contains(&real)),
+        }
+    }
 }
 
 /// Where a source really is.
@@ -46,15 +72,21 @@ impl TakenAlong {
             .filter(|(document, declared)| declared.is_none() && document.template.is_none());
         let mut folders = BTreeSet::new();
         let mut packed = BTreeSet::new();
+        let mut beside = NamedFiles::default();
         for (document, _) in named {
             let value = document.root().to_json();
             match &document.source.inside {
-                Some(inside) => packed.extend(
-                    beside::packed_folders(document, &value)
-                        .into_iter()
-                        .map(|folder| (inside.of.name.clone(), folder)),
-                ),
-                None => folders.extend(beside::folders(document, &value, &reach)),
+                Some(inside) => {
+                    let of = |path| (inside.of.name.clone(), path);
+                    packed.extend(beside::packed_folders(document, &value).into_iter().map(of));
+                    beside
+                        .packed
+                        .extend(beside::packed_files(document, &value).into_iter().map(of));
+                }
+                None => {
+                    folders.extend(beside::folders(document, &value, &reach));
+                    beside.files.extend(beside::files(document, &value, &reach));
+                }
             }
         }
         let given = input.paths.iter().filter_map(|path| path.canonicalize().ok());
@@ -65,6 +97,7 @@ impl TakenAlong {
             secret: BTreeSet::new(),
             packed_secret: BTreeSet::new(),
             files: Vec::new(),
+            named: Vec::new(),
         };
         // Most sets take nothing along, and their files are not looked at again.
         if documents.iter().any(|(document, declared)| {
@@ -93,6 +126,16 @@ impl TakenAlong {
             let names = inside.iter().filter(|name| !of_sources.contains(**name));
             taken.files = names.map(|name| name.trim_end_matches(RENDERED).into()).collect();
         }
+        let declaring: BTreeSet<&str> =
+            documents.iter().map(|(document, _)| document.source.name.as_str()).collect();
+        let is_data = |source: &&std::sync::Arc<Source>| {
+            !declaring.contains(source.name.as_str()) && beside.has(source, &taken.given)
+        };
+        let data: BTreeSet<&str> =
+            sources.iter().filter(is_data).map(|source| source.name.as_str()).collect();
+        let is_elsewhere = |place: &Place| !data.contains(place.file.as_str());
+        problems.retain(|it| it.place.as_ref().is_none_or(is_elsewhere));
+        taken.named = data.iter().map(|name| (*name).to_owned()).collect();
         taken
     }
 
@@ -115,13 +158,16 @@ impl TakenAlong {
     }
 
     /// What the user is told of it.
-    pub(super) fn note(&self) -> Option<String> {
-        let shown = few(self.files.iter().map(|path| path.display().to_string()));
-        match self.files.len() {
+    pub(super) fn notes(&self) -> Vec<String> {
+        let note = |files: Vec<String>, why: &str| match files.len() {
             0 => None,
-            1 => Some(format!("{shown} is taken along by an agent, and not read as a manifest")),
-            _ => Some(format!("{shown} are taken along by an agent, and not read as manifests")),
-        }
+            1 => Some(format!("{} is {why}, and not read as a manifest", few(files))),
+            _ => Some(format!("{} are {why}, and not read as manifests", few(files))),
+        };
+        let files = self.files.iter().map(|path| path.display().to_string()).collect();
+        let taken = note(files, "taken along by an agent");
+        let named = note(self.named.clone(), "named by a document");
+        taken.into_iter().chain(named).collect()
     }
 
     /// The files that documents of a set take along, and that hold secrets.
