@@ -58,7 +58,7 @@ pub fn recall(
     let mut found = Vec::with_capacity(scored.len());
     for (row, score) in scored {
         let mut item = entity_at(file, memory, row)?;
-        item.score = score;
+        item.score = rounded(score);
         take(
             &mut left,
             [&item.name, &item.entity_id, item.context.as_ref().unwrap_or(&item.name)],
@@ -69,6 +69,11 @@ pub fn recall(
         found.push(item);
     }
     Ok(found)
+}
+
+/// A score as it is told: four digits behind the point, without what comes of adding binary numbers.
+fn rounded(score: f64) -> f64 {
+    (score * 1e4).round() / 1e4
 }
 
 /// The rows of entities with any of the words, with their scores.

@@ -7,6 +7,8 @@ use crate::common::{NOTES, Room, people};
 fn names(room: &Room, query: &str, limit: usize) -> Vec<String> {
     let found = room.memories.recall(NOTES, query, limit, false).unwrap();
     assert!(found.iter().all(|item| (0.0..=1.0).contains(&item.score)));
+    // Nothing is told of a score that only comes of adding binary numbers.
+    assert!(found.iter().all(|item| item.score.to_string().len() <= "0.1234".len()));
     assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));
     found.into_iter().map(|item| item.name).collect()
 }
