@@ -34,4 +34,4 @@ pub mod toolkit;
 mod wishes;
 
 #[cfg(test)]
-mod played;
+pub mod played;

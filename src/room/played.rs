@@ -13,10 +13,11 @@ use super::content::Content;
 use super::message::{Assembler, Message, SLICE};
 
 /// How many bytes are on their way, in each direction.
-pub(super) const PIPE: usize = 64 * 1024;
+pub const PIPE: usize = 64 * 1024;
 
 /// A room for one participant.
-pub(super) struct Played {
+pub struct Played {
+    /// Its end of the connection.
     pub socket: WebSocketStream<DuplexStream>,
     /// Puts together what the participant sends.
     pub assembler: Assembler,
@@ -26,7 +27,7 @@ pub(super) struct Played {
 }
 
 /// A participant's end of a connection, and the room at the other end.
-pub(super) async fn sockets() -> (WebSocketStream<DuplexStream>, Played) {
+pub async fn sockets() -> (WebSocketStream<DuplexStream>, Played) {
     let (here, there) = tokio::io::duplex(PIPE);
     let here = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
     let socket = WebSocketStream::from_raw_socket(there, Role::Server, None).await;
@@ -34,7 +35,7 @@ pub(super) async fn sockets() -> (WebSocketStream<DuplexStream>, Played) {
 }
 
 /// A participant in a room.
-pub(super) async fn entered() -> (Room, Incoming, Played) {
+pub async fn entered() -> (Room, Incoming, Played) {
     let (here, mut played) = sockets().await;
     let (entered, ()) = tokio::join!(Room::over(here, SLICE), played.greet());
     let (room, incoming) = entered.unwrap();
@@ -42,16 +43,17 @@ pub(super) async fn entered() -> (Room, Incoming, Played) {
 }
 
 /// Who the participant is.
-pub(super) fn init() -> Value {
+pub fn init() -> Value {
     json!({"type": "init", "participantId": "me", "attributes": {"name": "bot", "mood": "good"}})
 }
 
 /// Where it is.
-pub(super) fn ready() -> Value {
+pub fn ready() -> Value {
     json!({"room_name": "demo", "room_url": "ws://x", "session_id": "s1"})
 }
 
 impl Played {
+    /// Lets the participant in.
     pub async fn greet(&mut self) {
         self.push("connected", init(), b"").await;
         self.push("room_ready", ready(), b"").await;
@@ -97,12 +99,14 @@ impl Played {
         let _ = self.socket.flush().await;
     }
 
+    /// Says something that is no answer.
     pub async fn push(&mut self, kind: &str, header: Value, bytes: &[u8]) {
         self.pushed += 1;
         let (id, kind, bytes) = (self.pushed, kind.to_owned(), bytes.to_vec());
         self.say(Message { id, kind, header, bytes }).await;
     }
 
+    /// Answers a request.
     pub async fn answer(&mut self, to: &Message, content: Content) {
         let (header, bytes) = content.into_parts();
         let kind = "__response__".to_owned();

@@ -101,10 +101,15 @@ impl TableAt<'_> {
         Ok(newest.map(|newest| format!("{} {}", newest.version, newest.timestamp)))
     }
 
+    /// What it is made of. Only if something of that is refused, it is asked whether the table is there.
     async fn read(&self) -> Result<Item, Failed> {
-        if !self.there().await? {
-            return Err(Failed::missing());
+        match self.look().await {
+            Err(_) if !self.there().await? => Err(Failed::missing()),
+            looked => looked,
         }
+    }
+
+    async fn look(&self) -> Result<Item, Failed> {
         // Before the rest: what changes meanwhile is then seen as changed.
         let version = self.version().await?;
         let columns: Vec<Column> = self.columns().await?.into_iter().map(Column::of).collect();
@@ -276,5 +281,58 @@ impl TableAt<'_> {
             namespace: self.namespace.clone(),
         };
         Ok(self.room.perform(&asked).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::codes;
+    use crate::room::content::{Content, Refused};
+    use crate::room::played::entered;
+
+    /// What is asked of a room when a table is read, of which it has others, and what comes of it.
+    async fn asked(has: &[&str]) -> (Vec<String>, Result<Item, Failed>) {
+        let (room, _incoming, mut played) = entered().await;
+        let is_there = has.contains(&"people");
+        let plays = async {
+            let mut asked = Vec::new();
+            while let Some(message) = played.next().await {
+                let tool = message.header["tool"].as_str().unwrap_or_default().to_owned();
+                let answer = match tool.as_str() {
+                    "list_tables" => Content::Json(json!({"tables": has})),
+                    _ if !is_there => Content::Error(Refused {
+                        code: Some(codes::NOT_FOUND),
+                        text: "there is no table people".to_owned(),
+                    }),
+                    "inspect" => Content::Json(json!({"fields": []})),
+                    "list_indexes" => Content::Json(json!({"indexes": []})),
+                    "list_versions" => Content::Json(json!({"versions": []})),
+                    _ => Content::Json(json!({"count": 2})),
+                };
+                if !tool.is_empty() {
+                    asked.push(tool);
+                    played.answer(&message, answer).await;
+                }
+            }
+            asked
+        };
+        let reads = async {
+            let table = TableAt { room: &room, table: "people".to_owned(), namespace: None };
+            let read = table.read().await;
+            room.leave().await;
+            read
+        };
+        tokio::join!(plays, reads)
+    }
+
+    #[tokio::test]
+    async fn the_tables_of_a_room_are_listed_only_where_one_is_missing() {
+        let (asked_for, read) = asked(&["people"]).await;
+        assert_eq!(asked_for, ["list_versions", "inspect", "list_indexes", "count"]);
+        assert_eq!(read.ok().unwrap().holds, Some(json!({"rows": 2})));
+        let (asked_for, read) = asked(&["other"]).await;
+        assert_eq!(asked_for, ["list_versions", "list_tables"]);
+        assert_eq!(read.err().unwrap().status, Some(404));
     }
 }
