@@ -197,6 +197,14 @@ pub trait Kind: Sync {
         None
     }
 
+    /// [`Kind::declare`] and [`Kind::content`] in one, for a kind that would do the same work for both.
+    fn declare_with_content(
+        &self,
+        document: &Value,
+    ) -> (Result<Vec<Declared>, Vec<Fault>>, Option<Arc<[u8]>>) {
+        (self.declare(document), self.content(document))
+    }
+
     /// The field of a document that says what is in a field of the object, if that has another
     /// name there.
     fn written_at(&self, _path: &FieldPath) -> Option<FieldPath> {

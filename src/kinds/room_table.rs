@@ -181,6 +181,32 @@ impl TableDocument {
         faults
     }
 
+    /// What it declares, and its rows as they are sent.
+    fn read(self) -> Result<(Vec<Declared>, Option<Arc<[u8]>>), Vec<Fault>> {
+        let _ = self.version;
+        let rooms = rooms(self.room.clone(), self.rooms.clone())?;
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        let name = in_folders(namespace, &self.metadata.name)?;
+        let columns = self.wire()?;
+        let faults = self.misfits(&columns);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let bytes = self.bytes(&columns)?;
+        let rows = bytes.as_ref().map(|(count, bytes)| {
+            let digest = Sha256::digest(bytes);
+            let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            json!({"count": count, "sha256": hex, "key": self.key})
+        });
+        let columns: Vec<Column> = columns.into_iter().map(Column::of).collect();
+        let fields = json!({"columns": columns, "indexes": self.indexes, "rows": rows});
+        let mut lifecycle = self.lifecycle.clone().unwrap_or_else(Lifecycle::standard);
+        former_in(namespace, &mut lifecycle);
+        let fields = SHAPE.read(&fields);
+        let declared = Declared { project: self.project, room: None, name, fields, lifecycle };
+        Ok((in_rooms(declared, rooms), bytes.map(|(_, bytes)| Arc::from(bytes))))
+    }
+
     /// Its rows as they are sent.
     fn bytes(&self, fields: &[Field]) -> Result<Option<(usize, Vec<u8>)>, Vec<Fault>> {
         let Some(rows) = &self.rows else { return Ok(None) };
@@ -214,34 +240,21 @@ impl Kind for Table {
     }
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
-        let document: TableDocument = typed(written)?;
-        let _ = document.version;
-        let rooms = rooms(document.room.clone(), document.rooms.clone())?;
-        let namespace = document.namespace.as_deref().unwrap_or_default();
-        let name = in_folders(namespace, &document.metadata.name)?;
-        let columns = document.wire()?;
-        let faults = document.misfits(&columns);
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let rows = document.bytes(&columns)?.map(|(count, bytes)| {
-            let digest = Sha256::digest(bytes);
-            let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            json!({"count": count, "sha256": hex, "key": document.key})
-        });
-        let columns: Vec<Column> = columns.into_iter().map(Column::of).collect();
-        let fields = json!({"columns": columns, "indexes": document.indexes, "rows": rows});
-        let mut lifecycle = document.lifecycle.unwrap_or_else(Lifecycle::standard);
-        former_in(namespace, &mut lifecycle);
-        let fields = SHAPE.read(&fields);
-        let (project, room) = (document.project, None);
-        Ok(in_rooms(Declared { project, room, name, fields, lifecycle }, rooms))
+        self.declare_with_content(written).0
     }
 
     fn content(&self, written: &Value) -> Option<Arc<[u8]>> {
-        let document: TableDocument = typed(written).ok()?;
-        let (_, bytes) = document.bytes(&document.wire().ok()?).ok()??;
-        Some(Arc::from(bytes))
+        self.declare_with_content(written).1
+    }
+
+    fn declare_with_content(
+        &self,
+        written: &Value,
+    ) -> (Result<Vec<Declared>, Vec<Fault>>, Option<Arc<[u8]>>) {
+        match typed(written).map_err(Vec::from).and_then(TableDocument::read) {
+            Ok((declared, rows)) => (Ok(declared), rows),
+            Err(faults) => (Err(faults), None),
+        }
     }
 
     /// Of the rows, only the digest is known.

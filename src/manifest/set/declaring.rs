@@ -89,7 +89,8 @@ fn found_in(set: &mut Set, documents: Vec<Read>, problems: &mut Vec<Problem>) ->
                     continue;
                 }
                 let kind = document.kind;
-                (kind.declares_in(&value), kind.declare(&value), kind.content(&value))
+                let (declared, content) = kind.declare_with_content(&value);
+                (kind.declares_in(&value), declared, content)
             }
         };
         let hides =

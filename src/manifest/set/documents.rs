@@ -94,10 +94,9 @@ impl DeclaredAlone {
             && value.get("template").is_none()
             && document.kind.beside(value).is_empty();
         let kind = document.kind;
-        is_alone.then(|| Self {
-            kind: kind.declares_in(value),
-            declared: kind.declare(value),
-            content: kind.content(value),
+        is_alone.then(|| {
+            let (declared, content) = kind.declare_with_content(value);
+            Self { kind: kind.declares_in(value), declared, content }
         })
     }
 }
