@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use futures_util::stream;
 
 use super::*;
+use crate::room::codes;
 use crate::room::played::{Played, entered};
 
 fn row(id: i64) -> Row {
@@ -214,4 +215,35 @@ async fn what_is_no_row_is_an_unexpected_answer() {
     let (refused, ()) = tokio::join!(reading, giving);
     assert_eq!(refused.code, Some(1100));
     assert!(refused.text.contains("database.search makes no sense: there are no rows"));
+}
+
+#[tokio::test]
+async fn what_a_room_has_stopped_is_not_asked_for_again() {
+    let (room, _incoming, mut played) = entered().await;
+    let asked = search();
+    let reads = async {
+        let refused = match room.read_rows(&asked).await {
+            Ok(mut rows) => rows.next().await.map(drop).unwrap_err(),
+            Err(refused) => refused,
+        };
+        room.leave().await;
+        refused
+    };
+    let plays = async {
+        let call = played.stream().await;
+        assert!(matches!(played.taken().await, Content::Json(_)));
+        assert_eq!(played.taken().await, pull());
+        let why = "it takes more than 30s to compute".to_owned();
+        let stopped = Refused { code: Some(codes::TIMEOUT), text: why };
+        played.part(&call, Content::Error(stopped)).await;
+        played.part(&call, Content::close()).await;
+        let mut calls = 1;
+        while let Some(message) = played.next().await {
+            calls += usize::from(message.kind == "room.invoke_tool");
+            played.answer(&message, Content::Empty).await;
+        }
+        calls
+    };
+    let (refused, calls) = tokio::join!(reads, plays);
+    assert_eq!((refused.code, calls), (Some(codes::TIMEOUT), 1));
 }
