@@ -222,13 +222,13 @@ pub trait Engine: Send + Sync {
     /// Those of all writers.
     fn insert(&self, table: &TableName) -> Result<Box<dyn Writer>>;
 
-    /// Replaces the rows that have the same value in a column as those that are written, and adds
-    /// the others. Null is the same as nothing. Of several written rows with one value, the last
-    /// one counts.
+    /// Changes each row that has the same value in a column as one that is written: it gets what
+    /// that one gives, and keeps its other columns. Rows that are written with a value that no row
+    /// has, or with null, are added. Of several written rows with one value, the last one counts.
     ///
     /// # Errors
     ///
-    /// There is no such column.
+    /// There is no such column. A row that is added lacks a column that is never null.
     fn merge(&self, table: &TableName, on: &str) -> Result<Box<dyn Writer>>;
 
     /// Removes a table with all of its versions.
@@ -375,7 +375,8 @@ pub trait Engine: Send + Sync {
 /// After an error it has nothing more to give: what follows fails as well. To drop one that has not
 /// finished blocks as other calls do: it removes what was written.
 pub trait Writer: Send {
-    /// Writes rows. Columns that a row leaves out are null.
+    /// Writes rows. Columns that a row leaves out are null, but for rows that [`Engine::merge`]
+    /// changes.
     ///
     /// # Errors
     ///

@@ -191,7 +191,7 @@ fn rows_that_do_not_fit_are_refused_and_nothing_is_seen_of_them() {
 }
 
 #[test]
-fn a_merge_replaces_rows_by_a_column_and_adds_the_others() {
+fn a_merge_changes_each_row_with_a_value_of_a_column_and_adds_the_others() {
     let room = Room::new();
     room.create(
         "t",
@@ -205,14 +205,47 @@ fn a_merge_replaces_rows_by_a_column_and_adds_the_others() {
     ]);
     assert_eq!(room.merge("t", "id", merged).unwrap(), 2);
     let wanted = json!([
-        {"id": 1, "n": "a"}, {"id": null, "n": "b"}, {"id": 3, "n": "f"},
-        {"id": null, "n": "g"}, {"id": 2, "n": "h"}, {"id": null, "n": "i"},
+        {"id": 1, "n": "a"}, {"id": null, "n": "b"}, {"id": 2, "n": "h"}, {"id": 2, "n": "h"},
+        {"id": 3, "n": "f"}, {"id": null, "n": "g"}, {"id": null, "n": "i"},
     ]);
     assert_eq!(room.all("t"), wanted);
     assert_eq!(refused(room.merge("t", "x", json!([])), "has no column \"x\""), Reason::NotFound);
     assert_eq!(room.merge("t", "id", json!([])).unwrap(), 3);
     room.tables.checkout(&table("t"), 1).unwrap();
     assert_eq!(column(&room.all("t"), "n"), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_merged_row_keeps_the_columns_that_are_left_out() {
+    let room = Room::new();
+    room.create(
+        "t",
+        json!({"city": "text", "name": "text!", "born": "int"}),
+        json!([
+            {"city": "Rome", "name": "a", "born": 1}, {"city": "Oslo", "name": "b", "born": 2},
+            {"city": "Rome", "name": "c", "born": 3},
+        ]),
+    );
+    let mixed = json!([
+        {"city": "Rome", "born": 9}, {"city": "Oslo", "name": "d"}, {"city": "Bern", "name": "e"},
+    ]);
+    room.merge("t", "city", mixed).unwrap();
+    let wanted = json!([
+        {"city": "Rome", "name": "a", "born": 9}, {"city": "Oslo", "name": "d", "born": 2},
+        {"city": "Rome", "name": "c", "born": 9}, {"city": "Bern", "name": "e", "born": null},
+    ]);
+    assert_eq!(room.all("t"), wanted);
+    room.merge("t", "city", json!([{"city": "Rome", "born": null}])).unwrap();
+    assert_eq!(column(&room.all("t"), "born"), [json!(2), Json::Null, Json::Null, Json::Null]);
+    let before = room.all("t");
+    for (row, part) in [
+        (json!({"city": "Rome", "name": null}), "row 2, column \"name\": null is not allowed"),
+        (json!({"city": "Wien"}), "row 2 leaves out the column \"name\", which is never null"),
+    ] {
+        let told = room.merge("t", "city", json!([{"city": "Oslo", "born": 5}, row]));
+        assert_eq!(refused(told, part), Reason::Invalid);
+        assert_eq!(room.all("t"), before);
+    }
 }
 
 #[test]

@@ -18,7 +18,8 @@ enum Step {
     Finish,
     /// The oldest of them is dropped.
     Abandon,
-    Merge(Vec<i64>),
+    /// Ids, and whether all columns are given or only the text.
+    Merge(Vec<(i64, bool)>),
     Update(Filter, i64),
     Increase(Filter),
     Delete(Filter),
@@ -73,7 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => ids().prop_map(Step::Begin),
         3 => Just(Step::Finish),
         1 => Just(Step::Abandon),
-        3 => ids().prop_map(Step::Merge),
+        3 => prop::collection::vec((0_i64..6, any::<bool>()), 0..4).prop_map(Step::Merge),
         2 => (filter(), 0_i64..9).prop_map(|(filter, value)| Step::Update(filter, value)),
         2 => filter().prop_map(Step::Increase),
         3 => filter().prop_map(Step::Delete),
@@ -182,8 +183,7 @@ fn run(steps: Vec<Step>) {
         let mut now = model.now();
         let latest = |room: &Room| room.tables.describe(&t).unwrap().latest;
         match step {
-            Step::Insert(ids) | Step::Begin(ids) | Step::Merge(ids) if earlier => {
-                drop(ids);
+            Step::Insert(_) | Step::Begin(_) | Step::Merge(_) if earlier => {
                 state(room.tables.insert(&t).err().unwrap());
             }
             Step::Insert(ids) => {
@@ -218,15 +218,38 @@ fn run(steps: Vec<Step>) {
                 }
             }
             Step::Merge(ids) => {
-                let rows: Vec<_> =
-                    ids.iter().map(|id| model.row(&now.columns, *id, false)).collect();
-                let version = room.merge("t", "id", json!(rows)).unwrap();
-                now.rows.retain(|row| !ids.iter().any(|id| row.1["id"] == *id));
-                let last = |(place, id): &(usize, &i64)| !ids[place + 1..].contains(id);
-                let kept =
-                    ids.iter().enumerate().filter(last).map(|(place, _)| rows[place].clone());
-                let kept: Vec<_> = kept.collect();
-                now.rows.extend(model.placed(kept));
+                let row = |(id, all): (i64, bool)| {
+                    let mut row = model.row(&now.columns, id, false);
+                    row.retain(|name, _| all || name == "id" || name == "text");
+                    row
+                };
+                let given: Vec<_> = ids.into_iter().map(row).collect();
+                let version = room.merge("t", "id", json!(given)).unwrap();
+                // The last row of each id counts.
+                let mut last: BTreeMap<i64, usize> = BTreeMap::new();
+                last.extend(
+                    given.iter().zip(0..).map(|(row, at)| (row["id"].as_i64().unwrap(), at)),
+                );
+                let of = |row: &BTreeMap<String, Json>| last.get(&row["id"].as_i64().unwrap());
+                let (hits, rest): (Vec<_>, Vec<_>) =
+                    now.rows.into_iter().partition(|row| of(&row.1).is_some());
+                now.rows = rest;
+                let there: Vec<_> = hits.iter().map(|row| row.1["id"].clone()).collect();
+                let changed = hits.into_iter().map(|(_, mut row)| {
+                    let gets = given[last[&row["id"].as_i64().unwrap()]].clone();
+                    row.extend(gets);
+                    row
+                });
+                let new = given
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, row)| of(row) == Some(at) && !there.contains(&row["id"]));
+                let whole = |(_, row): (usize, &BTreeMap<String, Json>)| {
+                    let value = |name: &String| row.get(name).cloned().unwrap_or_default();
+                    now.columns.iter().map(|name| (name.clone(), value(name))).collect()
+                };
+                let after: Vec<_> = changed.chain(new.map(whole)).collect();
+                now.rows.extend(model.placed(after));
                 model.commit(version, now);
             }
             Step::Update(filter, _) | Step::Increase(filter) | Step::Delete(filter) if earlier => {

@@ -13,13 +13,21 @@ pub(super) struct Sheet {
     pub fields: Vec<Field>,
     places: HashMap<String, usize>,
     row_bytes: usize,
+    /// Whether rows say which columns they give.
+    notes_given: bool,
 }
 
 impl Sheet {
     pub(super) fn new(fields: Vec<Field>, row_bytes: usize) -> Self {
         let place = |(place, field): (usize, &Field)| (field.name.clone(), place);
         let places = fields.iter().enumerate().map(place).collect();
-        Self { fields, places, row_bytes }
+        Self { fields, places, row_bytes, notes_given: false }
+    }
+
+    /// A sheet whose rows may leave out any column. Behind its values, each row has bytes that say
+    /// which columns it gives: 1 or 0 for each.
+    pub(super) fn of_parts(fields: Vec<Field>, row_bytes: usize) -> Self {
+        Self { notes_given: true, ..Self::new(fields, row_bytes) }
     }
 
     /// The values of a row in the order of the columns, and about how many bytes they have. The
@@ -57,21 +65,26 @@ impl Sheet {
             )));
         }
         bounded(bytes, number, self.row_bytes)?;
+        let given: Option<Vec<u8>> = self
+            .notes_given
+            .then(|| values.iter().map(|value| u8::from(value.is_some())).collect());
         let missing = |(value, field): (Option<Stored>, &Field)| match value {
             Some(value) => Ok(value),
-            None if field.data_type.is_nullable() => Ok(Stored::Null),
-            None => {
-                let name = &field.name;
-                let text =
-                    format!("row {number} leaves out the column {name:?}, which is never null");
-                Err(Error::invalid(text))
-            }
+            None if given.is_some() || field.data_type.is_nullable() => Ok(Stored::Null),
+            None => Err(leaves_out(number, &field.name)),
         };
-        let row = values.into_iter().zip(&self.fields).map(missing).collect::<Result<Vec<_>>>()?;
+        let row = values.into_iter().zip(&self.fields).map(missing);
+        let mut row = row.collect::<Result<Vec<_>>>()?;
+        row.extend(given.map(Stored::Blob));
         // A row takes memory for each column, whatever is in it.
         let bytes = bytes + row.len() * size_of::<Stored>();
         Ok((row, bytes))
     }
+}
+
+/// A row lacks a value that a column must have.
+pub(super) fn leaves_out(number: u64, column: &str) -> Error {
+    Error::invalid(format!("row {number} leaves out the column {column:?}, which is never null"))
 }
 
 fn bounded(bytes: usize, number: u64, most: usize) -> Result<()> {
