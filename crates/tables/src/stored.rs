@@ -1,8 +1,7 @@
 //! How SQLite keeps values: one form for each type, which sorts and compares as the type does.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::civil::{Date, DateTime};
+use jiff::{SignedDuration, Span};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use crate::data_type::Kind;
@@ -34,7 +33,7 @@ impl From<Value> for Stored {
             Value::Text(text) => Self::Text(text),
             Value::Binary(bytes) => Self::Blob(bytes),
             Value::Date(day) => Self::Int(days(day)),
-            Value::Timestamp(moment) => Self::Int(moment.as_microsecond()),
+            Value::Timestamp(moment) => Self::Int(micros(moment)),
             Value::Vector(numbers) => Self::Blob(bytes(&numbers)),
             nested @ (Value::List(_) | Value::Struct(_)) => {
                 Self::Text(nested.to_plain().to_string())
@@ -74,7 +73,7 @@ pub fn loaded(kept: ValueRef<'_>, kind: &Kind) -> Result<Value> {
         (Kind::Binary, ValueRef::Blob(bytes)) => Value::Binary(bytes.to_vec()),
         (Kind::Date, ValueRef::Integer(value)) => Value::Date(day_of(value).ok_or_else(wrong)?),
         (Kind::Timestamp, ValueRef::Integer(value)) => {
-            Value::Timestamp(Timestamp::from_microsecond(value).map_err(|_| wrong())?)
+            Value::Timestamp(moment_of(value).ok_or_else(wrong)?)
         }
         (Kind::Vector { .. }, ValueRef::Blob(bytes)) => {
             Value::Vector(numbers(bytes).ok_or_else(wrong)?)
@@ -116,11 +115,21 @@ pub fn day_of(days: i64) -> Option<Date> {
     Date::constant(1970, 1, 1).checked_add(span).ok()
 }
 
-/// The day of a moment, in UTC.
+/// Microseconds since 1970, of a moment in UTC.
 #[must_use]
-pub fn day_at(moment: Timestamp) -> Date {
-    moment.to_zoned(TimeZone::UTC).date()
+pub fn micros(moment: DateTime) -> i64 {
+    // All moments of the calendar fit.
+    i64::try_from(moment.duration_since(FIRST).as_micros()).unwrap_or_default()
 }
+
+/// The moment that is so many microseconds after the first one of 1970; none beyond the calendar.
+#[must_use]
+pub fn moment_of(micros: i64) -> Option<DateTime> {
+    FIRST.checked_add(SignedDuration::from_micros(micros)).ok()
+}
+
+/// The first moment of 1970.
+const FIRST: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 fn text_of(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
@@ -160,6 +169,9 @@ mod tests {
             (date("1969-12-31"), Kind::Date),
             (date("9999-12-31"), Kind::Date),
             (moment("2026-11-30T12:00:00.000001Z"), Kind::Timestamp),
+            (moment("0001-01-01T00:00:00Z"), Kind::Timestamp),
+            (moment("1969-12-31T23:59:59.999999Z"), Kind::Timestamp),
+            (moment("9999-12-31T23:59:59.999999Z"), Kind::Timestamp),
             (
                 Value::Vector(vec![0.1, -2.0]),
                 Kind::Vector { size: 2, element: Box::new(Kind::Float.into()) },
@@ -175,6 +187,7 @@ mod tests {
         for (kept, kind) in [
             (ValueRef::Text(b"x"), Kind::Int),
             (ValueRef::Integer(i64::MAX), Kind::Date),
+            (ValueRef::Integer(i64::MAX), Kind::Timestamp),
             (ValueRef::Text(&[255]), Kind::Text),
             (
                 ValueRef::Blob(&[1, 2, 3]),

@@ -6,9 +6,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::fmt::temporal::Pieces;
 use serde_json::{Value as Json, json};
 
 use crate::data_type::{DataType, Kind};
@@ -33,8 +33,9 @@ pub enum Value {
     Binary(Vec<u8>),
     /// A day.
     Date(Date),
-    /// A moment. What is finer than a microsecond is cut off when a column takes it.
-    Timestamp(Timestamp),
+    /// A moment, in UTC. What is finer than a microsecond is cut off when a column takes it. It is no
+    /// [`jiff::Timestamp`], for these end a day before the year 9999 does.
+    Timestamp(DateTime),
     /// Numbers of 32 bits.
     Vector(Vec<f32>),
     /// Values.
@@ -122,7 +123,7 @@ impl Value {
             Self::Text(value) => json!({"type": "text", "value": value}),
             Self::Binary(bytes) => json!({"type": "binary", "data": STANDARD.encode(bytes)}),
             Self::Date(value) => json!({"type": "date", "value": value.to_string()}),
-            Self::Timestamp(value) => json!({"type": "timestamp", "value": value.to_string()}),
+            Self::Timestamp(value) => json!({"type": "timestamp", "value": written(*value)}),
             Self::Vector(numbers) => {
                 let number = |it: &f32| json!({"type": "float", "value": widened(*it)});
                 json!({"type": "list", "items": numbers.iter().map(number).collect::<Vec<_>>()})
@@ -193,7 +194,7 @@ impl Value {
             Self::Text(value) => value.as_str().into(),
             Self::Binary(bytes) => json!({"encoding": "base64", "data": STANDARD.encode(bytes)}),
             Self::Date(value) => value.to_string().into(),
-            Self::Timestamp(value) => value.to_string().into(),
+            Self::Timestamp(value) => written(*value).into(),
             Self::Vector(numbers) => numbers.iter().map(|it| Json::from(widened(*it))).collect(),
             Self::List(items) => items.iter().map(Self::to_plain).collect(),
             Self::Struct(fields) => {
@@ -239,7 +240,7 @@ impl Value {
             (Kind::Float, Self::Int(value)) => Self::Float(with_point(value)),
             (Kind::Text, Self::Text(value)) => Self::Text(value),
             (Kind::Text, Self::Date(value)) => Self::Text(value.to_string()),
-            (Kind::Text, Self::Timestamp(value)) => Self::Text(value.to_string()),
+            (Kind::Text, Self::Timestamp(value)) => Self::Text(written(value)),
             (Kind::Binary, Self::Binary(bytes)) => Self::Binary(bytes),
             // The public SDK describes bytes as a list of numbers to models.
             (Kind::Binary, Self::List(items)) => {
@@ -253,13 +254,14 @@ impl Value {
             }
             (Kind::Date, Self::Date(value)) => Self::Date(value),
             (Kind::Date, Self::Text(text)) => Self::Date(day(&text)?),
-            (Kind::Date, Self::Timestamp(value)) => {
-                Self::Date(value.to_zoned(TimeZone::UTC).date())
+            (Kind::Date, Self::Timestamp(value)) if value.time() != Time::midnight() => {
+                return Err(has_time(&written(value)));
             }
+            (Kind::Date, Self::Timestamp(value)) => Self::Date(value.date()),
             (Kind::Timestamp, Self::Timestamp(value)) => Self::Timestamp(cut(value)),
             (Kind::Timestamp, Self::Text(text)) => Self::Timestamp(cut(moment(&text)?)),
             (Kind::Timestamp, Self::Date(value)) => {
-                Self::Timestamp(at(value.to_datetime(jiff::civil::Time::midnight()))?)
+                Self::Timestamp(value.to_datetime(Time::midnight()))
             }
             (Kind::Vector { size, .. }, Self::Vector(numbers)) => {
                 sized(numbers.len(), *size)?;
@@ -341,16 +343,21 @@ pub fn wider(one: Kind, other: Kind) -> Kind {
     }
 }
 
-/// Reads a day: `2026-11-30`, also with a time behind it, which is left out.
+/// Reads a day: `2026-11-30`. Clients that have nothing but moments write its midnight, without an
+/// offset or in UTC; any other time would be lost, so it is refused.
 ///
 /// # Errors
 ///
 /// It is no day.
 pub fn day(text: &str) -> Result<Date, String> {
-    let parsed = text.trim().parse::<Date>();
-    parsed.or_else(|_| moment(text).map(|it| it.to_zoned(TimeZone::UTC).date())).map_err(
-        |_: String| format!("{} is no date; write it like 2026-11-30", short(&text.into())),
-    )
+    let text = text.trim();
+    let wrong = |_| format!("{} is no date; write it like 2026-11-30", short(&text.into()));
+    let pieces = parsed(text).map_err(wrong)?;
+    let in_utc = pieces.to_numeric_offset().is_none_or(|offset| offset.is_zero());
+    match in_utc && pieces.time().is_none_or(|time| time == Time::midnight()) {
+        true => Ok(pieces.date()),
+        false => Err(has_time(text)),
+    }
 }
 
 /// Reads a moment: with an offset or `Z`, or in UTC without one; a day alone is its beginning.
@@ -358,25 +365,41 @@ pub fn day(text: &str) -> Result<Date, String> {
 /// # Errors
 ///
 /// It is no moment.
-pub fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<DateTime, String> {
     let text = text.trim();
-    if let Ok(exact) = text.parse::<Timestamp>() {
-        return Ok(exact);
-    }
-    let wrong =
-        || format!("{} is no timestamp; write it like 2026-11-30T12:00:00Z", short(&text.into()));
-    at(text.parse::<DateTime>().map_err(|_| wrong())?)
+    let shown = || short(&text.into());
+    let wrong = |_| format!("{} is no timestamp; write it like 2026-11-30T12:00:00Z", shown());
+    let pieces = parsed(text).map_err(wrong)?;
+    let there = pieces.date().to_datetime(pieces.time().unwrap_or_default());
+    let ahead = pieces.to_numeric_offset().map_or(0, |offset| offset.seconds());
+    let moment = there.checked_sub(SignedDuration::from_secs(ahead.into()));
+    moment.map_err(|_| format!("{} is out of range: years go to 9999 in UTC", shown()))
 }
 
-fn at(time: DateTime) -> Result<Timestamp, String> {
-    let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| format!("{time} is out of range"))?;
-    Ok(zoned.timestamp())
+/// Reads a date, perhaps with a time and an offset. A time zone alone is refused, for the offset that
+/// it had is not known.
+fn parsed(text: &str) -> Result<Pieces<'_>, ()> {
+    let pieces = Pieces::parse(text).map_err(drop)?;
+    match pieces.offset().is_none() && pieces.time_zone_annotation().is_some() {
+        true => Err(()),
+        false => Ok(pieces),
+    }
+}
+
+/// Why a moment is no day.
+fn has_time(text: &str) -> String {
+    let text = short(&text.into());
+    format!("{text} has a time, which a date cannot keep; write it like 2026-11-30")
+}
+
+/// A moment as it is written: `2026-11-30T12:00:00.5Z`.
+fn written(moment: DateTime) -> String {
+    format!("{moment}Z")
 }
 
 /// A moment without what is finer than a microsecond.
-fn cut(moment: Timestamp) -> Timestamp {
-    let finer = moment.as_nanosecond().rem_euclid(1000);
-    let finer = i64::try_from(finer).unwrap_or_default();
+fn cut(moment: DateTime) -> DateTime {
+    let finer = i64::from(moment.subsec_nanosecond() % 1000);
     moment.checked_sub(SignedDuration::from_nanos(finer)).unwrap_or(moment)
 }
 
@@ -473,6 +496,13 @@ mod tests {
                 json!("2026-11-30T12:00:00.123456Z"),
             ),
             (text("2026-11-30"), Kind::Timestamp, json!("2026-11-30T00:00:00Z")),
+            (text("9999-12-31T23:59:59Z"), Kind::Timestamp, json!("9999-12-31T23:59:59Z")),
+            (text("9999-12-31T23:59:59.999999Z"), Kind::Text, json!("9999-12-31T23:59:59.999999Z")),
+            (text("0001-01-01T01:00:00+01:00"), Kind::Timestamp, json!("0001-01-01T00:00:00Z")),
+            // So do clients that have nothing but moments write a date.
+            (text("2024-02-29T00:00:00"), Kind::Date, json!("2024-02-29")),
+            (text("2024-02-29T00:00:00.000Z"), Kind::Date, json!("2024-02-29")),
+            (text("2024-02-29 00:00:00+00:00"), Kind::Date, json!("2024-02-29")),
             (list.clone(), vector(), json!([1.0, 0.1])),
             (list, Kind::List(Box::new(Kind::Float.into())), json!([1.0, 0.1])),
             (
@@ -500,6 +530,23 @@ mod tests {
             (Value::Text("x".to_owned()), Kind::Int, "a value of text is no int"),
             (Value::Text("soon".to_owned()), Kind::Timestamp, "\"soon\" is no timestamp"),
             (Value::Text("2026-13-01".to_owned()), Kind::Date, "is no date"),
+            (Value::Text("2024-02-29 13:45".to_owned()), Kind::Date, "13:45\" has a time"),
+            (Value::Text("2024-02-29T00:00:00-05:00".to_owned()), Kind::Date, "has a time"),
+            (
+                Value::Timestamp(DateTime::constant(2024, 2, 29, 13, 45, 0, 0)),
+                Kind::Date,
+                "\"2024-02-29T13:45:00Z\" has a time, which a date cannot keep",
+            ),
+            (
+                Value::Text("9999-12-31T23:59:59-01:00".to_owned()),
+                Kind::Timestamp,
+                "is out of range",
+            ),
+            (
+                Value::Text("2026-01-01T00:00[Europe/Berlin]".to_owned()),
+                Kind::Timestamp,
+                "is no timestamp",
+            ),
             (
                 Value::List(vec![Value::Int(1)]),
                 Kind::Vector { size: 2, element: Box::new(Kind::Float.into()) },

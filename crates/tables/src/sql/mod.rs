@@ -28,6 +28,7 @@
 //! | a timestamp as text | three, six or nine digits behind seconds | as many as it has | that is its form on the wire |
 //! | a timestamp as a whole number | its microseconds | an error that says what to use | the unit depends on the column there |
 //! | a timestamp less another | a span of time | an error that says what to use | there is no such type on the wire |
+//! | a date beside a text with a time (`d = '2026-01-31T13:45:00Z'`) | the time is left out | an error, unless it is midnight; `CAST` leaves it out | a day does not equal one of its moments |
 //! | a struct that is null | has parts, zero and empty | its parts are null | that is a fault there |
 //! | `NULL NOT IN (SELECT …)` | true if the null stands in the text | null | that is a fault there |
 //! | `-(a & b)` | `-a` or `-b` in bits | the negative of `a & b` | that is a fault there |

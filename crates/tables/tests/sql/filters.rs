@@ -159,6 +159,31 @@ fn expressions_have_a_type_and_a_value_for_each_row() {
         ("regexp_replace(s, 'a(.)', '<\\1>', 'g')", "text", json!("<d>a")),
         ("CASE n WHEN 10 THEN 'ten' ELSE 'other' END", "text", json!("ten")),
         ("round(2.567, 1)", "float", json!(2.6)),
+        ("CAST('2026-01-31T13:45:00Z' AS DATE)", "date", json!("2026-01-31")),
+        (
+            "CAST('9999-12-31T23:59:59.5Z' AS TIMESTAMP)",
+            "timestamp",
+            json!("9999-12-31T23:59:59.5Z"),
+        ),
+        ("to_char(to_timestamp('9999-12-31T23:59:59Z'), '%H:%M %z')", "text", json!("23:59 +0000")),
+        (
+            "to_timestamp('9999-12-31T23:59:59Z') - INTERVAL '1 day'",
+            "timestamp",
+            json!("9999-12-30T23:59:59Z"),
+        ),
+        (
+            "date_trunc('day', to_timestamp('9999-12-31T23:59:59Z'))",
+            "timestamp",
+            json!("9999-12-31T00:00:00Z"),
+        ),
+        ("to_timestamp(253402300799)", "timestamp", json!("9999-12-31T23:59:59Z")),
+        (
+            "date_part('epoch', to_timestamp('9999-12-31T23:59:59Z'))",
+            "float",
+            json!(253402300799.0),
+        ),
+        ("ts < '9999-12-31T23:59:59Z'", "bool", json!(true)),
+        ("d = '2026-01-31T00:00:00Z'", "bool", json!(true)),
     ] {
         let (given, rows) =
             world.computed(expression).unwrap_or_else(|it| panic!("{expression}: {it}"));

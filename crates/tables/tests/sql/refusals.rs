@@ -18,6 +18,8 @@ fn a_filter_that_cannot_be_is_refused_with_a_reason() {
         ("id", "a condition is yes or no"),
         ("id = 'x'", "\"x\" is no whole number"),
         ("d = 'soon'", "\"soon\" is no date"),
+        ("d = '2026-01-31T13:45:00Z'", "\"2026-01-31T13:45:00Z\" has a time"),
+        ("d IN ('2026-01-31 00:00:00+02:00')", "has a time, which a date cannot keep"),
         ("b = 1", "a comparison of a value of bool with one of int is not possible"),
         ("l < l", "have no order"),
         ("id = \"a\"\"", "has no end"),
@@ -98,6 +100,7 @@ fn what_goes_wrong_with_a_row_is_told_and_not_hidden() {
     for (query, why) in [
         ("SELECT n / 0 FROM t", "divided by zero"),
         ("SELECT n % 0 FROM t", "divided by zero"),
+        ("SELECT 1 FROM t WHERE d = ts::text", "a value of text is no date"),
         ("SELECT 9223372036854775807 + n FROM t", "does not fit 64 bits"),
         ("SELECT CAST(s AS INT) FROM t", "a value of text is no int"),
         (

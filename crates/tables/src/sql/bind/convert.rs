@@ -61,7 +61,7 @@ impl Binder<'_> {
             if !becomes {
                 return Err(no(""));
             }
-            let value = convert::cast(value.clone(), wanted).map_err(|why| no(&why))?;
+            let value = convert::taken(value.clone(), wanted).map_err(|why| no(&why))?;
             return Ok(Typed::value_of(value, Type::Of(wanted.clone())));
         }
         let sql = match (kind, wanted) {
@@ -69,7 +69,7 @@ impl Binder<'_> {
             (Kind::Int, Kind::Float) => piece!["CAST(", &typed.sql, " AS REAL)"],
             (Kind::Date, Kind::Timestamp) => piece!["(", &typed.sql, MICROS],
             (Kind::Text, Kind::Int | Kind::Float | Kind::Date | Kind::Timestamp) => {
-                run_time(&typed, kind, wanted, "0")
+                run_time(&typed, kind, wanted, How::Taken)
             }
             _ => return Err(no("")),
         };
@@ -213,19 +213,30 @@ impl Binder<'_> {
             (Kind::Int, Kind::Float) => piece!["CAST(", &typed.sql, " AS REAL)"],
             (Kind::Bool, Kind::Int) => piece!["(", &typed.sql, " + 0)"],
             (Kind::List(_) | Kind::Struct(_), Kind::Text) => typed.sql.clone(),
-            _ => run_time(&typed, kind, wanted, if lenient { "1" } else { "0" }),
+            _ => run_time(&typed, kind, wanted, if lenient { How::Tried } else { How::Cast }),
         };
         Ok(Typed::of(sql, wanted.clone(), &[&typed]))
     }
 }
 
-fn run_time(
-    typed: &Typed,
-    from: &Kind,
-    to: &Kind,
-    lenient: &'static str,
-) -> crate::sql::piece::Piece {
-    piece!["m_cast(", &typed.sql, ", ", code(from), ", ", code(to), ", ", lenient, ")"]
+/// How a value becomes another one while the statement runs.
+#[derive(Clone, Copy)]
+enum How {
+    /// As it is asked for.
+    Cast,
+    /// The same, and null if it is not possible.
+    Tried,
+    /// By itself, so that nothing is lost.
+    Taken,
+}
+
+fn run_time(typed: &Typed, from: &Kind, to: &Kind, how: How) -> crate::sql::piece::Piece {
+    let how = match how {
+        How::Cast => "0",
+        How::Tried => "1",
+        How::Taken => "2",
+    };
+    piece!["m_cast(", &typed.sql, ", ", code(from), ", ", code(to), ", ", how, ")"]
 }
 
 /// The kind that both are compared as.

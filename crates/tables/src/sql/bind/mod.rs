@@ -24,6 +24,8 @@ mod times;
 pub(super) use groups::direction;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use sqlparser::ast::Expr;
 
 use crate::data_type::Kind;
@@ -135,7 +137,7 @@ pub(super) struct Binder<'a> {
     /// How deep queries are nested.
     pub queries: usize,
     /// When it is.
-    now: Timestamp,
+    now: DateTime,
     names: usize,
     parts: usize,
     depth: usize,
@@ -155,7 +157,7 @@ impl<'a> Binder<'a> {
             common: Vec::new(),
             tables: 0,
             queries: 0,
-            now: Timestamp::now(),
+            now: TimeZone::UTC.to_datetime(Timestamp::now()),
             names: 0,
             parts: 0,
             depth: 0,
@@ -261,7 +263,7 @@ impl<'a> Binder<'a> {
     }
 
     /// When it is; the same for all of a text.
-    const fn now(&self) -> Timestamp {
+    const fn now(&self) -> DateTime {
         self.now
     }
 }

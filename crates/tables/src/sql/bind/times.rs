@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::sql::functions::{convert, times};
 use crate::sql::kinds::{Type, code};
 use crate::sql::piece::{Piece, piece};
-use crate::stored::day_at;
 use crate::value::Value;
 
 impl Binder<'_> {
@@ -18,7 +17,7 @@ impl Binder<'_> {
                 let now = Value::Timestamp(self.now()).taken_as(&Kind::Timestamp.into());
                 Typed::value(now.map_err(Error::invalid)?)
             }
-            ("current_date" | "today", []) => Typed::value(Value::Date(day_at(self.now()))),
+            ("current_date" | "today", []) => Typed::value(Value::Date(self.now().date())),
             ("date_trunc" | "datetrunc", [unit, of]) => {
                 let unit = unit_of(unit)?;
                 if !times::is_cut(&unit) {

@@ -5,8 +5,8 @@ use rusqlite::types::ValueRef;
 use super::{Function, Given, Gives, Ran, Takes};
 use crate::data_type::{DataType, Kind};
 use crate::sql::kinds::{of_code, same};
-use crate::stored::{Stored, day_of, days, loaded};
-use crate::value::Value;
+use crate::stored::{Stored, day_of, days, loaded, moment_of};
+use crate::value::{self, Value};
 
 /// What translations call.
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -51,7 +51,15 @@ pub(in crate::sql) const fn is_possible(from: &Kind, to: &Kind) -> bool {
     )
 }
 
-/// A value as another type.
+/// A value as another type, where nobody asked for it: nothing of it may be lost.
+pub(in crate::sql) fn taken(value: Value, to: &Kind) -> Result<Value, String> {
+    match (&value, to) {
+        (Value::Text(_) | Value::Timestamp(_), Kind::Date) => value.taken_as(&to.clone().into()),
+        _ => cast(value, to),
+    }
+}
+
+/// A value as another type, as it is asked for.
 pub(in crate::sql) fn cast(value: Value, to: &Kind) -> Result<Value, String> {
     let shown = |text: &str| text.chars().take(60).collect::<String>();
     Ok(match (value, to) {
@@ -86,9 +94,12 @@ pub(in crate::sql) fn cast(value: Value, to: &Kind) -> Result<Value, String> {
             Value::Text(String::from_utf8(bytes).map_err(|_| "the bytes are no UTF-8")?)
         }
         (Value::Date(day), Kind::Int) => Value::Int(days(day)),
-        (Value::Timestamp(moment), Kind::Text) => {
-            Value::Text(Value::Timestamp(moment).to_plain().as_str().unwrap_or_default().to_owned())
-        }
+        (Value::Timestamp(moment), Kind::Date) => Value::Date(moment.date()),
+        (Value::Text(text), Kind::Date) => match value::moment(&text) {
+            Ok(moment) => Value::Date(moment.date()),
+            // It says what a date is like.
+            Err(_) => Value::Date(value::day(&text)?),
+        },
         (value @ (Value::List(_) | Value::Struct(_) | Value::Vector(_)), Kind::Text) => {
             Value::Text(value.to_plain().to_string())
         }
@@ -128,9 +139,11 @@ fn run_time(given: &Given<'_, '_>) -> Ran {
     };
     let (from, to) = (kind(1)?, kind(2)?);
     let value = value_of(given.raw(0), &from)?;
-    match cast(value, &to) {
+    let how = given.int(3)?;
+    let made = if how == 2 { taken(value, &to) } else { cast(value, &to) };
+    match made {
         Ok(value) => Ok(value.into()),
-        Err(_) if given.int(3)? == 1 => Ok(Stored::Null),
+        Err(_) if how == 1 => Ok(Stored::Null),
         // The reason has the value in it, and this may be told to somebody who may not read it.
         Err(_) => Err(format!("a value of {from} is no {to}; TRY_CAST gives null for such ones")),
     }
@@ -161,8 +174,8 @@ pub(super) fn kept(plain: &serde_json::Value, code: i64) -> Ran {
 }
 
 /// A moment from microseconds.
-pub(super) fn moment(micros: i64) -> Result<jiff::Timestamp, String> {
-    jiff::Timestamp::from_microsecond(micros).map_err(|_| "a timestamp is out of range".to_owned())
+pub(super) fn moment(micros: i64) -> Result<jiff::civil::DateTime, String> {
+    moment_of(micros).ok_or_else(|| "a timestamp is out of range".to_owned())
 }
 
 /// A day from days.

@@ -1,12 +1,13 @@
 //! Functions of dates and timestamps, which SQLite keeps as days and microseconds since 1970.
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Zoned};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Span};
 
 use super::convert::{day, moment};
 use super::{Function, Given, Gives, Ran, Takes};
-use crate::stored::{Stored, days};
+use crate::stored::{Stored, days, micros};
 
 use Takes::{Any, Int, Text};
 
@@ -25,20 +26,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("m_shift", &[Any, Int, Int, Int, Int], Gives::Int, shift),
     function("m_date_trunc", &[Text, Any, Int], Gives::Int, |it| {
         let (at, unit) = (time(it, 1)?, it.text(0)?);
-        stored(truncated(at, unit).ok_or_else(|| no_unit(unit))?)
+        truncated(at, unit).map(stored).ok_or_else(|| no_unit(unit))
     }),
     function("m_date_part", &[Text, Any, Int], Gives::Int, |it| {
         let (at, unit) = (time(it, 1)?, it.text(0)?);
         part(at, unit).map(Stored::Int).ok_or_else(|| no_unit(unit))
     }),
     function("m_epoch", &[Any, Int], Gives::Float, |it| {
-        let micros = micros(time(it, 0)?)?;
+        let micros = micros(time(it, 0)?);
         #[expect(clippy::cast_precision_loss, reason = "seconds are a number with a point")]
         Ok(Stored::Real(micros as f64 / 1e6))
     }),
     function("m_to_char", &[Any, Int, Text], Gives::Text, |it| {
-        let zoned = time(it, 0)?.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
-        formatted(it.text(2)?, &zoned)
+        formatted(it.text(2)?, time(it, 0)?)
             .map(Stored::Text)
             .map_err(|_| "a format of to_char cannot be used".to_owned())
     }),
@@ -49,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             _ => whole((it.float(0)? * 1e6).round()),
         };
         let micros = micros.ok_or("a timestamp is out of range")?;
-        moment(micros).map(|moment| Stored::Int(moment.as_microsecond()))
+        moment(micros).map(stored)
     }),
     function("m_make_date", &[Int, Int, Int], Gives::Int, |it| {
         let (year, month, day) = (it.int(0)?, it.int(1)?, it.int(2)?);
@@ -64,18 +64,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
 const FORMAT: usize = 4096;
 
 /// A moment as a format has it.
-fn formatted(format: &str, moment: &Zoned) -> Result<String, String> {
+fn formatted(format: &str, moment: DateTime) -> Result<String, String> {
     if format.len() > FORMAT {
         return Err(format!("a format has at most {FORMAT} bytes"));
     }
-    jiff::fmt::strtime::format(format, moment).map_err(|error| error.to_string())
+    let mut parts = match moment.to_zoned(TimeZone::UTC) {
+        Ok(zoned) => BrokenDownTime::from(&zoned),
+        // The last day of the calendar. All that it lacks is the name of the time zone.
+        Err(_) => BrokenDownTime::from(moment),
+    };
+    parts.set_offset(Some(Offset::UTC));
+    parts.to_string(format).map_err(|error| error.to_string())
 }
 
 /// Why a format cannot be used, if it cannot.
 pub(in crate::sql) fn checked_format(format: &str) -> Result<(), String> {
-    let some = DateTime::constant(2000, 1, 1, 0, 0, 0, 0).to_zoned(TimeZone::UTC);
-    let some = some.map_err(|error| error.to_string())?;
-    formatted(format, &some).map(drop).map_err(|why| format!("a format cannot be used: {why}"))
+    let some = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
+    formatted(format, some).map(drop).map_err(|why| format!("a format cannot be used: {why}"))
 }
 
 fn no_unit(unit: &str) -> String {
@@ -90,17 +95,12 @@ fn time(given: &Given<'_, '_>, index: usize) -> Result<DateTime, String> {
     let value = given.int(index)?;
     match given.int(index + 1)? {
         6 => Ok(day(value)?.to_datetime(jiff::civil::Time::midnight())),
-        _ => Ok(TimeZone::UTC.to_datetime(moment(value)?)),
+        _ => moment(value),
     }
 }
 
-fn micros(at: DateTime) -> Result<i64, String> {
-    let zoned = at.to_zoned(TimeZone::UTC).map_err(|_| "a timestamp is out of range")?;
-    Ok(zoned.timestamp().as_microsecond())
-}
-
-fn stored(at: DateTime) -> Ran {
-    micros(at).map(Stored::Int)
+fn stored(at: DateTime) -> Stored {
+    Stored::Int(micros(at))
 }
 
 fn whole(value: f64) -> Option<i64> {
@@ -124,7 +124,7 @@ fn shift(given: &Given<'_, '_>) -> Ran {
             let date = whole.checked_add(Span::new().try_days(rest).map_err(out)?).map_err(out)?;
             Ok(Stored::Int(crate::stored::days(date)))
         }
-        _ => stored(later),
+        _ => Ok(stored(later)),
     }
 }
 
