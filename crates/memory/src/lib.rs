@@ -18,6 +18,7 @@
 //! | `records` | records as clients write them |
 //! | `upsert` | how records are added and merged |
 //! | `recall` | the search by words |
+//! | `moments` | how moments are kept and compared |
 //! | `words` | what a word is, for the search |
 //! | `limits` | how much of everything there may be |
 //!
@@ -29,6 +30,7 @@ pub mod cypher;
 pub mod ingest;
 pub mod limits;
 mod memories;
+mod moments;
 mod recall;
 mod records;
 mod store;

@@ -1,12 +1,11 @@
 //! Records as clients write them.
 
-use meshagent_tables::Kind::Timestamp;
 use meshagent_tables::value::{Row, Value};
 use meshagent_tables::{Error, Result};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::limits;
+use crate::{limits, moments};
 
 /// What ids of entities are made of.
 const IDS: Uuid = Uuid::from_u128(0x8c1f_3a52_64f0_5e0b_9d7e_2b1c_50a4_77e1);
@@ -56,12 +55,11 @@ pub fn entity(index: usize, record: &mut Row) -> Result<()> {
     let entity_type = text(index, record, "entity_type")?;
     metadata(index, record)?;
     certain(index, record)?;
-    moments(index, record, &["created_at", "valid_at"])?;
     if text(index, record, "entity_id")?.is_none() {
         let id = entity_id(&name, entity_type);
         set(record, "entity_id", id);
     }
-    Ok(())
+    times(index, record, &["created_at", "valid_at"])
 }
 
 /// Completes a record of a relationship: it is [`RELATED_TO`] if it does not say what it is.
@@ -71,7 +69,7 @@ pub fn relationship(index: usize, record: &mut Row) -> Result<()> {
     }
     metadata(index, record)?;
     certain(index, record)?;
-    moments(index, record, &["created_at", "valid_at", "expired_at", "invalid_at"])?;
+    times(index, record, &["created_at", "valid_at", "expired_at", "invalid_at"])?;
     if text(index, record, "relationship_type")?.is_none() {
         set(record, "relationship_type", RELATED_TO.to_owned());
     }
@@ -145,14 +143,13 @@ fn certain(index: usize, record: &Row) -> Result<()> {
     }
 }
 
-/// Times are written as ISO 8601 has them (public SDK 0.31.4). They are kept as they are written.
-fn moments(index: usize, record: &Row, names: &[&str]) -> Result<()> {
+/// Times are written as ISO 8601 has them (public SDK 0.31.4). They are kept in UTC, each in one way.
+fn times(index: usize, record: &mut Row, names: &[&str]) -> Result<()> {
     for (name, value) in record {
         if let (true, Value::Text(given)) = (names.contains(&name.as_str()), value)
             && !given.trim().is_empty()
         {
-            let moment = Value::Text(given.trim().to_owned()).taken_as(&Timestamp.into());
-            moment.map_err(|_| {
+            *given = moments::kept(given).ok_or_else(|| {
                 let shown: String = given.chars().take(40).collect();
                 Error::invalid(format!(
                     "record {index}: {name:?} is a time like \"2026-11-30T12:00:00Z\" or \"2026-11-30\", and not {shown:?}"

@@ -8,7 +8,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error as SqliteError};
 
-use crate::limits;
+use crate::{limits, moments};
 
 /// What is said of a text that is too long for `=~`. A match cannot be interrupted.
 pub const TOO_LONG: &str = "=~ looks at texts of 32 KiB at most, and one is longer; use CONTAINS";
@@ -68,6 +68,10 @@ pub fn register(connection: &Connection) -> Result<()> {
     for (name, change) in changes {
         scalar(connection, name, 1, move |context| Ok(text(context)?.map(change)))?;
     }
+    scalar(connection, "moment_key", 1, |context| Ok(text(context)?.map(moments::key)))?;
+    scalar(connection, "moment_kept", 1, |context| {
+        Ok(text(context)?.map(|text| moments::kept(text).unwrap_or_else(|| text.to_owned())))
+    })?;
     scalar(connection, "text_size", 1, |context| {
         let size = |text: &str| i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         Ok(text(context)?.map(size))

@@ -315,6 +315,7 @@ impl Writer<'_> {
             let expression = resolved(&order.expression, &statement.items);
             let item = statement.items.iter().position(|item| item.expression == expression);
             match item {
+                Some(_) if self.is_moment(&expression) => self.key(&expression, true)?,
                 Some(item) => match &columns[item].1 {
                     Shape::One(_) => self.text.push_str(&places[item].to_string()),
                     Shape::Record(_) => {
@@ -334,7 +335,7 @@ impl Writer<'_> {
                     self.kind(&expression)?;
                     // A number alone would be the place of a column.
                     self.text.push('(');
-                    self.expression(&expression)?;
+                    self.key(&expression, self.is_moment(&expression))?;
                     self.text.push(')');
                 }
             }

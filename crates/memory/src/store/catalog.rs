@@ -227,6 +227,17 @@ pub mod relationship {
     pub const INVALID: usize = 8;
 }
 
+/// Whether a column has moments: they are texts, but compared and ordered as what they mean. The
+/// first number is the place of the dataset in the memory.
+pub const fn has_moments(dataset: usize, place: usize) -> bool {
+    use relationship::{CREATED, EXPIRED, INVALID, VALID};
+    match dataset {
+        0 => matches!(place, entity::CREATED | entity::VALID),
+        1 => matches!(place, CREATED | VALID | EXPIRED | INVALID),
+        _ => false,
+    }
+}
+
 const ENTITY_FIELDS: [(&str, Kind); 8] = [
     ("entity_id", Kind::Text),
     ("name", Kind::Text),

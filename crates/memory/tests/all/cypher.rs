@@ -18,8 +18,16 @@ fn the_statements_of_the_public_tools_are_answered() {
     assert_eq!(
         room.rows(recent),
         json!([
-            ["zoe", "Zoë", "Person", null, null, "2026-01-03", null],
-            ["ann", "Ann", "Person", "likes tea", 0.9, "2026-01-01", "2026-03-01"],
+            ["zoe", "Zoë", "Person", null, null, "2026-01-03T00:00:00Z", null],
+            [
+                "ann",
+                "Ann",
+                "Person",
+                "likes tea",
+                0.9,
+                "2026-01-01T00:00:00Z",
+                "2026-03-01T00:00:00Z"
+            ],
         ])
     );
     let edges = "MATCH (r:RELATIONSHIP) WHERE (r.source_entity_id = 'ann' OR r.target_entity_id = 'ann') \
@@ -367,4 +375,51 @@ fn sums_beyond_64_bits_are_told() {
     );
     assert!(room.refusal("MATCH (e) RETURN sum(e.n)").contains("does not fit"));
     assert!(room.refusal("MATCH (e) RETURN sum(e.x)").contains("too large"));
+}
+
+#[test]
+fn moments_are_compared_and_ordered_as_what_they_mean_however_they_were_written() {
+    let room = Room::new();
+    let node = |id: &str, at: &str| json!({"entity_id": id, "name": id, "valid_at": at});
+    room.nodes(&json!([
+        node("d", "2026-01-01T00:00:00.500Z"),
+        node("b", "2026-01-01"),
+        node("e", "9999-12-31T23:59:59Z"),
+        node("a", "2026-01-01T00:30:00+01:00"),
+        node("c", "2026-01-01T01:00:00+01:00"),
+    ]));
+    room.edges(
+        &json!([{"source_entity_id": "a", "target_entity_id": "b", "invalid_at": "2026-01-01"}]),
+    );
+    let names = |statement: &str| -> String {
+        let rows = room.rows(statement);
+        rows.as_array().unwrap().iter().map(|row| row[0].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("MATCH (e) RETURN e.name ORDER BY e.valid_at"), "abcde");
+    assert_eq!(
+        names("MATCH (e) RETURN e.name, e.valid_at AS at ORDER BY at DESC, e.name"),
+        "edbca"
+    );
+    for (condition, wanted) in [
+        ("e.valid_at = '2026-01-01T02:00:00+02:00'", "bc"),
+        ("e.valid_at > '2026-01-01T00:00:00Z'", "de"),
+        ("'2026-01-01' > e.valid_at", "a"),
+        ("e.valid_at <= '2026-01-01T00:00:00.5Z'", "abcd"),
+        ("e.valid_at IN ['2026-01-01 00:00', '9999-12-31T23:59:59.0Z']", "bce"),
+        ("e.valid_at >= '2026'", "bcde"),
+        ("e.valid_at STARTS WITH '2026-01'", "bcd"),
+    ] {
+        let statement = format!("MATCH (e) WHERE {condition} RETURN e.name ORDER BY e.name");
+        assert_eq!(names(&statement), wanted, "{condition}");
+    }
+    assert_eq!(names("MATCH (e {valid_at: '2026-01-01'}) RETURN e.name"), "bc");
+    assert_eq!(names("MATCH (a)-[r {invalid_at: '2026-01-01T00:00Z'}]->(b) RETURN a.name"), "a");
+    assert_eq!(
+        room.rows("MATCH (e) RETURN min(e.valid_at), max(e.valid_at), count(DISTINCT e.valid_at)"),
+        json!([["2025-12-31T23:30:00Z", "9999-12-31T23:59:59Z", 4]])
+    );
+    assert_eq!(
+        room.rows("MATCH (e) RETURN DISTINCT e.valid_at AS at ORDER BY at LIMIT 3"),
+        json!([["2025-12-31T23:30:00Z"], ["2026-01-01T00:00:00Z"], ["2026-01-01T00:00:00.5Z"]])
+    );
 }

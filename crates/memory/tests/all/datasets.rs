@@ -18,7 +18,7 @@ fn a_merge_changes_what_is_said_and_leaves_the_rest() {
         "context": "new", "confidence": null, "created_at": null, "metadata": null}]));
     assert_eq!(
         room.rows("MATCH (e) RETURN e.name, e.entity_type, e.context, e.confidence, e.created_at, e.metadata"),
-        json!([["Anna", "Person", "new", 1.0, "2026-01-01", {"k": "v"}]])
+        json!([["Anna", "Person", "new", 1.0, "2026-01-01T00:00:00Z", {"k": "v"}]])
     );
     // The search knows it as well.
     assert!(room.memories.recall(NOTES, "old", 5, true).unwrap().is_empty());

@@ -78,7 +78,10 @@ fn relationships_come_along_if_asked_for() {
         .collect();
     assert_eq!(between, [("ann", "bob"), ("bob", "zoe")]);
     assert_eq!(item.relationships[0].description.as_deref(), Some("since school"));
-    assert_eq!((item.confidence, item.valid_at.as_deref()), (Some(0.5), Some("2026-02-01")));
+    assert_eq!(
+        (item.confidence, item.valid_at.as_deref()),
+        (Some(0.5), Some("2026-02-01T00:00:00Z"))
+    );
     assert!(room.memories.recall(NOTES, "bob", 5, false).unwrap()[0].relationships.is_empty());
 }
 

@@ -10,7 +10,7 @@ use super::{Alias, Writer};
 use crate::cypher::ast::{Comparison, Expression, Function, Place, Test, What};
 use crate::cypher::functions;
 use crate::store::Column;
-use crate::store::catalog::{Kind, relationship};
+use crate::store::catalog::{Kind, has_moments, relationship};
 
 impl Writer<'_> {
     /// What comes of an expression.
@@ -162,6 +162,32 @@ impl Writer<'_> {
         Ok(Some((self.variable(one, left.place)?, self.variable(other, right.place)?)))
     }
 
+    /// Whether an expression gives moments. They are compared and ordered by their keys.
+    pub(super) fn is_moment(&self, expression: &Expression) -> bool {
+        match &expression.what {
+            What::Property(variable, property) => {
+                self.variables.get(variable).is_some_and(|alias| {
+                    let place = self.dataset(*alias).place(property);
+                    place.is_some_and(|place| has_moments(alias.dataset, place))
+                })
+            }
+            What::Call {
+                function: Function::Min | Function::Max | Function::Coalesce,
+                arguments,
+                ..
+            } => arguments.iter().any(|it| self.is_moment(it)),
+            _ => false,
+        }
+    }
+
+    /// Writes an expression, or its key if moments are compared.
+    pub(super) fn key(&mut self, expression: &Expression, moments: bool) -> Result<()> {
+        match moments {
+            true => self.wrapped("moment_key(", expression, ")"),
+            false => self.expression(expression),
+        }
+    }
+
     /// Writes an expression that says yes, no or nothing.
     pub(super) fn condition(&mut self, word: &str, expression: &Expression) -> Result<()> {
         self.logical(word, std::slice::from_ref(expression))?;
@@ -266,8 +292,11 @@ impl Writer<'_> {
             }
         };
         if comparable {
-            self.wrapped("(", left, operator)?;
-            self.expression(right)?;
+            let moments = self.is_moment(left) || self.is_moment(right);
+            self.text.push('(');
+            self.key(left, moments)?;
+            self.text.push_str(operator);
+            self.key(right, moments)?;
             self.text.push(')');
         } else if equality {
             self.wrapped("iif(", left, " IS NULL OR ")?;
@@ -313,12 +342,15 @@ impl Writer<'_> {
         if fitting.is_empty() {
             return self.wrapped("iif(", it, " IS NULL, NULL, 0)");
         }
-        self.wrapped("(", it, " IN (")?;
+        let moments = self.is_moment(it);
+        self.text.push('(');
+        self.key(it, moments)?;
+        self.text.push_str(" IN (");
         for (index, item) in fitting.into_iter().enumerate() {
             if index > 0 {
                 self.text.push_str(", ");
             }
-            self.expression(item)?;
+            self.key(item, moments)?;
         }
         self.text.push_str("))");
         Ok(())
@@ -356,6 +388,10 @@ impl Writer<'_> {
             }
             Function::Coalesce => self.coalesce(arguments),
             Function::Count => self.wrapped(&aggregate("count"), it, ")"),
+            Function::Min | Function::Max if self.is_moment(it) => {
+                let name = if function == Function::Min { "min" } else { "max" };
+                self.wrapped(&format!("moment_kept({name}(moment_key("), it, ")))")
+            }
             Function::Min => self.wrapped(&aggregate("min"), it, ")"),
             Function::Max => self.wrapped(&aggregate("max"), it, ")"),
             Function::Avg => self.wrapped(&aggregate("avg"), it, ")"),
