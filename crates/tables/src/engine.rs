@@ -294,8 +294,9 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     ///
-    /// A column or the filter is wrong, no column has a full-text index for a text, or not exactly
-    /// one column has vectors of this size.
+    /// A column or the filter is wrong, no column has a full-text index for a text, or it is not clear
+    /// which column a vector is for: not exactly one has vectors of this size, or, if there are
+    /// several, not exactly one of them has a vector index.
     fn search(&self, search: Search) -> Result<Box<dyn Rows>>;
 
     /// Answers a query over tables, each with the name that the query has for it.

@@ -40,7 +40,7 @@ impl Tables {
             if let Some(old) = indexes.iter().find(same) {
                 if !replace {
                     let text = format!(
-                        "the column {:?} of the table {name} has the index {:?}; replace it, or drop it first",
+                        "the column {:?} of the table {name} has the index {:?}; set `replace`, or drop it first",
                         column.field.name, old.name
                     );
                     return Err(Error::new(Reason::AlreadyExists, text));

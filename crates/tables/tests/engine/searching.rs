@@ -153,7 +153,7 @@ fn the_nearest_vectors_come_first() {
     assert_eq!(refused(room.search(deep), "at most 1000000"), Reason::Invalid);
     room.create("two", json!({"one": vectors(2), "other": vectors(2)}), json!([]));
     let told = room.search(Search { table: table("two"), ..near(&[0.0, 0.0]) });
-    refused(told, "\"one\" and \"other\"");
+    refused(told, "\"one\", \"other\"");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn indexes_have_names_and_kinds_and_are_replaced_only_when_it_is_asked_for() {
     {
         room.tables.create_index(&t, column, kind, false).unwrap();
         let again = room.tables.create_index(&t, column, kind, false);
-        assert_eq!(refused(again, "replace it, or drop it first"), Reason::AlreadyExists);
+        assert_eq!(refused(again, "set `replace`, or drop it first"), Reason::AlreadyExists);
         room.tables.create_index(&t, column, kind, true).unwrap();
     }
     room.tables.create_index(&t, "body", IndexKind::Scalar, false).unwrap();
@@ -291,6 +291,28 @@ fn an_index_on_what_is_filtered_by_is_used() {
     let filter = Some("a = 5".to_owned());
     let found = room.search(Search { filter, limit: Some(3), ..search() }).unwrap();
     assert_eq!(column(&found, "b"), ["b5", "b15", "b25"]);
+}
+
+#[test]
+fn of_several_columns_with_vectors_of_one_size_an_index_says_which_is_meant() {
+    let room = Room::new();
+    let vector =
+        |size: u32| json!({"type": "vector", "size": size, "element_type": {"type": "float"}});
+    room.create(
+        "t",
+        json!({"a": vector(2), "b": vector(2), "c": vector(3)}),
+        json!([{"a": [0, 0], "b": [1, 1]}, {"a": [1, 1], "b": [0, 0]}]),
+    );
+    let near = || Search { vector: Some(vec![1.0, 1.0]), limit: Some(1), ..search() };
+    let index = |name: &str| room.tables.create_index(&table("t"), name, IndexKind::Vector, false);
+    let out = "\"a\", \"b\"; the one that is meant has a vector index, and the others have none";
+    index("c").unwrap();
+    assert_eq!(refused(room.search(near()), out), Reason::Invalid);
+    index("b").unwrap();
+    assert_eq!(column(&room.search(near()).unwrap(), "b"), [json!([1.0, 1.0])]);
+    assert_eq!(room.tables.count(&near()).unwrap(), 2);
+    index("a").unwrap();
+    assert_eq!(refused(room.tables.count(&near()), out), Reason::Invalid);
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Order {
     fn new(db: &Connection, table: &Table, search: &Search) -> Result<Option<Self>> {
         let words =
             search.text.as_ref().map(|_| text::Words::new(db, table, search)).transpose()?;
-        let near = search.vector.as_ref().map(|it| vector::Near::new(table, it)).transpose()?;
+        let near = search.vector.as_ref().map(|it| vector::Near::new(db, table, it)).transpose()?;
         Ok(match (words, near) {
             (Some(words), Some(near)) => Some(Self::Both(words, near)),
             (Some(words), None) => Some(Self::Words(words)),
@@ -151,7 +151,7 @@ impl Tables {
         let table = catalog::table(db, &search.table)?;
         let scope = scope(&table, search)?;
         if let Some(vector) = &search.vector {
-            vector::Near::new(&table, vector)?;
+            vector::Near::new(db, &table, vector)?;
         }
         let words =
             search.text.as_ref().map(|_| text::Words::new(db, &table, search)).transpose()?;

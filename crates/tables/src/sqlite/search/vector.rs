@@ -6,10 +6,11 @@ use std::collections::BinaryHeap;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::super::catalog::Table;
+use super::super::catalog::{self, Column, Index, Table};
 use super::super::statement::Statement;
 use super::{Hit, Scope};
 use crate::data_type::Kind;
+use crate::engine::IndexKind;
 use crate::error::{Error, Result};
 use crate::stored;
 
@@ -23,22 +24,39 @@ pub(super) struct Near {
 }
 
 impl Near {
-    pub(super) fn new(table: &Table, vector: &[f32]) -> Result<Self> {
+    /// The column is the one with vectors of this size. If there are several, it is the only one of
+    /// them with a vector index.
+    pub(super) fn new(db: &Connection, table: &Table, vector: &[f32]) -> Result<Self> {
         if vector.iter().any(|number| !number.is_finite()) {
             return Err(Error::invalid("the vector has what is no number"));
         }
         let sized = |kind: &Kind| matches!(kind, Kind::Vector { size, .. } if usize::try_from(*size) == Ok(vector.len()));
-        let mut fitting = table.columns.iter().filter(|column| sized(&column.field.data_type.kind));
-        let (found, name, size) = (fitting.next(), &table.name, vector.len());
-        let found = found.ok_or_else(|| {
-            Error::invalid(format!("the table {name} has no column of vectors with {size} numbers"))
-        })?;
-        if let Some(other) = fitting.next() {
-            return Err(Error::invalid(format!(
-                "the table {name} has several columns of vectors with {size} numbers, such as {:?} and {:?}; which one is meant cannot be told",
-                found.field.name, other.field.name
-            )));
+        let (name, size) = (&table.name, vector.len());
+        let fitting: Vec<&Column> =
+            table.columns.iter().filter(|column| sized(&column.field.data_type.kind)).collect();
+        let mut indexed = fitting.clone();
+        if fitting.len() > 1 {
+            let indexes = catalog::indexes(db, table.id)?;
+            indexed.retain(|column| {
+                let of_it = |it: &Index| it.number == column.number && it.kind == IndexKind::Vector;
+                indexes.iter().any(of_it)
+            });
         }
+        let found = match (fitting.as_slice(), indexed.as_slice()) {
+            ([], _) => {
+                return Err(Error::invalid(format!(
+                    "the table {name} has no column of vectors with {size} numbers"
+                )));
+            }
+            ([found], _) | (_, [found]) => found,
+            (several, _) => {
+                let names: Vec<&str> = several.iter().map(|it| it.field.name.as_str()).collect();
+                return Err(Error::invalid(format!(
+                    "the table {name} has several columns of vectors with {size} numbers: {}; the one that is meant has a vector index, and the others have none",
+                    catalog::listed(&names)
+                )));
+            }
+        };
         Ok(Self { column: found.sql(), vector: vector.to_vec() })
     }
 
