@@ -164,7 +164,11 @@ impl Lexer<'_> {
         };
         let follows = self.peek().is_some_and(|it| it.is_alphanumeric() || it == '_');
         match number {
-            Some(number) if !follows => Ok(number),
+            Some(_) if follows => {
+                let text = "a name begins with a letter; write any other in back quotes: `2a`";
+                Err(place.error(text))
+            }
+            Some(number) => Ok(number),
             _ => Err(place.error("this is no number of 64 bits")),
         }
     }
@@ -268,7 +272,7 @@ mod tests {
             ("'\\ud800'", "1:2: this escape is not understood"),
             ("99999999999999999999", "1:1: this is no number of 64 bits"),
             ("1e999", "1:1: this is no number of 64 bits"),
-            ("12ab", "1:1: this is no number of 64 bits"),
+            ("12ab", "1:1: a name begins with a letter; write any other in back quotes"),
             ("a § b", "1:3: '§' is not understood here"),
             ("/* a", "1:1: this comment does not end"),
         ] {

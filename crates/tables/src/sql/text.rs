@@ -61,11 +61,13 @@ fn parsed<T: Send>(
     (tokens, nesting): (Vec<TokenWithSpan>, usize),
     parse: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, ParserError> + Send,
 ) -> Result<T> {
+    let end = tokens.iter().rfind(|it| !matches!(it.token, Token::Whitespace(_)));
+    let end = end.map_or_else(String::new, |it| place(Span::new(it.span.end, it.span.end)));
     let whole = || {
         let rules = GenericDialect {};
         let parser = Parser::new(&rules).with_recursion_limit(DEPTH);
         let mut parser = parser.with_tokens_with_locations(tokens);
-        let parsed = parse(&mut parser).map_err(told)?;
+        let parsed = parse(&mut parser).map_err(|error| told(error, &end))?;
         ended(&parser)?;
         Ok(parsed)
     };
@@ -147,13 +149,14 @@ fn bounded(tokens: &[TokenWithSpan]) -> Result<usize> {
     Ok(links + opened)
 }
 
-fn told(error: ParserError) -> Error {
+fn told(error: ParserError, end: &str) -> Error {
     match error {
         ParserError::RecursionLimitExceeded => {
             too_much(format!("the text is nested more than {DEPTH} deep"))
         }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
-            let text = text.replace("found: EOF", "found: the end of the text");
+            let end = format!("found: the end of the text{end}; texts are in quotes, like 'a%'");
+            let text = text.replace("found: EOF", &end);
             Error::invalid(format!("the text cannot be read: {text}"))
         }
     }

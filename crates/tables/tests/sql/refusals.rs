@@ -20,6 +20,12 @@ fn a_filter_that_cannot_be_is_refused_with_a_reason() {
         ("d = 'soon'", "\"soon\" is no date"),
         ("d = '2026-01-31T13:45:00Z'", "\"2026-01-31T13:45:00Z\" has a time"),
         ("d IN ('2026-01-31 00:00:00+02:00')", "has a time, which a date cannot keep"),
+        ("id = 0x1", "a number has decimal digits only at 1:6"),
+        ("name like A%", "the end of the text at 1:13; texts are in quotes, like 'a%'"),
+        (
+            "d < 1900-01-01",
+            "a date or timestamp is in quotes, like '2026-11-30'; the right side is at 1:5",
+        ),
         ("b = 1", "a comparison of a value of bool with one of int is not possible"),
         ("l < l", "have no order"),
         ("id = \"a\"\"", "has no end"),

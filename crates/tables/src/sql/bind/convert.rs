@@ -107,8 +107,13 @@ impl Binder<'_> {
         }
         let wanted = common(&left, &right)
             .ok_or_else(|| {
+                let hint =
+                    match is_time(one) && is_number(other) || is_number(one) && is_time(other) {
+                        true => "a date or timestamp is in quotes, like '2026-11-30'",
+                        false => "CAST one of them",
+                    };
                 Error::invalid(format!(
-                    "{what} of a value of {one} with one of {other} is not possible; CAST one of them"
+                    "{what} of a value of {one} with one of {other} is not possible; {hint}"
                 ))
             })?
             .clone();

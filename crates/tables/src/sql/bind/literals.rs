@@ -157,7 +157,10 @@ fn bytes(text: &str) -> std::result::Result<Vec<u8>, String> {
         _ => None,
     };
     let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-    bytes.ok_or_else(|| "bytes are written as pairs of digits, like X'00FF'".to_owned())
+    bytes.ok_or_else(|| {
+        "bytes are written as pairs of digits, like X'00FF' or 0x00FF; a number has decimal digits only"
+            .to_owned()
+    })
 }
 
 /// Reads a span of time.

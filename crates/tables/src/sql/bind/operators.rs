@@ -3,6 +3,7 @@
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, InTarget, UnaryOperator, Value as Literal, ValueWithSpan,
 };
+use sqlparser::tokenizer::Span;
 
 use super::{Binder, Constant, Interval, Typed};
 use crate::data_type::Kind;
@@ -11,6 +12,7 @@ use crate::sql::Dialect;
 use crate::sql::kinds::{Type, is_number};
 use crate::sql::piece::{Piece, joined, piece};
 use crate::sql::scope::Scope;
+use crate::sql::text::place;
 use crate::value::Value;
 
 impl Binder<'_> {
@@ -32,8 +34,8 @@ impl Binder<'_> {
         while let Some((op, right)) = chain.pop() {
             self.count(1)?;
             if !matches!(op, BinaryOperator::And | BinaryOperator::Or) {
-                let right = self.bind(right, scope)?;
-                typed = self.binary(typed, op, right)?;
+                let bound = self.bind(right, scope)?;
+                typed = self.binary(typed, op, bound).map_err(|error| beside(error, right))?;
                 if typed.depth > super::DEPTH {
                     return Err(Error::invalid("too many operators stand behind each other"));
                 }
@@ -423,6 +425,33 @@ impl Binder<'_> {
     /// Whether texts in double quotes are texts here.
     pub(super) fn is_filter(&self) -> bool {
         self.dialect == Dialect::Filter
+    }
+}
+
+/// The error of an operator, with the place of its right side.
+fn beside(mut error: Error, right: &Expr) -> Error {
+    let at = place(beginning(right));
+    if !at.is_empty() {
+        error.text.push_str(&format!("; the right side is{at}"));
+    }
+    error
+}
+
+/// Where an expression begins, about; nothing if that is not known. It may be a long chain, so there
+/// is no recursion.
+fn beginning(mut expression: &Expr) -> Span {
+    loop {
+        expression = match expression {
+            Expr::BinaryOp { left: inner, .. }
+            | Expr::Nested(inner)
+            | Expr::UnaryOp { expr: inner, .. } => inner,
+            Expr::Value(value) => return value.span,
+            Expr::Identifier(name) => return name.span,
+            Expr::CompoundIdentifier(names) => {
+                return names.first().map_or_else(Span::empty, |name| name.span);
+            }
+            _ => return Span::empty(),
+        };
     }
 }
 

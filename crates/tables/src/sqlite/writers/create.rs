@@ -62,7 +62,10 @@ impl Create {
 }
 
 fn there_is(new: &NewTable) -> Error {
-    let text = format!("there is a table {} already; overwrite or drop it", new.table);
+    let text = format!(
+        "there is a table {} already; drop it, or create it with the mode `overwrite`, or with `create_if_not_exists` to keep it",
+        new.table
+    );
     Error::new(Reason::AlreadyExists, text)
 }
 
