@@ -83,7 +83,10 @@ fn the_mode_says_what_becomes_of_the_table_that_is_there() {
     let room = Room::new();
     room.create("t", json!({"a": "int"}), json!([{"a": 1}]));
     let again = room.tables.create(new("t", json!({"b": "int"})));
-    assert_eq!(refused(again, "there is a table t already"), Reason::AlreadyExists);
+    assert_eq!(
+        refused(again, "drop it, or create it with the mode `overwrite`"),
+        Reason::AlreadyExists
+    );
 
     let mode = Mode::CreateIfNotExists;
     let mut kept = room.tables.create(NewTable { mode, ..new("t", Json::Null) }).unwrap();
@@ -188,6 +191,23 @@ fn rows_that_do_not_fit_are_refused_and_nothing_is_seen_of_them() {
     refused(writer.write(twice), "has the column \"b\" twice");
     drop(writer);
     assert_eq!((room.all("t"), room.versions("t").len()), (json!([]), 1));
+}
+
+#[test]
+fn columns_that_come_of_rows_lose_no_digits() {
+    let room = Room::new();
+    let long = (1_i64 << 53) + 1;
+    for rows in [
+        json!([{"a": i64::MAX}, {"a": 0.5}]),
+        json!([{"a": 0.5}, {"a": long}]),
+        json!([{"a": [long, 0.5]}]),
+    ] {
+        let mut writer = room.tables.create(new("t", Json::Null)).unwrap();
+        let told = writer.write(rows_of(&rows)).and_then(|()| writer.finish());
+        assert_eq!(refused(told, "would lose digits as one of them"), Reason::Invalid);
+    }
+    room.create("t", Json::Null, json!([{"a": long - 1, "b": long}, {"a": 0.5, "b": 1}]));
+    assert_eq!(room.columns("t"), ["a float", "b int"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::Limits;
 use crate::data_type::{Field, Kind, LONGEST_VECTOR};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::value::{Row, Value, wider};
 
 /// What is known of a column.
@@ -16,6 +16,8 @@ struct Guess<'a> {
     empty: Option<Kind>,
     /// How many numbers all of its values have; none if they are no vectors.
     size: Option<usize>,
+    /// A whole number that would lose digits if the column had numbers with a point.
+    long: Option<i64>,
 }
 
 /// The columns, in the order in which they first come. A column that is always null has texts.
@@ -27,12 +29,12 @@ pub(super) fn fields(rows: &[Row], limits: &Limits) -> Result<Vec<Field>> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (name, value) in rows.iter().flatten() {
         let place = *places.entry(name).or_insert_with(|| {
-            guesses.push(Guess { name, kind: None, empty: None, size: None });
+            guesses.push(Guess { name, kind: None, empty: None, size: None, long: None });
             guesses.len() - 1
         });
         guesses[place].learn(value);
     }
-    let fields: Vec<Field> = guesses.into_iter().map(Guess::field).collect();
+    let fields = guesses.into_iter().map(Guess::field).collect::<Result<Vec<Field>>>()?;
     limits.columns(&fields)?;
     Ok(fields)
 }
@@ -47,6 +49,7 @@ impl Guess<'_> {
             self.size = Some(0);
             return;
         }
+        self.long = self.long.or_else(|| long(value));
         let length = numbers(value);
         let first = self.kind.is_none() && self.empty.is_none();
         self.size = if first { length } else { self.size.filter(|size| Some(*size) == length) };
@@ -57,7 +60,7 @@ impl Guess<'_> {
         };
     }
 
-    fn field(self) -> Field {
+    fn field(self) -> Result<Field> {
         let name = self.name.to_lowercase();
         let size = self.size.and_then(|size| u32::try_from(size).ok());
         let kind = match size.filter(|size| (1..=LONGEST_VECTOR).contains(size)) {
@@ -66,7 +69,35 @@ impl Guess<'_> {
             }
             _ => self.kind.or(self.empty).unwrap_or(Kind::Text),
         };
-        Field { name: self.name.to_owned(), data_type: kind.into() }
+        if let (Some(long), true) = (self.long, has_points(&kind)) {
+            let name = self.name;
+            return Err(Error::invalid(format!(
+                "the column {name:?} has numbers with a point, and {long}, which would lose digits as one of them; say what type the column has"
+            )));
+        }
+        Ok(Field { name: self.name.to_owned(), data_type: kind.into() })
+    }
+}
+
+/// A whole number of a value that no number with a point equals.
+fn long(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(whole) => {
+            let float = Value::Int(*whole).taken_as(&Kind::Float.into());
+            let back = float.and_then(|it| it.taken_as(&Kind::Int.into()));
+            (back != Ok(Value::Int(*whole))).then_some(*whole)
+        }
+        Value::List(items) => items.iter().find_map(long),
+        _ => None,
+    }
+}
+
+/// Whether values of a kind are numbers with a point, or lists of such.
+fn has_points(kind: &Kind) -> bool {
+    match kind {
+        Kind::Float => true,
+        Kind::List(element) => has_points(&element.kind),
+        _ => false,
     }
 }
 
