@@ -116,10 +116,20 @@ impl Writer {
 }
 
 fn write_name(text: &mut String, name: &str) {
-    if name.starts_with(begins_name) && name.chars().all(continues_name) {
-        text.push_str(name);
-    } else {
-        text.push_str(&quoted::name(name));
+    // A text takes everything that is written to it.
+    let _ = write!(text, "{}", Name(name));
+}
+
+/// A name as it is written: in backticks, unless it is a word.
+pub(crate) struct Name<'a>(pub &'a str);
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(name) = self;
+        match name.starts_with(begins_name) && name.chars().all(continues_name) {
+            true => out.write_str(name),
+            false => out.write_str(&quoted::name(name)),
+        }
     }
 }
 
@@ -337,7 +347,55 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Names of any signs, and such as are easily taken for something else.
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z_][a-z0-9_]{0,3}",
+            "[a-z`, ().-]{1,6}",
+            "\\PC{1,6}",
+            prop::sample::select(vec!["null", "not", "int", "list", "`", "``", "1", " ", "b`c"])
+                .prop_map(str::to_owned),
+        ]
+    }
+
+    fn fields(of: impl Strategy<Value = Kind>) -> impl Strategy<Value = Vec<Field>> {
+        let nullable = prop::option::of(any::<bool>());
+        prop::collection::btree_map(name(), (of, nullable), 1..4).prop_map(|fields| {
+            let field = |(name, (kind, nullable)): (String, (Kind, Option<bool>))| Field {
+                name,
+                data_type: DataType { nullable, ..kind.into() },
+            };
+            fields.into_iter().map(field).collect()
+        })
+    }
+
+    fn kind() -> impl Strategy<Value = Kind> {
+        let vector = |size| Kind::Vector { size, element: Box::new(Kind::Float.into()) };
+        let plain = prop_oneof![
+            prop::sample::select(PLAIN.map(|(_, kind)| kind).to_vec()),
+            (1..=LONGEST_VECTOR).prop_map(vector),
+        ];
+        plain.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|of| Kind::List(Box::new(of.into()))),
+                fields(inner).prop_map(Kind::Struct),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn columns_that_are_written_are_read_back_whatever_their_names_are(columns in fields(kind())) {
+            let texts: Vec<String> = columns.iter().map(written).collect();
+            prop_assert_eq!(parse(&texts.join(", ")), Ok(columns));
+        }
+    }
 
     #[test]
     fn columns_are_read_and_written() {

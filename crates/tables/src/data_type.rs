@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::columns::Name;
+
 /// How deep types may be nested.
 pub(crate) const DEPTH: usize = 16;
 
@@ -92,7 +94,7 @@ impl fmt::Display for Kind {
                 out.write_str("struct(")?;
                 for (index, field) in fields.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
-                    write!(out, "{comma}{} {}", field.name, field.data_type.kind)?;
+                    write!(out, "{comma}{} {}", Name(&field.name), field.data_type.kind)?;
                 }
                 out.write_str(")")
             }
