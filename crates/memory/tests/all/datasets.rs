@@ -46,6 +46,18 @@ fn the_same_record_twice_is_one_entity_if_it_is_merged() {
 }
 
 #[test]
+fn a_merge_empties_a_text_and_replaces_metadata_as_a_whole() {
+    let room = Room::new();
+    let node = |context: &str, metadata: Json| json!([{"name": "Ann", "context": context, "metadata": metadata}]);
+    room.nodes(&node("tea", json!({"a": "1", "b": "2"})));
+    room.nodes(&node("", json!({"b": "3"})));
+    let asked = "MATCH (e) RETURN e.context, e.metadata";
+    assert_eq!(room.rows(asked), json!([["", {"b": "3"}]]));
+    room.nodes(&node("", json!({})));
+    assert_eq!(room.rows(asked), json!([["", {}]]));
+}
+
+#[test]
 fn an_entity_is_created_when_it_is_first_said() {
     let room = Room::new();
     room.nodes(&json!([{"name": "Ann"}]));
