@@ -14,6 +14,7 @@ pub use self::rows::{
     BATCH, CreateTable, Insert, Merge, Mode, NotWritten, Pair, RowStream, Rows, Search, Sql,
     SqlTable, batch_part, is_pull, pull, rows_of, rows_part, weight,
 };
+use super::content::Content;
 use super::operation::{At, Operation, done, or_nothing};
 
 /// The toolkit's name.
@@ -211,6 +212,22 @@ pub struct Counted {
     pub count: u64,
 }
 
+/// How many rows were changed or deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// How many; none if the room does not say it. The public SDK 0.31.4 takes any answer, so rooms
+    /// need not say it.
+    pub count: Option<u64>,
+}
+
+impl Changed {
+    /// Reads an answer. Whatever it is, the rows were changed.
+    fn of(answer: Content) -> Self {
+        let Content::Json(answer) = answer else { return Self::default() };
+        Self::deserialize(answer).unwrap_or_default()
+    }
+}
+
 /// Makes a table small and fast again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Optimize {
@@ -347,6 +364,32 @@ impl Operation for Count {
     const AT: At = At::Tool(TOOLKIT, "count");
 }
 
+impl Operation for Update {
+    type Answer = Changed;
+    const AT: At = At::Tool(TOOLKIT, "update");
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn answered(answer: Content) -> Option<Changed> {
+        Some(Changed::of(answer))
+    }
+}
+
+impl Operation for Delete {
+    type Answer = Changed;
+    const AT: At = At::Tool(TOOLKIT, "delete");
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn answered(answer: Content) -> Option<Changed> {
+        Some(Changed::of(answer))
+    }
+}
+
 impl Operation for ListVersions {
     type Answer = Versions;
     const AT: At = At::Tool(TOOLKIT, "list_versions");
@@ -363,8 +406,6 @@ done! {
     AlterColumns => At::Tool(TOOLKIT, "alter_columns"); waits = true,
     DropColumns => At::Tool(TOOLKIT, "drop_columns"); waits = true,
     DropIndex => At::Tool(TOOLKIT, "drop_index"),
-    Update => At::Tool(TOOLKIT, "update"); waits = true,
-    Delete => At::Tool(TOOLKIT, "delete"); waits = true,
     Optimize => At::Tool(TOOLKIT, "optimize"); waits = true,
     Restore => At::Tool(TOOLKIT, "restore"); waits = true,
     Checkout => At::Tool(TOOLKIT, "checkout"),

@@ -93,6 +93,12 @@ fn answers_are_read() {
     );
     assert_eq!(answer::<Count>(json!({"count": 3})), Some(Counted { count: 3 }));
     assert_eq!(answer::<Count>(json!({"count": "3"})), None);
+    // Rooms that do not say how many rows they changed have changed them all the same.
+    for (told, count) in [(json!({"count": 3}), Some(3)), (json!({}), None), (json!("ok"), None)] {
+        assert_eq!(answer::<Update>(told.clone()), Some(Changed { count }));
+        assert_eq!(answer::<Delete>(told), Some(Changed { count }));
+    }
+    assert_eq!(Delete::answered(Content::Empty), Some(Changed { count: None }));
     let version = json!({"version": 1, "timestamp": "2026-01-01T00:00:00Z", "metadata_json": "{}"});
     let versions = answer::<ListVersions>(json!({"versions": [version]})).unwrap();
     assert_eq!(versions.versions[0].metadata_json, "{}");

@@ -14,7 +14,9 @@ use crate::commands::room::{InRoom, RoomArgs};
 use crate::error::{Class, Error, Result};
 use crate::output;
 use crate::room::client::Room;
-use crate::room::database::{Delete, Insert, Merge, RowStream, SetExpression, SetValue, Update};
+use crate::room::database::{
+    Changed, Delete, Insert, Merge, RowStream, SetExpression, SetValue, Update,
+};
 
 /// Records.
 #[derive(Debug, clap::Args)]
@@ -207,8 +209,14 @@ impl InRoom for UpdateArgs {
         })
     }
 
-    fn show(&self, (): ()) -> Result<ExitCode> {
-        output::note(&format!("updated the table {} where {}", self.table.table, self.condition));
+    fn show(&self, Changed { count }: Changed) -> Result<ExitCode> {
+        let (table, condition) = (&self.table.table, &self.condition);
+        output::note(&match count {
+            Some(count) => {
+                format!("updated {} of the table {table} where {condition}", rows_of(count))
+            }
+            None => format!("updated the table {table} where {condition}"),
+        });
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -229,9 +237,14 @@ impl InRoom for DeleteArgs {
         })
     }
 
-    fn show(&self, (): ()) -> Result<ExitCode> {
+    fn show(&self, Changed { count }: Changed) -> Result<ExitCode> {
         let (table, condition) = (&self.table.table, &self.condition);
-        output::note(&format!("deleted from the table {table} where {condition}"));
+        output::note(&match count {
+            Some(count) => {
+                format!("deleted {} from the table {table} where {condition}", rows_of(count))
+            }
+            None => format!("deleted from the table {table} where {condition}"),
+        });
         Ok(ExitCode::SUCCESS)
     }
 }

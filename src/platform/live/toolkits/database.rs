@@ -15,7 +15,7 @@ use crate::platform::live::calls::{Caller, Stream};
 use crate::platform::live::databases::{Access, Parked, ended};
 use crate::room::content::{Content, Refused};
 use crate::room::database::{
-    AddColumns, AlterColumns, BATCH, Checkout, Count, Counted, CreateFullTextSearchIndex,
+    AddColumns, AlterColumns, BATCH, Changed, Checkout, Count, Counted, CreateFullTextSearchIndex,
     CreateScalarIndex, CreateTable, CreateVectorIndex, Delete, DropColumns, DropIndex, DropTable,
     Index, Indexes, Insert, Inspect, ListIndexes, ListTables, ListVersions, Merge, Mode, Namespace,
     NewIndex, Optimize, Restore, RowStream, Schema, Search, Sql, Tables, Update, Version, Versions,
@@ -92,8 +92,8 @@ pub async fn drop_index(caller: &Caller, asked: DropIndex) -> Result<(), Refused
     databases(caller).on_tables(move |it| it.drop_index(&table, &asked.name)).await
 }
 
-/// Changes rows.
-pub async fn update(caller: &Caller, asked: Update) -> Result<(), Refused> {
+/// Changes rows, and says how many.
+pub async fn update(caller: &Caller, asked: Update) -> Result<Changed, Refused> {
     let value = |it: &crate::room::database::SetValue| {
         let told = |why: String| Refused::invalid(format!("the value of {:?}: {why}", it.column));
         let plain = serde_json::from_str(&it.value_json).map_err(|why| told(why.to_string()))?;
@@ -105,13 +105,15 @@ pub async fn update(caller: &Caller, asked: Update) -> Result<(), Refused> {
     let expressions = expressions.into_iter().map(|it| (it.column, it.expression)).collect();
     let (table, filter) = (table(asked.table, asked.namespace), asked.r#where);
     let work = move |it: &dyn Engine| it.update(&table, &filter, values, expressions);
-    databases(caller).on_tables(work).await.map(drop)
+    let count = databases(caller).on_tables(work).await?;
+    Ok(Changed { count: Some(count) })
 }
 
-/// Removes rows.
-pub async fn delete(caller: &Caller, asked: Delete) -> Result<(), Refused> {
+/// Removes rows, and says how many.
+pub async fn delete(caller: &Caller, asked: Delete) -> Result<Changed, Refused> {
     let (table, filter) = (table(asked.table, asked.namespace), asked.r#where);
-    databases(caller).on_tables(move |it| it.delete(&table, &filter)).await.map(drop)
+    let count = databases(caller).on_tables(move |it| it.delete(&table, &filter)).await?;
+    Ok(Changed { count: Some(count) })
 }
 
 /// Counts the rows that a search finds.
