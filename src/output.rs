@@ -59,6 +59,9 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 /// Whether what is printed exists nowhere else.
 static IS_ONLY_COPY: AtomicBool = AtomicBool::new(false);
 
+/// How wide a terminal is taken for that does not say it, in letters.
+const UNKNOWN_WIDTH: u16 = 80;
+
 /// How often it is looked whether somebody still reads standard output.
 const LOOKING: Duration = Duration::from_millis(500);
 
@@ -230,6 +233,10 @@ pub fn table(titles: &[String], rows: Vec<Vec<String>>) {
         false => comfy_table::ContentArrangement::Disabled,
     };
     table.set_content_arrangement(arrangement);
+    if table.width() == Some(0) {
+        // A terminal of a container or of CI that does not know how wide it is.
+        table.set_width(UNKNOWN_WIDTH);
+    }
     if !titles.is_empty() {
         table.set_header(titles);
     }

@@ -1,16 +1,17 @@
-//! What would be lost with an object inside of a room that a plan deletes: it goes only if it holds what
-//! was looked at.
+//! What would be lost with an object inside of a room that a plan deletes, or into which it writes: it
+//! holds what was looked at, or it stays as it is.
 
 use super::execute::{Outcome, Run};
-use crate::plan::{Observed, Operation};
+use crate::kinds::path::Step;
+use crate::plan::{FieldChange, Observed, Operation};
 
 impl Run<'_> {
-    /// Whether an object that is to be deleted holds something else than when it was looked at, be it
-    /// in none of its fields.
+    /// Whether an object that is to be deleted, or into which a saved plan writes, holds something
+    /// else than when it was looked at, be it in none of its fields.
     pub(super) fn holds_other(&self, operation: &Operation, found: &Observed) -> bool {
         let known = operation.observed().and_then(|observed| observed.revision.as_ref());
-        operation.deletes_inside()
-            && known.is_some_and(|known| found.revision.as_ref() != Some(known))
+        let counts = operation.deletes_inside() || self.options.bound && writes_into(operation);
+        counts && known.is_some_and(|known| found.revision.as_ref() != Some(known))
     }
 
     /// Why an object stays that is to be deleted: it holds something, and nobody looked at that.
@@ -22,4 +23,14 @@ impl Run<'_> {
         let message = format!("{} has {holding}, and nobody looked at that", operation.key);
         Some(Outcome::Stale { message, unseen: true })
     }
+}
+
+/// Whether an operation writes something that an object holds beside its fields, such as rows.
+fn writes_into(operation: &Operation) -> bool {
+    let untold = operation.key.kind.kind().untold();
+    let is_untold = |change: &FieldChange| match change.path.0.first() {
+        Some(Step::Field(field)) => untold.contains(&field.as_str()),
+        _ => false,
+    };
+    operation.changes.iter().any(is_untold)
 }

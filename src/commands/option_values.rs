@@ -9,13 +9,13 @@ use crate::manifest::values::exact_json;
 use crate::output;
 use crate::settings::variable;
 
-/// Reads an option that is JSON.
+/// Reads an option that is JSON, or a file of JSON, which may begin with the mark of its encoding.
 ///
 /// # Errors
 /// The text is not JSON.
 pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
     text.map(|text| {
-        exact_json(text).map_err(|error| Error::new(class, format!("{option} is {error}")))
+        exact_json(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| Error::new(class, format!("{option} is {error}")))
     })
     .transpose()
 }

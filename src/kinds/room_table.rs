@@ -120,7 +120,7 @@ impl TableDocument {
                 Err(message) => {
                     let path = columns_at().join(Step::Index(index)).field("type");
                     let hint =
-                        "for example `int`, `vector(384)`, `list(text)` or `struct(a int, b text)`";
+                        "for example `int`, `vector(384)`, `list(text)` or `\"struct(a int, b text)\"`, which needs its quotes within braces";
                     faults.push(Fault { path, message, hint: Some(hint.to_owned()) });
                 }
             }

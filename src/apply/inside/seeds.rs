@@ -36,6 +36,9 @@ pub(super) fn taken(rows: Vec<Map<String, Value>>, columns: &[Field]) -> Result<
     rows.map_err(|why| Failed::unsent(format!("was not sent: {why}")))
 }
 
+/// The rows of a table by their keys.
+type Keyed = HashMap<String, Vec<Row>>;
+
 impl TableAt<'_> {
     /// Merges rows into the table by a column. Rooms have no request that reads and writes at once, so
     /// what somebody writes into these rows meanwhile may be lost.
@@ -47,7 +50,9 @@ impl TableAt<'_> {
             let (some, others) = rest.split_at(asked);
             rest = others;
             let there = self.keyed(condition, key).await?;
-            missing.extend(some.iter().filter_map(|row| completed(row, key, &there)));
+            for row in some {
+                missing.extend(completed(row, key, &there)?);
+            }
         }
         if missing.is_empty() {
             return Ok(());
@@ -57,7 +62,7 @@ impl TableAt<'_> {
     }
 
     /// The rows that a condition finds, by their keys.
-    async fn keyed(&self, condition: String, key: &str) -> Result<HashMap<String, Row>, Failed> {
+    async fn keyed(&self, condition: String, key: &str) -> Result<Keyed, Failed> {
         let asked = Search {
             table: self.table.clone(),
             namespace: self.namespace.clone(),
@@ -65,11 +70,11 @@ impl TableAt<'_> {
             ..Search::default()
         };
         let mut found = self.room.read_rows(&asked).await?;
-        let mut rows = HashMap::new();
+        let mut rows = Keyed::new();
         while let Some(batch) = found.next().await? {
             for row in batch {
                 if let Some(key) = at(&row, key).map(literal) {
-                    rows.insert(key, row);
+                    rows.entry(key).or_default().push(row);
                 }
             }
         }
@@ -119,20 +124,32 @@ fn literal(value: &Held) -> String {
 }
 
 /// A row with what else is there in the row of the same key; none if nothing would change.
-fn completed(row: &Row, key: &str, there: &HashMap<String, Row>) -> Option<Row> {
-    let Some(present) = at(row, key).map(literal).and_then(|key| there.get(&key)) else {
-        return Some(row.clone());
+///
+/// # Errors
+///
+/// Several rows have the key, and it would have to be guessed which one is meant.
+fn completed(row: &Row, key: &str, there: &Keyed) -> Result<Option<Row>, Failed> {
+    let value = at(row, key).map(literal).unwrap_or_default();
+    let found = there.get(&value).map(Vec::as_slice).unwrap_or_default();
+    let is_in = |present: &Row| {
+        row.iter().all(|(name, value)| match at(present, name) {
+            // A room tells a vector as a list of numbers.
+            Some(other) => other == value || other.to_wire() == value.to_wire(),
+            None => *value == Held::Null,
+        })
     };
-    let is_same = |(name, value): &(String, Held)| match at(present, name) {
-        // A room tells a vector as a list of numbers.
-        Some(other) => other == value || other.to_wire() == value.to_wire(),
-        None => *value == Held::Null,
-    };
-    if row.iter().all(is_same) {
-        return None;
+    match found {
+        [] => Ok(Some(row.clone())),
+        found if found.iter().all(is_in) => Ok(None),
+        [present] => {
+            let others = present.iter().filter(|(name, _)| at(row, name).is_none());
+            Ok(Some(row.iter().chain(others).cloned().collect()))
+        }
+        several => Err(Failed::unsent(format!(
+            "was not sent: {} rows of the table have {value} in `{key}`, and only one of them could be the row of the document; change the others, or name another `key`",
+            several.len()
+        ))),
     }
-    let others = present.iter().filter(|(name, _)| at(row, name).is_none());
-    Some(row.iter().chain(others).cloned().collect())
 }
 
 #[cfg(test)]
@@ -148,17 +165,27 @@ mod tests {
     fn a_row_is_written_only_where_it_differs_and_keeps_what_else_it_has() {
         let text = |text: &str| Held::Text(text.to_owned());
         let there = row(1, &[("note", text("people's")), ("name", text("a"))]);
-        let there = HashMap::from([("1".to_owned(), there)]);
+        let there = HashMap::from([("1".to_owned(), vec![there])]);
+        let completed = |row: &Row, there: &Keyed| completed(row, "id", there).map_err(|it| it.what);
         for same in [row(1, &[]), row(1, &[("name", text("a"))]), row(1, &[("gone", Held::Null)])] {
-            assert_eq!(completed(&same, "id", &there), None);
+            assert_eq!(completed(&same, &there), Ok(None));
         }
         let (told, written) = (Held::List(vec![Held::Float(0.1)]), Held::Vector(vec![0.1]));
-        let with_a_vector = HashMap::from([("1".to_owned(), row(1, &[("v", told)]))]);
-        assert_eq!(completed(&row(1, &[("v", written)]), "id", &with_a_vector), None);
+        let with_a_vector = HashMap::from([("1".to_owned(), vec![row(1, &[("v", told)])])]);
+        assert_eq!(completed(&row(1, &[("v", written)]), &with_a_vector), Ok(None));
         let changed = row(1, &[("name", text("b"))]);
         let expected = row(1, &[("name", text("b")), ("note", text("people's"))]);
-        assert_eq!(completed(&changed, "id", &there), Some(expected));
-        assert_eq!(completed(&row(2, &[]), "id", &there), Some(row(2, &[])));
+        assert_eq!(completed(&changed, &there), Ok(Some(expected)));
+        assert_eq!(completed(&row(2, &[]), &there), Ok(Some(row(2, &[]))));
+    }
+
+    #[test]
+    fn a_row_that_could_be_several_is_not_guessed() {
+        let named = |name: &str| row(1, &[("name", Held::Text(name.to_owned()))]);
+        let there = HashMap::from([("1".to_owned(), vec![named("a"), named("a"), named("b")])]);
+        let refused = completed(&named("c"), "id", &there).unwrap_err();
+        assert!(refused.what.contains("3 rows of the table have 1 in `id`"), "{}", refused.what);
+        assert_eq!(completed(&row(1, &[]), "id", &there).ok(), Some(None));
     }
 
     #[test]
