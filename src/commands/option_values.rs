@@ -15,7 +15,8 @@ use crate::settings::variable;
 /// The text is not JSON.
 pub fn json(option: &str, text: Option<&str>, class: Class) -> Result<Option<Value>> {
     text.map(|text| {
-        exact_json(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| Error::new(class, format!("{option} is {error}")))
+        exact_json(text.strip_prefix('\u{feff}').unwrap_or(text))
+            .map_err(|error| Error::new(class, format!("{option} is {error}")))
     })
     .transpose()
 }

@@ -13,8 +13,8 @@ use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
 use super::{Declared, Fault, Held, Key, Kind, KindName, kind_tag, typed};
-use crate::listed::few;
 use crate::kinds::specs::Version;
+use crate::listed::few;
 
 kind_tag!(MemoryTag, Memory);
 
@@ -145,9 +145,12 @@ impl Kind for Memory {
                 "all that it holds is lost: {}",
                 told(held).unwrap_or_else(|| "nothing was found in it".to_owned())
             ),
-            Held::Unseen => "it stays if it holds anything, because nobody looked at that".to_owned(),
+            Held::Unseen => {
+                "it stays if it holds anything, because nobody looked at that".to_owned()
+            }
             Held::Gone => {
-                "it goes with its room, with all that it holds, and nobody looked at that".to_owned()
+                "it goes with its room, with all that it holds, and nobody looked at that"
+                    .to_owned()
             }
         })
     }

@@ -20,7 +20,7 @@ use super::seed_rows::{BYTES, SeedRows};
 use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Held, Beside, Declared, Fault, Key, Kind, KindName, kind_tag, typed};
+use super::{Beside, Declared, Fault, Held, Key, Kind, KindName, kind_tag, typed};
 use crate::kinds::specs::Version;
 use crate::listed::nearest;
 
@@ -119,8 +119,7 @@ impl TableDocument {
                 Ok(field) => fields.push(field),
                 Err(message) => {
                     let path = columns_at().join(Step::Index(index)).field("type");
-                    let hint =
-                        "for example `int`, `vector(384)`, `list(text)` or `\"struct(a int, b text)\"`, which needs its quotes within braces";
+                    let hint = "for example `int`, `vector(384)`, `list(text)` or `\"struct(a int, b text)\"`, which needs its quotes within braces";
                     faults.push(Fault { path, message, hint: Some(hint.to_owned()) });
                 }
             }

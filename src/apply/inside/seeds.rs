@@ -166,7 +166,8 @@ mod tests {
         let text = |text: &str| Held::Text(text.to_owned());
         let there = row(1, &[("note", text("people's")), ("name", text("a"))]);
         let there = HashMap::from([("1".to_owned(), vec![there])]);
-        let completed = |row: &Row, there: &Keyed| completed(row, "id", there).map_err(|it| it.what);
+        let completed =
+            |row: &Row, there: &Keyed| completed(row, "id", there).map_err(|it| it.what);
         for same in [row(1, &[]), row(1, &[("name", text("a"))]), row(1, &[("gone", Held::Null)])] {
             assert_eq!(completed(&same, &there), Ok(None));
         }

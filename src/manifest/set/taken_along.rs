@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::beside;
 use super::super::source::Source;
+use super::super::yaml;
 use super::documents::Read;
 use super::{Input, Set, secrets};
 use crate::error::{Place, Problem, RENDERED};
@@ -51,6 +52,13 @@ impl NamedFiles {
                 .is_some_and(|real| self.files.contains(&real) && !given.contains(&real)),
         }
     }
+}
+
+/// Whether a text can be read, and no document is in it that says its kind. One that cannot be read
+/// may be a manifest, whose objects must not be taken for gone.
+fn is_no_manifest(source: &Source) -> bool {
+    yaml::parse(&source.text)
+        .is_ok_and(|documents| documents.iter().all(|document| document.get("kind").is_none()))
 }
 
 /// Where a source really is.
@@ -129,7 +137,9 @@ impl TakenAlong {
         let declaring: BTreeSet<&str> =
             documents.iter().map(|(document, _)| document.source.name.as_str()).collect();
         let is_data = |source: &&std::sync::Arc<Source>| {
-            !declaring.contains(source.name.as_str()) && beside.has(source, &taken.given)
+            !declaring.contains(source.name.as_str())
+                && beside.has(source, &taken.given)
+                && is_no_manifest(source)
         };
         let data: BTreeSet<&str> =
             sources.iter().filter(is_data).map(|source| source.name.as_str()).collect();
