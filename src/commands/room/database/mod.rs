@@ -7,6 +7,7 @@
 //! | `changing` | rows that are inserted, merged, updated and deleted |
 //! | `source` | records, as they are read from files |
 //! | `reading` | rows that are searched and selected |
+//! | `planned` | which columns an answer has |
 //! | `printed` | how rows are printed |
 //! | `versions` | versions and indexes of a table, and `optimize` |
 //!
@@ -14,6 +15,7 @@
 
 mod changing;
 mod install;
+mod planned;
 mod printed;
 mod reading;
 mod source;

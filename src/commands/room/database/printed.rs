@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshagent_tables::Value as Held;
+use meshagent_arrow::write::{Writer, columns_of};
 use meshagent_tables::value::Row;
+use meshagent_tables::{Field, Value as Held};
 use serde_json::{Map, Value};
 
 use crate::commands::room::printing::Pretty;
@@ -25,6 +26,8 @@ pub enum Form {
     Table,
     /// For other programs.
     Csv,
+    /// A stream of Arrow, for programs that keep rows in columns.
+    Arrow,
 }
 
 /// How rows are printed.
@@ -44,6 +47,24 @@ impl PrintingArgs {
             false => Form::Json,
         })
     }
+
+    /// Whether the columns' types are needed, which rows do not tell.
+    pub fn needs_types(self) -> bool {
+        self.form() == Form::Arrow
+    }
+
+    /// Whether the form can be printed where standard output goes.
+    ///
+    /// # Errors
+    ///
+    /// It would be bytes on a terminal.
+    pub fn check(self) -> Result<()> {
+        match self.needs_types() && std::io::stdout().is_terminal() {
+            true => Err(Error::usage("-o arrow prints bytes, which a terminal does not show")
+                .hint("write them to a file, as in `-o arrow > rows.arrows`, or pipe them into a program")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Prints rows.
@@ -54,16 +75,21 @@ pub struct Printer {
     is_begun: bool,
     /// The columns: at first those that are known, then as the first row has them.
     columns: Vec<String>,
-    /// Rows that are laid out with others.
+    /// Rows that are laid out with others, or from which it follows what their columns are.
     page: Vec<Row>,
+    /// Columns with their types, as far as they are known before there is a row.
+    planned: Vec<Field>,
+    /// The stream of Arrow, once its columns are known.
+    stream: Option<Writer>,
 }
 
 impl Printer {
-    /// Prints nothing yet. The columns are those that are known before there is a row.
-    pub fn new(args: PrintingArgs, columns: Vec<String>) -> Self {
+    /// Prints nothing yet. The columns are those that are known before there is a row, those with
+    /// types only where the form needs them.
+    pub fn new(args: PrintingArgs, columns: Vec<String>, planned: Vec<Field>) -> Self {
         let page = Vec::new();
         let is_pretty = args.pretty.is_wanted();
-        Self { form: args.form(), is_pretty, is_begun: false, columns, page }
+        Self { form: args.form(), is_pretty, is_begun: false, columns, page, planned, stream: None }
     }
 
     /// Prints rows, or keeps some of them until there are more.
@@ -81,6 +107,7 @@ impl Printer {
                     self.lay_out();
                 }
             }
+            Form::Arrow => output::raw(&self.arrow(rows)?),
         }
         Ok(())
     }
@@ -103,6 +130,7 @@ impl Printer {
                     output::note("there are no rows");
                 }
             }
+            (Form::Arrow, _) => output::raw(&self.arrow_end()?),
         }
         Ok(())
     }
@@ -115,7 +143,8 @@ impl Printer {
     pub fn give_up(&mut self) -> Result<()> {
         match self.form {
             Form::Json if self.is_begun => output::exactly("\n"),
-            Form::Json | Form::Csv => {}
+            // What is not ended is known to lack something.
+            Form::Json | Form::Csv | Form::Arrow => {}
             Form::Table => self.lay_out(),
         }
         Ok(())
@@ -187,6 +216,46 @@ impl Printer {
         String::from_utf8(bytes).context(failed)
     }
 
+    /// Rows as a batch of a stream, which begins as soon as its columns are known: at once if they were
+    /// planned.
+    fn arrow(&mut self, rows: Vec<Row>) -> Result<Vec<u8>> {
+        if let Some(stream) = &mut self.stream {
+            stream.rows(&rows).map_err(no_arrow)?;
+            return Ok(stream.taken());
+        }
+        self.page.extend(rows);
+        let is_planned = |name: &String| self.planned.iter().any(|field| field.name == *name);
+        let first = self.page.first();
+        let is_known = first.is_some_and(|row| row.iter().all(|(name, _)| is_planned(name)));
+        match is_known || self.page.len() >= PAGE {
+            true => self.arrow_begun(),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// The beginning of a stream, with the rows that were kept.
+    fn arrow_begun(&mut self) -> Result<Vec<u8>> {
+        let rows = std::mem::take(&mut self.page);
+        let mut stream = Writer::new(columns_of(&self.planned, &rows)).map_err(no_arrow)?;
+        stream.rows(&rows).map_err(no_arrow)?;
+        let begun = stream.taken();
+        self.stream = Some(stream);
+        Ok(begun)
+    }
+
+    /// What of a stream is left to print.
+    fn arrow_end(&mut self) -> Result<Vec<u8>> {
+        let mut bytes = match self.stream {
+            Some(_) => Vec::new(),
+            None => self.arrow_begun()?,
+        };
+        if let Some(stream) = &mut self.stream {
+            stream.end().map_err(no_arrow)?;
+            bytes.extend(stream.taken());
+        }
+        Ok(bytes)
+    }
+
     /// Prints what was kept in columns.
     fn lay_out(&mut self) {
         let page = std::mem::take(&mut self.page);
@@ -225,6 +294,13 @@ fn cell(value: &Held) -> String {
     }
 }
 
+/// The error for what a stream of Arrow cannot have.
+fn no_arrow(why: String) -> Error {
+    Error::failed("failed to write Arrow")
+        .because(why)
+        .hint("make all values of the column the same type in the statement, or use -o json")
+}
+
 /// Prints CSV; on a terminal, so that nothing in it is obeyed.
 fn show_csv(text: &str) {
     match std::io::stdout().is_terminal() {
@@ -240,7 +316,15 @@ mod tests {
     use super::*;
 
     fn printer(form: Form, is_pretty: bool) -> Printer {
-        Printer { form, is_pretty, is_begun: false, columns: Vec::new(), page: Vec::new() }
+        Printer {
+            form,
+            is_pretty,
+            is_begun: false,
+            columns: Vec::new(),
+            page: Vec::new(),
+            planned: Vec::new(),
+            stream: None,
+        }
     }
 
     fn row(id: i64, text: &str) -> Row {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::TableArgs;
+use super::planned::Planned;
 use super::printed::{Printer, PrintingArgs};
 use crate::commands::option_values;
 use crate::commands::room::given::{Given, one_reads_input};
@@ -174,15 +175,20 @@ fn condition(text: Option<&str>) -> Result<Option<String>> {
 }
 
 /// Prints the rows that a room gives; these columns are known before there are any.
-async fn print<S: RowStream>(
+async fn print<S: RowStream + Planned>(
     at: &RoomArgs,
     start: &S,
     (printing, columns): (PrintingArgs, &[String]),
 ) -> Result<ExitCode> {
+    printing.check()?;
     at.with(async |room: &Room| {
         let failed = |why| refused(room, S::NAME, &why);
+        let planned = match printing.needs_types() {
+            true => start.columns(room).await,
+            false => Vec::new(),
+        };
         let mut rows = room.read_rows(start).await.map_err(failed)?;
-        let mut printer = Printer::new(printing, columns.to_vec());
+        let mut printer = Printer::new(printing, columns.to_vec(), planned);
         loop {
             match rows.next().await {
                 Ok(Some(batch)) => printer.take(batch)?,
