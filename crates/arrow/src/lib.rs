@@ -10,12 +10,16 @@
 //! | [`write`] | rows become a stream |
 //! | [`read`] | values of rows, out of batches |
 //! | [`stream`] | streams and files of Arrow |
+//! | [`parquet`] | files of Parquet |
+//! | [`file`] | files of either kind, by what they begin with |
 //! | [`guard`] | what keeps a reader's panic from being the program's |
 //!
 //! **What must not live here**: where files are, where rows go, and what a column of a table takes,
 //! which is in `meshagent_tables`. Everything here blocks.
 
+pub mod file;
 pub mod guard;
+pub mod parquet;
 pub mod read;
 pub mod stream;
 pub mod types;

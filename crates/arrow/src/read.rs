@@ -28,12 +28,13 @@ pub(crate) fn rows(
 ) -> Result<bool, String> {
     let schema = batch.schema_ref();
     for index in 0..batch.num_rows() {
-        let value = |(column, array): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
-            let value = value(array.as_ref(), index).map_err(|why| {
-                format!("row {}: the column {:?}: {why}", before + index + 1, column.name())
-            })?;
-            Ok((column.name().clone(), value))
-        };
+        let value =
+            |(column, array): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
+                let value = value(array.as_ref(), index).map_err(|why| {
+                    format!("row {}: the column {:?}: {why}", before + index + 1, column.name())
+                })?;
+                Ok((column.name().clone(), value))
+            };
         let row = guarded(|| schema.fields().iter().zip(batch.columns()).map(value).collect())?;
         if !put(row) {
             return Ok(false);
@@ -78,9 +79,7 @@ fn value(array: &dyn Array, at: usize) -> Result<Value, String> {
         Arrow::Binary => Value::Binary(array.as_binary::<i32>().value(at).to_vec()),
         Arrow::LargeBinary => Value::Binary(array.as_binary::<i64>().value(at).to_vec()),
         Arrow::BinaryView => Value::Binary(array.as_binary_view().value(at).to_vec()),
-        Arrow::FixedSizeBinary(_) => {
-            Value::Binary(array.as_fixed_size_binary().value(at).to_vec())
-        }
+        Arrow::FixedSizeBinary(_) => Value::Binary(array.as_fixed_size_binary().value(at).to_vec()),
         Arrow::Date32 => Value::Date(day(number!(Date32Type).into())?),
         Arrow::Date64 => Value::Date(day(number!(Date64Type).div_euclid(86_400_000))?),
         Arrow::Timestamp(unit, _) => {
@@ -106,17 +105,23 @@ fn value(array: &dyn Array, at: usize) -> Result<Value, String> {
         }
         Arrow::FixedSizeList(item, size) if is_vector(item, *size) => {
             let items = array.as_fixed_size_list().value(at);
-            Value::Vector((0..items.len()).map(|at| narrow(items.as_ref(), at)).collect::<Result<_, _>>()?)
+            Value::Vector(
+                (0..items.len()).map(|at| narrow(items.as_ref(), at)).collect::<Result<_, _>>()?,
+            )
         }
         Arrow::List(_) => list(array.as_list::<i32>().value(at).as_ref())?,
         Arrow::LargeList(_) => list(array.as_list::<i64>().value(at).as_ref())?,
         Arrow::FixedSizeList(..) => list(array.as_fixed_size_list().value(at).as_ref())?,
         Arrow::Struct(fields) => {
             let parts = array.as_struct().columns();
-            let part = |(field, part): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
-                let value = value(part.as_ref(), at);
-                Ok((field.name().clone(), value.map_err(|why| format!("{:?}: {why}", field.name()))?))
-            };
+            let part =
+                |(field, part): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
+                    let value = value(part.as_ref(), at);
+                    Ok((
+                        field.name().clone(),
+                        value.map_err(|why| format!("{:?}: {why}", field.name()))?,
+                    ))
+                };
             Value::Struct(fields.iter().zip(parts).map(part).collect::<Result<_, String>>()?)
         }
         Arrow::Dictionary(..) => downcast_dictionary_array!(
@@ -135,7 +140,8 @@ fn list(items: &dyn Array) -> Result<Value, String> {
     Ok(Value::List((0..items.len()).map(item).collect::<Result<_, _>>()?))
 }
 
-fn float(value: f64) -> Result<Value, String> {
+/// A number with a point, if it is one that JSON has.
+pub(crate) fn float(value: f64) -> Result<Value, String> {
     match value.is_finite() {
         true => Ok(Value::Float(value)),
         false => Err(format!("{value} is no finite number, and a float is one")),
@@ -156,7 +162,7 @@ fn narrow(items: &dyn Array, at: usize) -> Result<f32, String> {
 }
 
 /// The day that is so many after the beginning of 1970.
-fn day(count: i64) -> Result<Date, String> {
+pub(crate) fn day(count: i64) -> Result<Date, String> {
     let wrong = || format!("the day {count} is out of range");
     let since = SignedDuration::try_from_hours(count.checked_mul(24).ok_or_else(wrong)?);
     date(1970, 1, 1).checked_add(since.ok_or_else(wrong)?).map_err(|_| wrong())

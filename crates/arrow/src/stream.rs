@@ -15,6 +15,9 @@ use crate::{read, types};
 /// What a file begins with, filled up to eight bytes. A stream begins with its first message.
 pub const MAGIC: &[u8; 6] = b"ARROW1";
 
+/// What a message of a stream begins with.
+pub const MESSAGE: &[u8; 4] = &[0xff; 4];
+
 /// How many bytes of a file are before its stream.
 const BEFORE: usize = 8;
 

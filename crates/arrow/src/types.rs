@@ -8,7 +8,7 @@ use meshagent_tables::data_type::LONGEST_VECTOR;
 use meshagent_tables::{DataType, Field, Kind};
 
 /// How deep types may be nested, as in a table.
-const DEPTH: usize = 16;
+pub(crate) const DEPTH: usize = 16;
 
 /// What the items of lists are called. Arrow's own libraries call them so.
 const ITEM: &str = "item";
@@ -79,7 +79,7 @@ pub fn columns(schema: &Schema) -> Result<Vec<Field>, String> {
 }
 
 /// A name that two have.
-fn twice(fields: &[Field]) -> Option<&str> {
+pub(crate) fn twice(fields: &[Field]) -> Option<&str> {
     let mut seen = HashSet::new();
     fields.iter().map(|field| field.name.as_str()).find(|name| !seen.insert(*name))
 }
@@ -107,10 +107,9 @@ fn of_arrow(told: &Arrow, depth: usize) -> Result<Kind, String> {
         }
         Arrow::Date32 | Arrow::Date64 => Kind::Date,
         Arrow::Timestamp(..) => Kind::Timestamp,
-        Arrow::FixedSizeList(item, size) if is_vector(item, *size) => Kind::Vector {
-            size: size.cast_unsigned(),
-            element: Box::new(Kind::Float.into()),
-        },
+        Arrow::FixedSizeList(item, size) if is_vector(item, *size) => {
+            Kind::Vector { size: size.cast_unsigned(), element: Box::new(Kind::Float.into()) }
+        }
         Arrow::List(item) | Arrow::LargeList(item) | Arrow::FixedSizeList(item, _) => list(item)?,
         Arrow::Struct(fields) => {
             let field = |part: &Arc<Column>| {
@@ -167,9 +166,8 @@ mod tests {
 
     #[test]
     fn what_rooms_have_no_type_for_is_told_with_its_column() {
-        let deep = (0..40).fold(Arrow::Int8, |inner, _| {
-            Arrow::List(Arc::new(Column::new(ITEM, inner, true)))
-        });
+        let deep = (0..40)
+            .fold(Arrow::Int8, |inner, _| Arrow::List(Arc::new(Column::new(ITEM, inner, true))));
         let pair = Fields::from(vec![Column::new("a", Arrow::Int8, true); 2]);
         for (told, why) in [
             (Arrow::Decimal128(10, 2), "rooms have no type like Decimal128(10, 2) of Arrow"),

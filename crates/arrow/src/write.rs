@@ -219,8 +219,7 @@ fn vectors(size: u32, kind: &Kind, cells: &[Cell]) -> Result<ArrayRef, Refused> 
         }
     }
     let numbers = Arc::new(Float32Array::from(numbers));
-    let list =
-        FixedSizeListArray::try_new(number(), size.cast_signed(), numbers, nulls(cells));
+    let list = FixedSizeListArray::try_new(number(), size.cast_signed(), numbers, nulls(cells));
     Ok(Arc::new(list.map_err(|error| (cells.first().map_or(0, |it| it.0), told(error)))?))
 }
 

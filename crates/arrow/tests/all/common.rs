@@ -1,5 +1,9 @@
 //! Rows of every type, and streams of them.
 
+use std::io::Write as _;
+
+use meshagent_arrow::file::Table;
+use meshagent_arrow::guard::is_reading;
 use meshagent_arrow::stream::Reader;
 use meshagent_arrow::write::Writer;
 use meshagent_tables::value::Row;
@@ -16,9 +20,8 @@ pub fn columns() -> Vec<Field> {
 
 /// Rows of these columns: with all values, with the ends of their ranges, and with as many nulls as may be.
 pub fn rows() -> Vec<Row> {
-    let row = |values: Vec<Value>| {
-        columns().into_iter().map(|it| it.name).zip(values).collect::<Row>()
-    };
+    let row =
+        |values: Vec<Value>| columns().into_iter().map(|it| it.name).zip(values).collect::<Row>();
     let text = |it: &str| Value::Text(it.to_owned());
     let moment = |it: &str| Value::Timestamp(it.parse().unwrap());
     let mut none = vec![Value::Null; 10];
@@ -72,6 +75,29 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<Field>, Vec<Row>), String> {
         true
     })?;
     Ok((columns, rows))
+}
+
+/// What is in a file of Parquet.
+pub fn read_parquet(bytes: &[u8]) -> Result<(Vec<Field>, Vec<Row>), String> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    let table = Table::parquet(file)?;
+    let (columns, mut rows) = (table.columns().to_vec(), Vec::new());
+    table.rows(&mut |row| {
+        rows.push(row);
+        true
+    })?;
+    Ok((columns, rows))
+}
+
+/// A panic that becomes an error is told to nobody.
+pub fn be_quiet() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !is_reading() {
+            before(panic);
+        }
+    }));
 }
 
 /// Rows in their form on the wire, in which every type is named.

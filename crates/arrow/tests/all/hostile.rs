@@ -1,8 +1,6 @@
 //! Files that are cut off, changed, or not what they say: there are rows or an error, and no panic.
 
-use meshagent_arrow::guard::is_reading;
-
-use crate::common::{columns, read, rows, stream};
+use crate::common::{be_quiet, columns, read, rows, stream};
 
 #[test]
 fn a_stream_that_is_cut_off_is_told() {
@@ -21,16 +19,6 @@ fn a_stream_that_is_cut_off_is_told() {
         }
     }
     assert!(told > end - 10, "{told} of {end}");
-}
-
-/// A panic that becomes an error is told to nobody.
-fn be_quiet() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !is_reading() {
-            before(panic);
-        }
-    }));
 }
 
 #[test]

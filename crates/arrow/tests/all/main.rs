@@ -6,5 +6,6 @@ mod hostile;
 #[path = "../../../../tests/needs.rs"]
 #[expect(dead_code, reason = "the tests of the program need more")]
 mod needs;
+mod parquet;
 mod pyarrow;
 mod streams;

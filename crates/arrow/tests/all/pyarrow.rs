@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value as Json, json};
 
-use crate::common::{columns, read, rows, stream};
+use crate::common::{columns, read, read_parquet, rows, stream};
 use crate::needs;
 
 /// The variable that names a Python interpreter with DataFusion, below which pyarrow is.
@@ -106,5 +106,33 @@ fn streams_and_files_that_pyarrow_writes_are_read_exactly() {
         let Some(bytes) = ask(&["write", "file", codec], b"") else { return };
         let told = read(&bytes).unwrap_err();
         assert_eq!(told, "its batches are compressed; write it without compression");
+    }
+}
+
+#[test]
+fn parquet_that_pyarrow_writes_is_read_exactly() {
+    let [value, none] = pair();
+    for codec in ["none", "snappy", "gzip", "zstd", "lz4"] {
+        let Some(bytes) = ask(&["write", "parquet", codec], b"") else { return };
+        let (told, rows) = read_parquet(&bytes).unwrap();
+        let told: Vec<String> = told.iter().map(meshagent_tables::columns::written).collect();
+        assert_eq!(told.join(", "), WRITTEN, "{codec}");
+        assert_eq!(rows.len(), 1000);
+        let plain = |row: &[_]| meshagent_tables::Value::Struct(row.to_vec()).to_plain();
+        for pair in rows.chunks(2) {
+            assert_eq!(
+                [plain(&pair[0]), plain(&pair[1])],
+                [value.clone(), none.clone()],
+                "{codec}"
+            );
+        }
+    }
+    for (form, codec, why) in [
+        ("parquet", "brotli", "it is compressed in a way that is not known here"),
+        ("decimal", "", "the column \"price\": rooms have no type like a decimal of Parquet"),
+    ] {
+        let Some(bytes) = ask(&["write", form, codec], b"") else { return };
+        let told = read_parquet(&bytes).unwrap_err();
+        assert!(told.contains(why), "{told}");
     }
 }

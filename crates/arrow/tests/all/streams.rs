@@ -80,9 +80,8 @@ fn what_would_not_be_exact_is_refused_with_its_row_and_column() {
 #[test]
 fn planned_types_hold_where_values_fit_them() {
     let vector = Value::List(vec![Value::Float(1.0), Value::Float(2.0)]);
-    let value = |it: Value| {
-        ["v", "f", "d", "n", "x"].map(|name| (name.to_owned(), it.clone())).to_vec()
-    };
+    let value =
+        |it: Value| ["v", "f", "d", "n", "x"].map(|name| (name.to_owned(), it.clone())).to_vec();
     let mut first = value(Value::Null);
     first[0].1 = vector.clone();
     let mut second = first.clone();

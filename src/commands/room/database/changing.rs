@@ -25,7 +25,7 @@ pub struct RecordsArgs {
     /// The rows: a JSON list of objects
     #[arg(long, value_name = "JSON")]
     json: Vec<String>,
-    /// A file or URL with the rows: JSON, JSON lines, CSV or TSV; `-` is standard input
+    /// A file or URL with the rows: JSON, JSON lines, CSV, TSV, Arrow or Parquet; `-` is standard input
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     file: Vec<String>,
 }
@@ -33,7 +33,7 @@ pub struct RecordsArgs {
 /// How the rows of a file are written.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct FormatArgs {
-    /// How the rows of the file are written [default: csv or tsv if its name ends so, else json]
+    /// How the rows of the file are written [default: as its first bytes or the ending of its name say, else json]
     #[arg(long, value_enum, value_name = "FORMAT", requires = "file")]
     format: Option<Form>,
 }

@@ -109,8 +109,16 @@ mod tests {
         for (query, parameters, expected) in [
             ("select face, of from people", None, "face vector(2, float), of struct(a list(int))"),
             ("select count(*) as n, avg(id) as m from people", None, "n int, m float"),
-            ("select * from people join v using (id)", None, "id int, name text, born date, face vector(2, float), of struct(a list(int)), seen timestamp"),
-            ("select $x as x, name || 'a' as y from people", Some(r#"{"x": 0.5}"#), "x float, y text"),
+            (
+                "select * from people join v using (id)",
+                None,
+                "id int, name text, born date, face vector(2, float), of struct(a list(int)), seen timestamp",
+            ),
+            (
+                "select $x as x, name || 'a' as y from people",
+                Some(r#"{"x": 0.5}"#),
+                "x float, y text",
+            ),
         ] {
             let columns = of_statement(query, tables(), parameters).unwrap();
             let columns: Vec<String> = columns.iter().map(written).collect();

@@ -54,7 +54,7 @@ pub struct InspectArgs {
 /// Arguments of `room database create`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = format!("Examples:\n  meshagent room database create --room lobby -t people -c 'id int not null, name text'\n  meshagent room database create --room lobby -t people --data-json '[{{\"id\": 1, \"name\": \"Ada\"}}]'\n  meshagent room database create --room lobby -t people -c 'id int, name text' --data-file people.csv\n\n{COLUMNS}\n\nWithout columns, those of rows in JSON are taken. CSV and TSV need columns: their cells are texts, which\ndo not say what types they are. Files may have any size.")
+    after_help = format!("Examples:\n  meshagent room database create --room lobby -t people -c 'id int not null, name text'\n  meshagent room database create --room lobby -t people --data-json '[{{\"id\": 1, \"name\": \"Ada\"}}]'\n  meshagent room database create --room lobby -t people -c 'id int, name text' --data-file people.csv\n\n{COLUMNS}\n\nWithout columns, those of rows in JSON, Arrow or Parquet are taken. CSV and TSV need columns: their cells\nare texts, which do not say what types they are. Files may have any size.")
 )]
 pub struct CreateArgs {
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub struct CreateArgs {
     /// A file or URL with the rows; `-` is standard input; CSV and TSV need --columns
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     data_file: Vec<String>,
-    /// How the rows of the file are written [default: csv or tsv if its name ends so, else json]
+    /// How the rows of the file are written [default: as its first bytes or the ending of its name say, else json]
     #[arg(long, value_enum, value_name = "FORMAT", requires = "data_file")]
     format: Option<Form>,
     #[command(flatten)]
@@ -400,6 +400,9 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
         return Err(Error::usage("the cells of CSV and TSV do not say what types they are")
             .hint("give the columns with --columns, such as 'id int, name text'"));
     }
+    // Rows in columns say what they are, also where all of them are null.
+    let told = || source.as_ref().and_then(Source::columns).map(<[Field]>::to_vec);
+    let fields = fields.or_else(told);
     let columns = fields.clone().unwrap_or_default();
     let TableArgs { table, place } = &args.table;
     let asked = CreateTable {

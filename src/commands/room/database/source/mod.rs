@@ -1,6 +1,10 @@
 //! Records that are read from a file, standard input, a URL or the command line, one by one: a file
 //! may be larger than the memory.
 //!
+//! | module | holds |
+//! |---|---|
+//! | `columns` | records that are kept in columns |
+//!
 //! Must not live here: how records are written down, which is in `crate::records`.
 
 use std::io::{BufReader, Cursor, Read};
@@ -9,10 +13,12 @@ use std::pin::Pin;
 use std::task::{Context as Waker, Poll, ready};
 
 use futures_util::Stream;
+use meshagent_arrow::file::{Kind, Table};
 use meshagent_tables::Field;
 use meshagent_tables::value::Row;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use self::columns::{of_file, of_pieces, told};
 use crate::api::http;
 use crate::bounded;
 use crate::commands::room::given::{STDIN, is_url, shown};
@@ -20,6 +26,8 @@ use crate::error::{Context, Error, Result};
 use crate::records::csv::Between;
 use crate::records::{csv, json};
 use crate::room::database::weight;
+
+mod columns;
 
 /// How many records wait to be sent.
 const WAITING: usize = 256;
@@ -36,15 +44,36 @@ pub enum Form {
     Csv,
     /// Texts between tabs, below the names of their columns.
     Tsv,
+    /// Columns of Arrow: a stream or a file.
+    Arrow,
+    /// Columns of Parquet.
+    Parquet,
+}
+
+impl std::convert::From<Kind> for Form {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Arrow => Self::Arrow,
+            Kind::Parquet => Self::Parquet,
+        }
+    }
 }
 
 /// What is said of something that was taken for JSON and is none.
-const NO_JSON: &str = "it was read as JSON, because its name ends neither in .csv nor in .tsv; but JSON begins with [ or {";
+const NO_JSON: &str =
+    "it was read as JSON, because its name says nothing else; but JSON begins with [ or {";
 
-/// Where records come from. It is open, and nothing was read.
+/// How records are read.
+enum From {
+    /// One after another, in a form.
+    Text(Box<dyn Read + Send>, Form),
+    /// Out of columns.
+    Columns(Table),
+}
+
+/// Where records come from. It is open, and no record was read.
 pub struct Source {
-    from: Box<dyn Read + Send>,
-    form: Form,
+    from: From,
     /// Whether the form follows from the name alone.
     is_guessed: bool,
     /// What it is called.
@@ -100,11 +129,11 @@ impl Source {
             return Err(told("it is not a JSON array".to_owned()));
         }
         json::read(text.as_bytes(), &mut |_| true).map_err(told)?;
-        let from = Box::new(Cursor::new(text.to_owned()));
-        Ok(Self { from, form: Form::Json, is_guessed: false, name: option.to_owned() })
+        let from = From::Text(Box::new(Cursor::new(text.to_owned())), Form::Json);
+        Ok(Self { from, is_guessed: false, name: option.to_owned() })
     }
 
-    /// What is at a place, in the form that is given, or else as its name says.
+    /// What is at a place, in the form that is given, or else as its first bytes or its name say.
     ///
     /// # Errors
     ///
@@ -113,18 +142,54 @@ impl Source {
         let name = shown(place);
         let failed = || format!("failed to read {name}");
         let is_guessed = form.is_none();
-        let form = form.map_or_else(|| form_of(place), Ok)?;
-        let from: Box<dyn Read + Send> = match place {
-            url if is_url(url) => Box::new(download(url).await?),
-            STDIN => Box::new(std::io::stdin()),
-            path => Box::new(bounded::open(Path::new(path), usize::MAX - 1).context(failed)?.0),
+        let mut file = None;
+        let mut said = form;
+        if !is_url(place) && place != STDIN {
+            let mut opened =
+                bounded::open(Path::new(place), usize::MAX - 1).context(failed)?.0.into_inner();
+            // A pipe has a beginning once.
+            if said.is_none() && opened.metadata().context(failed)?.is_file() {
+                said = told(&mut opened).context(failed)?.map(Form::from);
+            }
+            file = Some(opened);
+        }
+        let form = said.map_or_else(|| form_of(place), Ok)?;
+        let pieces = match place {
+            _ if file.is_some() => None,
+            url if is_url(url) => Some(Box::new(download(url).await?) as Box<dyn Read + Send>),
+            _ => Some(Box::new(std::io::stdin()) as _),
         };
-        Ok(Self { from, form, is_guessed, name })
+        let kind = match form {
+            Form::Arrow => Kind::Arrow,
+            Form::Parquet => Kind::Parquet,
+            Form::Json | Form::Csv | Form::Tsv => {
+                let file = || file.map(|it| Box::new(it) as Box<dyn Read + Send>);
+                let from = pieces.or_else(file).unwrap_or_else(|| Box::new(std::io::empty()));
+                return Ok(Self { from: From::Text(from, form), is_guessed, name });
+            }
+        };
+        // Whoever writes may take their time.
+        let opened = tokio::task::spawn_blocking(move || match (file, pieces) {
+            (Some(file), _) => of_file(file, kind),
+            (None, Some(pieces)) => of_pieces(pieces, kind),
+            (None, None) => Err("it is not there".to_owned()),
+        });
+        let table = opened.await.context(failed)?;
+        let table = table.map_err(|why| Error::failed(failed()).because(why))?;
+        Ok(Self { from: From::Columns(table), is_guessed, name })
     }
 
     /// Whether its records are texts, so that columns must say what they are.
     pub fn needs_columns(&self) -> bool {
-        self.form != Form::Json
+        matches!(self.from, From::Text(_, Form::Csv | Form::Tsv))
+    }
+
+    /// Its columns, if it says itself what they are.
+    pub fn columns(&self) -> Option<&[Field]> {
+        match &self.from {
+            From::Text(..) => None,
+            From::Columns(table) => Some(table.columns()),
+        }
     }
 
     /// The records; for those that are texts, the columns say what they are.
@@ -137,23 +202,33 @@ impl Source {
     }
 
     fn send(self, columns: &[Field], rows: &Sender<Result<Row>>) {
-        let mut from = BufReader::with_capacity(64 * 1024, self.from);
         let mut put = |row| rows.blocking_send(Ok(row)).is_ok();
         let mut hint = None;
-        let done = match self.form {
-            Form::Json => {
+        let buffered = |from| BufReader::with_capacity(64 * 1024, from);
+        let done = match self.from {
+            From::Columns(table) => table.rows(&mut put),
+            From::Text(from, Form::Csv) => {
+                csv::read_between(Between::Comma, buffered(from), columns, &mut put)
+            }
+            From::Text(from, Form::Tsv) => {
+                csv::read_between(Between::Tab, buffered(from), columns, &mut put)
+            }
+            From::Text(from, _) => {
+                let mut from = buffered(from);
                 json::first(&mut from).map_err(|error| error.to_string()).and_then(|first| {
                     match first {
                         Some(first) if self.is_guessed && !matches!(first, b'[' | b'{') => {
-                            hint = Some("--format csv reads it as CSV");
+                            hint = Some(match Kind::of(from.buffer()) {
+                                Some(Kind::Arrow) => "--format arrow reads it as Arrow",
+                                Some(Kind::Parquet) => "--format parquet reads it as Parquet",
+                                None => "--format csv reads it as CSV",
+                            });
                             Err(NO_JSON.to_owned())
                         }
                         _ => json::read(from, &mut put),
                     }
                 })
             }
-            Form::Csv => csv::read_between(Between::Comma, from, columns, &mut put),
-            Form::Tsv => csv::read_between(Between::Tab, from, columns, &mut put),
         };
         if let Err(why) = done {
             let mut error = Error::failed(format!("failed to read records of {}", self.name));
@@ -174,9 +249,12 @@ fn form_of(place: &str) -> Result<Form> {
     match ending.as_ref().and_then(|it| it.to_str()) {
         Some("csv") => Ok(Form::Csv),
         Some("tsv") => Ok(Form::Tsv),
-        Some("parquet" | "arrow" | "xls" | "xlsx" | "ods") => {
-            Err(Error::usage(format!("{} cannot be read", shown(place)))
-                .hint("records are read from JSON, JSON lines, CSV and TSV; convert the file first"))
+        Some("arrow" | "arrows" | "feather") => Ok(Form::Arrow),
+        Some("parquet") => Ok(Form::Parquet),
+        Some("xls" | "xlsx" | "ods") => {
+            Err(Error::usage(format!("{} cannot be read", shown(place))).hint(
+                "records are read from JSON, JSON lines, CSV, TSV, Arrow and Parquet; convert the file first",
+            ))
         }
         Some("gz" | "bz2" | "xz" | "zst" | "zip") => {
             Err(Error::usage(format!("{} is compressed", shown(place))).hint(
@@ -249,11 +327,13 @@ mod tests {
             ("folder.csv/a", Form::Json),
             ("a.CSV", Form::Csv),
             ("a.tsv", Form::Tsv),
+            ("a.arrows", Form::Arrow),
+            ("a.parquet", Form::Parquet),
             ("https://example.com/a.csv?token=x.json", Form::Csv),
         ] {
             assert_eq!(form_of(place).unwrap(), form, "{place}");
         }
-        assert!(form_of("a.parquet").unwrap_err().to_string().contains("cannot be read"));
+        assert!(form_of("a.xlsx").unwrap_err().to_string().contains("cannot be read"));
         assert!(form_of("a.csv.gz").unwrap_err().to_string().contains("is compressed"));
     }
 
@@ -263,7 +343,8 @@ mod tests {
         columns: &str,
     ) -> (Vec<Row>, Option<Error>, Rows) {
         let from = Box::new(Cursor::new(text.to_owned()));
-        let source = Source { from, form, is_guessed, name: "rows".to_owned() };
+        let from = From::Text(from, form);
+        let source = Source { from, is_guessed, name: "rows".to_owned() };
         let columns = meshagent_tables::columns::parse(columns).unwrap();
         let mut rows = source.rows(columns);
         let mut read = Vec::new();
