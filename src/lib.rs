@@ -41,7 +41,7 @@
 //! | [`visible`] | *pure*: how text from outside is shown, on every way out |
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
 //! | [`meshagent_tables`] | a crate of its own, `crates/tables`: the tables of a room; its types and values are pure |
-//! | [`meshagent_arrow`] | a crate of its own, `crates/arrow`: rows of tables as Arrow, and out of files of it |
+//! | [`meshagent_arrow`] | a crate of its own, `crates/arrow`: rows of tables as Arrow, and out of files of Arrow and Parquet |
 //! | [`meshagent_memory`] | a crate of its own, `crates/memory`: the memories of a room |
 //!
 //! The words of the house:

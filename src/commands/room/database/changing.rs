@@ -41,7 +41,7 @@ pub struct FormatArgs {
 /// Arguments of `room database insert`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database insert --room lobby -t people --json '[{\"id\": 1, \"name\": \"Ada\"}]'\n  meshagent room database insert --room lobby -t people --file people.csv\n  sqlite3 -csv -header old.db 'select * from people' | meshagent room database insert --room lobby -t people --file - --format csv\n\nA file may have any size; it is sent while it is read. Bytes are {\"encoding\": \"base64\", \"data\": \"…\"}\nin JSON, and base64 in CSV. The first line of CSV names the columns. If a row is wrong, none is inserted."
+    after_help = "Examples:\n  meshagent room database insert --room lobby -t people --json '[{\"id\": 1, \"name\": \"Ada\"}]'\n  meshagent room database insert --room lobby -t people --file people.csv\n  meshagent room database insert --room lobby -t people --file people.parquet\n  sqlite3 -csv -header old.db 'select * from people' | meshagent room database insert --room lobby -t people --file - --format csv\n\nA file may have any size; it is sent while it is read. Bytes are {\"encoding\": \"base64\", \"data\": \"…\"}\nin JSON, and base64 in CSV. The first line of CSV names the columns. Of Arrow, streams and files are read,\nand of Parquet, files. If a row is wrong, none is inserted."
 )]
 pub struct InsertArgs {
     #[command(flatten)]

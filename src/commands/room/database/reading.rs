@@ -24,7 +24,7 @@ use crate::room::database::{Namespace, RowStream, Search, Sql, SqlTable};
 /// Arguments of `room database search`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database search --room lobby -t people --where 'id < 100' --select name --limit 10\n  meshagent room database search --room lobby -t people --where-json '{\"name\": \"Ada\"}'\n  meshagent room database search --room lobby -t notes --text 'green tea' -o json | jq .[0]\n  meshagent room database search --room lobby -t faces --vector-json '[0.1, 0.2, 0.3]' --limit 3\n\nRows are printed as they come. If the room fails after some of them, the JSON is not ended, and the\nexit code is 1."
+    after_help = "Examples:\n  meshagent room database search --room lobby -t people --where 'id < 100' --select name --limit 10\n  meshagent room database search --room lobby -t people --where-json '{\"name\": \"Ada\"}'\n  meshagent room database search --room lobby -t notes --text 'green tea' -o json | jq .[0]\n  meshagent room database search --room lobby -t faces --vector-json '[0.1, 0.2, 0.3]' --limit 3\n\nRows are printed as they come. If the room fails after some of them, neither JSON nor Arrow is ended, and\nthe exit code is 1."
 )]
 pub struct SearchArgs {
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub struct SearchArgs {
 /// Arguments of `room database sql`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  meshagent room database sql --room lobby -t people -q 'select name from people order by born'\n  meshagent room database sql --room lobby -t people -q 'select * from people where id = $id' --params-json '{\"id\": 1}'\n  meshagent room database sql --room lobby --tables-json '[{\"name\": \"people\", \"alias\": \"p\", \"namespace\": [\"old\"]}]' -q 'select count(*) as n from p' -o csv\n\nA statement reads the tables that are named, and no others. It cannot change anything.",
+    after_help = "Examples:\n  meshagent room database sql --room lobby -t people -q 'select name from people order by born'\n  meshagent room database sql --room lobby -t people -q 'select * from people where id = $id' --params-json '{\"id\": 1}'\n  meshagent room database sql --room lobby --tables-json '[{\"name\": \"people\", \"alias\": \"p\", \"namespace\": [\"old\"]}]' -q 'select count(*) as n from p' -o csv\n  meshagent room database sql --room lobby -t people -q 'select * from people' -o arrow > people.arrows\n\nA statement reads the tables that are named, and no others. It cannot change anything.",
     group(clap::ArgGroup::new("tables").required(true).multiple(true).args(["table", "tables_json", "tables_file"]))
 )]
 pub struct SqlArgs {
