@@ -1,13 +1,15 @@
 //! Values of rows, out of batches of columns.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch, downcast_dictionary_array};
-use arrow_schema::{DataType as Arrow, TimeUnit};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType as Arrow, Field, TimeUnit};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp};
 use meshagent_tables::Value;
@@ -28,13 +30,12 @@ pub(crate) fn rows(
 ) -> Result<bool, String> {
     let schema = batch.schema_ref();
     for index in 0..batch.num_rows() {
-        let value =
-            |(column, array): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
-                let value = value(array.as_ref(), index).map_err(|why| {
-                    format!("row {}: the column {:?}: {why}", before + index + 1, column.name())
-                })?;
-                Ok((column.name().clone(), value))
-            };
+        let value = |(column, array): (&Arc<Field>, &ArrayRef)| {
+            let value = value(array.as_ref(), index).map_err(|why| {
+                format!("row {}: the column {:?}: {why}", before + index + 1, column.name())
+            })?;
+            Ok((column.name().clone(), value))
+        };
         let row = guarded(|| schema.fields().iter().zip(batch.columns()).map(value).collect())?;
         if !put(row) {
             return Ok(false);
@@ -114,23 +115,25 @@ fn value(array: &dyn Array, at: usize) -> Result<Value, String> {
         Arrow::FixedSizeList(..) => list(array.as_fixed_size_list().value(at).as_ref())?,
         Arrow::Struct(fields) => {
             let parts = array.as_struct().columns();
-            let part =
-                |(field, part): (&std::sync::Arc<arrow_schema::Field>, &arrow_array::ArrayRef)| {
-                    let value = value(part.as_ref(), at);
-                    Ok((
-                        field.name().clone(),
-                        value.map_err(|why| format!("{:?}: {why}", field.name()))?,
-                    ))
-                };
+            let part = |(field, part): (&Arc<Field>, &ArrayRef)| {
+                let value = value(part.as_ref(), at);
+                Ok((
+                    field.name().clone(),
+                    value.map_err(|why| format!("{:?}: {why}", field.name()))?,
+                ))
+            };
             Value::Struct(fields.iter().zip(parts).map(part).collect::<Result<_, String>>()?)
         }
-        Arrow::Dictionary(..) => downcast_dictionary_array!(
-            array => match array.key(at) {
-                Some(key) => value(array.values().as_ref(), key)?,
-                None => Value::Null,
-            },
-            other => return Err(format!("rooms have no type like {other}")),
-        ),
+        Arrow::Dictionary(..) => {
+            let array = array.as_any_dictionary();
+            match value(array.keys(), at)? {
+                Value::Int(key) => {
+                    let key = usize::try_from(key).map_err(|_| "it is damaged".to_owned())?;
+                    value(array.values().as_ref(), key)?
+                }
+                _ => Value::Null,
+            }
+        }
         other => return Err(format!("rooms have no type like {other}")),
     })
 }

@@ -50,7 +50,7 @@ pub enum Form {
     Parquet,
 }
 
-impl std::convert::From<Kind> for Form {
+impl From<Kind> for Form {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Arrow => Self::Arrow,
@@ -64,7 +64,7 @@ const NO_JSON: &str =
     "it was read as JSON, because its name says nothing else; but JSON begins with [ or {";
 
 /// How records are read.
-enum From {
+enum Way {
     /// One after another, in a form.
     Text(Box<dyn Read + Send>, Form),
     /// Out of columns.
@@ -73,7 +73,7 @@ enum From {
 
 /// Where records come from. It is open, and no record was read.
 pub struct Source {
-    from: From,
+    from: Way,
     /// Whether the form follows from the name alone.
     is_guessed: bool,
     /// What it is called.
@@ -129,7 +129,7 @@ impl Source {
             return Err(told("it is not a JSON array".to_owned()));
         }
         json::read(text.as_bytes(), &mut |_| true).map_err(told)?;
-        let from = From::Text(Box::new(Cursor::new(text.to_owned())), Form::Json);
+        let from = Way::Text(Box::new(Cursor::new(text.to_owned())), Form::Json);
         Ok(Self { from, is_guessed: false, name: option.to_owned() })
     }
 
@@ -165,7 +165,7 @@ impl Source {
             Form::Json | Form::Csv | Form::Tsv => {
                 let file = || file.map(|it| Box::new(it) as Box<dyn Read + Send>);
                 let from = pieces.or_else(file).unwrap_or_else(|| Box::new(std::io::empty()));
-                return Ok(Self { from: From::Text(from, form), is_guessed, name });
+                return Ok(Self { from: Way::Text(from, form), is_guessed, name });
             }
         };
         // Whoever writes may take their time.
@@ -176,19 +176,19 @@ impl Source {
         });
         let table = opened.await.context(failed)?;
         let table = table.map_err(|why| Error::failed(failed()).because(why))?;
-        Ok(Self { from: From::Columns(table), is_guessed, name })
+        Ok(Self { from: Way::Columns(table), is_guessed, name })
     }
 
     /// Whether its records are texts, so that columns must say what they are.
     pub fn needs_columns(&self) -> bool {
-        matches!(self.from, From::Text(_, Form::Csv | Form::Tsv))
+        matches!(self.from, Way::Text(_, Form::Csv | Form::Tsv))
     }
 
     /// Its columns, if it says itself what they are.
     pub fn columns(&self) -> Option<&[Field]> {
         match &self.from {
-            From::Text(..) => None,
-            From::Columns(table) => Some(table.columns()),
+            Way::Text(..) => None,
+            Way::Columns(table) => Some(table.columns()),
         }
     }
 
@@ -206,14 +206,14 @@ impl Source {
         let mut hint = None;
         let buffered = |from| BufReader::with_capacity(64 * 1024, from);
         let done = match self.from {
-            From::Columns(table) => table.rows(&mut put),
-            From::Text(from, Form::Csv) => {
+            Way::Columns(table) => table.rows(&mut put),
+            Way::Text(from, Form::Csv) => {
                 csv::read_between(Between::Comma, buffered(from), columns, &mut put)
             }
-            From::Text(from, Form::Tsv) => {
+            Way::Text(from, Form::Tsv) => {
                 csv::read_between(Between::Tab, buffered(from), columns, &mut put)
             }
-            From::Text(from, _) => {
+            Way::Text(from, _) => {
                 let mut from = buffered(from);
                 json::first(&mut from).map_err(|error| error.to_string()).and_then(|first| {
                     match first {
@@ -343,7 +343,7 @@ mod tests {
         columns: &str,
     ) -> (Vec<Row>, Option<Error>, Rows) {
         let from = Box::new(Cursor::new(text.to_owned()));
-        let from = From::Text(from, form);
+        let from = Way::Text(from, form);
         let source = Source { from, is_guessed, name: "rows".to_owned() };
         let columns = meshagent_tables::columns::parse(columns).unwrap();
         let mut rows = source.rows(columns);
