@@ -10,8 +10,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType as Arrow, Field, TimeUnit};
-use jiff::civil::{Date, date};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, date};
 use meshagent_tables::Value;
 use meshagent_tables::value::Row;
 
@@ -83,27 +83,12 @@ fn value(array: &dyn Array, at: usize) -> Result<Value, String> {
         Arrow::FixedSizeBinary(_) => Value::Binary(array.as_fixed_size_binary().value(at).to_vec()),
         Arrow::Date32 => Value::Date(day(number!(Date32Type).into())?),
         Arrow::Date64 => Value::Date(day(number!(Date64Type).div_euclid(86_400_000))?),
-        Arrow::Timestamp(unit, _) => {
-            let (count, moment) = match unit {
-                TimeUnit::Second => {
-                    let count = number!(TimestampSecondType);
-                    (count, Timestamp::from_second(count))
-                }
-                TimeUnit::Millisecond => {
-                    let count = number!(TimestampMillisecondType);
-                    (count, Timestamp::from_millisecond(count))
-                }
-                TimeUnit::Microsecond => {
-                    let count = number!(TimestampMicrosecondType);
-                    (count, Timestamp::from_microsecond(count))
-                }
-                TimeUnit::Nanosecond => {
-                    let count = number!(TimestampNanosecondType);
-                    (count, Timestamp::from_nanosecond(count.into()))
-                }
-            };
-            Value::Timestamp(moment.map_err(|_| format!("the moment {count} is out of range"))?)
-        }
+        Arrow::Timestamp(unit, _) => Value::Timestamp(match unit {
+            TimeUnit::Second => moment(number!(TimestampSecondType), 1)?,
+            TimeUnit::Millisecond => moment(number!(TimestampMillisecondType), 1_000)?,
+            TimeUnit::Microsecond => moment(number!(TimestampMicrosecondType), 1_000_000)?,
+            TimeUnit::Nanosecond => moment(number!(TimestampNanosecondType), 1_000_000_000)?,
+        }),
         Arrow::FixedSizeList(item, size) if is_vector(item, *size) => {
             let items = array.as_fixed_size_list().value(at);
             Value::Vector(
@@ -169,4 +154,13 @@ pub(crate) fn day(count: i64) -> Result<Date, String> {
     let wrong = || format!("the day {count} is out of range");
     let since = SignedDuration::try_from_hours(count.checked_mul(24).ok_or_else(wrong)?);
     date(1970, 1, 1).checked_add(since.ok_or_else(wrong)?).map_err(|_| wrong())
+}
+
+/// The moment that is so many after the beginning of 1970, of which a second has so many.
+pub(crate) fn moment(count: i64, a_second: i64) -> Result<DateTime, String> {
+    let finer = count.rem_euclid(a_second) * (1_000_000_000 / a_second);
+    let finer = i32::try_from(finer).unwrap_or_default();
+    let since = SignedDuration::new(count.div_euclid(a_second), finer);
+    let moment = date(1970, 1, 1).at(0, 0, 0, 0).checked_add(since);
+    moment.map_err(|_| format!("the moment {count} is out of range"))
 }

@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, DateTime, date};
 use meshagent_tables::value::{Row, wider};
 use meshagent_tables::{Field, Kind, Value};
 
@@ -273,10 +273,11 @@ fn days(day: Date) -> Result<i32, String> {
 }
 
 /// A moment in microseconds. What is finer has no place in a column.
-fn microseconds(moment: jiff::Timestamp) -> Result<i64, String> {
-    match moment.as_nanosecond().rem_euclid(1000) {
-        0 => Ok(moment.as_microsecond()),
-        _ => Err(format!("{moment} is finer than a microsecond")),
+fn microseconds(moment: DateTime) -> Result<i64, String> {
+    let since = moment.duration_since(date(1970, 1, 1).at(0, 0, 0, 0));
+    match since.subsec_nanos() % 1000 {
+        0 => i64::try_from(since.as_micros()).map_err(|_| format!("{moment}Z is out of range")),
+        _ => Err(format!("{moment}Z is finer than a microsecond")),
     }
 }
 

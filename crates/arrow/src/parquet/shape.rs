@@ -1,12 +1,11 @@
 //! What the columns of a file are, and the values in them.
 
-use jiff::Timestamp;
 use meshagent_tables::{DataType, Field as Column, Kind, Value};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::record::Field;
 use parquet::schema::types::Type;
 
-use crate::read::{day, float};
+use crate::read::{day, float, moment};
 use crate::types::DEPTH;
 
 /// What a column is, or a part of one.
@@ -142,7 +141,9 @@ impl Shape {
     pub fn value(&self, told: Field) -> Result<Value, String> {
         Ok(match (self, told) {
             (_, Field::Null) => Value::Null,
-            (Self::Moment(unit, _), told) => Value::Timestamp(moment(count(&told)?, *unit)?),
+            (Self::Moment(unit, _), told) => {
+                Value::Timestamp(moment(count(&told)?, a_second(*unit))?)
+            }
             (Self::Plain(Kind::Date, _), told) => Value::Date(day(count(&told)?)?),
             (Self::Plain(Kind::Text, _), Field::Bytes(bytes)) => {
                 let text = String::from_utf8(bytes.data().to_vec());
@@ -212,13 +213,13 @@ fn count(told: &Field) -> Result<i64, String> {
     })
 }
 
-fn moment(count: i64, unit: TimeUnit) -> Result<Timestamp, String> {
-    let moment = match unit {
-        TimeUnit::MILLIS => Timestamp::from_millisecond(count),
-        TimeUnit::MICROS => Timestamp::from_microsecond(count),
-        TimeUnit::NANOS => Timestamp::from_nanosecond(count.into()),
-    };
-    moment.map_err(|_| format!("the moment {count} is out of range"))
+/// How many of a unit a second has.
+const fn a_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::MILLIS => 1_000,
+        TimeUnit::MICROS => 1_000_000,
+        TimeUnit::NANOS => 1_000_000_000,
+    }
 }
 
 fn no(what: &str) -> String {

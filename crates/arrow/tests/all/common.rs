@@ -23,7 +23,7 @@ pub fn rows() -> Vec<Row> {
     let row =
         |values: Vec<Value>| columns().into_iter().map(|it| it.name).zip(values).collect::<Row>();
     let text = |it: &str| Value::Text(it.to_owned());
-    let moment = |it: &str| Value::Timestamp(it.parse().unwrap());
+    let moment = |it: &str| Value::Timestamp(meshagent_tables::value::moment(it).unwrap());
     let mut none = vec![Value::Null; 10];
     none[1] = Value::Int(0);
     let parts = |a: Value, b: Value| Value::Struct(vec![("a".to_owned(), a), ("b".to_owned(), b)]);
@@ -48,7 +48,7 @@ pub fn rows() -> Vec<Row> {
             text(""),
             Value::Binary(Vec::new()),
             Value::Date("0001-01-01".parse().unwrap()),
-            moment("1969-12-31T23:59:59.999999Z"),
+            moment("9999-12-31T23:59:59.999999Z"),
             Value::Vector(vec![f32::MAX, f32::MIN_POSITIVE]),
             Value::List(Vec::new()),
             parts(Value::Null, Value::Null),
