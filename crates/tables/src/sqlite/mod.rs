@@ -69,6 +69,8 @@ pub struct Limits {
     pub computing: Duration,
     /// How long an answer waits for its reader.
     pub idle: Duration,
+    /// How many bytes of all answers may be left to be taken when they have given their turns back.
+    pub left_bytes: usize,
     /// How many writers there are at once.
     pub writers: usize,
     /// How many tables a room has.
@@ -86,6 +88,7 @@ impl Default for Limits {
             waiting: Duration::from_secs(30),
             computing: Duration::from_secs(30),
             idle: Duration::from_secs(300),
+            left_bytes: 16 << 20,
             writers: 64,
             tables: 10_000,
             columns: names::MOST_COLUMNS,
@@ -132,8 +135,9 @@ impl Tables {
     }
 
     /// The same tables for somebody whose turn it is to read. What is held for the turn is dropped
-    /// once the answers that began by this have given their connections back. If there are no more
-    /// turns than [`Limits::readers`], nobody who has one waits.
+    /// once the answers that began by this have given their connections back, which they do when all
+    /// rows were taken, or few bytes are left. If there are no more turns than [`Limits::readers`],
+    /// nobody who has one waits.
     #[must_use]
     pub fn in_turn(&self, who: Arc<str>, held: Arc<dyn Send + Sync>) -> Self {
         Self { shared: Arc::clone(&self.shared), turn: Turn::new(who, held) }

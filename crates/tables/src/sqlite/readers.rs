@@ -8,7 +8,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 
 use super::budget::Budget;
-use super::line::Line;
+use super::line::{Left, Line};
 use super::{Limits, file};
 use crate::bounds;
 use crate::error::{Error, Reason, Result};
@@ -22,6 +22,7 @@ pub(super) struct Readers {
     limits: Limits,
     state: Mutex<State>,
     back: Condvar,
+    left: Arc<Left>,
 }
 
 #[derive(Default)]
@@ -61,6 +62,7 @@ impl Readers {
             limits,
             state: Mutex::new(State::default()),
             back: Condvar::new(),
+            left: Left::new(limits.left_bytes),
         }
     }
 
@@ -131,6 +133,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// What may be left of answers that have ended.
+    pub(super) fn left(&self) -> Arc<Left> {
+        Arc::clone(&self.readers.left)
+    }
+
     pub(super) fn connection(&self) -> Result<&Connection> {
         let gone = || Error::new(Reason::Failed, "a connection to the tables is gone");
         self.connection.as_ref().ok_or_else(gone)

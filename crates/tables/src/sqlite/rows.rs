@@ -1,7 +1,9 @@
 //! Answers that are read bit by bit.
 //!
 //! Each has a thread with a connection of its own, for what SQLite reads belongs to its connection.
-//! It is ahead of its reader by few rows, ends when nobody reads, and doesn't wait forever.
+//! It is ahead of its reader by few bytes, or by one row. It ends when nobody reads, and doesn't wait
+//! forever. Until the last row was taken it keeps its connection, and so its turn; only small rests of
+//! answers are left to be taken later, and all of these together are bounded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use rusqlite::types::ValueRef;
 
 use super::Limits;
 use super::budget::Budget;
-use super::line::Line;
+use super::line::{Left, Line};
 use super::part::Part;
 use super::readers::Reader;
 use super::statement::Statement;
@@ -36,6 +38,7 @@ pub(super) struct Sink {
     line: Arc<Line>,
     budget: Arc<Budget>,
     idle: Duration,
+    left: Arc<Left>,
     /// How many bytes a row has.
     most: usize,
     part: Part,
@@ -68,7 +71,16 @@ impl Sink {
         }
     }
 
-    /// Waits until the reader is near, and hands over.
+    /// Hands over what comes last, and waits until all was taken, unless it is little.
+    fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        let began = Instant::now();
+        let settled = self.line.settle(self.idle, &self.left);
+        self.budget.waited(began.elapsed());
+        settled
+    }
+
+    /// Hands over, and waits until the reader is near.
     fn flush(&mut self) -> Result<()> {
         let part = std::mem::take(&mut self.part);
         if part.is_empty() {
@@ -110,14 +122,15 @@ pub(super) fn answer(
         line: Arc::clone(&line),
         budget: Arc::clone(&budget),
         idle: limits.idle,
+        left: reader.left(),
         most: limits.row_bytes,
         part: Part::default(),
     };
     let mut end = End(Arc::clone(&line), None);
     let thread = std::thread::Builder::new().name("table-rows".to_owned());
     let started = thread.spawn(move || {
-        let done = reader.budget.within(|| work(&reader, &mut sink).and_then(|()| sink.flush()));
-        // Whoever sees the end may count on the connection.
+        let done = reader.budget.within(|| work(&reader, &mut sink).and_then(|()| sink.settle()));
+        // Whoever sees the end may count on the connection. It is kept until there is little left.
         drop(reader);
         end.is(done);
     });

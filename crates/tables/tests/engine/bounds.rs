@@ -98,6 +98,34 @@ fn an_answer_that_nobody_reads_makes_way_for_one_that_waits() {
 }
 
 #[test]
+fn an_answer_of_few_large_rows_has_its_turn_until_they_were_taken() {
+    let room = Room::new();
+    let row = |_| vec![("b".to_owned(), Value::Text("x".repeat(2 << 20)))];
+    let mut writer = room.tables.create(new("t", Json::Null)).unwrap();
+    writer.write((0..2).map(row).collect()).unwrap();
+    writer.finish().unwrap();
+    let search = || {
+        let turn = Arc::new(());
+        let held = Arc::downgrade(&turn);
+        (room.tables.in_turn("her".into(), turn).search(everything()).unwrap(), held)
+    };
+    let (whole, held) = search();
+    assert_eq!(read(whole).unwrap().as_array().unwrap().len(), 2);
+    assert_eq!(held.strong_count(), 0);
+    for taken in 0..2 {
+        let (mut answer, held) = search();
+        for _ in 0..taken {
+            answer.next(1).unwrap().unwrap();
+        }
+        while held.strong_count() > 0 {
+            room.tables.make_way(None, Duration::ZERO);
+            std::thread::yield_now();
+        }
+        assert_eq!(refused(read(answer), "others waited for their turn"), Reason::TimedOut);
+    }
+}
+
+#[test]
 fn more_writers_at_once_than_are_allowed_are_refused() {
     let room = Room::with(Limits { writers: 2, ..limits() });
     room.create("t", json!({"a": "int"}), json!([]));
