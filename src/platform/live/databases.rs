@@ -17,17 +17,18 @@ use meshagent_tables::sqlite::Tables;
 use meshagent_tables::{Error, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::calls::{Caller, refused};
 use super::gates;
 use super::guest::Guest;
+use super::turns::Turns;
 use super::writers::{self, Writers, Writing};
 use crate::own_folder;
 use crate::room::codes;
 use crate::room::content::Refused;
 
-/// How much may be going on in the tables and memories of a room at once. Further calls wait.
+/// How many calls may read the tables and memories of a room at once. Further ones wait.
 const AT_ONCE: usize = 8;
 
 /// How many answers may be read of the tables of a room at once. Small ones need no time.
@@ -36,7 +37,7 @@ const ANSWERS: usize = 8;
 /// How much of each a participant may have, so that others get their turn.
 const OWN: usize = 4;
 
-/// How long a call waits for its turn to read an answer, or to write rows.
+/// How long a call waits for its place, or for its turn to read an answer or to write.
 const WAITING: Duration = Duration::from_secs(30);
 
 /// The file of a room's tables, and that of its memories.
@@ -78,12 +79,16 @@ pub struct InRoom {
     folder: PathBuf,
     tables: Mutex<Option<Arc<Tables>>>,
     memories: Mutex<Option<Arc<Memories>>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     unread: Duration,
     writers: Arc<Writers>,
     /// The files of which the log says that they are damaged.
     damaged: Mutex<Vec<&'static str>>,
+    tables_turns: Arc<Turns>,
+    memories_turns: Arc<Turns>,
+    /// What its participants have, by their names.
+    shares: Mutex<HashMap<Arc<str>, Weak<Shares>>>,
 }
 
 impl fmt::Debug for InRoom {
@@ -98,12 +103,27 @@ impl InRoom {
             folder,
             tables: Mutex::default(),
             memories: Mutex::default(),
-            places: Semaphore::new(AT_ONCE),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
             answers: Arc::new(Semaphore::new(ANSWERS)),
             unread: UNREAD,
             writers: Arc::default(),
             damaged: Mutex::default(),
+            tables_turns: Arc::default(),
+            memories_turns: Arc::default(),
+            shares: Mutex::default(),
         }
+    }
+
+    /// What a participant has, however often it is in the room.
+    fn shares(&self, who: &Arc<str>) -> Arc<Shares> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = shares.get(who).and_then(Weak::upgrade) {
+            return own;
+        }
+        shares.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Shares::default());
+        shares.insert(Arc::clone(who), Arc::downgrade(&own));
+        own
     }
 
     /// What is open already, or is opened now. What failed is tried again the next time.
@@ -141,12 +161,26 @@ impl InRoom {
         }
         told(error)
     }
+
+    /// The same for what was to be done with memories.
+    fn told_of_memories(&self, error: &Error) -> Refused {
+        match error.reason {
+            Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, &error.text),
+            Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, &error.text),
+            _ => self.told(MEMORIES, error),
+        }
+    }
+
+    fn memories(&self) -> Result<Arc<Memories>, Error> {
+        self.opened(&self.memories, MEMORIES, Memories::open)
+    }
 }
 
-/// What a participant may have going on at once in the tables and memories of its room.
+/// What a participant may have going on at once in the tables and memories of its room. It is kept
+/// as long as anything of it goes on.
 #[derive(Debug)]
-pub struct Shares {
-    places: Semaphore,
+struct Shares {
+    places: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
 }
@@ -154,17 +188,24 @@ pub struct Shares {
 impl Default for Shares {
     fn default() -> Self {
         Self {
-            places: Semaphore::new(OWN),
+            places: Arc::new(Semaphore::new(OWN)),
             answers: Arc::new(Semaphore::new(OWN)),
             writers: Arc::new(Semaphore::new(writers::OWN)),
         }
     }
 }
 
+/// A turn to read an answer.
+pub struct Reading {
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _shares: Arc<Shares>,
+}
+
 /// The tables and memories of a room, for one participant.
 #[derive(Debug, Clone)]
 pub struct Access {
     room: Arc<InRoom>,
+    /// The name in its token.
     who: Arc<str>,
     shares: Arc<Shares>,
     /// By whose scope names are told.
@@ -175,20 +216,40 @@ impl Access {
     /// Those of a caller's room.
     pub fn of(caller: &Caller) -> Self {
         let Caller { room, guest } = caller;
-        let (who, shares) = (Arc::from(guest.id.as_str()), Arc::clone(&guest.shares));
-        Self { room: room.databases(), who, shares, guest: Some(Arc::clone(guest)) }
+        Self { guest: Some(Arc::clone(guest)), ..Self::named(room.databases(), &guest.name) }
     }
 
-    /// Works on the tables, in a thread that may block.
+    fn named(room: Arc<InRoom>, who: &str) -> Self {
+        let who = Arc::from(who);
+        Self { shares: room.shares(&who), room, who, guest: None }
+    }
+
+    /// Reads what is small in the tables, in a thread that may block.
     ///
     /// # Errors
     ///
-    /// The tables cannot be opened; what the work gives.
+    /// There is no place for it in time; the tables cannot be opened; what the work gives.
     pub async fn on_tables<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         match self.placed(move |room| work(&*room.tables()?)).await? {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.with_a_hint(error).await),
+        }
+    }
+
+    /// Changes the tables when it is this participant's turn, in a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// The turn does not come in time; the tables cannot be opened; what the work gives.
+    pub async fn change_tables<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let work = move |room: &InRoom| work(&*room.tables()?);
+        match self.in_turn(&self.room.tables_turns, work).await? {
             Ok(done) => Ok(done),
             Err(error) => Err(self.with_a_hint(error).await),
         }
@@ -225,6 +286,19 @@ impl Access {
         &self,
         work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
+        self.reading(work).await.map(|(done, _)| done)
+    }
+
+    /// The same, with the turn, which goes on as long as the answer needs it. Whoever has rows of it on
+    /// their way keeps it until they are sent: what is in memory is bounded by it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::on_answers`].
+    pub async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(T, Weak<Reading>), Refused> {
         let tables = self.blocking(InRoom::tables).await?;
         let end = Instant::now() + WAITING;
         let (unread, who) = (self.room.unread, Arc::clone(&self.who));
@@ -238,9 +312,11 @@ impl Access {
         let all = wait(&self.room.answers, end, unread, all).await?.ok_or_else(|| {
             late(format!("{ANSWERS} answers are read in this room already; try again later"))
         })?;
-        let work = move || work(&tables.in_turn(who, Arc::new((own, all))));
+        let turn = Arc::new(Reading { _permits: (own, all), _shares: Arc::clone(&self.shares) });
+        let kept = Arc::downgrade(&turn);
+        let work = move || work(&tables.in_turn(who, turn));
         match spawn_blocking(work).await.map_err(|_| ended())? {
-            Ok(done) => Ok(done),
+            Ok(done) => Ok((done, kept)),
             Err(error) => Err(self.with_a_hint(error).await),
         }
     }
@@ -255,48 +331,85 @@ impl Access {
         self.room.writers.turn(&self.who, &self.shares.writers, end).await
     }
 
-    /// Works on the memories, in a thread that may block.
+    /// Reads the memories, in a thread that may block.
     ///
     /// # Errors
     ///
-    /// The memories cannot be opened; what the work gives.
+    /// There is no place for it in time; the memories cannot be opened; what the work gives.
     pub async fn on_memories<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        let work = move |room: &InRoom| {
-            let memories = room.opened(&room.memories, MEMORIES, Memories::open)?;
-            work(&memories)
-        };
-        let outcome = self.placed(work).await?;
-        outcome.map_err(|error| match error.reason {
-            Reason::NotFound => refused(codes::MEMORY_NOT_FOUND, error.text),
-            Reason::AlreadyExists => refused(codes::MEMORY_EXISTS, error.text),
-            _ => self.room.told(MEMORIES, &error),
-        })
+        let outcome = self.placed(move |room| work(&*room.memories()?)).await?;
+        outcome.map_err(|error| self.room.told_of_memories(&error))
+    }
+
+    /// Changes the memories when it is this participant's turn, in a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// The turn does not come in time; the memories cannot be opened; what the work gives.
+    pub async fn change_memories<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Memories) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let work = move |room: &InRoom| work(&*room.memories()?);
+        let outcome = self.in_turn(&self.room.memories_turns, work).await?;
+        outcome.map_err(|error| self.room.told_of_memories(&error))
     }
 
     /// Does with the tables what blocks, once there is a place for it.
     ///
     /// # Errors
     ///
-    /// What the work gives.
-    pub async fn blocking<T: Send + 'static>(
+    /// There is none in time; what the work gives.
+    async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Refused> {
         self.placed(work).await?.map_err(|error| self.room.told(TABLES, &error))
     }
 
-    /// Does what blocks, once there is a place for it; the outer error is that it did not end.
+    /// Does what blocks, once there is a place for it. It keeps the place even if nobody waits for it
+    /// any more. The outer error is that it did not end, or found none.
     async fn placed<T: Send + 'static>(
         &self,
         work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
     ) -> Result<Result<T, Error>, Refused> {
-        let _own = self.shares.places.acquire().await.map_err(|_| ended())?;
-        let _place = self.room.places.acquire().await.map_err(|_| ended())?;
+        let end = Instant::now() + WAITING;
+        let place = async |of: &Arc<Semaphore>, whose: &str| {
+            let place = timeout_at(end, Arc::clone(of).acquire_owned()).await;
+            let place = place.map_err(|_| {
+                late(format!("{whose} are at work on tables and memories already; try again later"))
+            });
+            place?.map_err(|_| ended())
+        };
+        let own = place(&self.shares.places, "as many calls of yours as may be").await?;
+        let all = place(&self.room.places, "as many calls as may be in this room").await?;
+        let (room, shares) = (Arc::clone(&self.room), Arc::clone(&self.shares));
+        let work = move || {
+            let done = work(&room);
+            drop((own, all, shares));
+            done
+        };
+        spawn_blocking(work).await.map_err(|_| ended())
+    }
+
+    /// Does what changes something when it is this participant's turn. It keeps the turn even if nobody
+    /// waits for it any more. The outer error is that it did not end, or that its turn did not come.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        turns: &Arc<Turns>,
+        work: impl FnOnce(&InRoom) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Result<T, Error>, Refused> {
+        let turn = turns.turn(&self.who, Instant::now() + WAITING).await?;
         let room = Arc::clone(&self.room);
-        spawn_blocking(move || work(&room)).await.map_err(|_| ended())
+        let work = move || {
+            let done = work(&room);
+            drop(turn);
+            done
+        };
+        spawn_blocking(work).await.map_err(|_| ended())
     }
 
     /// Goes on with what of the tables has a place of its own, such as an answer that is being read: whoever waits
@@ -402,140 +515,4 @@ fn told(error: &Error) -> Refused {
 }
 
 #[cfg(test)]
-mod tests {
-    use meshagent_tables::Value;
-    use meshagent_tables::engine::{NewTable, Rows, Search};
-
-    use super::*;
-
-    fn participant(room: &Arc<InRoom>, who: &str) -> Access {
-        let (room, who) = (Arc::clone(room), Arc::from(who));
-        Access { room, who, shares: Arc::default(), guest: None }
-    }
-
-    /// A room with a table of rows that are more than an answer is ahead of its reader.
-    async fn room(folder: &tempfile::TempDir) -> Arc<InRoom> {
-        let unread = Duration::from_millis(1);
-        let room = Arc::new(InRoom { unread, ..InRoom::new(folder.path().to_owned()) });
-        let fill = |tables: &dyn Engine| {
-            let new = NewTable { table: TableName::new("t"), ..NewTable::default() };
-            let mut writer = tables.create(new)?;
-            let row = |_| vec![("b".to_owned(), Value::Text("x".repeat(10_000)))];
-            writer.write((0..500).map(row).collect())?;
-            writer.finish()
-        };
-        participant(&room, "whoever fills it").on_tables(fill).await.unwrap();
-        room
-    }
-
-    async fn first(access: &Access) -> Result<Box<dyn Rows>, Refused> {
-        let table = TableName::new("t");
-        let search = move |tables: &dyn Engine| {
-            let mut rows = tables.search(Search { table, ..Search::default() })?;
-            rows.next(1)?;
-            Ok(rows)
-        };
-        access.on_answers(search).await
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn whoever_reads_no_further_holds_up_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let room = room(&folder).await;
-        let idle = participant(&room, "idle");
-        let mut kept = Vec::new();
-        // Four are its own, and each of the others takes the turn of one before.
-        for _ in 0..10 {
-            kept.push(first(&idle).await.unwrap());
-        }
-        assert_eq!(room.answers.available_permits(), ANSWERS - OWN);
-        for who in 0..10 {
-            kept.push(first(&participant(&room, &who.to_string())).await.unwrap());
-        }
-        assert_eq!(room.answers.available_permits(), 0);
-        // Nothing that is no answer waits for any of them.
-        let tables = participant(&room, "other").on_tables(|tables| tables.list(&[])).await;
-        assert_eq!(tables.unwrap(), ["t"]);
-        drop(kept);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn one_participant_does_not_take_all_places() {
-        let folder = tempfile::tempdir().unwrap();
-        let room = room(&folder).await;
-        let busy = participant(&room, "busy");
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let held = Arc::new(Mutex::new(held));
-        let work: Vec<_> = (0..AT_ONCE)
-            .map(|_| {
-                let (busy, held) = (busy.clone(), Arc::clone(&held));
-                tokio::spawn(async move {
-                    busy.blocking(move |_| {
-                        let _ = held.lock().unwrap().recv();
-                        Ok(())
-                    })
-                    .await
-                })
-            })
-            .collect();
-        while busy.shares.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let tables = participant(&room, "other").on_tables(|tables| tables.list(&[])).await;
-        assert_eq!(tables.unwrap(), ["t"]);
-        drop(release);
-        for one in work {
-            one.await.unwrap().unwrap();
-        }
-    }
-
-    /// What is logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn the_log_says_once_where_a_damaged_file_is_and_no_participant_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-        let _logged = tracing::subscriber::set_default(subscriber.finish());
-        let paths = [folder.path().join(TABLES), folder.path().join(MEMORIES)];
-        for path in &paths {
-            std::fs::write(path, "no database, and longer than one hundred bytes ".repeat(9))
-                .unwrap();
-        }
-        let room = Arc::new(InRoom::new(folder.path().to_owned()));
-        let participant = participant(&room, "somebody");
-        for _ in 0..2 {
-            let tables = participant.on_tables(|tables| tables.list(&[])).await.unwrap_err();
-            let memories = participant.on_memories(|it| it.list(&[])).await.unwrap_err();
-            for told in [tables, memories] {
-                assert!(told.text.contains("damaged"), "{told:?}");
-                assert!(!told.text.contains(folder.path().to_str().unwrap()), "{told:?}");
-            }
-        }
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        for path in &paths {
-            assert_eq!(log.matches(path.to_str().unwrap()).count(), 1, "{log}");
-        }
-    }
-
-    #[test]
-    fn only_what_may_succeed_later_is_a_time_out() {
-        let code = |reason| told(&Error::new(reason, "")).code;
-        assert_eq!(code(Reason::TimedOut), Some(codes::TIMEOUT));
-        assert_eq!(code(Reason::Invalid), Refused::invalid("").code);
-    }
-}
+mod tests;

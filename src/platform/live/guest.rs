@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
-use super::databases::Shares;
 use super::outgoing::{Letter, NotTaken, Outgoing, Sent};
 use super::room::Room;
 use crate::kinds::specs::scope::ApiScope;
@@ -59,8 +58,6 @@ pub struct Guest {
     places: Arc<Semaphore>,
     tasks: Mutex<Tasks>,
     calls: Mutex<Calls>,
-    /// What it may have going on in tables and memories.
-    pub shares: Arc<Shares>,
 }
 
 /// What a participant has running.
@@ -166,7 +163,6 @@ impl Guest {
             places: Arc::new(Semaphore::new(most)),
             tasks: Mutex::default(),
             calls: Mutex::default(),
-            shares: Arc::default(),
         }
     }
 

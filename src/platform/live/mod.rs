@@ -29,6 +29,7 @@
 //! | `session` | the record of a room's run |
 //! | `tokens` | tokens for which people have signed in elsewhere: codes become tokens, and old ones new |
 //! | `toolkits` | one file for each toolkit that every room has |
+//! | `turns` | turns to change the tables or memories of a room, which go round by participant |
 //! | `writers` | the streams of rows that are written in a room, and which makes way for another |
 //!
 //! What outlives a room is a row in `objects`, or a file. `auth` decides who may enter before
@@ -61,6 +62,7 @@ mod services;
 mod session;
 mod tokens;
 mod toolkits;
+mod turns;
 mod writers;
 
 use std::collections::HashMap;

@@ -247,7 +247,7 @@ pub(super) fn confined<T>(
     limits: &Limits,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let budget = Arc::new(Budget::new(limits.computing));
+    let budget = Arc::new(Budget::new(limits.changing));
     budget.watch_writing(db)?;
     let rows = rows.to_owned();
     let allowed = move |table: &str| table == rows || table == "hits";

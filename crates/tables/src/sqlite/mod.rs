@@ -67,6 +67,8 @@ pub struct Limits {
     /// How long a statement with parts of a client's computes. Time in which it waits for its reader
     /// does not count.
     pub computing: Duration,
+    /// The same for one that changes rows. Meanwhile nobody else changes anything in the file.
+    pub changing: Duration,
     /// How long an answer waits for its reader.
     pub idle: Duration,
     /// How many bytes of all answers may be left to be taken when they have given their turns back.
@@ -87,6 +89,7 @@ impl Default for Limits {
             readers: 8,
             waiting: Duration::from_secs(30),
             computing: Duration::from_secs(30),
+            changing: Duration::from_secs(5),
             idle: Duration::from_secs(300),
             left_bytes: 16 << 20,
             writers: 64,

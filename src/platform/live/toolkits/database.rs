@@ -55,7 +55,7 @@ pub async fn inspect(caller: &Caller, asked: Inspect) -> Result<Schema, Refused>
 /// Removes a table.
 pub async fn drop_table(caller: &Caller, asked: DropTable) -> Result<(), Refused> {
     let (table, ignore) = (table(asked.name, asked.namespace), asked.ignore_missing);
-    databases(caller).on_tables(move |it| it.drop_table(&table, ignore)).await
+    databases(caller).change_tables(move |it| it.drop_table(&table, ignore)).await
 }
 
 /// Adds columns.
@@ -71,25 +71,25 @@ pub async fn add_columns(caller: &Caller, asked: AddColumns) -> Result<(), Refus
         });
     let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
     let table = table(asked.table, asked.namespace);
-    databases(caller).on_tables(move |it| it.add_columns(&table, columns)).await
+    databases(caller).change_tables(move |it| it.add_columns(&table, columns)).await
 }
 
 /// Gives columns other types.
 pub async fn alter_columns(caller: &Caller, asked: AlterColumns) -> Result<(), Refused> {
     let table = table(asked.table, asked.namespace);
-    databases(caller).on_tables(move |it| it.alter_columns(&table, asked.columns)).await
+    databases(caller).change_tables(move |it| it.alter_columns(&table, asked.columns)).await
 }
 
 /// Removes columns.
 pub async fn drop_columns(caller: &Caller, asked: DropColumns) -> Result<(), Refused> {
     let table = table(asked.table, asked.namespace);
-    databases(caller).on_tables(move |it| it.drop_columns(&table, &asked.columns)).await
+    databases(caller).change_tables(move |it| it.drop_columns(&table, &asked.columns)).await
 }
 
 /// Removes an index.
 pub async fn drop_index(caller: &Caller, asked: DropIndex) -> Result<(), Refused> {
     let table = table(asked.table, asked.namespace);
-    databases(caller).on_tables(move |it| it.drop_index(&table, &asked.name)).await
+    databases(caller).change_tables(move |it| it.drop_index(&table, &asked.name)).await
 }
 
 /// Changes rows, and says how many.
@@ -105,14 +105,14 @@ pub async fn update(caller: &Caller, asked: Update) -> Result<Changed, Refused> 
     let expressions = expressions.into_iter().map(|it| (it.column, it.expression)).collect();
     let (table, filter) = (table(asked.table, asked.namespace), asked.r#where);
     let work = move |it: &dyn Engine| it.update(&table, &filter, values, expressions);
-    let count = databases(caller).on_tables(work).await?;
+    let count = databases(caller).change_tables(work).await?;
     Ok(Changed { count: Some(count) })
 }
 
 /// Removes rows, and says how many.
 pub async fn delete(caller: &Caller, asked: Delete) -> Result<Changed, Refused> {
     let (table, filter) = (table(asked.table, asked.namespace), asked.r#where);
-    let count = databases(caller).on_tables(move |it| it.delete(&table, &filter)).await?;
+    let count = databases(caller).change_tables(move |it| it.delete(&table, &filter)).await?;
     Ok(Changed { count: Some(count) })
 }
 
@@ -133,19 +133,19 @@ pub async fn count(caller: &Caller, asked: Count) -> Result<Counted, Refused> {
 /// Brings a table in good order.
 pub async fn optimize(caller: &Caller, asked: Optimize) -> Result<(), Refused> {
     let table = table(asked.table, asked.namespace);
-    databases(caller).on_tables(move |it| it.optimize(&table)).await
+    databases(caller).change_tables(move |it| it.optimize(&table)).await
 }
 
 /// Makes an earlier version the newest one.
 pub async fn restore(caller: &Caller, asked: Restore) -> Result<(), Refused> {
     let (table, version) = (table(asked.table, asked.namespace), version(asked.version)?);
-    databases(caller).on_tables(move |it| it.restore(&table, version)).await
+    databases(caller).change_tables(move |it| it.restore(&table, version)).await
 }
 
 /// Lets everybody in the room read a table at a version.
 pub async fn checkout(caller: &Caller, asked: Checkout) -> Result<(), Refused> {
     let (table, version) = (table(asked.table, asked.namespace), version(asked.version)?);
-    databases(caller).on_tables(move |it| it.checkout(&table, version)).await
+    databases(caller).change_tables(move |it| it.checkout(&table, version)).await
 }
 
 /// Lists the versions of a table.
@@ -187,7 +187,7 @@ pub async fn create_full_text_search_index(
 async fn create_index(caller: &Caller, asked: NewIndex, kind: IndexKind) -> Result<(), Refused> {
     let (table, replace) = (table(asked.table, asked.namespace), asked.replace.unwrap_or_default());
     let work = move |it: &dyn Engine| it.create_index(&table, &asked.column, kind, replace);
-    databases(caller).on_tables(work).await
+    databases(caller).change_tables(work).await
 }
 
 /// Lists the indexes of a table.
@@ -299,7 +299,7 @@ async fn write(
 ) -> Result<(), Refused> {
     let databases = databases(&stream.caller);
     let turn = Arc::new(databases.writing().await?);
-    let writer = databases.on_tables(begin).await?;
+    let writer = databases.change_tables(begin).await?;
     // The turn ends behind the writer, so that there is room for whoever gets the next one.
     let mut parked = Parked::new((writer, Arc::clone(&turn)));
     stream.send(pull()).await?;
@@ -310,7 +310,7 @@ async fn write(
         }
         let rows = rows_of(&part).map_err(Refused::invalid)?;
         let Some(mut own) = parked.take() else { return Err(ended()) };
-        let written = databases.blocking(move |_| {
+        let written = databases.change_tables(move |_| {
             own.0.write(rows)?;
             Ok(own)
         });
@@ -322,7 +322,7 @@ async fn write(
     }
     let Some((own, turn)) = parked.take() else { return Err(ended()) };
     let finish = async move {
-        let finished = databases.blocking(move |_| own.finish()).await;
+        let finished = databases.change_tables(move |_| own.finish()).await;
         drop(turn);
         finished
     };
@@ -335,7 +335,8 @@ async fn give(
     begin: impl FnOnce(&dyn Engine) -> Result<Box<dyn Rows>, Error> + Send + 'static,
 ) -> Result<(), Refused> {
     let databases = databases(&stream.caller);
-    let mut rows = Parked::new(databases.on_answers(begin).await?);
+    let (rows, turn) = databases.reading(begin).await?;
+    let mut rows = Parked::new(rows);
     loop {
         match stream.next().await {
             Some(part) if is_pull(&part) => {}
@@ -344,6 +345,7 @@ async fn give(
             Some(_) => return Err(Refused::invalid("rows are asked for with \"pull\"")),
         }
         let Some(mut own) = rows.take() else { return Err(ended()) };
+        let turn = turn.upgrade();
         let next = databases.going_on(move || {
             let batch = own.next(BATCH)?;
             Ok((own, batch))
@@ -358,5 +360,6 @@ async fn give(
         rows.put(own);
         drop(batch);
         stream.send(part).await?;
+        drop(turn);
     }
 }

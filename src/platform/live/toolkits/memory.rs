@@ -46,7 +46,18 @@ impl Place {
     }
 }
 
-/// Works on one memory.
+/// Changes one memory.
+async fn change<T: Send + 'static>(
+    caller: &Caller,
+    (name, namespace): (&str, &Namespace),
+    work: impl FnOnce(&meshagent_memory::Memories, MemoryName<'_>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Refused> {
+    let place = Place::of(name, namespace);
+    let databases = Access::of(caller);
+    databases.change_memories(move |memories| work(memories, place.name())).await
+}
+
+/// Reads one memory.
 async fn on<T: Send + 'static>(
     caller: &Caller,
     (name, namespace): (&str, &Namespace),
@@ -68,13 +79,13 @@ pub async fn list(caller: &Caller, asked: List) -> Result<Memories, Refused> {
 /// Makes a memory.
 pub async fn create(caller: &Caller, asked: Create) -> Result<(), Refused> {
     let how = Making { overwrite: asked.overwrite, ignore_exists: asked.ignore_exists };
-    on(caller, (&asked.name, &asked.namespace), move |it, name| it.create(name, how)).await
+    change(caller, (&asked.name, &asked.namespace), move |it, name| it.create(name, how)).await
 }
 
 /// Drops a memory.
 pub async fn drop(caller: &Caller, asked: Drop) -> Result<(), Refused> {
     let ignore = asked.ignore_missing;
-    on(caller, (&asked.name, &asked.namespace), move |it, name| it.drop(name, ignore)).await
+    change(caller, (&asked.name, &asked.namespace), move |it, name| it.drop(name, ignore)).await
 }
 
 /// Says what a memory holds.
@@ -112,7 +123,7 @@ fn text<T: serde::Serialize>(records: &[T]) -> Result<String, Refused> {
 /// Adds records to a dataset, or changes those that are there.
 pub async fn upsert_table(caller: &Caller, asked: UpsertTable) -> Result<(), Refused> {
     let (records, table, merge) = (text(&asked.records)?, asked.table, asked.merge);
-    let work = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let work = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.upsert_table(name, &table, &records, merge)
     });
     work.await.map(std::mem::drop)
@@ -121,7 +132,7 @@ pub async fn upsert_table(caller: &Caller, asked: UpsertTable) -> Result<(), Ref
 /// Adds entities, or changes those that are there.
 pub async fn upsert_nodes(caller: &Caller, asked: UpsertNodes) -> Result<(), Refused> {
     let (records, merge) = (text(&asked.records)?, asked.merge);
-    let work = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let work = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.upsert_nodes(name, &records, merge)
     });
     work.await.map(std::mem::drop)
@@ -133,7 +144,7 @@ pub async fn upsert_relationships(
     asked: UpsertRelationships,
 ) -> Result<(), Refused> {
     let (records, merge) = (text(&asked.records)?, asked.merge);
-    let work = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let work = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.upsert_relationships(name, &records, merge)
     });
     work.await.map(std::mem::drop)
@@ -154,7 +165,7 @@ fn told(name: String, found: Found) -> Ingested {
 /// Takes in a text.
 pub async fn ingest_text(caller: &Caller, asked: IngestText) -> Result<Ingested, Refused> {
     let (content, by) = (asked.text, by(&asked.how));
-    let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let found = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.ingest(name, &[Source::Text(&content)], by)
     });
     Ok(told(asked.name.clone(), found.await?))
@@ -170,7 +181,7 @@ pub async fn ingest_image(caller: &Caller, asked: IngestImage) -> Result<Ingeste
     let annotations: Vec<(String, String)> = annotations.into_iter().collect();
     let (caption, mime_type, from) = (asked.caption, asked.mime_type, asked.source);
     let by = by(&asked.how);
-    let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let found = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         let image = Source::Image {
             caption: caption.as_deref(),
             media_type: mime_type.as_deref(),
@@ -196,7 +207,7 @@ pub async fn ingest_file(caller: &Caller, asked: IngestFile) -> Result<Ingested,
         }
     };
     let (media_type, by) = (asked.mime_type, by(&asked.how));
-    let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let found = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         let file = Source::File { path: &path, media_type: media_type.as_deref(), bytes: &bytes };
         it.ingest(name, &[file], by)
     });
@@ -209,7 +220,7 @@ pub async fn ingest_from_storage(
     asked: IngestFromStorage,
 ) -> Result<Ingested, Refused> {
     let (files, by) = (read(caller, asked.paths).await?, by(&asked.how));
-    let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let found = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         let files: Vec<Source<'_>> = files
             .iter()
             .map(|(path, bytes)| Source::File { path, media_type: None, bytes })
@@ -258,7 +269,7 @@ pub async fn ingest_from_table(
     let (columns, limit) = (asked.text_columns, asked.limit);
     let read = move |tables: &dyn Engine| texts(tables, table, columns.as_deref(), limit);
     let (rows, by) = (Access::of(caller).on_answers(read).await?, by(&asked.how));
-    let found = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let found = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.ingest(name, &[Source::Rows { rows: &rows, text_columns: None }], by)
     });
     Ok(told(asked.name.clone(), found.await?))
@@ -337,8 +348,9 @@ pub async fn delete_entities(
     asked: DeleteEntities,
 ) -> Result<EntitiesDeleted, Refused> {
     let ids = asked.entity_ids;
-    let deleted =
-        on(caller, (&asked.name, &asked.namespace), move |it, name| it.delete_entities(name, &ids));
+    let deleted = change(caller, (&asked.name, &asked.namespace), move |it, name| {
+        it.delete_entities(name, &ids)
+    });
     let deleted = deleted.await?;
     Ok(EntitiesDeleted {
         name: asked.name,
@@ -353,7 +365,7 @@ pub async fn delete_relationships(
     asked: DeleteRelationships,
 ) -> Result<RelationshipsDeleted, Refused> {
     let selectors = asked.relationships;
-    let deleted = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let deleted = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         let chosen: Vec<Chosen<'_>> = selectors
             .iter()
             .map(|selector| Chosen {
@@ -370,7 +382,7 @@ pub async fn delete_relationships(
 /// Makes the memory small and fast.
 pub async fn optimize(caller: &Caller, asked: Optimize) -> Result<Optimized, Refused> {
     let (compact, cleanup) = (asked.compact, asked.cleanup);
-    let told = on(caller, (&asked.name, &asked.namespace), move |it, name| {
+    let told = change(caller, (&asked.name, &asked.namespace), move |it, name| {
         it.optimize(name, compact, cleanup)
     });
     let tidied = |it: meshagent_memory::Optimized| Tidied {
