@@ -3,7 +3,8 @@
 //! A record that is merged finds those with its key and changes what it says of them; what it does
 //! not say, or says to be null, is left. If there is none, it is added. Columns that the dataset
 //! does not have are added to it. A column of whole numbers becomes one with a point when it is
-//! given one; any other value must be what the column's values are.
+//! given one, if no number changes thereby, and never if records are known by it; any other value must
+//! be what the column's values are.
 
 use std::collections::HashMap;
 
@@ -149,7 +150,10 @@ fn take_columns(file: &Connection, dataset: &mut Dataset, records: &[Row]) -> Re
             names.push(name);
             dataset.place(name).map_or(Kind::Open, |place| dataset.fields[place].kind)
         });
-        *known = joined(*known, Kind::of(value)).ok_or_else(|| {
+        let given = Kind::of(value);
+        // Records that are known by different whole numbers must not become the same.
+        let stays = *known == Kind::Int && given == Kind::Float && dataset.is_known_by(name);
+        *known = joined(*known, given).filter(|_| !stays).ok_or_else(|| {
             let given = value.name();
             Error::invalid(format!(
                 "record {index}: column {name:?} of {:?} is {known}, and a value of {given} is not",
@@ -277,6 +281,11 @@ impl Plan {
             let place = dataset.place(&name);
             let kind = place.map_or(Kind::Open, |place| dataset.fields[place].kind);
             values[*slot] = match (kind, value) {
+                (Kind::Float, Value::Int(whole)) if !keeps_its_digits(whole) => {
+                    return Err(Error::invalid(format!(
+                        "record {index}: column {name:?} has numbers with a point, and {whole} would lose digits as one"
+                    )));
+                }
                 (Kind::Float, Value::Int(whole)) => Stored::Real(with_point(whole)),
                 (_, value) => Stored::from(value),
             };
@@ -313,6 +322,14 @@ fn same(value: &Value) -> Value {
         Value::Int(whole) => Value::Float(with_point(*whole)),
         other => other.clone(),
     }
+}
+
+/// Whether a whole number is the same as one with a point.
+#[expect(clippy::cast_possible_truncation, reason = "it is compared with what it was")]
+fn keeps_its_digits(value: i64) -> bool {
+    // What is beyond all whole numbers would become the largest one again.
+    let point = with_point(value);
+    point < with_point(i64::MAX) && point as i64 == value
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the column has numbers of 53 bits")]

@@ -152,6 +152,14 @@ impl Dataset {
         self.fields.iter().position(|field| field.name == name)
     }
 
+    /// Whether its records are known by a column.
+    pub fn is_known_by(&self, name: &str) -> bool {
+        match &self.keyed {
+            Keyed::By(places) => places.iter().any(|place| self.fields[*place].name == name),
+            Keyed::Whole => false,
+        }
+    }
+
     /// Adds a column.
     pub fn add_field(&mut self, file: &Connection, name: &str, kind: Kind) -> Result<usize> {
         check_name("a column", name)?;
@@ -171,10 +179,21 @@ impl Dataset {
         Ok(place)
     }
 
-    /// Says what the values of a column are from now on.
+    /// Says what the values of a column are from now on. It is refused if one of them would change.
     pub fn set_kind(&mut self, file: &Connection, place: usize, kind: Kind) -> Result<()> {
         let (table, column) = (self.table(), Column::At(place));
         if kind == Kind::Float && self.fields[place].kind == Kind::Int {
+            // The last numbers of 64 bits would become one beyond them, which is cut to the largest.
+            let changes = format!(
+                "SELECT EXISTS (SELECT 1 FROM {table} WHERE {column} > 9223372036854774784
+                 OR CAST(CAST({column} AS REAL) AS INTEGER) <> {column})"
+            );
+            if file.query_row(&changes, [], |row| row.get(0))? {
+                let (name, field) = (&self.name, &self.fields[place].name);
+                return Err(Error::invalid(format!(
+                    "column {field:?} of {name:?} has whole numbers that would lose digits if it got one with a point; write whole numbers, or another column"
+                )));
+            }
             file.execute_batch(&format!(
                 "UPDATE {table} SET {column} = CAST({column} AS REAL) WHERE {column} IS NOT NULL"
             ))?;

@@ -248,3 +248,34 @@ fn the_two_datasets_are_taken_by_their_names() {
     assert_eq!((error.reason, error.text.as_str()), (Reason::Invalid, "record 1 has no \"name\""));
     assert_eq!(upsert(&room, "Nothing", &json!([]), true), 0);
 }
+
+#[test]
+fn no_number_changes_when_a_column_gets_one_with_a_point() {
+    let room = Room::new();
+    let told = |records: &Json| {
+        let told = room.memories.upsert_table(NOTES, "z", &records.to_string(), true);
+        told.unwrap_err().text
+    };
+    upsert(&room, "z", &json!([{"id": 1, "n": 9_007_199_254_740_993_i64, "m": 2}]), true);
+    let text = told(&json!([{"id": 2, "n": 1.5}]));
+    assert!(text.contains("column \"n\" of \"z\" has whole numbers that would lose"), "{text}");
+    // Too large for 64 bits, and so a number with a point.
+    let text = told(&serde_json::from_str(r#"[{"id": 1, "n": 1180591620717411303424}]"#).unwrap());
+    assert!(text.contains("would lose digits"), "{text}");
+    for key in ["1.5", "1180591620717411303424"] {
+        let text = told(&serde_json::from_str(&format!(r#"[{{"id": {key}}}]"#)).unwrap());
+        assert!(text.contains("column \"id\" of \"z\" is int"), "{text}");
+    }
+    upsert(&room, "z", &json!([{"id": 3, "m": 0.5}]), true);
+    for lost in [9_007_199_254_740_993, i64::MAX] {
+        let text = told(&json!([{"id": 1, "m": lost}]));
+        assert!(text.contains("record 1: column \"m\" has numbers with a point"), "{text}");
+    }
+    assert_eq!(
+        room.rows("MATCH (z:z) RETURN z.id, z.n, z.m ORDER BY z.id"),
+        json!([[1, 9_007_199_254_740_993_i64, 2.0], [3, null, 0.5]])
+    );
+    upsert(&room, "y", &json!([{"id": 1, "n": i64::MAX}]), true);
+    let text = room.memories.upsert_table(NOTES, "y", r#"[{"id": 1, "n": 0.5}]"#, true);
+    assert!(text.unwrap_err().text.contains("would lose digits"));
+}
