@@ -149,6 +149,27 @@ pub const TABLES_LIST: Gate =
 pub const TABLE_READ: Gate = on_table("database.tables, read", "table", |it| it.read);
 /// Rows of the table may be written.
 pub const TABLE_WRITE: Gate = on_table("database.tables, write", "table", |it| it.write);
+/// Rows of the table may be written, and read: what is found by a condition tells what is in them, even
+/// if it is changed and not shown.
+pub const TABLE_CHANGE: Gate = Gate {
+    grant: "database.tables, read and write",
+    check: Check::Arguments(|scope, header| {
+        let name = header["table"].as_str().unwrap_or_default();
+        let may = |check: fn(&TableGrant) -> bool| table(scope, name, &header["namespace"], check);
+        may(|it| it.read) && may(|it| it.write)
+    }),
+};
+/// The table may get columns. Those that are computed of others need that it may be read, too.
+pub const TABLE_WIDEN: Gate = Gate {
+    grant: "database.tables, alter, and read to compute values",
+    check: Check::Arguments(|scope, header| {
+        let name = header["table"].as_str().unwrap_or_default();
+        let may = |check: fn(&TableGrant) -> bool| table(scope, name, &header["namespace"], check);
+        let mut columns = header["columns"].as_array().into_iter().flatten();
+        let computes = columns.any(|column| !column["value_sql"].is_null());
+        may(|it| it.alter) && (!computes || may(|it| it.read))
+    }),
+};
 /// The table may be changed in its columns, indexes and versions.
 pub const TABLE_ALTER: Gate = on_table("database.tables, alter", "table", |it| it.alter);
 /// The table may be made, also in the place of another one, and dropped. These requests say `name`.

@@ -133,6 +133,28 @@ fn table() -> Vec<Row> {
             ],
         ),
         (
+            TABLE_CHANGE,
+            json!({"table": "t"}),
+            // Two entries may allow it together.
+            json!({"database": {"tables": [{"name": "t"}, {"name": "t", "read": false, "write": true}]}}),
+            vec![
+                json!({"database": {"tables": [{"name": "t", "read": false, "write": true}]}}),
+                json!({"database": {"tables": [{"name": "t"}, {"name": "u", "write": true}]}}),
+            ],
+        ),
+        (
+            TABLE_WIDEN,
+            json!({"table": "t", "columns": [{"name": "c"}]}),
+            json!({"database": {"tables": [{"name": "t", "read": false, "alter": true}]}}),
+            vec![json!({"database": {"tables": [{"name": "t", "write": true}]}})],
+        ),
+        (
+            TABLE_WIDEN,
+            json!({"table": "t", "columns": [{"name": "c"}, {"name": "d", "value_sql": "1"}]}),
+            json!({"database": {"tables": [{"name": "t", "alter": true}]}}),
+            vec![json!({"database": {"tables": [{"name": "t", "read": false, "alter": true}]}})],
+        ),
+        (
             TABLE_ALTER,
             json!({"table": "t", "name": "u"}),
             json!({"database": {"tables": [{"name": "t", "alter": true}]}}),
