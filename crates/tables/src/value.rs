@@ -291,6 +291,9 @@ impl Value {
                     taken.push((field.name.clone(), value));
                 }
                 if let Some((name, _)) = given.first() {
+                    if fields.iter().any(|field| field.name == *name) {
+                        return Err(format!("the struct has the part {name:?} twice"));
+                    }
                     return Err(format!("the struct has no part {name:?}"));
                 }
                 Self::Struct(taken)
@@ -554,7 +557,15 @@ mod tests {
             ),
             (Value::List(vec![Value::Int(256)]), Kind::Binary, "256 is no byte"),
             (Value::Struct(Vec::new()), parts.clone(), "\"a\": null is not allowed"),
-            (extra, parts, "has no part \"b\""),
+            (extra, parts.clone(), "has no part \"b\""),
+            (
+                Value::Struct(vec![
+                    ("a".to_owned(), Value::Int(1)),
+                    ("a".to_owned(), Value::Int(2)),
+                ]),
+                parts,
+                "has the part \"a\" twice",
+            ),
         ] {
             let told = taken(given, wanted).unwrap_err();
             assert!(told.contains(why), "{told}");
