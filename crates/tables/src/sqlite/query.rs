@@ -48,6 +48,12 @@ impl Tables {
             let text = format!("a query has at most {TABLES} tables");
             return Err(Error::invalid(text));
         }
+        for (name, value) in parameters {
+            let taken = value.inferred().map(|kind| value.clone().taken_as_kind(&kind));
+            if let Some(Err(why)) = taken {
+                return Err(Error::invalid(format!("the parameter {name:?}: {why}")));
+            }
+        }
         let reader = self.reader()?;
         let db = reader.connection()?;
         let mut named = Named { tables: BTreeMap::new(), read: Mutex::default() };

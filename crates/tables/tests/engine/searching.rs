@@ -380,3 +380,14 @@ fn a_table_that_is_missing_is_told_apart() {
     let missing = room.tables.count(&Search { table: table("poeple"), ..Search::default() });
     assert_eq!(missing.unwrap_err().missing, Some(Box::new(table("poeple"))));
 }
+
+#[test]
+fn a_parameter_of_no_type_is_named() {
+    let room = Room::new();
+    let asked = |value: Json| {
+        let parameter = ("a".to_owned(), Value::of_plain(&value).unwrap());
+        room.tables.query("SELECT $a AS x", Vec::new(), &[parameter]).and_then(read)
+    };
+    assert_eq!(refused(asked(json!([1, "x"])), "the parameter \"a\": "), Reason::Invalid);
+    assert_eq!(asked(json!([1, 2])).unwrap(), json!([{"x": [1, 2]}]));
+}
