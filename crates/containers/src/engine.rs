@@ -118,6 +118,13 @@ impl Engine {
 /// Makes the folder that only this user looks into, and says where it really is.
 fn made(scratch: &Path) -> std::io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt as _;
+    // Engines take some letters for what separates a path from its options.
+    let is_plain = |it: char| it.is_alphanumeric() || "/-_. ".contains(it);
+    if !scratch.to_str().is_some_and(|it| it.chars().all(is_plain)) {
+        return Err(std::io::Error::other(
+            "choose a path of letters, digits, dots, dashes and spaces",
+        ));
+    }
     // Others may pass through it: a process in a container may be of another user.
     std::fs::DirBuilder::new().recursive(true).mode(0o711).create(scratch)?;
     scratch.canonicalize()

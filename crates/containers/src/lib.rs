@@ -12,6 +12,7 @@
 //! | [`mounts`] | what it is given as files and folders |
 //! | [`run`] | how it is made and started |
 //! | [`life`] | containers that there are, their ends, and their ports |
+//! | [`exec`] | commands in them |
 //! | [`logs`] | what they have written |
 //! | [`network`] | who reaches whom |
 //! | [`images`] | which images there are, where they come from, and where they go |
@@ -26,6 +27,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod exec;
 mod frames;
 mod host;
 pub mod images;
@@ -40,6 +42,7 @@ mod wire;
 
 pub use engine::{About, Absent, Engine, Socket};
 pub use error::{Error, Result};
+pub use exec::{Control, Exec, Input, Output, Session, Size};
 pub use frames::Channel;
 pub use images::Image;
 pub use life::{Container, Listed, State};

@@ -110,13 +110,7 @@ impl Spec {
         if let Some(name) = &self.network {
             self::name("the name of a network", name)?;
         }
-        if let Some(folder) = &self.working_dir {
-            if !folder.starts_with('/') || folder.contains('\0') || folder.len() > 4096 {
-                return Err(invalid(format!(
-                    "the working directory {folder:?} is no absolute path"
-                )));
-            }
-        }
+        working_dir(self.working_dir.as_deref())?;
         let counts = [
             ("variables", self.env.len()),
             ("mounts", self.mounts.len()),
@@ -197,6 +191,17 @@ pub(crate) fn words_and_env(words: Option<&[String]>, env: &[(String, String)]) 
         ));
     }
     Ok(())
+}
+
+/// Whether a process can be started there.
+pub(crate) fn working_dir(folder: Option<&str>) -> Result<()> {
+    let is_odd = |it: &str| !it.starts_with('/') || it.contains('\0') || it.len() > 4096;
+    match folder.filter(|it| is_odd(it)) {
+        Some(folder) => {
+            Err(invalid(format!("the working directory {folder:?} is no absolute path")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether engines take it for a name.

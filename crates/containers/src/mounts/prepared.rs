@@ -1,6 +1,10 @@
 //! What the engine is told to mount, and what is cleaned up after it.
+//!
+//! Podman takes a source with a comma for one with options, such as another source. So no name that
+//! anybody else chose is told to an engine: what is not plain is told by a link of our own to it.
 
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,17 +15,17 @@ use super::{Mount, content};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
-/// The label that names the folder of a container's own texts.
+/// The label that names the folder of a container's own texts and links.
 pub(crate) const SCRATCH: &str = "meshagent.containers.scratch";
 
-/// Where the folders of texts are, in the folder of what is given to containers.
+/// Where the folders of texts and links are, in the folder of what is given to containers.
 const TEXTS: &str = "texts";
 
 /// Mounts that are ready. What was made for them is removed with this, unless it is kept.
 pub(crate) struct Prepared {
     /// As the engine is told.
     pub mounts: Vec<Value>,
-    /// The folder of this container's texts.
+    /// The folder of this container's texts and links.
     texts: Option<PathBuf>,
     /// What is to be found where, once the container has it.
     folders: Vec<(String, Found)>,
@@ -46,7 +50,7 @@ impl Prepared {
                     let found = folder::find(trusted, below)?;
                     let source = found.path.clone();
                     prepared.folders.push((target.clone(), found));
-                    (source, target, *read_only)
+                    (prepared.plain(engine.scratch(), source)?, target, *read_only)
                 }
                 Mount::Text { text, target, read_only } => {
                     let written = prepared.write(engine.scratch(), text, *read_only);
@@ -58,7 +62,7 @@ impl Prepared {
                 Mount::Image { image, below, target } => {
                     let content = content::of(engine, image).await?;
                     let found = folder::find(&content, below)?;
-                    (found.path, target, true)
+                    (prepared.plain(engine.scratch(), found.path)?, target, true)
                 }
                 Mount::Empty { target, size } => {
                     prepared.mounts.push(in_memory(target, size.unwrap_or(empty)));
@@ -80,20 +84,36 @@ impl Prepared {
         Ok(prepared)
     }
 
+    /// The folder of this container alone, and what the next thing in it is called.
+    fn own(&mut self, scratch: &Path) -> std::io::Result<PathBuf> {
+        let folder = match &self.texts {
+            Some(folder) => folder.clone(),
+            None => {
+                let above = scratch.join(TEXTS);
+                std::fs::create_dir_all(&above)?;
+                let mut made = tempfile::Builder::new();
+                let folder = made.prefix("c").rand_bytes(16).tempdir_in(&above)?.keep();
+                self.texts.insert(folder).clone()
+            }
+        };
+        Ok(folder.join(self.mounts.len().to_string()))
+    }
+
+    /// A path as engines take it for a path: itself, or a link to it.
+    fn plain(&mut self, scratch: &Path, path: PathBuf) -> Result<PathBuf> {
+        let is_plain = |it: &u8| it.is_ascii_alphanumeric() || b"/-_.".contains(it);
+        if path.as_os_str().as_bytes().iter().all(is_plain) {
+            return Ok(path);
+        }
+        let link = self.own(scratch).map(|own| own.with_extension("link"));
+        let made = link.and_then(|link| std::os::unix::fs::symlink(&path, &link).map(|()| link));
+        made.map_err(|error| Error::system(format!("make a link to {}", path.display()), error))
+    }
+
     /// Writes a text to a file in the folder of this container.
     fn write(&mut self, scratch: &Path, text: &str, read_only: bool) -> std::io::Result<PathBuf> {
-        let folder = if let Some(folder) = &self.texts {
-            folder.clone()
-        } else {
-            let above = scratch.join(TEXTS);
-            std::fs::create_dir_all(&above)?;
-            let folder = tempfile::Builder::new().prefix("c").rand_bytes(16).tempdir_in(&above)?;
-            let folder = folder.keep();
-            self.texts = Some(folder.clone());
-            folder
-        };
+        let path = self.own(scratch)?;
         // No program of another user gets to the file except through a container.
-        let path = folder.join(self.mounts.len().to_string());
         let mode = if read_only { 0o444 } else { 0o666 };
         let mut file =
             std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;

@@ -7,8 +7,11 @@ mod engine_here;
 #[allow(dead_code)]
 mod needs;
 
+mod commands;
 mod ends;
+mod given;
 mod limits;
+mod networks;
 mod runs;
 
 use std::collections::BTreeMap;

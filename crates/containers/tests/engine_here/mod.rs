@@ -17,7 +17,7 @@ const TO_LISTEN: Duration = Duration::from_secs(60);
 const PROGRAMS: [&str; 24] = [
     "cat", "dd", "echo", "env", "false", "grep", "head", "httpd", "id", "kill", "ls", "mkdir",
     "mknod", "mount", "nc", "nslookup", "pidof", "ping", "ps", "sh", "sleep", "touch", "true",
-    "ttysize",
+    "stty",
 ];
 
 /// An engine that is here for one test.
