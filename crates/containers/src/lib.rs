@@ -44,7 +44,7 @@ pub use engine::{About, Absent, Engine, Socket};
 pub use error::{Error, Result};
 pub use exec::{Control, Exec, Input, Output, Session, Size};
 pub use frames::Channel;
-pub use images::Image;
+pub use images::{Build, Credentials, Image, Progress, Saved, Step};
 pub use life::{Container, Listed, State};
 pub use logs::Logs;
 pub use mounts::Mount;

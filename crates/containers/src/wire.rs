@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
@@ -44,7 +44,7 @@ const MOST_ERROR: usize = 64 << 10;
 const MOST_HEADERS: usize = 64 << 10;
 
 /// What is sent.
-pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// What stands for itself in an address.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -129,7 +129,7 @@ impl Call {
     pub fn json(self, value: &impl Serialize) -> Self {
         // Keys are texts and no value is a map of anything else, so that this cannot fail.
         let text = serde_json::to_vec(value).unwrap_or_default();
-        let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed();
+        let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
         self.body("application/json", body)
     }
 
@@ -152,7 +152,7 @@ impl Call {
 }
 
 fn empty() -> Body {
-    Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
+    Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Where an engine listens.

@@ -47,7 +47,7 @@ pub(super) struct Found {
     pub path: PathBuf,
     pub identity: Identity,
     /// Keeps its number from being given to another one.
-    _open: OwnedFd,
+    pub open: OwnedFd,
 }
 
 /// Opens the folder `below` one that is trusted. Each part of the path is opened in the one before
@@ -60,7 +60,7 @@ pub(super) fn find(trusted: &Path, below: &str) -> Result<Found> {
             Some(Errno::NOTDIR | Errno::LOOP) => "it is a link or no folder".to_owned(),
             _ => error.to_string(),
         };
-        Error::Invalid(format!("cannot mount the folder {}: {why}", path.display()))
+        Error::Invalid(format!("cannot use the folder {}: {why}", path.display()))
     };
     let mut path = trusted.canonicalize().map_err(|error| cannot(trusted, error))?;
     let opened = rustix::fs::openat(CWD, &path, AS_FOLDER, Mode::empty());
@@ -71,7 +71,7 @@ pub(super) fn find(trusted: &Path, below: &str) -> Result<Found> {
         open = opened.map_err(|error| cannot(&path, error.into()))?;
     }
     let identity = Identity::of(&open).map_err(|error| cannot(&path, error))?;
-    Ok(Found { path, identity, _open: open })
+    Ok(Found { path, identity, open })
 }
 
 /// What a process has at a path. Nothing, where that cannot be seen from here: the engine runs

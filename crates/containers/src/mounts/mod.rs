@@ -15,7 +15,8 @@ mod prepared;
 mod unpack;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 pub use content::MOST_CONTENT;
 pub(crate) use prepared::{Prepared, SCRATCH, forget, in_memory};
@@ -108,6 +109,16 @@ pub(crate) fn checked(mounts: &[Mount]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a path leads down only.
+pub(crate) fn below(path: &str) -> Result<()> {
+    folder::parts(path).map(drop)
+}
+
+/// Opens a folder below a trusted one, without following links.
+pub(crate) fn open(trusted: &Path, below: &str) -> Result<OwnedFd> {
+    folder::find(trusted, below).map(|it| it.open)
 }
 
 /// Whether something may be mounted there: not over what the system itself shows.

@@ -10,8 +10,10 @@ mod needs;
 mod commands;
 mod ends;
 mod given;
+mod images;
 mod limits;
 mod networks;
+mod registry;
 mod runs;
 
 use std::collections::BTreeMap;

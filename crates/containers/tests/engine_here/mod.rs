@@ -35,6 +35,10 @@ impl EngineHere {
         let at = |name: &str| folder.path().join(name);
         let conf = "[containers]\ndefault_ulimits = []\n[engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\n";
         std::fs::write(at("containers.conf"), conf).expect("a file");
+        // A registry of a test has no certificate.
+        let registries =
+            "[[registry]]\nprefix = \"127.0.0.1\"\nlocation = \"127.0.0.1\"\ninsecure = true\n";
+        std::fs::write(at("registries.conf"), registries).expect("a file");
         let store = format!(
             "[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n",
             at("root"),
@@ -127,6 +131,7 @@ fn podman(folder: &Path) -> Command {
     let mut command = Command::new("podman");
     command.env("CONTAINERS_CONF", folder.join("containers.conf"));
     command.env("CONTAINERS_STORAGE_CONF", folder.join("storage.conf"));
+    command.env("CONTAINERS_REGISTRIES_CONF", folder.join("registries.conf"));
     command.arg("--root").arg(folder.join("root")).arg("--runroot").arg(folder.join("run"));
     command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]);
     command
