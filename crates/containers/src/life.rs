@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::images;
 use crate::mounts;
 use crate::wire::{Call, Subject, escaped};
 
@@ -150,7 +151,7 @@ impl Inspected {
             state,
             id: self.id,
             image: self.config.image,
-            image_digest: self.image,
+            image_digest: images::digest(&self.image),
             out_of_memory: self.state.out_of_memory,
             labels: self.config.labels.unwrap_or_default(),
             addresses: addresses.collect(),

@@ -21,4 +21,5 @@ mod transfer;
 pub use credentials::Credentials;
 pub use progress::{Progress, Step};
 pub use store::Image;
+pub(crate) use store::digest;
 pub use transfer::{Build, Saved};

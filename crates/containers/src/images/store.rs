@@ -82,6 +82,6 @@ impl Engine {
 }
 
 /// An id in the form that both engines have in most places.
-fn digest(id: &str) -> String {
+pub(crate) fn digest(id: &str) -> String {
     if id.contains(':') { id.to_owned() } else { format!("sha256:{id}") }
 }

@@ -9,8 +9,10 @@ mod needs;
 
 mod commands;
 mod ends;
+mod fakes;
 mod given;
 mod images;
+mod leaves;
 mod limits;
 mod networks;
 mod registry;
