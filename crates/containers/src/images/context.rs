@@ -119,6 +119,8 @@ impl<W: Write> Writing<'_, W> {
             Err(error) => return Err(odd(path, &error.to_string())),
         };
         let mut header = Header::new_gnu();
+        // It is smaller on other systems.
+        #[allow(clippy::useless_conversion)]
         header.set_mode(u32::from(stat.st_mode) & 0o7777);
         header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
         header.set_size(0);

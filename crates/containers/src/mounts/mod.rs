@@ -192,7 +192,10 @@ mod tests {
             let (target, trusted) = ("/a".to_owned(), PathBuf::from("/"));
             let below = below.to_owned();
             let mount = Mount::Folder { trusted, below, target, read_only: true };
-            assert!(matches!(checked(&[mount.clone()]), Err(Error::Invalid(_))), "{mount:?}");
+            assert!(
+                matches!(checked(std::slice::from_ref(&mount)), Err(Error::Invalid(_))),
+                "{mount:?}"
+            );
         }
     }
 }

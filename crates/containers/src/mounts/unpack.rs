@@ -114,7 +114,7 @@ impl Unpacking {
             .ok_or_else(|| odd("there are too many files in it"))?;
         self.spend(OF_ENTRY)?;
         let path = names.path.clone().unwrap_or_else(|| entry.path_bytes().into_owned());
-        let mode = Mode::from_raw_mode(entry.header().mode()? & 0o777);
+        let mode = mode(entry.header().mode()?);
         let kind = entry.header().entry_type();
         let parts = parts(&path)?;
         let Some((name, folders)) = parts.split_last() else {
@@ -165,7 +165,7 @@ impl Unpacking {
                 Ok(opened) => opened,
                 Err(rustix::io::Errno::NOENT) => {
                     self.spend(OF_ENTRY)?;
-                    self.make_folder(&folder, part, Mode::from_raw_mode(0o755))?;
+                    self.make_folder(&folder, part, mode(0o755))?;
                     rustix::fs::openat(&folder, *part, AS_FOLDER, Mode::empty())?
                 }
                 Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
@@ -189,6 +189,13 @@ impl Unpacking {
             made => Ok(made?),
         }
     }
+}
+
+/// Who may do what with a file. Nobody becomes another user by it.
+fn mode(bits: u32) -> Mode {
+    // It is smaller on other systems.
+    #[allow(clippy::unnecessary_cast)]
+    Mode::from_raw_mode((bits & 0o777) as rustix::fs::RawMode)
 }
 
 /// Removes what the archive has put there before. A folder stays, and is an error later.

@@ -6,7 +6,7 @@ use meshagent_containers::{Absent, Engine, Error, Exec, Socket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::shell;
+use crate::{resident, shell};
 
 /// What a fake says to a request.
 #[derive(Clone)]
@@ -194,11 +194,4 @@ async fn an_answer_that_is_cut_off_is_an_error() {
     for (what, error) in errors(Answer::Says(Vec::new())).await {
         assert!(matches!(error, Error::Gone { .. }), "{what}: {error:?}");
     }
-}
-
-/// How much memory this process holds.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).expect("a number");
-    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
 }

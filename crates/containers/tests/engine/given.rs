@@ -2,8 +2,6 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use meshagent_containers::{Error, Mount, Spec};
 
@@ -52,63 +50,6 @@ async fn a_link_in_a_folder_is_not_followed_and_leads_into_the_container_only() 
     let id = here.engine.run(&spec).await.expect("a container");
     let (_, out, _) = ended(&here.engine, &id).await;
     assert!(!out.contains("ssl") && !out.contains("machine-id"), "{out}");
-}
-
-/// Another program swaps the folder for a link to a secret as fast as it can. Whatever the moment
-/// in which the engine looks, no container ever reads the secret.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_is_swapped_for_a_link_meanwhile_is_never_followed() {
-    let Some(here) = here().await else { return };
-    let (room, secret) = (here.folder().join("room"), here.folder().join("secret"));
-    for path in [&room.join("a"), &secret] {
-        std::fs::create_dir_all(path).expect("a folder");
-    }
-    std::fs::write(room.join("a/file"), "given\n").expect("a file");
-    std::fs::write(secret.join("file"), "secret\n").expect("a file");
-    let (stop, swaps) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let swapping = std::thread::spawn({
-        let (room, secret, stop, swaps) =
-            (room.clone(), secret.clone(), stop.clone(), swaps.clone());
-        move || {
-            symlink(&secret, room.join("link")).expect("a link");
-            let swap = |from: &str, to: &str| std::fs::rename(room.join(from), room.join(to));
-            while !stop.load(Ordering::Relaxed) {
-                swap("a", "away").expect("away");
-                swap("link", "a").expect("the link");
-                std::thread::sleep(std::time::Duration::from_millis(3));
-                swap("a", "link").expect("no link");
-                swap("away", "a").expect("back");
-                std::thread::sleep(std::time::Duration::from_millis(7));
-                swaps.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    });
-    let (mut given, mut refused) = (0, 0);
-    for _ in 0..12 {
-        let spec = Spec { mounts: vec![folder(&room, "a", true)], ..shell("cat /given/file") };
-        match here.engine.run(&spec).await {
-            Ok(id) => {
-                assert_eq!(
-                    ended(&here.engine, &id).await,
-                    (0, "given\n".to_owned(), String::new())
-                );
-                given += 1;
-            }
-            Err(Error::Swapped { target }) => {
-                assert_eq!(target, "/given");
-                refused += 1;
-            }
-            // It was a link, or not there, when it was looked at.
-            Err(Error::Invalid(_) | Error::Refused { .. }) => refused += 1,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    swapping.join().expect("a thread");
-    assert!(swaps.load(Ordering::Relaxed) > 0);
-    assert_eq!(given + refused, 12);
-    let all = here.engine.list(&labels([]), true).await.expect("a list");
-    assert_eq!(all.len(), given, "what was refused does not stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use meshagent_containers::{Limits, Mount, Spec};
 
-use crate::{ended, here, said, shell};
+use crate::{ended, here, resident, said, shell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_bomb_stays_within_the_number_of_processes() {
@@ -54,4 +54,38 @@ async fn open_files_and_the_log_have_bounds() {
     assert!(out.len() < 2 << 20 && out.ends_with("6789\n"), "{}", out.len());
     let files = Limits { files: 40, ..Limits::default() };
     assert_eq!(said(&here.engine, &Spec { limits: files, ..shell("ulimit -n") }).await, "40\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_log_takes_no_memory_of_whoever_follows_it_slowly() {
+    let Some(here) = here().await else { return };
+    let limits = Limits { log: 8 << 20, ..Limits::default() };
+    let id =
+        here.engine.run(&Spec { limits, ..shell("yes 0123456789") }).await.expect("a container");
+    let mut logs = here.engine.logs(&id, true).await.expect("logs");
+    logs.next().await.expect("more").expect("a piece");
+    let before = resident();
+    // It writes much more than is read meanwhile.
+    let _ = here.engine.logs(&id, false).await.expect("logs");
+    let mut read = 0;
+    while read < 1 << 20 {
+        let (_, piece) = logs.next().await.expect("more").expect("a piece");
+        assert!(piece.iter().all(|it| b"0123456789\n".contains(it)), "{piece:?}");
+        read += piece.len();
+    }
+    let after = resident();
+    assert!(after < before + (4 << 20), "{before} bytes became {after}");
+    here.engine.kill(&id).await.expect("it is killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_fills_its_folders_stays_within_its_memory_and_the_next_one_runs() {
+    let Some(here) = here().await else { return };
+    let limits = Limits { memory: 32 << 20, empty: 64 << 20, ..Limits::default() };
+    // What is in the empty folders is of the container's memory.
+    let line = "dd if=/dev/zero of=/tmp/file bs=1024k count=64 2>/dev/null && echo written";
+    let id = here.engine.run(&Spec { limits, ..shell(line) }).await.expect("a container");
+    let (code, out, _) = ended(&here.engine, &id).await;
+    assert!(code != 0 && out.is_empty(), "{code}: {out}");
+    assert_eq!(said(&here.engine, &shell("echo next")).await, "next\n");
 }

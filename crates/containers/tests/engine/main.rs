@@ -17,6 +17,7 @@ mod limits;
 mod networks;
 mod registry;
 mod runs;
+mod swaps;
 
 use std::collections::BTreeMap;
 
@@ -68,4 +69,11 @@ async fn said(engine: &Engine, spec: &Spec) -> String {
 /// Labels.
 fn labels<const N: usize>(labels: [(&str, &str); N]) -> BTreeMap<String, String> {
     labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+/// How much memory this process holds.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).expect("a number");
+    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
 }

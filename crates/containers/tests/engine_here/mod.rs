@@ -14,10 +14,10 @@ pub const IMAGE: &str = "localhost/here:1";
 const TO_LISTEN: Duration = Duration::from_secs(60);
 
 /// Programs of busybox that are in the image under their own names.
-const PROGRAMS: [&str; 24] = [
+const PROGRAMS: [&str; 25] = [
     "cat", "dd", "echo", "env", "false", "grep", "head", "httpd", "id", "kill", "ls", "mkdir",
     "mknod", "mount", "nc", "nslookup", "pidof", "ping", "ps", "sh", "sleep", "touch", "true",
-    "stty",
+    "yes", "stty",
 ];
 
 /// An engine that is here for one test.
