@@ -65,8 +65,14 @@ impl Engine {
             call = call.with("name", name);
         }
         let call = call.about(Subject::Image(spec.image.clone()));
-        let Created { id } = self.wire.json(call).await?;
-        let removed = Removed::new(self, &id);
+        // A task of its own, for what is made must be known even if this is dropped meanwhile.
+        let engine = self.clone();
+        let made = tokio::spawn(async move {
+            let created: Created = engine.wire.json(call).await?;
+            Ok(Removed::new(&engine, created.id))
+        });
+        let removed = made.await.map_err(|error| Error::system(&what, error))??;
+        let id = removed.id();
         match self.start_compared(&id, &what, prepared).await {
             Ok(()) => {
                 removed.keep();
@@ -220,8 +226,13 @@ pub(crate) struct Removed {
 }
 
 impl Removed {
-    pub fn new(engine: &Engine, id: &str) -> Self {
-        Self { engine: engine.clone(), id: Some(id.to_owned()) }
+    pub fn new(engine: &Engine, id: String) -> Self {
+        Self { engine: engine.clone(), id: Some(id) }
+    }
+
+    /// What it is found by.
+    pub fn id(&self) -> String {
+        self.id.clone().unwrap_or_default()
     }
 
     pub fn keep(mut self) {

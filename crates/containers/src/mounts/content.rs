@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::unpack::{self, Most};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::run::Removed;
 use crate::wire::{Call, Subject, escaped};
 
 /// How much of an image is unpacked at most.
@@ -66,8 +67,15 @@ async fn fetch(engine: &Engine, image: &str, digest: &str, into: PathBuf) -> Res
     });
     let call = Call::post("/containers/create", &what).json(&body);
     let created: Created = engine.wire.json(call.about(Subject::Image(image.to_owned()))).await?;
-    let _removed = crate::run::Removed::new(engine, &created.id);
     let path = format!("/containers/{}/archive", escaped(&created.id));
+    let removed = Removed::new(engine, created.id);
+    let copied = copy(engine, &path, what, into).await;
+    removed.now().await;
+    copied
+}
+
+/// Unpacks the archive at an address of the engine.
+async fn copy(engine: &Engine, path: &str, what: String, into: PathBuf) -> Result<()> {
     let call = Call::get(path, &what).with("path", "/.");
     let mut pieces = engine.wire.stream(call).await?;
     let (sender, receiver) = mpsc::channel(WAITING);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshagent_containers::{Channel, Engine, Error, Exec, Output, Session, Size};
+use meshagent_containers::{Channel, Engine, Error, Exec, Limits, Output, Session, Size, Spec};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{here, shell};
@@ -70,6 +70,26 @@ async fn a_command_reads_and_writes_and_its_code_is_told() {
     assert_eq!((out.as_str(), err.as_str()), ("zwei ä€sh x y /bin\n", "error\n"));
     assert_eq!(control.status().await, Ok(7));
     assert_eq!(control.kill().await, Ok(()), "what has ended is dead");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_has_no_more_rights_than_its_container_and_the_same_limits() {
+    let Some(here) = here().await else { return };
+    let limits = Limits { processes: 24, files: 40, ..Limits::default() };
+    let line =
+        "grep -E '^(CapBnd|CapEff|NoNewPrivs|Seccomp):' /proc/self/status; ulimit -n; sleep 100";
+    let id = here.engine.run(&Spec { limits, ..shell(line) }).await.expect("a container");
+    let mut logs = here.engine.logs(&id, true).await.expect("logs");
+    let mut of_container = String::new();
+    while of_container.lines().count() < 5 {
+        let (_, piece) = logs.next().await.expect("more").expect("a piece");
+        of_container.push_str(std::str::from_utf8(&piece).expect("text"));
+    }
+    let of_command = done(&here.engine, &id, &exec(line.trim_end_matches("sleep 100"))).await;
+    assert_eq!(of_command, (0, of_container, String::new()));
+    let bomb = "i=0; while [ $i -lt 100 ]; do sleep 100 & i=$((i+1)); done; echo all";
+    let (code, out, err) = done(&here.engine, &id, &exec(bomb)).await;
+    assert!(code != 0 && out.is_empty() && err.contains("can't fork"), "{code}: {out} {err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

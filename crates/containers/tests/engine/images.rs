@@ -102,7 +102,7 @@ async fn an_image_is_saved_and_loaded_with_its_name() {
         archive.extend_from_slice(&piece.expect("a piece"));
     }
     here.engine.remove_image(IMAGE).await.expect("it is removed");
-    assert_eq!(names(&here.engine).await, [String::new(); 0]);
+    assert!(names(&here.engine).await.is_empty());
     let gone = here.engine.remove_image(IMAGE).await;
     assert_eq!(gone, Err(Error::NoImage { image: IMAGE.to_owned() }));
     assert!(here.engine.save(&[IMAGE]).await.is_err());
