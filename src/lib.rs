@@ -42,6 +42,7 @@
 //! | [`meshagent_jinja`] | *pure*: a crate of its own, `crates/jinja`: the platform's templates |
 //! | [`meshagent_tables`] | a crate of its own, `crates/tables`: the tables of a room; its types and values are pure |
 //! | [`meshagent_memory`] | a crate of its own, `crates/memory`: the memories of a room |
+//! | [`meshagent_containers`] | a crate of its own, `crates/containers`: what is said to Docker or Podman |
 //!
 //! The words of the house:
 //!

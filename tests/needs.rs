@@ -122,6 +122,7 @@ pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {
 /// Whether there is a Podman that runs containers, and a busybox that needs nothing else to be one.
 /// Few machines have both, those of CI included, so a test without them is skipped with `CI=true`
 /// too.
+#[allow(dead_code, reason = "the tests of crates/containers ask")]
 pub fn podman(tested: &str) -> bool {
     let is_there = |name: &str| {
         let paths = std::env::var_os("PATH").unwrap_or_default();

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 #[path = "../tests/engine_here/mod.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the tests need more")]
 mod engine_here;
 
 use std::process::Stdio;

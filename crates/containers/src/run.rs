@@ -141,9 +141,8 @@ fn described(spec: &Spec, words: Option<Vec<String>>, prepared: &Prepared) -> Va
     let mut labels: BTreeMap<&str, String> =
         spec.labels.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     labels.remove(mounts::SCRATCH);
-    if let Some(label) = prepared.label() {
-        labels.insert(mounts::SCRATCH, label);
-    }
+    labels.remove(mounts::CONTENTS);
+    labels.extend(prepared.labels());
     let mut mounts = prepared.mounts.clone();
     if !spec.writable_root {
         // Podman makes them itself, but without a size.

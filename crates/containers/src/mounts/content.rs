@@ -21,7 +21,7 @@ pub const MOST_CONTENT: u64 = 8 << 30;
 const MOST_FILES: u64 = 1 << 20;
 
 /// Where the folders are, in the folder of what is given to containers.
-const IMAGES: &str = "images";
+pub(super) const IMAGES: &str = "images";
 
 /// How many pieces of an archive wait to be unpacked.
 const WAITING: usize = 8;
@@ -30,7 +30,7 @@ const WAITING: usize = 8;
 pub(super) async fn of(engine: &Engine, image: &str) -> Result<PathBuf> {
     let what = || format!("unpack the image {image}");
     let digest = engine.digest_of(image).await?;
-    let name = digest.rsplit(':').next().unwrap_or_default();
+    let name = name(&digest);
     if name.is_empty() || !name.bytes().all(|it| it.is_ascii_hexdigit()) {
         return Err(Error::nonsense(&what(), format!("the image's id is {digest:?}")));
     }
@@ -49,6 +49,11 @@ pub(super) async fn of(engine: &Engine, image: &str) -> Result<PathBuf> {
         Ok(()) => Ok(folder),
         Err(error) => Err(Error::system(what(), error)),
     }
+}
+
+/// What the folder of an image is called.
+pub(super) fn name(digest: &str) -> &str {
+    digest.rsplit(':').next().unwrap_or_default()
 }
 
 /// Unpacks the files of a container of the image, which never starts.

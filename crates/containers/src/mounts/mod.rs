@@ -5,6 +5,7 @@
 //! | [`folder`] | folders of this machine, opened without following links |
 //! | [`prepared`] | what the engine is told to mount, and what is cleaned up after it |
 //! | [`content`] | the content of images, as folders |
+//! | [`tidy`] | what a process left behind that ended in the middle |
 //! | [`unpack`] | an archive that is not trusted, as a folder |
 //!
 //! **What must not live here**: what a container is otherwise.
@@ -12,6 +13,7 @@
 mod content;
 mod folder;
 mod prepared;
+mod tidy;
 mod unpack;
 
 use std::collections::BTreeSet;
@@ -19,7 +21,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub use content::MOST_CONTENT;
-pub(crate) use prepared::{Prepared, SCRATCH, forget, in_memory};
+pub(crate) use prepared::{CONTENTS, Prepared, SCRATCH, forget, in_memory};
 
 use crate::error::{Error, Result};
 

@@ -18,15 +18,24 @@ use crate::error::{Error, Result};
 /// The label that names the folder of a container's own texts and links.
 pub(crate) const SCRATCH: &str = "meshagent.containers.scratch";
 
+/// The label that names the images whose content a container has.
+pub(crate) const CONTENTS: &str = "meshagent.containers.contents";
+
+/// What stands between their names.
+pub(super) const BETWEEN: char = ' ';
+
 /// Where the folders of texts and links are, in the folder of what is given to containers.
-const TEXTS: &str = "texts";
+pub(super) const TEXTS: &str = "texts";
 
 /// Mounts that are ready. What was made for them is removed with this, unless it is kept.
+#[derive(Default)]
 pub(crate) struct Prepared {
     /// As the engine is told.
     pub mounts: Vec<Value>,
     /// The folder of this container's texts and links.
     texts: Option<PathBuf>,
+    /// The images whose content it has, as their folders are called.
+    contents: Vec<String>,
     /// What is to be found where, once the container has it.
     folders: Vec<(String, Found)>,
 }
@@ -43,7 +52,7 @@ impl Drop for Prepared {
 impl Prepared {
     /// Looks for what is to be mounted, and makes what is not there yet.
     pub async fn new(engine: &Engine, mounts: &[Mount], empty: u64) -> Result<Self> {
-        let mut prepared = Self { mounts: Vec::new(), texts: None, folders: Vec::new() };
+        let mut prepared = Self::default();
         for mount in mounts {
             let (source, target, read_only) = match mount {
                 Mount::Folder { trusted, below, target, read_only } => {
@@ -62,6 +71,8 @@ impl Prepared {
                 Mount::Image { image, below, target } => {
                     let content = content::of(engine, image).await?;
                     let found = folder::find(&content, below)?;
+                    let name = content.file_name().unwrap_or_default().to_string_lossy();
+                    prepared.contents.push(name.into_owned());
                     (prepared.plain(engine.scratch(), found.path)?, target, true)
                 }
                 Mount::Empty { target, size } => {
@@ -123,10 +134,14 @@ impl Prepared {
         Ok(path)
     }
 
-    /// The label of a container with texts.
-    pub fn label(&self) -> Option<String> {
-        let name = self.texts.as_ref()?.file_name()?;
-        Some(name.to_str()?.to_owned())
+    /// The labels that tell what the container has of the folder of what is given to containers.
+    pub fn labels(&self) -> Vec<(&'static str, String)> {
+        let texts = self.texts.as_ref().and_then(|it| it.file_name()?.to_str());
+        let mut labels = Vec::from_iter(texts.map(|it| (SCRATCH, it.to_owned())));
+        if !self.contents.is_empty() {
+            labels.push((CONTENTS, self.contents.join(&BETWEEN.to_string())));
+        }
+        labels
     }
 
     /// Whether folders are mounted that another program could have replaced.

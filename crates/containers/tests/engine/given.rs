@@ -128,6 +128,42 @@ async fn the_content_of_an_image_is_given_to_read_and_unpacked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_behind_is_tidied_and_what_containers_have_is_not() {
+    let Some(here) = here().await else { return };
+    let image = |image: &str, target: &str| Mount::Image {
+        image: image.to_owned(),
+        below: String::new(),
+        target: target.to_owned(),
+    };
+    for name in ["one", "two"] {
+        let content = here.folder().join(name);
+        std::fs::create_dir_all(&content).expect("a folder");
+        std::fs::write(content.join("file"), name).expect("a file");
+        here.import(&content, &format!("localhost/{name}:1"));
+    }
+    let text = Mount::Text { text: "text".to_owned(), target: "/c".to_owned(), read_only: true };
+    let mounts = vec![image("localhost/one:1", "/a"), image("localhost/two:1", "/b"), text];
+    let line = "while [ ! -e /tmp/go ]; do sleep 0.1; done; cat /a/file /b/file /c";
+    let id = here.engine.run(&Spec { mounts, ..shell(line) }).await.expect("a container");
+    let at = |path: &str| here.folder().join("scratch").join(path);
+    for left in ["texts/cleft", "images/new-left", "images/0123"] {
+        std::fs::create_dir_all(at(left)).expect("a folder");
+    }
+    let count = |path: &str| std::fs::read_dir(at(path)).expect("a folder").count();
+    // An image that is gone is kept for as long as a container has what is in it.
+    here.engine.remove_image("localhost/two:1").await.expect("it is removed");
+    here.engine.tidy().await.expect("it is tidy");
+    assert_eq!((count("texts"), count("images")), (1, 2));
+    let touched =
+        here.podman().args(["exec", &id, "touch", "/tmp/go"]).status().expect("podman runs");
+    assert!(touched.success());
+    assert_eq!(ended(&here.engine, &id).await, (0, "onetwotext".to_owned(), String::new()));
+    here.engine.remove(&id, false).await.expect("it is removed");
+    here.engine.tidy().await.expect("it is tidy");
+    assert_eq!((count("texts"), count("images")), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_container_has_no_network_but_its_own() {
     let Some(here) = here().await else { return };
     let said = said(&here.engine, &shell("cat /proc/net/dev")).await;

@@ -1,10 +1,9 @@
 //! What the crate promises, against a real Podman.
 
 #[path = "../engine_here/mod.rs"]
-#[allow(dead_code)]
 mod engine_here;
 #[path = "../../../../tests/needs.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the tests of the program need more")]
 mod needs;
 
 mod commands;

@@ -1,5 +1,7 @@
 //! Containers run what they are told, with what they are given and nothing else.
 
+use std::time::Duration;
+
 use meshagent_containers::{Command, Error, Mount, Port, Spec};
 
 use crate::engine_here::IMAGE;
@@ -103,6 +105,31 @@ async fn what_does_not_start_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_dropped_while_it_is_made_does_not_stay() {
+    let Some(here) = here().await else { return };
+    for milliseconds in [0, 5, 20, 60, 120, 200] {
+        let text = Mount::Text { text: "a".to_owned(), target: "/a".to_owned(), read_only: true };
+        let spec = Spec { mounts: vec![text], ..shell("sleep 100") };
+        let moment = Duration::from_millis(milliseconds);
+        if let Ok(made) = tokio::time::timeout(moment, here.engine.run(&spec)).await {
+            let id = made.expect("a container");
+            here.engine.remove(&id, true).await.expect("it is removed");
+        }
+    }
+    // Podman may still be making the last one.
+    let texts = here.folder().join("scratch/texts");
+    for _ in 0..500 {
+        let all = here.engine.list(&labels([]), true).await.expect("a list");
+        let texts = std::fs::read_dir(&texts).map_or(0, std::iter::Iterator::count);
+        if all.is_empty() && texts == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a container stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_the_image_does_not_have_is_told_in_its_log() {
     let Some(here) = here().await else { return };
     let command = Command::Words(vec!["no-such-program".to_owned()]);
@@ -159,7 +186,7 @@ async fn got(address: std::net::SocketAddr) -> String {
                 return answer;
             }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("nobody listens at {address}")
 }
