@@ -18,7 +18,7 @@ const ROUNDS: usize = 15;
 
 #[tokio::main]
 async fn main() {
-    let here = EngineHere::start().await;
+    let here = EngineHere::start("").await;
     let words = |words: &[&str]| words.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
     let spec = |command: &[&str]| Spec {
         image: IMAGE.to_owned(),

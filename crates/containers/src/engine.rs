@@ -59,6 +59,7 @@ struct Shared {
     about: About,
     socket: PathBuf,
     scratch: PathBuf,
+    unpacking: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -88,7 +89,12 @@ impl Engine {
             let scratch = made.map_err(|error| {
                 Absent(format!("cannot make {} for containers: {error}", scratch.display()))
             })?;
-            let shared = Arc::new(Shared { about, socket: path.clone(), scratch });
+            let shared = Arc::new(Shared {
+                about,
+                socket: path.clone(),
+                scratch,
+                unpacking: tokio::sync::Mutex::default(),
+            });
             return Ok(Self { wire, shared });
         }
         let seen = seen.join(", ");
@@ -107,6 +113,11 @@ impl Engine {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.shared.socket
+    }
+
+    /// Waits until no content of an image is unpacked, so that none is unpacked twice.
+    pub(crate) async fn unpacking(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.unpacking.lock().await
     }
 
     /// The folder of what is given to containers.

@@ -32,7 +32,9 @@ const MOST_OF_USER: u64 = 32768;
 impl Engine {
     /// Makes a container and starts it. The image and the network are here already.
     ///
-    /// The words of the command follow the entry point of the image, if it has one. When this
+    /// The words of the command follow the entry point of the image, if it has one. Folders that the
+    /// image itself declares as volumes can be written to, and are removed with the container; the
+    /// engine does not bound them. When this
     /// fails, or is dropped, nothing stays of the container.
     pub async fn run(&self, spec: &Spec) -> Result<String> {
         let words = spec.checked()?;
@@ -89,8 +91,9 @@ impl Engine {
     ///
     /// An engine takes folders by their paths, and a program in another container may replace one
     /// of them in the moment between our look at it and the engine's. Podman can mount everything
-    /// before the first process starts, which is when we look once more. With Docker we
-    /// look right after the start.
+    /// before the first process starts, which is when we look once more. Docker cannot, so there we
+    /// look right after the start, and a container with another folder runs for a moment. Whether
+    /// one had it that ended within that moment can only be told by the path.
     async fn start_compared(&self, id: &str, what: &str, prepared: &Prepared) -> Result<()> {
         let path = |verb: &str| format!("/containers/{}/{verb}", escaped(id));
         let about = || Subject::Container(id.to_owned());

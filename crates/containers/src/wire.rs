@@ -290,7 +290,7 @@ impl Named {
             (StatusCode::NOT_FOUND, Subject::Network(name)) => {
                 Error::NoNetwork { name: name.clone() }
             }
-            _ if status == StatusCode::CONFLICT || is_conflict(&cause) => {
+            _ if status == StatusCode::CONFLICT || is_conflict(&cause, &text) => {
                 Error::conflict(&self.what, text)
             }
             _ => Error::refused(&self.what, text),
@@ -298,11 +298,11 @@ impl Named {
     }
 }
 
-/// Whether what Podman calls a failure of its own is one of how things are now.
-fn is_conflict(cause: &str) -> bool {
-    ["state improper", "already in use", "in use by", "being used"]
-        .iter()
-        .any(|it| cause.contains(it))
+/// Whether what an engine calls a failure of another kind is one of how things are now: Podman
+/// tells it in the cause, and Docker forbids to remove a network that is in use.
+fn is_conflict(cause: &str, text: &str) -> bool {
+    let causes = ["state improper", "already in use", "in use by", "being used"];
+    causes.iter().any(|it| cause.contains(it)) || text.contains("has active endpoints")
 }
 
 /// What comes of something within a time.

@@ -42,8 +42,13 @@ impl Folder {
         let ignored = match file(&open, IGNORED.as_bytes()) {
             Ok(file) => {
                 let mut text = String::new();
-                let read = File::from(file).take(LONGEST_IGNORED).read_to_string(&mut text);
-                read.map_err(|error| Error::Invalid(format!("cannot read {IGNORED}: {error}")))?;
+                let read = File::from(file).take(LONGEST_IGNORED + 1).read_to_string(&mut text);
+                let length = read
+                    .map_err(|error| Error::Invalid(format!("cannot read {IGNORED}: {error}")))?;
+                if length as u64 > LONGEST_IGNORED {
+                    let text = format!("{IGNORED} is longer than {LONGEST_IGNORED} bytes");
+                    return Err(Error::Invalid(text));
+                }
                 Ignored::read(&text)?
             }
             Err(_) => Ignored::default(),
@@ -226,6 +231,8 @@ mod tests {
             .expect("a file");
         symlink("/etc/passwd", at("link")).expect("a link");
         symlink("/etc", at("folder")).expect("a link");
+        // Nobody listens at it, and whoever opened it would fail.
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("a socket");
         let text = |text: &str| text.to_owned();
         let wanted = [
             (
@@ -260,6 +267,15 @@ mod tests {
         archived(folder.path()).expect("an archive");
         std::fs::create_dir_all(folder.path().join("a/".repeat(DEEPEST + 2))).expect("folders");
         assert!(archived(folder.path()).is_err());
+    }
+
+    #[test]
+    fn an_endless_list_of_what_is_left_out_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = "a\n".repeat(usize::try_from(LONGEST_IGNORED).expect("a number") / 2 + 1);
+        std::fs::write(folder.path().join(IGNORED), long).expect("a file");
+        let told = archived(folder.path()).expect_err("too long").to_string();
+        assert!(told.starts_with(".dockerignore is longer than"), "{told}");
     }
 
     #[test]

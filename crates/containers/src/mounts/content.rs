@@ -36,6 +36,7 @@ pub(super) async fn of(engine: &Engine, image: &str) -> Result<PathBuf> {
     }
     let above = engine.scratch().join(IMAGES);
     let folder = above.join(name);
+    let _alone = engine.unpacking().await;
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -44,7 +45,7 @@ pub(super) async fn of(engine: &Engine, image: &str) -> Result<PathBuf> {
     let new = made.map_err(|error| Error::system(what(), error))?;
     fetch(engine, image, &digest, new.path().join("files")).await?;
     match std::fs::rename(new.path().join("files"), &folder) {
-        // Somebody else has unpacked it meanwhile.
+        // Another process has unpacked it meanwhile.
         Err(_) if folder.is_dir() => Ok(folder),
         Ok(()) => Ok(folder),
         Err(error) => Err(Error::system(what(), error)),

@@ -25,10 +25,15 @@ use meshagent_containers::{Channel, Command, Engine, Spec};
 
 /// The engine, or nothing where there is none, which is told.
 async fn here() -> Option<EngineHere> {
+    here_with("").await
+}
+
+/// The same, with more lines about the engine in its configuration.
+async fn here_with(lines: &str) -> Option<EngineHere> {
     if !needs::podman("containers") {
         return None;
     }
-    Some(EngineHere::start().await)
+    Some(EngineHere::start(lines).await)
 }
 
 /// A container that runs a line of a shell.

@@ -38,6 +38,15 @@ async fn containers_of_one_network_reach_each_other_by_name_and_this_machine_at_
     let got = said(&here.engine, &Spec { hosts, ..inside(shell(&get("alias.of.it"))) }).await;
     assert!(got.ends_with("hello\n"), "{got}");
 
+    if other.is_isolated {
+        let address = here.engine.inspect(&server).await.expect("it").addresses[&one];
+        let line = format!("echo | nc -w 2 {address} 80");
+        let outside = Spec { network: Some(two.clone()), ..shell(&line) };
+        let id = here.engine.run(&outside).await.expect("a container");
+        assert_ne!(here.engine.wait(&id).await, Ok(0), "{address} is reached from {two}");
+        here.engine.remove(&id, true).await.expect("it is removed");
+    }
+
     let gateway = network.gateway.expect("a gateway");
     let listener = TcpListener::bind((gateway, 0)).await.expect("a port of the gateway");
     let port = listener.local_addr().expect("an address").port();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use meshagent_containers::{Command, Error, Mount, Port, Spec};
 
 use crate::engine_here::IMAGE;
-use crate::{ended, here, labels, said, shell};
+use crate::{ended, here, here_with, labels, said, shell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_says_what_it_is() {
@@ -80,6 +80,14 @@ async fn a_container_sees_no_process_but_its_own_and_none_stays_unreaped() {
     assert!(!said.contains(" Z "), "{said}");
     assert!(said.lines().count() <= 6, "{said}");
     assert!(!said.ends_with("\nsh\n"), "the first process reaps: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_engine_has_no_program_that_reaps_containers_run_without_it() {
+    let Some(here) = here_with("init_path = \"/no/such/program\"").await else { return };
+    assert_eq!(said(&here.engine, &shell("cat /proc/1/comm")).await, "cat\n");
+    let all = here.engine.list(&labels([]), true).await.expect("a list");
+    assert_eq!(all, [], "the first try does not stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]

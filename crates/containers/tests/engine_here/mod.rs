@@ -29,11 +29,13 @@ pub struct EngineHere {
 }
 
 impl EngineHere {
-    /// Starts the service, and makes the image.
-    pub async fn start() -> Self {
+    /// Starts the service, and makes the image. Lines may be added to what is configured of the
+    /// engine.
+    pub async fn start(lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("engine").tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
-        let conf = "[containers]\ndefault_ulimits = []\n[engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\n";
+        let engine = "[engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"";
+        let conf = format!("[containers]\ndefault_ulimits = []\n{engine}\n{lines}\n");
         std::fs::write(at("containers.conf"), conf).expect("a file");
         // A registry of a test has no certificate.
         let registries =
