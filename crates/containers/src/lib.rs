@@ -22,6 +22,24 @@
 //! | `host` | processes of containers, as this machine has them |
 //! | `wire` | HTTP with the engine |
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use meshagent_containers::{Command, Engine, Socket, Spec};
+//!
+//! let engine = Engine::connect(&Socket::Usual, "/var/lib/example/containers".as_ref()).await?;
+//! engine.pull("docker.io/library/alpine:3", &[]).await?.done().await?;
+//! let id = engine
+//!     .run(&Spec {
+//!         image: "docker.io/library/alpine:3".to_owned(),
+//!         command: Command::Line("echo hello".to_owned()),
+//!         ..Spec::default()
+//!     })
+//!     .await?;
+//! assert_eq!(engine.wait(&id).await?, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **What must not live here**: rooms, participants and their grants, tokens, messages, the terminal.
 //! A caller has checked who asks, and whether that is allowed.
 
@@ -50,3 +68,4 @@ pub use logs::Logs;
 pub use mounts::Mount;
 pub use network::Network;
 pub use spec::{Command, Limits, Port, Spec};
+pub use text::Characters;

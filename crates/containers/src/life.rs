@@ -79,6 +79,10 @@ pub struct Container {
     pub exit_code: Option<i64>,
     /// Whether it was ended for want of memory, as far as the engine noticed.
     pub out_of_memory: bool,
+    /// When it was started, as RFC 3339 has times.
+    pub started: Option<String>,
+    /// When it ended.
+    pub ended: Option<String>,
     /// What it is found by.
     pub labels: BTreeMap<String, String>,
     /// Its addresses, by the names of its networks.
@@ -105,6 +109,10 @@ struct InspectedState {
     exit_code: i64,
     #[serde(rename = "OOMKilled", default)]
     out_of_memory: bool,
+    #[serde(default)]
+    started_at: String,
+    #[serde(default)]
+    finished_at: String,
 }
 
 #[derive(Deserialize)]
@@ -153,11 +161,18 @@ impl Inspected {
             image: self.config.image,
             image_digest: images::digest(&self.image),
             out_of_memory: self.state.out_of_memory,
+            started: time(self.state.started_at),
+            ended: time(self.state.finished_at).filter(|_| state == State::Exited),
             labels: self.config.labels.unwrap_or_default(),
             addresses: addresses.collect(),
             ports: ports.collect(),
         }
     }
+}
+
+/// A time that an engine tells. What has not been is in the first year.
+fn time(text: String) -> Option<String> {
+    Some(text).filter(|it| !it.is_empty() && !it.starts_with("0001-"))
 }
 
 impl Engine {

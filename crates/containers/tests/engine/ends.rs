@@ -25,8 +25,10 @@ async fn containers_are_listed_by_all_of_their_labels() {
     assert_eq!(ids(labels([]), true).await.len(), 2);
     let found = engine.inspect(&first).await.expect("a container");
     assert_eq!((found.state, found.exit_code, found.labels), (State::Running, None, one));
+    assert!(found.started.is_some() && found.ended.is_none());
     let found = engine.inspect(&second).await.expect("a container");
     assert_eq!((found.state, found.exit_code), (State::Exited, Some(2)));
+    assert!(found.started.is_some() && found.ended.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
