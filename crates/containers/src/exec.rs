@@ -196,7 +196,8 @@ impl Control {
     }
 
     /// Waits for the end of the command, and has its exit code. Who reads its output to the end
-    /// first waits for nothing, unless it closed its output and goes on.
+    /// first waits for nothing, unless it closed its output and goes on. Podman forgets the code some
+    /// minutes after the end.
     pub async fn status(&mut self) -> Result<i64> {
         let mut pause = FIRST_ASKED;
         loop {

@@ -125,6 +125,25 @@ impl Drop for EngineHere {
         let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let _ = self.service.kill();
         let _ = self.service.wait();
+        self.kill_others();
+    }
+}
+
+impl EngineHere {
+    /// Kills what the engine left: for each command in a container a process waits for minutes, and
+    /// makes the store anew then.
+    fn kill_others(&self) {
+        let store = self.at("root").display().to_string();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes {
+            let words = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let mut words = words.split(|&it| it == 0);
+            let is_monitor = words.next().is_some_and(|it| it.ends_with(b"conmon"));
+            if is_monitor && words.any(|it| it == store.as_bytes()) {
+                let mut kill = Command::new("kill");
+                let _ = kill.arg("-KILL").arg(process.file_name()).stderr(Stdio::null()).status();
+            }
+        }
     }
 }
 
