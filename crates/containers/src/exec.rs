@@ -144,15 +144,22 @@ impl Engine {
         };
         let call = control.call(Call::post, "/start");
         let call = call.json(&json!({ "Detach": false, "Tty": exec.tty }));
-        let (stream, piece) = self.wire.both_ways(call).await?;
-        let (half, input) = stream.into_split();
+        let size = exec.size.filter(|_| exec.tty);
         let frames = (!exec.tty).then(Frames::default);
-        let what = control.what.clone();
-        let output = Output { half, frames, piece, what, is_over: false };
-        if let Some(size) = exec.size.filter(|_| exec.tty) {
-            control.first_size(size).await?;
-        }
-        Ok(Session { input: Input(input), output, control })
+        // A task of its own, for what is started must be killed even if this is dropped meanwhile. An
+        // engine starts it all the same when nobody is there any more, and then says that it has ended.
+        let started = tokio::spawn(async move {
+            let (stream, piece) = control.engine.wire.both_ways(call).await?;
+            let (half, input) = stream.into_split();
+            let what = control.what.clone();
+            let output = Output { half, frames, piece, what, is_over: false };
+            if let Some(size) = size {
+                control.first_size(size).await?;
+            }
+            Ok(Session { input: Input(input), output, control })
+        });
+        let what = || format!("run a command in the container {id}");
+        started.await.map_err(|error| Error::system(what(), error))?
     }
 }
 

@@ -43,7 +43,7 @@ async fn until(output: &mut Output, wanted: &str) -> String {
 
 /// Waits until there is no process left that was started with these words.
 async fn gone(engine: &Engine, id: &str, words: &str) {
-    for _ in 0..1000 {
+    for _ in 0..100 {
         let (_, out, _) = done(engine, id, &exec("ps -o pid,args")).await;
         if !out.contains(words) {
             return;
@@ -153,6 +153,37 @@ async fn what_nobody_holds_any_more_is_killed() {
     let id = here.engine.run(&shell("sleep 1000")).await.expect("a container");
     drop(here.engine.exec(&id, &exec("sleep 2000")).await.expect("a command"));
     gone(&here.engine, &id, "sleep 2000").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_killed_long_after_nobody_reads_it_any_more() {
+    let Some(here) = here().await else { return };
+    let id = here.engine.run(&shell("sleep 1000")).await.expect("a container");
+    let line = "while :; do echo written; sleep 2000 & sleep 0.05; done";
+    let session = here.engine.exec(&id, &exec(line)).await.expect("a command");
+    let Session { input, mut output, control } = session;
+    until(&mut output, "written\nwritten\n").await;
+    drop((input, output));
+    // It writes to nobody for a while.
+    done(&here.engine, &id, &exec("sleep 1")).await;
+    control.kill().await.expect("it is killed");
+    gone(&here.engine, &id, "sleep 2000").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_dropped_while_it_is_started_does_not_stay() {
+    let Some(here) = here().await else { return };
+    let id = here.engine.run(&shell("sleep 1000")).await.expect("a container");
+    for milliseconds in (0..150).step_by(10) {
+        let moment = Duration::from_millis(milliseconds);
+        let exec = exec("sleep 2000");
+        drop(tokio::time::timeout(moment, here.engine.exec(&id, &exec)).await);
+    }
+    // Some may be on their way, so that none must be seen for a while.
+    for _ in 0..5 {
+        gone(&here.engine, &id, "sleep 2000").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
