@@ -231,7 +231,7 @@ impl Engine {
     }
 
     /// Waits for the end of a container, however long that takes, and has its exit code: at once,
-    /// if it has ended.
+    /// if it has ended. One that was removed meanwhile is not there any more, however it ended.
     pub async fn wait(&self, id: &str) -> Result<i64> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -239,7 +239,13 @@ impl Engine {
             status_code: i64,
         }
         let call = Self::of_container(id, Call::post, "/wait", "wait for")?.however_long();
-        Ok(self.wire.json::<Waited>(call).await?.status_code)
+        let code = self.wire.json::<Waited>(call).await?.status_code;
+        if code > 0 {
+            return Ok(code);
+        }
+        // Of a container that was removed meanwhile, Podman says that it has ended well.
+        let ended = self.inspect(id).await?.exit_code;
+        ended.ok_or_else(|| Error::NoContainer { id: id.to_owned() })
     }
 
     /// Asks a container to end, and kills it if it has not done so in time. It may have ended before.
