@@ -43,6 +43,7 @@
 //! | [`meshagent_tables`] | a crate of its own, `crates/tables`: the tables of a room; its types and values are pure |
 //! | [`meshagent_arrow`] | a crate of its own, `crates/arrow`: rows of tables as Arrow, and out of files of Arrow and Parquet |
 //! | [`meshagent_memory`] | a crate of its own, `crates/memory`: the memories of a room |
+//! | [`meshagent_containers`] | a crate of its own, `crates/containers`: what is said to Docker or Podman |
 //!
 //! The words of the house:
 //!

@@ -119,6 +119,36 @@ pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {
     Some(engine)
 }
 
+/// Whether there is a Podman that runs containers, and a busybox that needs nothing else to be one.
+/// Few machines have both, those of CI included, so a test without them is skipped with `CI=true`
+/// too.
+#[allow(dead_code, reason = "the tests of crates/containers ask")]
+pub fn podman(tested: &str) -> bool {
+    let is_there = |name: &str| {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&paths).map(|it| it.join(name)).find(|it| it.is_file())
+    };
+    let busybox = is_there("busybox").and_then(|it| std::fs::read(it).ok());
+    let is_met = is_there("podman").is_some()
+        && is_there("runc").is_some()
+        && busybox.is_some_and(|it| loads_nothing(&it));
+    if !is_met {
+        skipped(tested, "Podman with runc and busybox-static");
+    }
+    is_met
+}
+
+/// Whether a program of 64 bits names none that loads others for it.
+fn loads_nothing(program: &[u8]) -> bool {
+    const LOADER: [u8; 4] = [3, 0, 0, 0];
+    let number = |at: usize| program.get(at..at + 2).map(|it| u16::from_le_bytes([it[0], it[1]]));
+    let (Some(start), Some(size), Some(count)) = (number(32), number(54), number(56)) else {
+        return false;
+    };
+    let mut parts = (0..count).map(|it| usize::from(start) + usize::from(it) * usize::from(size));
+    parts.all(|at| program.get(at..at + 4).is_some_and(|it| *it != LOADER))
+}
+
 /// Files beside the project, which no clone of it has. A test that looks at them as well does
 /// so on top of what is checked in and is whole without them, with `CI=true` too.
 pub fn beside(tested: &str, name: &str) -> Option<PathBuf> {

@@ -1,0 +1,25 @@
+//! Images: which there are, where they come from, and where they go.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`store`] | images that the engine has |
+//! | [`transfer`] | images to and from registries, archives and folders |
+//! | [`credentials`] | who one is for a registry |
+//! | [`progress`] | what an engine says while it works on an image |
+//! | [`context`] | the folder that an image is built of, as an archive |
+//! | [`ignored`] | what `.dockerignore` leaves out of it |
+//!
+//! **What must not live here**: containers.
+
+mod context;
+mod credentials;
+mod ignored;
+mod progress;
+mod store;
+mod transfer;
+
+pub use credentials::Credentials;
+pub use progress::{Progress, Step};
+pub use store::Image;
+pub(crate) use store::digest;
+pub use transfer::{Build, Saved};
