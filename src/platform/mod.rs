@@ -64,10 +64,10 @@ use self::exchange::memory::{Kept, Memory};
 use self::exchange::spool::Spool;
 pub use self::exchange::{BODY_LIMIT, VALUE_LIMIT};
 pub use self::host::reachable;
-pub use self::live::Limits;
 use self::live::Rooms;
 pub use self::live::lease::holder as holder_of_rooms;
 pub use self::live::operations::OperationSummary;
+pub use self::live::{ContainerSettings, Limits};
 pub use self::mail::{Encryption, Mail, Relay};
 pub use self::store::Place;
 use self::store::Store;
@@ -106,6 +106,7 @@ pub struct Platform {
     connections: usize,
     limits: Limits,
     webhook_secret: Option<SecretString>,
+    containers: ContainerSettings,
     keeps_rooms: bool,
     serves: Serves,
     page_cap: Option<i64>,
@@ -199,6 +200,7 @@ impl Platform {
             connections,
             limits: Limits::new(connections),
             webhook_secret: None,
+            containers: ContainerSettings::default(),
             keeps_rooms: false,
             serves: Serves::Both,
             page_cap: None,
@@ -238,6 +240,14 @@ impl Platform {
     #[must_use]
     pub fn signing_webhooks(mut self, secret: Option<SecretString>) -> Self {
         self.webhook_secret = secret;
+        self
+    }
+
+    /// The same; it runs containers like this. Otherwise it looks for an engine in the usual places
+    /// when somebody first asks for one.
+    #[must_use]
+    pub fn running_containers(mut self, containers: ContainerSettings) -> Self {
+        self.containers = containers;
         self
     }
 
@@ -362,9 +372,14 @@ impl Platform {
         let (mail, keeps_rooms) = (self.mail.clone(), self.keeps_rooms);
         let of_mail = mail.as_ref().map_or(0, |_| mail::share(self.connections));
         let connections = self.connections - of_mail;
-        let rooms =
-            Rooms::new(Arc::clone(&store), address, self.limits, self.webhook_secret.clone())
-                .context(|| "failed to set up rooms".to_owned())?;
+        let rooms = Rooms::new(
+            Arc::clone(&store),
+            address,
+            self.limits,
+            self.webhook_secret.clone(),
+            self.containers.clone(),
+        )
+        .context(|| "failed to set up rooms".to_owned())?;
         let app = App {
             platform: self,
             address,

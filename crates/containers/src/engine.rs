@@ -42,7 +42,7 @@ pub struct About {
 
 impl About {
     /// Whether it is Podman, which can prepare a container without starting it.
-    pub(crate) fn is_podman(&self) -> bool {
+    pub fn is_podman(&self) -> bool {
         self.name == "Podman"
     }
 }

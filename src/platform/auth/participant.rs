@@ -215,6 +215,11 @@ impl Participant {
         &self.claims.sub
     }
 
+    /// Whether its holder may build in the project.
+    pub const fn builds(&self) -> bool {
+        self.builds
+    }
+
     /// What the token grants, if it has access to the API.
     pub fn scope(&self) -> Option<&Value> {
         self.claims.api().filter(|scope| scope.is_object())

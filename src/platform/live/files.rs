@@ -84,8 +84,39 @@ impl Files {
         &self.folder
     }
 
-    fn root(&self) -> PathBuf {
+    /// Where the files are. It may not be there yet.
+    pub fn root(&self) -> PathBuf {
         self.folder.join("files")
+    }
+
+    /// The root, for a folder below it that a container is given. It is made if it is to be written.
+    ///
+    /// # Errors
+    ///
+    /// There is no such folder; a link is on the way; the system's.
+    pub fn folder_for(&self, path: &FilePath, is_made: bool) -> Result<PathBuf, Refused> {
+        let root = self.root();
+        fs::create_dir_all(&root).map_err(|error| failed(&error))?;
+        let place = self.place(path)?;
+        match fs::symlink_metadata(&place) {
+            Ok(about) if about.is_dir() => Ok(root),
+            Ok(_) => Err(refused(codes::INVALID_PATH, format!("{:?} is not a folder", path.0))),
+            Err(error) if is_missing(&error) && is_made => {
+                fs::create_dir_all(&place).map_err(|error| failed(&error))?;
+                Ok(root)
+            }
+            Err(error) => Err(not_there(path, &error)),
+        }
+    }
+
+    /// The folder of all volumes, for one that a container is given, which is made.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn volume_for(&self, path: &FilePath) -> Result<PathBuf, Refused> {
+        let volumes = Self { folder: self.folder.join("volumes") };
+        volumes.folder_for(path, true)
     }
 
     /// Where a path is on disk. Nothing of it may be a link: whoever could place one in the folder

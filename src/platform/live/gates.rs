@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::files::FilePath;
 use crate::kinds::specs::scope::{
-    AgentsGrant, ApiScope, MemoryPermissions, MessagingGrant, QueuesGrant, SecretsGrant,
-    StorageGrant, SyncGrant, TableGrant,
+    AgentsGrant, ApiScope, ContainersGrant, MemoryPermissions, MessagingGrant, QueuesGrant,
+    SecretsGrant, StorageGrant, SyncGrant, TableGrant,
 };
 
 /// What an operation needs.
@@ -236,6 +236,31 @@ pub const MEMORY_RECALL: Gate = on_memory("memory.memories, recall", |it| it.rec
 /// The memory may be made smaller.
 pub const MEMORY_OPTIMIZE: Gate = on_memory("memory.memories, optimize", |it| it.optimize);
 
+/// Containers may be used.
+pub const CONTAINERS: Gate = scope("containers.use_containers", |it| containers(it, |_| true));
+/// What containers wrote may be read.
+pub const CONTAINERS_LOGS: Gate =
+    scope("containers.use_containers and containers.logs", |it| containers(it, |it| it.logs));
+/// The image may be fetched, sent, or made under its name.
+pub const CONTAINERS_PULL: Gate = Gate {
+    grant: "containers.pull",
+    check: Check::Arguments(|scope, header| {
+        may_pull(scope, header["tag"].as_str().unwrap_or_default())
+    }),
+};
+/// Images may be made under any name.
+pub const CONTAINERS_PULL_ANY: Gate = scope("containers.pull, of any image", |it| {
+    containers(it, |it| it.pull.as_deref().is_none_or(|list| list.iter().any(|it| it == "*")))
+});
+/// The image may be run.
+pub const CONTAINERS_RUN: Gate = Gate {
+    grant: "containers.run",
+    check: Check::Arguments(|scope, header| {
+        let image = header["image"].as_str().unwrap_or_default();
+        containers(scope, |it| is_listed(it.run.as_deref(), image))
+    }),
+};
+
 /// Agents may be called to the room.
 pub const AGENTS_CALL: Gate = scope("agents.call", |it| agents(it, |it| it.call));
 /// The toolkit may be offered to the room.
@@ -299,6 +324,25 @@ fn is_in_namespace(entry: &Option<Vec<String>>, asked: &Value) -> bool {
     entry.as_ref().is_none_or(|entry| entry.iter().eq(asked.iter()))
 }
 
+fn containers(scope: &ApiScope, check: impl FnOnce(&ContainersGrant) -> bool) -> bool {
+    scope.containers.as_ref().is_some_and(|it| it.use_containers && check(it))
+}
+
+/// Whether an image may be fetched.
+pub fn may_pull(scope: &ApiScope, image: &str) -> bool {
+    containers(scope, |it| is_listed(it.pull.as_deref(), image))
+}
+
+/// Whether a list has an image: its whole name, or a beginning of it with `*` behind. Without a list,
+/// any image is in it.
+fn is_listed(list: Option<&[String]>, image: &str) -> bool {
+    let is_it = |entry: &String| match entry.strip_suffix('*') {
+        Some(beginning) => image.starts_with(beginning),
+        None => entry == image,
+    };
+    !image.is_empty() && list.is_none_or(|list| list.iter().any(is_it))
+}
+
 fn queues(scope: &ApiScope, check: impl FnOnce(&QueuesGrant) -> bool) -> bool {
     scope.queues.as_ref().is_some_and(check)
 }
@@ -349,17 +393,28 @@ enum Right {
 /// Whether a file may be deleted, or a folder with everything in it: no entry makes something below
 /// it `read_only` before another one decides about all of it.
 fn may_delete(scope: &ApiScope, path: &FilePath) -> bool {
-    if right(scope, path) != Some(Right::Write) {
-        return false;
-    }
-    let Some(paths) = scope.storage.as_ref().and_then(|it| it.paths.as_ref()) else { return true };
-    let folder = format!("{}/", path.text());
+    right(scope, path) == Some(Right::Write) && has_all_of(scope, path, true)
+}
+
+/// Whether a folder may be mounted, with everything in it.
+pub fn may_mount(scope: &ApiScope, path: &FilePath, writes: bool) -> bool {
+    has_all_of(scope, path, writes)
+}
+
+/// Whether everything below a path may be read, or written.
+fn has_all_of(scope: &ApiScope, path: &FilePath, writes: bool) -> bool {
+    let Some(StorageGrant { paths }) = &scope.storage else { return false };
+    let Some(paths) = paths else { return true };
+    let folder = match path.text() {
+        "" => String::new(),
+        path => format!("{path}/"),
+    };
     for entry in paths {
         let text = entry.path.trim_start_matches('/');
         if folder.starts_with(text) {
-            return !entry.read_only;
+            return !(writes && entry.read_only);
         }
-        if text.starts_with(&folder) && entry.read_only {
+        if text.starts_with(&folder) && writes && entry.read_only {
             return false;
         }
     }

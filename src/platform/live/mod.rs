@@ -6,6 +6,7 @@
 //! | `clock` | runs scheduled tasks when they are due |
 //! | `connection` | the websocket of a participant: what it receives and sends, how it ends |
 //! | `deliveries` | what happens is told to webhooks |
+//! | `containers` | the containers of rooms |
 //! | `databases` | the tables and memories of rooms |
 //! | `documents` | documents that several edit at once |
 //! | `downloads` | addresses from which files can be downloaded for a while |
@@ -38,6 +39,7 @@
 mod calls;
 mod clock;
 mod connection;
+mod containers;
 mod databases;
 pub mod deliveries;
 mod documents;
@@ -81,6 +83,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::calls::refused;
+pub use self::containers::Settings as ContainerSettings;
+use self::containers::{Containers, ORPHANED};
 use self::databases::Databases;
 use self::deliveries::Deliveries;
 use self::documents::Documents;
@@ -133,6 +137,8 @@ pub struct House {
     documents: Documents,
     /// The tables and memories of the rooms that run.
     databases: Databases,
+    /// The containers of the rooms that run.
+    pub containers: Containers,
     /// Up to which revision of the store it is known that everybody may be where they are.
     checked: AtomicI64,
     /// Where this process is reached.
@@ -279,6 +285,16 @@ impl House {
                     notice::tell("files of deleted rooms were not removed", &refusal);
                 }
             });
+            let house = Arc::downgrade(self);
+            let closing = self.closing.clone();
+            self.run(async move {
+                if closing.run_until_cancelled(tokio::time::sleep(ORPHANED)).await.is_none() {
+                    return;
+                }
+                let Some(house) = house.upgrade() else { return };
+                let runs = |room: &str| house.open().rooms.contains_key(room);
+                house.containers.sweep(runs).await;
+            });
             Ok(lease)
         };
         self.lease.get_or_try_init(|| take).await.map(drop)
@@ -296,8 +312,10 @@ impl Rooms {
         address: SocketAddr,
         limits: Limits,
         secret: Option<SecretString>,
+        containers: ContainerSettings,
     ) -> Result<Self> {
         let folder = store.folder().join(FOLDER);
+        let containers = Containers::new(containers, store.folder());
         Ok(Self(Arc::new(House {
             downloads: Downloads::new()?,
             deliveries: Deliveries::new(Arc::clone(&store), secret),
@@ -308,6 +326,7 @@ impl Rooms {
             queues: Mutex::default(),
             documents: Documents::default(),
             databases: Databases::default(),
+            containers,
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),
@@ -415,6 +434,11 @@ impl Rooms {
             services::refresh(&of).await;
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
+        let (house, id, stop) = (Arc::clone(&self.0), room.id.clone(), room.stop.clone());
+        tasks.spawn(async move {
+            stop.cancelled().await;
+            house.containers.end(&id).await;
+        });
         let (runtime, unread) = row.runtime();
         for problem in unread {
             notice::tell(&format!("an annotation of the room {:?} is ignored", room.name), problem);

@@ -8,7 +8,8 @@ use super::calls::{Caller, Reply, Stream, refused, short};
 use super::gates::{self, Gate};
 use super::hosted;
 use super::toolkits::{
-    agents, database, developer, memory, messaging, oauth, queues, secrets, services, storage, sync,
+    agents, containers, database, developer, images, memory, messaging, oauth, queues, secrets,
+    services, storage, sync,
 };
 use crate::room::agents::{CallAgent, ListToolkits};
 use crate::room::codes;
@@ -16,8 +17,9 @@ use crate::room::content::Refused;
 use crate::room::operation::{At, Operation, Secret};
 use crate::room::toolkit::{Register, Unregister};
 use crate::room::{
-    database as tables, developer as log, memory as memories, messaging as post, queues as queue,
-    secrets as secret, services as service, storage as files, sync as documents,
+    containers as container, database as tables, developer as log, memory as memories,
+    messaging as post, queues as queue, secrets as secret, services as service, storage as files,
+    sync as documents,
 };
 
 /// An operation of a room.
@@ -97,7 +99,7 @@ macro_rules! stream {
 }
 
 /// All operations.
-pub static OPERATIONS: [Served; 81] = [
+pub static OPERATIONS: [Served; 96] = [
     once!(ListToolkits, OPEN, hosted::list),
     once!(Register, AGENTS_REGISTER, hosted::register),
     once!(Unregister, OPEN, hosted::unregister),
@@ -166,6 +168,21 @@ pub static OPERATIONS: [Served; 81] = [
     once!(memories::DeleteEntities, MEMORY_UPSERT, memory::delete_entities),
     once!(memories::DeleteRelationships, MEMORY_UPSERT, memory::delete_relationships),
     once!(memories::Optimize, MEMORY_OPTIMIZE, memory::optimize),
+    once!(container::ListImages, CONTAINERS, images::list),
+    once!(container::DeleteImage, CONTAINERS, images::delete),
+    once!(container::PullImage, CONTAINERS_PULL, images::pull),
+    once!(container::PushImage, CONTAINERS_PULL, images::push),
+    once!(container::LoadImage, CONTAINERS_PULL_ANY, images::load),
+    once!(container::SaveImage, CONTAINERS, images::save),
+    once!(container::Build, CONTAINERS_PULL, images::build),
+    once!(container::Run, CONTAINERS_RUN, containers::run),
+    once!(container::RunService, CONTAINERS, containers::run_service),
+    once!(container::Stop, CONTAINERS, containers::stop),
+    once!(container::WaitForExit, CONTAINERS, containers::wait_for_exit),
+    once!(container::Delete, CONTAINERS, containers::delete),
+    once!(container::List, CONTAINERS, containers::list),
+    stream!("containers", "exec", CONTAINERS, true, containers::exec),
+    stream!("containers", "logs", CONTAINERS_LOGS, true, containers::logs),
     once!(log::Log, DEVELOPER_LOGS, developer::log),
     once!(log::Info, DEVELOPER_LOGS, developer::info),
     once!(log::Warning, DEVELOPER_LOGS, developer::warning),
@@ -210,8 +227,7 @@ pub fn summaries() -> Vec<OperationSummary> {
 }
 
 /// The toolkits of rooms that this platform does not have, and what they would be for.
-const ABSENT: [(&str, &str); 2] =
-    [("containers", "containers in rooms"), ("livekit", "audio and video")];
+const ABSENT: [(&str, &str); 1] = [("livekit", "audio and video")];
 
 /// Whether a tool is the room's own. A toolkit that this platform lacks has all tools that one
 /// could think of.

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::House;
 use super::calls::refused;
+use super::containers::jobs::Jobs;
 use super::databases;
 use super::documents::InRoom;
 use super::files::Files;
@@ -59,6 +60,8 @@ pub struct Room {
     pub house: Arc<House>,
     /// Its services.
     pub services: Services,
+    /// Its work with images.
+    pub jobs: Jobs,
     /// What its participants are asked for.
     pub requests: Requests,
     /// What it asks of endpoints for tokens.
@@ -126,6 +129,7 @@ impl Room {
             name,
             url,
             services: Services::default(),
+            jobs: Jobs::default(),
             requests: Requests::default(),
             endpoints: Endpoints::default(),
             session: Uuid::new_v4().to_string(),

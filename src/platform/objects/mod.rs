@@ -8,9 +8,11 @@
 //! | `keys` | API keys about to be stored, and the key that the platform signs with |
 //! | `mailboxes` | mailboxes as mail sees them, and the domains that they are in |
 //! | `people` | users, and their membership in projects |
+//! | `project_files` | the files of a project, copied into a folder |
 //! | `projects` | projects about to be created |
 //! | `roles` | what was granted to people in rooms and to service accounts |
 //! | `room_files` | media types of files in rooms |
+//! | `room_images` | the names of images that rooms brought |
 //! | `room_secrets` | secrets of rooms |
 //! | `rooms` | rooms, by name and id, and the rows that name them |
 //! | `services` | the services that are effective in a room |
@@ -26,9 +28,11 @@ pub mod grants;
 pub mod keys;
 pub mod mailboxes;
 pub mod people;
+pub mod project_files;
 pub mod projects;
 pub mod roles;
 pub mod room_files;
+pub mod room_images;
 pub mod room_secrets;
 pub mod rooms;
 pub mod services;

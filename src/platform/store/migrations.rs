@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "0009" "access",
     "0010" "clock",
     "0011" "room_secrets",
+    "0012" "room_images",
 ];
 
 /// All migrations, in order.

@@ -20,6 +20,8 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 pub use content::MOST_CONTENT;
 pub(crate) use prepared::{CONTENTS, Prepared, SCRATCH, forget, in_memory};
 
@@ -121,6 +123,27 @@ pub(crate) fn below(path: &str) -> Result<()> {
 /// Opens a folder below a trusted one, without following links.
 pub(crate) fn open(trusted: &Path, below: &str) -> Result<OwnedFd> {
     folder::find(trusted, below).map(|it| it.open)
+}
+
+/// Opens a file below a trusted folder to be read, without following links.
+///
+/// # Errors
+///
+/// There is none, or a link is on the way.
+pub fn open_file(trusted: &Path, path: &str) -> Result<std::fs::File> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let invalid = |why: &dyn std::fmt::Display| {
+        Error::Invalid(format!("cannot read the file {path:?}: {why}"))
+    };
+    below(name)?;
+    let above = open(trusted, above)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(&above, name, flags, Mode::empty());
+    let file = std::fs::File::from(opened.map_err(|error| invalid(&error))?);
+    match file.metadata().is_ok_and(|about| about.is_file()) {
+        true => Ok(file),
+        false => Err(invalid(&"it is no file")),
+    }
 }
 
 /// Whether something may be mounted there: not over what the system itself shows.

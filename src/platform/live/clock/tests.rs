@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::platform::bootstrap;
-use crate::platform::live::{Limits, Rooms};
+use crate::platform::live::{ContainerSettings, Limits, Rooms};
 use crate::platform::objects::rooms::Room;
 use crate::platform::store::Store;
 use crate::room::queues::Receive;
@@ -29,7 +29,14 @@ impl World {
         let project = bootstrap::ensure(&store).await.unwrap().project_id;
         let room = Room::ensure(&store, &project, "lobby").await.unwrap().id;
         let address = "127.0.0.1:1".parse().unwrap();
-        let rooms = Rooms::new(Arc::new(store), address, Limits::new(64), None).unwrap();
+        let rooms = Rooms::new(
+            Arc::new(store),
+            address,
+            Limits::new(64),
+            None,
+            ContainerSettings::default(),
+        )
+        .unwrap();
         Self { rooms, project, room, _folder: folder }
     }
 

@@ -3,8 +3,10 @@
 //! in the table of operations.
 
 pub mod agents;
+pub mod containers;
 pub mod database;
 pub mod developer;
+pub mod images;
 pub mod memory;
 pub mod messaging;
 pub mod oauth;
