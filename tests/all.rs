@@ -16,6 +16,7 @@ mod claims;
 mod cli;
 mod commands;
 mod compared;
+mod containers;
 mod completion;
 mod destroying;
 mod dialects;
@@ -23,6 +24,8 @@ mod documented;
 mod drawn;
 mod drift;
 mod edit;
+#[path = "../crates/containers/tests/engine_here/mod.rs"]
+mod engine_here;
 mod environments;
 mod exit_codes;
 mod export;

@@ -1,5 +1,6 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
+mod containers;
 mod mail;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +11,7 @@ use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
+use self::containers::ContainersArgs;
 use self::mail::MailArgs;
 use super::option_values;
 use super::signals::{STOP, Signals};
@@ -72,6 +74,10 @@ pub struct ServerArgs {
     /// What rooms may use.
     #[command(flatten)]
     pub rooms: RoomsArgs,
+
+    /// What runs containers.
+    #[command(flatten)]
+    pub containers: ContainersArgs,
 
     /// Where mail arrives.
     #[command(flatten)]
@@ -331,6 +337,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let platform = Platform::open(place).await?.known_as(args.allow_host).taking_mail(mail);
     let platform = platform
         .limiting(|limits| args.rooms.change(limits))?
+        .running_containers(args.containers.settings())
         .signing_webhooks(secret)
         .serving(serves)
         .capping_pages(page_cap)

@@ -2,9 +2,11 @@
 //! listener on the address that this machine has in the room's network. It hands on what arrives, as it
 //! is, as long as the room runs.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -15,6 +17,9 @@ use super::super::room::Room;
 
 /// How many connections the containers of a room may have to the platform.
 const CONNECTIONS: usize = 128;
+
+/// How many may wait to be accepted.
+const WAITING: i32 = 128;
 
 /// The port of a URL that says none.
 const HTTP: u16 = 80;
@@ -32,7 +37,7 @@ impl Door {
     pub async fn open(room: &Arc<Room>, gateway: Option<IpAddr>) -> Option<Self> {
         let platform = Url::parse(&room.house.url).ok()?;
         let platform = platform.socket_addrs(|| Some(HTTP)).ok()?.into_iter().next()?;
-        let listener = TcpListener::bind((gateway?, 0)).await.ok()?;
+        let listener = TcpListener::from_std(listen(gateway?).ok()?).ok()?;
         let address = listener.local_addr().ok()?;
         let closes = room.stop.child_token();
         let guard = closes.clone().drop_guard();
@@ -44,6 +49,22 @@ impl Door {
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// Listens on an address. On Linux, this machine gets it when the first container of the network
+/// starts.
+fn listen(address: IpAddr) -> io::Result<std::net::TcpListener> {
+    let address = SocketAddr::new(address, 0);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    #[cfg(target_os = "linux")]
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+        SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+    }
+    socket.bind(&address.into())?;
+    socket.listen(WAITING)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 async fn hand_on(listener: TcpListener, platform: SocketAddr, closes: CancellationToken) {

@@ -223,7 +223,9 @@ impl Containers {
         if let Some(url) = known {
             return Ok(url);
         }
-        let Some(door) = Door::open(room, network.gateway).await else {
+        // The addresses of an engine without rights are in a network of its own.
+        let gateway = network.gateway.filter(|_| !engine.about().is_rootless);
+        let Some(door) = Door::open(room, gateway).await else {
             return Ok(door::by_name(&room.house.url, engine.about().is_podman()));
         };
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
