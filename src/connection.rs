@@ -19,7 +19,7 @@ use crate::conceal;
 use crate::error::{Class, Error, Place, Result};
 use crate::listed::few;
 use crate::output;
-use crate::platform::{self, Platform};
+use crate::platform::{self, ContainerSettings, Platform};
 use crate::project_file::{Environment, ProjectFile};
 use crate::reconcile::Target;
 use crate::settings::activated::Activated;
@@ -375,7 +375,8 @@ impl PlatformArgs {
         if is_new {
             refuse_foreign(data, "--embedded=DIR")?;
         }
-        let platform = Platform::open(place).await?;
+        let platform =
+            Platform::open(place).await?.running_containers(ContainerSettings::usual());
         if is_new {
             let here = std::env::current_dir().unwrap_or_default();
             let folder = data.strip_prefix(here).unwrap_or(data).display();

@@ -243,8 +243,7 @@ impl Platform {
         self
     }
 
-    /// The same; it runs containers like this. Otherwise it looks for an engine in the usual places
-    /// when somebody first asks for one.
+    /// The same; it runs containers like this. Otherwise it runs none.
     #[must_use]
     pub fn running_containers(mut self, containers: ContainerSettings) -> Self {
         self.containers = containers;

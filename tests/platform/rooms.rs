@@ -134,7 +134,7 @@ async fn a_room_greets_who_enters_and_refuses_what_it_does_not_know() {
     assert_eq!(listed, Content::Json(json!({"queues": []})));
     let refused = room.invoke(call("queues", "rabbit")).await.expect_err("no tool");
     assert_eq!(refused.code, Some(1003));
-    let refused = room.invoke(call("containers", "list_images")).await.expect_err("no toolkit");
+    let refused = room.invoke(call("livekit", "connect")).await.expect_err("no toolkit");
     assert_eq!(refused.code, Some(1007));
     let refused = room.request("room.rabbit", json!({}), Vec::new()).await.expect_err("nothing");
     assert_eq!(refused.code, Some(1002));

@@ -44,7 +44,7 @@ pub struct ContainersArgs {
 impl ContainersArgs {
     /// What they say.
     pub fn settings(&self) -> ContainerSettings {
-        let usual = ContainerSettings::default();
+        let usual = ContainerSettings::usual();
         let memory = self.container_memory.map(|mib| u64::from(mib) * MIB);
         ContainerSettings {
             socket: match &self.containers {

@@ -61,8 +61,17 @@ pub struct Settings {
 }
 
 impl Default for Settings {
+    /// No containers.
     fn default() -> Self {
-        Self { socket: Some(Socket::Usual), each: Limits::default(), most: 32, url: None }
+        Self { socket: None, each: Limits::default(), most: 32, url: None }
+    }
+}
+
+impl Settings {
+    /// Containers of the engine that is where engines usually are, if one is.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self { socket: Some(Socket::Usual), ..Self::default() }
     }
 }
 

@@ -25,7 +25,7 @@ pub async fn restart(caller: &Caller, asked: Restart) -> Result<(), Refused> {
         Restarted::Yes => Ok(()),
         Restarted::NotRun => Err(refused(
             codes::SERVICE_RESTART_NOT_ALLOWED,
-            "the embedded platform runs no containers yet",
+            "the embedded platform runs no services in containers yet",
         )),
         Restarted::Unknown => {
             let id = short(&asked.service_id);
