@@ -375,8 +375,7 @@ impl PlatformArgs {
         if is_new {
             refuse_foreign(data, "--embedded=DIR")?;
         }
-        let platform =
-            Platform::open(place).await?.running_containers(ContainerSettings::usual());
+        let platform = Platform::open(place).await?.running_containers(ContainerSettings::usual());
         if is_new {
             let here = std::env::current_dir().unwrap_or_default();
             let folder = data.strip_prefix(here).unwrap_or(data).display();

@@ -24,6 +24,7 @@ mod documented;
 mod drawn;
 mod drift;
 mod edit;
+#[allow(dead_code, reason = "the tests of crates/containers use all of it")]
 #[path = "../crates/containers/tests/engine_here/mod.rs"]
 mod engine_here;
 mod environments;

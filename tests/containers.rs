@@ -51,11 +51,11 @@ async fn commands_run_containers_and_what_is_in_them() {
          head -c 3000000 /dev/urandom > big\n\
          container exec --container-id $id --command cat < big | cmp - big && echo ' same'\n\
          container exec --container-id $id --command \"sh -c 'echo \\$A; exit 7'\" || echo code $?\n\
-         container exec --container-id $id --command 'no-such-program' 2> no || echo none $(grep -c . no)\n\
+         container exec --container-id $id --command 'no-such-program' 2> no || echo none $?\n\
          container exec --container-id $id --tty < /dev/null 2> tty || echo tty $?\n\
          container exec --container-id $id --command \"sh -c 'wget -q -O - \\$MESHAGENT_API_URL/config'\" > config || true\n\
          grep -q . config && echo reached\n\
-         timeout -s INT 2 \"$M\" room container exec --container-id $id --command 'sleep 500' || echo interrupted $?\n\
+         timeout --preserve-status -s INT 2 \"$M\" room container exec --container-id $id --command 'sleep 500' || echo interrupted $?\n\
          container exec --container-id $id --command ps | grep -c 'sleep 500' || true\n\
          container stop --id $id --force 2> stop\n\
          container list -q --all | grep -qx $id\n\

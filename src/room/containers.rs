@@ -11,14 +11,13 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::streams::{
     CommandLine, ERROR, Event, ExecStart, INPUT, INPUT_END, Input, KILL, LogsStart, OUTPUT, RESIZE,
     STATUS,
 };
 use super::operation::{At, Operation, done, or_nothing};
-use crate::kinds::specs::mounts::ContainerMountSpec;
 
 /// The toolkit's name.
 pub const TOOLKIT: &str = "containers";
@@ -134,9 +133,9 @@ pub struct PushImage {
 /// Takes images from an archive, in a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadImage {
-    /// What is there for the job; usually one.
-    #[serde(default, deserialize_with = "or_nothing", serialize_with = "bare_list")]
-    pub mounts: Vec<ContainerMountSpec>,
+    /// What is there for the job, as in services; usually one.
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub mounts: Vec<Value>,
     /// The archive, as a path below one of the mounts.
     pub archive_path: String,
     /// Whether nobody else may look at the job.
@@ -149,9 +148,9 @@ pub struct LoadImage {
 pub struct SaveImage {
     /// The image's name with the tag.
     pub tag: String,
-    /// What is there for the job; usually one.
-    #[serde(default, deserialize_with = "or_nothing", serialize_with = "bare_list")]
-    pub mounts: Vec<ContainerMountSpec>,
+    /// What is there for the job, as in services; usually one.
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub mounts: Vec<Value>,
     /// The archive, as a path below one of the mounts.
     pub archive_path: String,
     /// Whether nobody else may look at the job.
@@ -164,9 +163,9 @@ pub struct SaveImage {
 pub struct Build {
     /// The image's name with the tag.
     pub tag: String,
-    /// What is there for the job; usually one.
-    #[serde(default, deserialize_with = "or_nothing", serialize_with = "bare_list")]
-    pub mounts: Vec<ContainerMountSpec>,
+    /// What is there for the job, as in services; usually one.
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub mounts: Vec<Value>,
     /// The folder to build, as a path below one of the mounts.
     pub context_path: String,
     /// Its instructions, as a path below one of the mounts; `Dockerfile` in the folder where
@@ -228,9 +227,9 @@ pub struct Run {
     /// Notes. The public SDK sends none.
     #[serde(default)]
     pub annotations: Option<Value>,
-    /// What is mounted.
-    #[serde(default, serialize_with = "bare_option")]
-    pub mounts: Option<ContainerMountSpec>,
+    /// What is mounted, as in services.
+    #[serde(default)]
+    pub mounts: Option<Value>,
     /// Whether it may write outside of its mounts.
     #[serde(default)]
     pub writable_root_fs: Option<bool>,
@@ -351,33 +350,6 @@ pub enum ContainerState {
     Unknown,
 }
 
-/// Leaves out what is null, as clients do.
-fn bare(of: &ContainerMountSpec) -> Result<Value, serde_json::Error> {
-    fn without_nulls(value: Value) -> Value {
-        match value {
-            Value::Object(members) => members
-                .into_iter()
-                .filter(|(_, of)| !of.is_null())
-                .map(|(name, of)| (name, without_nulls(of)))
-                .collect::<Map<_, _>>()
-                .into(),
-            Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-            other => other,
-        }
-    }
-    serde_json::to_value(of).map(without_nulls)
-}
-
-fn bare_list<S: Serializer>(of: &[ContainerMountSpec], to: S) -> Result<S::Ok, S::Error> {
-    let bare: Result<Vec<_>, _> = of.iter().map(bare).collect();
-    bare.map_err(serde::ser::Error::custom)?.serialize(to)
-}
-
-fn bare_option<S: Serializer>(of: &Option<ContainerMountSpec>, to: S) -> Result<S::Ok, S::Error> {
-    let bare = of.as_ref().map(bare).transpose();
-    bare.map_err(serde::ser::Error::custom)?.serialize(to)
-}
-
 /// Declares operations with the answer that each has.
 macro_rules! answered {
     ($($asked:ty => $tool:literal, $answer:ty $(; waits = $waits:literal)?),+ $(,)?) => {$(
@@ -432,7 +404,7 @@ mod tests {
                 username: "u".to_owned(),
                 password: Password("p".to_owned().into()),
             }],
-            mounts: serde_json::from_value(json!({"room": [{"path": "/r"}]})).unwrap(),
+            mounts: Some(json!({"room": [{"path": "/r", "read_only": false}]})),
             ..Run::default()
         };
         assert!(!format!("{run:?}").contains("\"p\""));
@@ -465,7 +437,6 @@ mod tests {
         let run = Run::read(&json!({"image": "i", "env": null, "ports": null})).unwrap();
         assert_eq!((run.image.as_str(), run.env.len(), run.private), ("i", 0, None));
         assert!(Run::read(&json!({"image": "i", "ports": [{"container_port": 0}]})).is_err());
-        assert!(Run::read(&json!({"image": "i", "mounts": {"rooms": []}})).is_err());
         let stop = Stop::read(&json!({"container_id": "c", "force": null})).unwrap();
         assert!(!stop.force);
     }

@@ -160,10 +160,10 @@ fn a_file_of_rows_beside_the_manifest_is_no_manifest() {
     assert!(run.stderr.contains(said), "{}", run.stderr);
     assert_eq!(set.rows(), [json!({"id": 1, "name": "Ada"})]);
     // Where nobody names it, it is a manifest with a fault, and so is one that is given by itself.
-    let given = set.0.embedded(1, &["plan", "-f", "set/set.yaml", "-f", "set/people.json"]);
+    let given = set.0.embedded(6, &["plan", "-f", "set/set.yaml", "-f", "set/people.json"]);
     assert!(given.stderr.contains("people.json:1:1"), "{}", given.stderr);
     set.edit("{file: people.json}", "[]");
-    let run = set.run(1, &["plan"]);
+    let run = set.run(6, &["plan"]);
     assert!(run.stderr.contains("people.json:1:1"), "{}", run.stderr);
 }
 

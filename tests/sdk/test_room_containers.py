@@ -16,7 +16,7 @@ from meshagent.api.room_server_client import RoomException
 from meshagent.api.specs.service import (
     ContainerMountSpec,
     EmptyDirMountSpec,
-    FileMountSpec,
+    FileStorageMountSpec,
     RoomStorageMountSpec,
 )
 
@@ -92,7 +92,7 @@ async def test_what_is_mounted_is_there_and_the_rest_cannot_be_written(platform)
     async with entered(platform, new_room()) as room:
         mounts = ContainerMountSpec(
             room=[RoomStorageMountSpec(path="/room", subpath="site", read_only=False)],
-            files=[FileMountSpec(path="/etc/note", text="a text")],
+            files=[FileStorageMountSpec(path="/etc/note", text="a text")],
             empty_dirs=[EmptyDirMountSpec(path="/scratch")],
         )
         command = (

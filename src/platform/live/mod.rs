@@ -83,8 +83,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::calls::refused;
+use self::containers::Containers;
 pub use self::containers::Settings as ContainerSettings;
-use self::containers::{Containers, ORPHANED};
 use self::databases::Databases;
 use self::deliveries::Deliveries;
 use self::documents::Documents;
@@ -285,16 +285,7 @@ impl House {
                     notice::tell("files of deleted rooms were not removed", &refusal);
                 }
             });
-            let house = Arc::downgrade(self);
-            let closing = self.closing.clone();
-            self.run(async move {
-                if closing.run_until_cancelled(tokio::time::sleep(ORPHANED)).await.is_none() {
-                    return;
-                }
-                let Some(house) = house.upgrade() else { return };
-                let runs = |room: &str| house.open().rooms.contains_key(room);
-                house.containers.sweep(runs).await;
-            });
+            self.run(containers::sweep_later(Arc::downgrade(self), self.closing.clone()));
             Ok(lease)
         };
         self.lease.get_or_try_init(|| take).await.map(drop)
@@ -434,11 +425,7 @@ impl Rooms {
             services::refresh(&of).await;
         });
         tasks.spawn(session::keep(session, url, Arc::clone(&self.0), recorded, tell));
-        let (house, id, stop) = (Arc::clone(&self.0), room.id.clone(), room.stop.clone());
-        tasks.spawn(async move {
-            stop.cancelled().await;
-            house.containers.end(&id).await;
-        });
+        tasks.spawn(containers::end_with(Arc::clone(&room)));
         let (runtime, unread) = row.runtime();
         for problem in unread {
             notice::tell(&format!("an annotation of the room {:?} is ignored", room.name), problem);

@@ -55,10 +55,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "TAG")]
     tag: String,
     /// The folder to build: an absolute path below one of the mounts
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     context_path: String,
     /// Its instructions: an absolute path below one of the mounts [default: Dockerfile in the folder]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     dockerfile_path: Option<String>,
     #[command(flatten)]
     mounts: MountArgs,
@@ -119,7 +119,7 @@ pub struct PushArgs {
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
     /// The archive: an absolute path below one of the mounts
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     archive_path: String,
     #[command(flatten)]
     mounts: MountArgs,
@@ -136,7 +136,7 @@ pub struct SaveArgs {
     #[arg(long, value_name = "TAG")]
     tag: String,
     /// The archive: an absolute path below one of the mounts
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     archive_path: String,
     #[command(flatten)]
     mounts: MountArgs,

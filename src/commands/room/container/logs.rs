@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use meshagent_containers::text::Characters;
+
 use crate::commands::room::{RoomArgs, refused};
 use crate::commands::signals::until_signal;
 use crate::commands::toggle::toggle;
@@ -78,10 +80,9 @@ pub async fn written(room: &Room, id: &str, follow: bool) -> Result<()> {
 }
 
 /// Text that arrives in parts, which may end within a letter.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Text {
-    /// The beginning of a letter.
-    rest: Vec<u8>,
+    parts: Characters,
     /// Whether the last line is open.
     is_open: bool,
 }
@@ -89,14 +90,7 @@ struct Text {
 impl Text {
     /// The text that is complete.
     fn add(&mut self, bytes: &[u8]) -> String {
-        self.rest.extend_from_slice(bytes);
-        let whole = match str::from_utf8(&self.rest) {
-            // A letter has four bytes at most.
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            _ => self.rest.len(),
-        };
-        let whole: Vec<u8> = self.rest.drain(..whole).collect();
-        let text = String::from_utf8_lossy(&whole).into_owned();
+        let text = self.parts.feed(bytes);
         if let Some(last) = text.chars().next_back() {
             self.is_open = last != '\n';
         }
@@ -105,7 +99,7 @@ impl Text {
 
     /// What is left, so that the last line ends.
     fn end(self) -> String {
-        let rest = String::from_utf8_lossy(&self.rest);
+        let rest = self.parts.finish();
         match self.is_open || !rest.is_empty() {
             true => format!("{rest}\n"),
             false => String::new(),
@@ -118,19 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_that_arrive_in_parts_are_whole_and_the_last_line_ends() {
-        let mut text = Text::default();
-        let told: String = ["a\u{20ac}\n".as_bytes(), "b".as_bytes()]
-            .concat()
-            .chunks(1)
-            .map(|byte| text.add(byte))
-            .collect();
-        assert_eq!(told + &text.end(), "a\u{20ac}\nb\n");
-        let mut cut = Text::default();
-        assert_eq!(cut.add(b"\xff\n\xe2\x82"), "\u{fffd}\n");
-        assert_eq!(cut.end(), "\u{fffd}\n");
-        let mut whole = Text::default();
-        assert_eq!(whole.add(b"x\n") + &whole.end(), "x\n");
-        assert_eq!(Text::default().end(), "");
+    fn the_last_line_ends_whatever_arrives() {
+        let written = |parts: &[&[u8]]| {
+            let mut text = Text::default();
+            let told: String = parts.iter().map(|part| text.add(part)).collect();
+            told + &text.end()
+        };
+        assert_eq!(written(&[b"a\xe2", b"\x82\xac\nb"]), "a\u{20ac}\nb\n");
+        assert_eq!(written(&[b"x\n"]), "x\n");
+        assert_eq!(written(&[b"x\n\xe2"]), "x\n\u{fffd}\n");
+        assert_eq!(written(&[]), "");
     }
 }

@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::images::ImageCommand;
 use super::{InRoom, RoomArgs, run_one};
 use crate::commands::group::Lenient;
-use crate::commands::show::{JsonListArgs, Listed, quietly};
+use crate::commands::show::{ListArgs as Show, Listed};
 use crate::error::{Context, Result};
 use crate::output;
 use crate::room::containers::{Containers, List, Stop};
@@ -37,7 +37,7 @@ use crate::settings::without_letter;
 #[derive(Debug, clap::Subcommand)]
 pub enum ContainerCommand {
     /// List the containers of a room
-    #[command(mut_arg("quiet", quietly("ids")))]
+    #[command(mut_arg("output", |output| output.default_value("json")))]
     List(ListArgs),
     /// Stop a container
     Stop(StopArgs),
@@ -61,7 +61,7 @@ pub struct ListArgs {
     #[arg(short, long)]
     all: bool,
     #[command(flatten)]
-    show: JsonListArgs,
+    show: Show,
     #[command(flatten)]
     at: RoomArgs,
 }

@@ -1,6 +1,8 @@
 //! How mounts, ports, variables and credentials are written on a command line.
 
-use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+
+use crate::error::{Context, Error, Result};
 use crate::kinds::specs::mounts::{ContainerMountSpec, ImageMount, ProjectMount, RoomMount};
 use crate::room::containers::{Credential, Pair, Password, PortPair};
 
@@ -24,7 +26,7 @@ impl MountArgs {
     /// # Errors
     ///
     /// There is none, or one that cannot be read.
-    pub fn mounts(&self) -> Result<Vec<ContainerMountSpec>> {
+    pub fn mounts(&self) -> Result<Vec<Value>> {
         let mounts = ContainerMountSpec {
             room: some(&self.mount_room_path, |text| {
                 let (subpath, path, mode) = folder("--mount-room-path", text)?;
@@ -48,9 +50,25 @@ impl MountArgs {
         match mounts == ContainerMountSpec::default() {
             true => Err(Error::usage("nothing is mounted, so there is nothing to work with")
                 .hint("--mount-room-path /:/workspace mounts the files of the room at /workspace")),
-            false => Ok(vec![mounts]),
+            false => Ok(vec![bare(&mounts)?]),
         }
     }
+}
+
+/// Leaves out what is null, as clients do.
+fn bare(mounts: &ContainerMountSpec) -> Result<Value> {
+    fn without_nulls(value: Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let some = members.into_iter().filter(|(_, of)| !of.is_null());
+                some.map(|(name, of)| (name, without_nulls(of))).collect::<Map<_, _>>().into()
+            }
+            Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+            other => other,
+        }
+    }
+    let value = serde_json::to_value(mounts);
+    value.map(without_nulls).context(|| "the mounts cannot be sent".to_owned())
 }
 
 /// Each of the texts, read; nothing if there are none.
@@ -187,14 +205,14 @@ mod tests {
 
     use super::*;
 
-    fn mounted(room: &[&str], project: &[&str], image: &[&str]) -> Result<serde_json::Value> {
+    fn mounted(room: &[&str], project: &[&str], image: &[&str]) -> Result<Value> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let args = MountArgs {
             mount_room_path: owned(room),
             mount_project_path: owned(project),
             mount_image: owned(image),
         };
-        Ok(serde_json::to_value(&args.mounts()?[0]).unwrap())
+        Ok(args.mounts()?.remove(0))
     }
 
     #[test]
@@ -208,7 +226,7 @@ mod tests {
         assert_eq!(
             told["room"],
             json!([
-                {"path": "/all", "subpath": null, "read_only": false},
+                {"path": "/all", "read_only": false},
                 {"path": "/workspace", "subpath": "src", "read_only": true},
                 {"path": "/w", "subpath": "a:b/c", "read_only": false},
             ])
@@ -217,7 +235,7 @@ mod tests {
             told["project"],
             json!([
                 {"path": "/project", "subpath": "shared", "read_only": false},
-                {"path": "/p", "subpath": null, "read_only": true},
+                {"path": "/p", "read_only": true},
             ])
         );
         assert_eq!(told["images"][0]["image"], "reg:5000/alpine:3");

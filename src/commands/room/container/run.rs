@@ -21,7 +21,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,
     /// The folder to start in: an absolute path in the container
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     working_dir: Option<String>,
     /// An environment variable; may be repeated
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = variable)]
@@ -32,10 +32,10 @@ pub struct RunArgs {
     #[command(flatten)]
     credentials: CredentialArgs,
     /// Where the files of the room are in the container
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PLACE")]
     mount_path: Option<String>,
     /// The part of the files that is mounted there; all of them by default
-    #[arg(long, value_name = "PATH", requires = "mount_path")]
+    #[arg(long, value_name = "PLACE", requires = "mount_path")]
     mount_subpath: Option<String>,
     /// The participant that the container may be in the room: it is given a token
     #[arg(long, value_name = "NAME")]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use meshagent_containers::Mount;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::files::{FilePath, failed};
 use super::super::gates;
@@ -34,7 +36,9 @@ impl Giving<'_> {
     /// # Errors
     ///
     /// The caller may not use these files; a mount that is not possible here; the system's.
-    pub async fn mounts(&self, spec: &ContainerMountSpec) -> Result<Vec<Mount>, Refused> {
+    pub async fn mounts(&self, spec: &Value) -> Result<Vec<Mount>, Refused> {
+        let spec = ContainerMountSpec::deserialize(spec)
+            .map_err(|error| Refused::invalid(format!("the mounts are not valid: {error}")))?;
         let mut mounts = Vec::new();
         for it in spec.room.iter().flatten() {
             let below = it.subpath.as_deref().unwrap_or_default();

@@ -22,14 +22,17 @@ pub mod owned;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use meshagent_containers::{Engine, Error, Limits, Socket, Spec};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use self::door::Door;
+use super::House;
 use super::calls::refused;
 use super::room::Room;
 use crate::notice;
@@ -42,7 +45,7 @@ pub const PLATFORM: &str = "meshagent.platform";
 pub const ROOM: &str = "meshagent.room";
 
 /// How long the containers of a process that ended wait until somebody enters their room again.
-pub const ORPHANED: Duration = Duration::from_secs(60);
+const ORPHANED: Duration = Duration::from_secs(60);
 
 /// How many containers are being made at once, in all rooms.
 const AT_ONCE: usize = 8;
@@ -240,6 +243,25 @@ impl Containers {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(doors.entry(room.id.clone()).or_insert(door).url())
     }
+}
+
+/// Removes, after a while, the containers that an earlier process left in rooms that nobody has
+/// entered by then.
+pub async fn sweep_later(house: Weak<House>, closing: CancellationToken) {
+    if closing.run_until_cancelled(sleep(ORPHANED)).await.is_none() {
+        return;
+    }
+    let Some(house) = house.upgrade() else { return };
+    let runs = |room: &str| house.open().rooms.contains_key(room);
+    house.containers.sweep(runs).await;
+}
+
+/// Removes the containers of a room when it has ended.
+pub async fn end_with(room: Arc<Room>) {
+    let (house, id, stop) = (Arc::clone(&room.house), room.id.clone(), room.stop.clone());
+    drop(room);
+    stop.cancelled().await;
+    house.containers.end(&id).await;
 }
 
 /// What participants are told of something that an engine did not do.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use meshagent_containers::images::{Build as Building, Credentials};
 use meshagent_containers::{Engine, Error, Mount};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::kinds::specs::mounts::ContainerMountSpec;
 use crate::platform::live::calls::{Caller, denied, refused};
 use crate::platform::live::containers::archive;
 use crate::platform::live::containers::given::{Giving, below};
@@ -205,7 +205,7 @@ where
     caller.room.jobs.start(&caller.room, (image, ownership), work)
 }
 
-async fn mounts(caller: &Caller, specs: &[ContainerMountSpec]) -> Result<Vec<Mount>, Refused> {
+async fn mounts(caller: &Caller, specs: &[Value]) -> Result<Vec<Mount>, Refused> {
     let giving = Giving { room: &caller.room, caller: Some(caller) };
     let mut mounts = Vec::new();
     for spec in specs {
