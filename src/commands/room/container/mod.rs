@@ -47,7 +47,7 @@ pub enum ContainerCommand {
     /// Run a command in a container that runs
     Exec(exec::ExecArgs),
     /// Start a container
-    #[command(mut_arg("project_id", without_letter), mut_arg("environment", without_letter))]
+    #[command(mut_arg("environment", without_letter))]
     Run(Box<run::RunArgs>),
     /// Build, fetch, send and remove images
     #[command(subcommand, alias = "images")]
