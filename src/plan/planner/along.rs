@@ -86,10 +86,11 @@ impl Planner<'_> {
             let key = &operation.key;
             let Some(lost) = key.kind.kind().lost_with_name() else { continue };
             let former = self.desired.get(key).map(|it| renames::open_former_keys(self.state, it));
-            let is_lost = former.into_iter().flatten().any(|former| rooms.contains(&former));
-            operation.reason.text += &match is_lost {
-                true => format!(": {lost}"),
-                false => "; the former one stays, because what declares it was not read".to_owned(),
+            let kept = &self.plan.kept;
+            let stays = former.into_iter().flatten().any(|former| kept.contains_key(&former));
+            operation.reason.text += &match stays {
+                true => "; the former one stays, because what declares it was not read".to_owned(),
+                false => format!(": {lost}"),
             };
         }
         let deletes = |operation: &&mut Operation| {

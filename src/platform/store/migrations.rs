@@ -76,6 +76,7 @@ mod tests {
             "e780dd8a3c86249f9baebefea398dd7191b2bce016e3becd61a17ae26db5ac1b1a819d91b589b4db22268a32844d6fa8",
             "a60816d47330b26ae1312f28cb476f84fc960dc937db77fa2f18136edf9a20d39d51c26bdde5205d33dd08ddbc59a827",
             "f381889d074f71578840536228511dd8a57227d6368e2d8d57f635d37f979f91de9e0b12c87a96727bfa1862bb2af224",
+            "aeb607fc1abed4eafecb6ff00e77b3ce302d509c61212782a0f69741bb8292bb32dfbf5976b1610c33fef64f8c79a353",
         ];
         assert_eq!(digests.collect::<Vec<_>>(), known);
     }

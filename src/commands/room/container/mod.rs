@@ -38,7 +38,7 @@ use crate::settings::without_letter;
 pub enum ContainerCommand {
     /// List the containers of a room
     #[command(mut_arg("output", |output| output.default_value("json")))]
-    List(ListArgs),
+    List(ContainerListArgs),
     /// Stop a container
     Stop(StopArgs),
     /// Print what a container wrote
@@ -56,7 +56,7 @@ pub enum ContainerCommand {
 
 /// Arguments of `room container list`.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
+pub struct ContainerListArgs {
     /// Also list containers that have ended
     #[arg(short, long)]
     all: bool,
@@ -79,7 +79,7 @@ pub struct StopArgs {
     at: RoomArgs,
 }
 
-impl InRoom for ListArgs {
+impl InRoom for ContainerListArgs {
     type Asked = List;
 
     fn at(&self) -> &RoomArgs {
