@@ -61,7 +61,7 @@ async fn commands_run_containers_and_what_is_in_them() {
          container list -q --all | grep -qx $id\n\
          container log --id nobody 2> log || echo missing $(grep -c 6001 log)\n",
     );
-    let expected = "in same\nb\ncode 7\nnone 1\ntty 2\nreached\ninterrupted 130\n0\nmissing 1\n";
+    let expected = "in same\nb\ncode 7\nnone 127\ntty 2\nreached\ninterrupted 130\n0\nmissing 1\n";
     assert_eq!(said, expected);
 }
 

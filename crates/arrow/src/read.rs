@@ -29,6 +29,10 @@ pub(crate) fn rows(
     put: &mut dyn FnMut(Row) -> bool,
 ) -> Result<bool, String> {
     let schema = batch.schema_ref();
+    let is_empty = batch.columns().iter().all(|column| column.get_buffer_memory_size() == 0);
+    if is_empty && batch.num_rows() > MOST {
+        return Err(format!("it has {} rows, and no values in them", batch.num_rows()));
+    }
     for index in 0..batch.num_rows() {
         let value = |(column, array): (&Arc<Field>, &ArrayRef)| {
             let value = value(array.as_ref(), index).map_err(|why| {
@@ -123,7 +127,14 @@ fn value(array: &dyn Array, at: usize) -> Result<Value, String> {
     })
 }
 
+/// How many items a list may have, and how many rows a batch without any values. What has no values
+/// may be as long as it says.
+const MOST: usize = 1_000_000;
+
 fn list(items: &dyn Array) -> Result<Value, String> {
+    if items.len() > MOST {
+        return Err(format!("a list of {} items is longer than a row may be", items.len()));
+    }
     let item = |at| value(items, at).map_err(|why| format!("item {at}: {why}"));
     Ok(Value::List((0..items.len()).map(item).collect::<Result<_, _>>()?))
 }

@@ -82,15 +82,17 @@ impl Planner<'_> {
     /// the place of another. Where its room is deleted as well, it goes whatever it holds.
     pub(super) fn tell_what_is_lost(&mut self) {
         let rooms: BTreeSet<Key> = self.deleted().into_iter().cloned().collect();
+        let deletes = self.operations.iter().filter(|it| it.action() == Action::Delete);
+        let deleted: BTreeSet<Key> = deletes.map(|it| it.key.clone()).collect();
         for operation in self.operations.iter_mut().filter(|it| it.reason.why == Why::InItsStead) {
-            let key = &operation.key;
-            let Some(lost) = key.kind.kind().lost_with_name() else { continue };
-            let former = self.desired.get(key).map(|it| renames::open_former_keys(self.state, it));
-            let kept = &self.plan.kept;
-            let stays = former.into_iter().flatten().any(|former| kept.contains_key(&former));
-            operation.reason.text += &match stays {
-                true => "; the former one stays, because what declares it was not read".to_owned(),
-                false => format!(": {lost}"),
+            let kind = operation.key.kind.kind();
+            let Some(lost) = kind.lost_with_name() else { continue };
+            let desired = self.desired.get(&operation.key);
+            let former = desired.map(|it| renames::open_former_keys(self.state, it));
+            let goes = former.into_iter().flatten().any(|former| deleted.contains(&former));
+            operation.reason.text += &match goes || !kind.is_inside_rooms() {
+                true => format!(": {lost}"),
+                false => "; the former one stays".to_owned(),
             };
         }
         let deletes = |operation: &&mut Operation| {

@@ -154,20 +154,16 @@ pub const TABLE_WRITE: Gate = on_table("database.tables, write", "table", |it| i
 pub const TABLE_CHANGE: Gate = Gate {
     grant: "database.tables, read and write",
     check: Check::Arguments(|scope, header| {
-        let name = header["table"].as_str().unwrap_or_default();
-        let may = |check: fn(&TableGrant) -> bool| table(scope, name, &header["namespace"], check);
-        may(|it| it.read) && may(|it| it.write)
+        on(scope, header, |it| it.read) && on(scope, header, |it| it.write)
     }),
 };
 /// The table may get columns. Those that are computed of others need that it may be read, too.
 pub const TABLE_WIDEN: Gate = Gate {
     grant: "database.tables, alter, and read to compute values",
     check: Check::Arguments(|scope, header| {
-        let name = header["table"].as_str().unwrap_or_default();
-        let may = |check: fn(&TableGrant) -> bool| table(scope, name, &header["namespace"], check);
         let mut columns = header["columns"].as_array().into_iter().flatten();
         let computes = columns.any(|column| !column["value_sql"].is_null());
-        may(|it| it.alter) && (!computes || may(|it| it.read))
+        on(scope, header, |it| it.alter) && (!computes || on(scope, header, |it| it.read))
     }),
 };
 /// The table may be changed in its columns, indexes and versions.
@@ -298,6 +294,12 @@ fn table(
     let Some(tables) = &database.tables else { return true };
     let is_meant = |it: &&TableGrant| it.name == name && is_in_namespace(&it.namespace, namespace);
     tables.iter().filter(is_meant).any(check)
+}
+
+/// Whether the table `table` of a request may be used in some way.
+fn on(scope: &ApiScope, header: &Value, check: fn(&TableGrant) -> bool) -> bool {
+    let name = header["table"].as_str().unwrap_or_default();
+    table(scope, name, &header["namespace"], check)
 }
 
 /// Whether somebody may know that there is a table: who lists tables, or may do something with it.

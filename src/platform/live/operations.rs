@@ -148,7 +148,7 @@ pub static OPERATIONS: [Served; 96] = [
     once!(tables::ListIndexes, TABLE_READ, database::list_indexes),
     stream!("database", "create_table", TABLE_MAKE, true, database::create_table),
     stream!("database", "insert", TABLE_WRITE, true, database::insert),
-    stream!("database", "merge", TABLE_WRITE, true, database::merge),
+    stream!("database", "merge", TABLE_CHANGE, true, database::merge),
     stream!("database", "search", TABLE_READ, true, database::search),
     stream!("database", "sql", TABLES_READ, true, database::sql),
     once!(memories::List, MEMORIES_LIST, memory::list),

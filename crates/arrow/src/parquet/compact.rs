@@ -110,6 +110,12 @@ impl Walk<'_> {
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
+    /// A number of 32 bits that counts something.
+    fn count(&mut self) -> Result<u32, Wrong> {
+        let number = i32::try_from(self.signed()?).ok().and_then(|it| u32::try_from(it).ok());
+        number.ok_or(Wrong::Senseless("a count is none"))
+    }
+
     fn skip(&mut self, count: u64) -> Result<(), Wrong> {
         let left = (self.bytes.len() - self.at) as u64;
         if count > left {
@@ -124,20 +130,25 @@ impl Walk<'_> {
         if depth > DEPTH {
             return Err(Wrong::Senseless("it is nested too deep"));
         }
-        let (mut id, mut children) = (0_i64, 0);
+        // The library reads numbers of fields as 16 bits, and these fields whatever their kind is.
+        let (mut id, mut children) = (0_i16, 0);
         loop {
             let head = self.byte()?;
             if head == 0 {
                 break;
             }
             id = match head >> 4 {
-                0 => self.signed()?,
+                #[expect(clippy::cast_possible_truncation, reason = "as the library does")]
+                0 => self.signed()? as i16,
                 more => id.wrapping_add(more.into()),
             };
             match (place, id, head & 0x0f) {
                 (Place::Footer, 2, 9) => self.list(Place::Element, depth)?,
-                (Place::Element, 5, 5) => children = u64::try_from(self.signed()?).unwrap_or(0),
-                (Place::Page, 2, 5) => self.unpacked = self.signed()?,
+                (Place::Element, 5, 5) => children = self.count()?.into(),
+                (Place::Page, 2, 5) => self.unpacked = self.count()?.into(),
+                (Place::Footer | Place::Page, 2, _) | (Place::Element, 5, _) => {
+                    return Err(Wrong::Senseless("a field has a value of another kind"));
+                }
                 (_, _, kind) => self.value(kind, depth)?,
             }
         }
@@ -236,6 +247,22 @@ mod tests {
         assert_eq!(footer(&schema(&[1; 1000])), Err(Wrong::Senseless(why)));
         let why = "a column has more parts than there are";
         assert_eq!(footer(&schema(&[60, 0])), Err(Wrong::Senseless(why)));
+    }
+
+    #[test]
+    fn what_the_library_takes_for_a_count_is_checked_however_it_is_written() {
+        let kind = Err(Wrong::Senseless("a field has a value of another kind"));
+        assert_eq!(footer(&[0x29, 0x1c, 0x56, 2, 0, 0]), kind);
+        assert_eq!(footer(&[0x28, 0, 0]), kind);
+        assert_eq!(page(&[0x26, 2, 0]), kind);
+        // The field 65541, of which 16 bits are 5.
+        let wide = footer(&[0x29, 0x1c, 0x05, 0x8a, 0x80, 0x08, 120, 0, 0]);
+        assert_eq!(wide, Err(Wrong::Senseless("a column has more parts than there are")));
+        // -1 of 32 bits, and a number that has more.
+        for number in [&[0x01][..], &[0x80, 0x80, 0x80, 0x80, 0x20]] {
+            let bytes = [&[0x25][..], number, &[0]].concat();
+            assert_eq!(page(&bytes), Err(Wrong::Senseless("a count is none")));
+        }
     }
 
     #[test]

@@ -367,9 +367,12 @@ pub async fn make(room: &Room, asked: &CreateTable) -> Result<(), Refused> {
 
 /// Whether a table is there already. The room does not say so when it leaves one as it is; and if it
 /// does not list tables to this participant, nothing is known of it.
-async fn is_there(room: &Room, asked: &CreateTable) -> bool {
+async fn is_there(room: &Room, asked: &CreateTable) -> Option<bool> {
+    if asked.mode != Mode::CreateIfNotExists {
+        return Some(false);
+    }
     let listed = room.perform(&ListTables { namespace: asked.namespace.clone() }).await;
-    listed.is_ok_and(|listed| listed.tables.contains(&asked.name))
+    listed.ok().map(|listed| listed.tables.contains(&asked.name))
 }
 
 /// Runs `room database create`.
@@ -415,7 +418,7 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
     let (was_there, count) = args
         .at
         .with(async |room: &Room| {
-            let was_there = args.mode == Mode::CreateIfNotExists && is_there(room, &asked).await;
+            let was_there = is_there(room, &asked).await;
             let count = match source {
                 None => {
                     let made = make(room, &asked).await;
@@ -432,10 +435,11 @@ pub async fn create(args: &CreateArgs) -> Result<ExitCode> {
         })
         .await?;
     let mut told = match was_there {
-        true => format!("the table {table} was there already, and stays as it was"),
-        false => format!("created the table {table}"),
+        Some(true) => format!("the table {table} was there already, and stays as it was"),
+        Some(false) => format!("created the table {table}"),
+        None => format!("there is a table {table}"),
     };
-    if count > 0 && !was_there {
+    if count > 0 && was_there != Some(true) {
         // A text takes everything that is written to it.
         let (rows, were) = (rows_of(count), if count == 1 { "was" } else { "were" });
         let _ = write!(told, "; {rows} {were} sent for it");

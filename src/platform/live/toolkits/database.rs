@@ -303,28 +303,36 @@ async fn write(
     // The turn ends behind the writer, so that there is room for whoever gets the next one.
     let mut parked = Parked::new((writer, Arc::clone(&turn)));
     stream.send(pull()).await?;
+    let mut is_whole = false;
     while let Some((part, received)) = turn.client(stream.arrived()).await? {
         stream.acknowledge(received).await;
         if matches!(part, Content::Close { .. }) {
+            is_whole = true;
             break;
         }
         let rows = rows_of(&part).map_err(Refused::invalid)?;
-        let Some(mut own) = parked.take() else { return Err(ended()) };
+        let mut own = parked;
+        // Until it begins, what is parked ends in a thread that may block.
         let written = databases.change_tables(move |_| {
-            own.0.write(rows)?;
+            if let Some(mut writing) = own.take() {
+                writing.0.write(rows)?;
+                own.put(writing);
+            }
             Ok(own)
         });
-        parked = Parked::new(written.await?);
+        parked = written.await?;
         stream.send(pull()).await?;
     }
-    if stream.is_given_up() {
+    // A caller that is gone has not said that this was all.
+    if !is_whole || stream.is_given_up() {
         return Err(Refused::invalid("the rows were not whole, so none was written"));
     }
-    let Some((own, turn)) = parked.take() else { return Err(ended()) };
     let finish = async move {
-        let finished = databases.change_tables(move |_| own.finish()).await;
-        drop(turn);
-        finished
+        let finished = databases.change_tables(move |_| match parked.take() {
+            Some((own, _turn)) => own.finish().map(Some),
+            None => Ok(None),
+        });
+        finished.await
     };
     stream.caller.room.to_the_end(finish).await.map(drop)
 }
