@@ -138,6 +138,9 @@ impl KindName {
     }
 }
 
+/// What a document declares, or what is wrong with it, and what it sends beside its fields.
+pub type WithContent = (Result<Vec<Declared>, Vec<Fault>>, Option<Arc<[u8]>>);
+
 /// A kind: its documents, its fields and its references.
 pub trait Kind: Sync {
     /// Its name.
@@ -198,10 +201,7 @@ pub trait Kind: Sync {
     }
 
     /// [`Kind::declare`] and [`Kind::content`] in one, for a kind that would do the same work for both.
-    fn declare_with_content(
-        &self,
-        document: &Value,
-    ) -> (Result<Vec<Declared>, Vec<Fault>>, Option<Arc<[u8]>>) {
+    fn declare_with_content(&self, document: &Value) -> WithContent {
         (self.declare(document), self.content(document))
     }
 

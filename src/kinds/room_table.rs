@@ -20,7 +20,7 @@ use super::seed_rows::{BYTES, SeedRows};
 use super::service::in_rooms;
 use super::shape::Shape;
 use super::tree::Tree;
-use super::{Beside, Declared, Fault, Held, Key, Kind, KindName, kind_tag, typed};
+use super::{Beside, Declared, Fault, Held, Key, Kind, KindName, WithContent, kind_tag, typed};
 use crate::kinds::specs::Version;
 use crate::listed::nearest;
 
@@ -110,6 +110,9 @@ fn columns_at() -> FieldPath {
     FieldPath::of(&["columns"])
 }
 
+/// What a document declares, and its rows as they are sent.
+type Said = (Vec<Declared>, Option<Arc<[u8]>>);
+
 impl TableDocument {
     /// Its columns as they are on the wire.
     fn wire(&self) -> Result<Vec<Field>, Vec<Fault>> {
@@ -181,7 +184,7 @@ impl TableDocument {
     }
 
     /// What it declares, and its rows as they are sent.
-    fn read(self) -> Result<(Vec<Declared>, Option<Arc<[u8]>>), Vec<Fault>> {
+    fn read(self) -> Result<Said, Vec<Fault>> {
         let _ = self.version;
         let rooms = rooms(self.room.clone(), self.rooms.clone())?;
         let namespace = self.namespace.as_deref().unwrap_or_default();
@@ -246,10 +249,7 @@ impl Kind for Table {
         self.declare_with_content(written).1
     }
 
-    fn declare_with_content(
-        &self,
-        written: &Value,
-    ) -> (Result<Vec<Declared>, Vec<Fault>>, Option<Arc<[u8]>>) {
+    fn declare_with_content(&self, written: &Value) -> WithContent {
         match typed(written).map_err(Vec::from).and_then(TableDocument::read) {
             Ok((declared, rows)) => (Ok(declared), rows),
             Err(faults) => (Err(faults), None),
