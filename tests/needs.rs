@@ -8,6 +8,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The variable that names a Python interpreter with the reference installed.
 const PYTHON: &str = "MESHAGENT_TEST_PYTHON";
@@ -120,22 +121,57 @@ pub fn container_engine(tested: &str, image: &str) -> Option<&'static str> {
 }
 
 /// Whether there is a Podman that runs containers, and a busybox that needs nothing else to be one.
-/// Few machines have both, those of CI included, so a test without them is skipped with `CI=true`
-/// too.
+/// Few machines have both, so a test without them is skipped with `CI=true` too.
 #[allow(dead_code, reason = "the tests of crates/containers ask")]
 pub fn podman(tested: &str) -> bool {
+    static MISSING: OnceLock<Option<String>> = OnceLock::new();
+    let missing = MISSING.get_or_init(missing_of_podman);
+    if let Some(missing) = missing {
+        skipped(tested, missing);
+    }
+    missing.is_none()
+}
+
+/// What is missing for containers to run. Where all programs are there, one container is run, for
+/// systems have many ways to forbid that.
+fn missing_of_podman() -> Option<String> {
     let is_there = |name: &str| {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&paths).map(|it| it.join(name)).find(|it| it.is_file())
     };
     let busybox = is_there("busybox").and_then(|it| std::fs::read(it).ok());
-    let is_met = is_there("podman").is_some()
-        && is_there("runc").is_some()
-        && busybox.is_some_and(|it| loads_nothing(&it));
-    if !is_met {
-        skipped(tested, "Podman with runc and busybox-static");
-    }
-    is_met
+    let (Some(busybox), Some(_), Some(_)) =
+        (busybox.filter(|it| loads_nothing(it)), is_there("podman"), is_there("runc"))
+    else {
+        return Some("Podman with runc and busybox-static".to_owned());
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(at("image/bin")).expect("a folder");
+    std::fs::write(at("image/bin/busybox"), busybox).expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(at("image/bin/busybox"), mode).expect("a file that can be run");
+    std::fs::write(at("containers.conf"), "[containers]\ndefault_ulimits = []\n").expect("a file");
+    let mut command = Command::new("podman");
+    command.env("CONTAINERS_CONF", at("containers.conf"));
+    command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run"));
+    command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]);
+    command.args([
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--ulimit",
+        "nofile=256:256",
+        "--ulimit",
+        "nproc=256:256",
+        "--rootfs",
+    ]);
+    command.arg(at("image")).args(["/bin/busybox", "true"]);
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    (!output.status.success()).then(|| format!("Podman that runs containers here: {last}"))
 }
 
 /// Whether a program of 64 bits names none that loads others for it.
