@@ -68,6 +68,7 @@ mod rewritten;
 mod room;
 mod room_commands;
 mod room_data;
+mod room_killed;
 mod rules;
 mod saved;
 mod saved_shown;

@@ -145,8 +145,8 @@ fn missing_of_podman() -> Option<String> {
     else {
         return Some("Podman with runc and busybox-static".to_owned());
     };
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
+    let folder = std::env::temp_dir().join(format!("probe-{}", std::process::id()));
+    let at = |name: &str| folder.join(name);
     std::fs::create_dir_all(at("image/bin")).expect("a folder");
     std::fs::write(at("image/bin/busybox"), busybox).expect("a file");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -168,7 +168,8 @@ fn missing_of_podman() -> Option<String> {
         "--rootfs",
     ]);
     command.arg(at("image")).args(["/bin/busybox", "true"]);
-    let output = command.stdin(Stdio::null()).output().ok()?;
+    let output = command.stdin(Stdio::null()).output().expect("podman starts");
+    let _ = std::fs::remove_dir_all(&folder);
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().last().unwrap_or_default();
     (!output.status.success()).then(|| format!("Podman that runs containers here: {last}"))
