@@ -137,8 +137,28 @@ def pytest_pyfunc_call(pyfuncitem):
         return None
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=300))
+    loop = asyncio.new_event_loop()
+    try:
+        test = asyncio.wait_for(pyfuncitem.obj(**arguments), timeout=300)
+        left = loop.run_until_complete(ended(test))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    assert not left, f"these go on after the test, though they were cancelled: {left}"
     return True
+
+
+async def ended(test):
+    """Waits for a test, and cancels what it left; what goes on in spite of that holds up nobody."""
+    try:
+        await test
+    finally:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        left = (await asyncio.wait(tasks, timeout=20))[1] if tasks else set()
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    return left
 
 
 def pytest_collection_modifyitems(items):
