@@ -138,6 +138,9 @@ pub fn podman(tested: &str) -> bool {
     is_met
 }
 
+/// Where no engine for containers is: what a test starts uses none that the machine has.
+pub const NO_ENGINE: (&str, &str) = ("CONTAINER_HOST", "unix:///nonexistent/engine.sock");
+
 /// Whether a program of 64 bits names none that loads others for it.
 fn loads_nothing(program: &[u8]) -> bool {
     const LOADER: [u8; 4] = [3, 0, 0, 0];
