@@ -77,6 +77,7 @@ mod schemas;
 mod sdk;
 mod secrets;
 mod seeds;
+mod services_run;
 mod sets;
 mod shortcuts;
 mod shown;

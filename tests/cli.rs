@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::needs;
+
 /// A folder, a home and an environment of its own for one test.
 pub struct Sandbox {
     folder: tempfile::TempDir,
@@ -70,6 +72,7 @@ impl Sandbox {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs([needs::NO_ENGINE])
             .stdin(Stdio::null());
         command
     }

@@ -175,6 +175,9 @@ fn missing_of_podman() -> Option<String> {
     (!output.status.success()).then(|| format!("Podman that runs containers here: {last}"))
 }
 
+/// Where no engine for containers is: what a test starts uses none that the machine has.
+pub const NO_ENGINE: (&str, &str) = ("CONTAINER_HOST", "unix:///nonexistent/engine.sock");
+
 /// Whether a program of 64 bits names none that loads others for it.
 fn loads_nothing(program: &[u8]) -> bool {
     const LOADER: [u8; 4] = [3, 0, 0, 0];

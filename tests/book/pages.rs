@@ -104,6 +104,7 @@ impl Reader {
             .current_dir(self.sandbox.path("project"))
             .env_clear()
             .env("HOME", self.sandbox.path("home"))
+            .env("CONTAINER_HOST", "unix:///run/user/4711/podman/podman.sock")
             .env("PATH", std::env::join_paths(path).expect("a path"))
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file"))

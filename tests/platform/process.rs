@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::harness::client;
+use crate::needs;
 
 /// The files that a server has open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,7 @@ pub fn server(data: &Path, before: &str) -> Command {
         .env_clear()
         .env("HOME", "/nonexistent")
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs([needs::NO_ENGINE])
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     command

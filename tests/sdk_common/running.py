@@ -52,7 +52,8 @@ class Platform:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **environment},
+            # None of the machine's engines runs containers of tests, but the one that is named.
+            env={"CONTAINER_HOST": "unix:///nonexistent/engine.sock", **os.environ, **environment},
         )
         # A server that never gets ready ends the reading instead of the test run.
         watchdog = threading.Timer(STARTUP_SECONDS, self.process.kill)

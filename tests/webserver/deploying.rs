@@ -132,7 +132,7 @@ fn a_website_is_deployed_and_deployed_again() {
     assert!(shown.stdout.starts_with("uploaded: 7 of 7 files\n"), "{}", shown.stdout);
     deploy(&sandbox, 6, &["--allow-hidden", "--report", "public/index.html"]);
     let wait = deploy(&sandbox, 7, &["--allow-hidden", "--wait=1s"]);
-    assert!(wait.stderr.contains("the embedded platform has no containers"), "{}", wait.stderr);
+    assert!(wait.stderr.contains("cannot run it: no containers run here"), "{}", wait.stderr);
 }
 
 #[test]
