@@ -38,6 +38,9 @@ pub struct About {
     pub is_rootless: bool,
     /// What images have to be made for, such as `amd64`.
     pub architecture: String,
+    /// Whether the addresses of containers lead to them from this machine. They do not where the
+    /// engine runs in a machine of its own, or without the rights of the administrator.
+    pub is_within_reach: bool,
 }
 
 impl About {
@@ -163,6 +166,8 @@ async fn introduced(wire: &Wire) -> Result<About> {
         rootless: bool,
         #[serde(default)]
         security_options: Option<Vec<String>>,
+        #[serde(default)]
+        operating_system: String,
     }
     let what = "ask it what it is";
     let call = |path: &str| Call::get(path, what).patience(TO_INTRODUCE);
@@ -177,7 +182,15 @@ async fn introduced(wire: &Wire) -> Result<About> {
     // Docker tells it as `name=rootless`, Podman in a field of its own.
     let options = info.security_options.unwrap_or_default();
     let is_rootless = info.rootless || options.iter().any(|it| it == "name=rootless");
-    Ok(About { name, version: version.version, is_rootless, architecture: version.arch })
+    // Docker Desktop has a machine of its own on Linux, too.
+    let is_elsewhere = !cfg!(target_os = "linux") || info.operating_system == "Docker Desktop";
+    Ok(About {
+        name,
+        version: version.version,
+        is_rootless,
+        architecture: version.arch,
+        is_within_reach: !is_rootless && !is_elsewhere,
+    })
 }
 
 /// The places where an engine usually listens, as the environment has them.

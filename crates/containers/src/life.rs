@@ -283,7 +283,7 @@ impl Engine {
         }
         // The addresses of an engine without rights are in a network of its own, and elsewhere
         // the same ones may be anybody's.
-        if !self.about().is_rootless {
+        if self.about().is_within_reach {
             for address in container.addresses.values() {
                 let address = SocketAddr::new(*address, port);
                 if leads_there(address).await {

@@ -7,6 +7,7 @@
 //! | `given` | what a container is given: files, variables, a token |
 //! | `jobs` | work with images that takes long, and looks like a container |
 //! | `owned` | which containers are a room's, and who may use them |
+//! | `reach` | how the platform gets to a port of a container |
 //!
 //! What an engine is told is in the crate `meshagent-containers`. What is known of a container is in
 //! its labels, so that a process that starts finds the containers of the one before it.
@@ -18,6 +19,7 @@ mod door;
 pub mod given;
 pub mod jobs;
 pub mod owned;
+pub mod reach;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
