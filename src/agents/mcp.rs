@@ -73,7 +73,20 @@ impl Server {
         if !headers.is_empty() && !settings::is_insecure() {
             http::refuse_plain(url).map_err(|error| with_causes(&error))?;
         }
-        let client = http::build(http::of_platform(url)).map_err(|error| with_causes(&error))?;
+        Self::connect_by(http::of_platform(url), url, headers).await
+    }
+
+    /// The same by a client of the caller's, who knows that headers are not sent in the open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    pub async fn connect_by(
+        client: reqwest::ClientBuilder,
+        url: &str,
+        headers: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let client = http::build(client).map_err(|error| with_causes(&error))?;
         let mut config =
             StreamableHttpClientTransportConfig::with_uri(url).custom_headers(sent(headers)?);
         config.max_sse_event_size = ANSWER;

@@ -57,6 +57,12 @@ pub fn of_platform(base: &str) -> ClientBuilder {
     if is_plain_loopback(base) { builder.tls_certs_only([]) } else { builder }
 }
 
+/// The builder of a client for a container of an engine on this machine: no proxy leads there, and
+/// no certificate is needed.
+pub fn of_container(base: &str) -> ClientBuilder {
+    of_platform(base).no_proxy().tls_certs_only([])
+}
+
 /// The most that is read of an answer by default, in bytes.
 pub const STANDARD: usize = 1024 * 1024;
 

@@ -54,7 +54,16 @@ fn signature(body: &str, secret: &SecretString) -> String {
 ///
 /// The system's.
 pub fn client(url: &str) -> Result<reqwest::Client> {
-    http::build(http::of_platform(url).pool_idle_timeout(IDLE))
+    client_of(http::of_platform(url))
+}
+
+/// The same with what else it is to be like.
+///
+/// # Errors
+///
+/// The system's.
+pub fn client_of(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    http::build(builder.pool_idle_timeout(IDLE))
 }
 
 impl Webhook<'_> {

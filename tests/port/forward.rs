@@ -197,15 +197,14 @@ async fn the_reference_forwards_ports_of_this_platform() {
     let port = free.local_addr().expect("an address").port();
     drop(free);
     let file = |name: &str| File::create(world.folder.path().join(name)).expect("a file");
-    let mut command = world.command();
-    let program = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let command = world.command();
+    let platform = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
     let mut reference = std::process::Command::new(python);
-    reference.env_clear().envs(program).args(["-m", "meshagent.cli.cli"]);
+    reference.env_clear().envs(platform).args(["-m", "meshagent.cli.cli"]);
     reference.args(["port", "forward", "--room", "lobby", "--name", "web"]);
     reference.args(["--port", &format!("{port}:7")]);
     reference.stdout(file("ports")).stderr(file("forwarding")).stdin(Stdio::null());
     let _reference = Forward { child: reference.spawn().expect("a process") };
-    drop(command.stdin(Stdio::null()));
     let until = std::time::Instant::now() + SOON;
     let mut stream = loop {
         if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {

@@ -23,9 +23,18 @@ pub struct Logs {
 impl Engine {
     /// What a container has written; with `follow`, also what it writes until it ends.
     pub async fn logs(&self, id: &str, follow: bool) -> Result<Logs> {
+        self.read_logs(id, &[("follow", if follow { "true" } else { "false" })]).await
+    }
+
+    /// What a container writes from now on, until it ends.
+    pub async fn news(&self, id: &str) -> Result<Logs> {
+        self.read_logs(id, &[("follow", "true"), ("tail", "0")]).await
+    }
+
+    async fn read_logs(&self, id: &str, how: &[(&str, &str)]) -> Result<Logs> {
         let call = Self::of_container(id, Call::get, "/logs", "read the log of")?;
         let call = call.with("stdout", "true").with("stderr", "true");
-        let call = call.with("follow", if follow { "true" } else { "false" });
+        let call = how.iter().fold(call, |call, (name, value)| call.with(name, value));
         let pieces = self.wire.stream(call).await?;
         let frames = Frames::default();
         Ok(Logs { pieces, frames, piece: Bytes::new(), is_over: false })

@@ -59,6 +59,9 @@ pub struct Given {
     /// may build in the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grant: Option<i64>,
+    /// Whether it was given to a service of the project.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_of_service: bool,
 }
 
 impl Given {
@@ -86,6 +89,7 @@ impl Given {
             user,
             sign_in: holder.sign_in.clone(),
             grant,
+            is_of_service: false,
         })
     }
 
@@ -96,7 +100,7 @@ impl Given {
     /// The store failed.
     pub async fn of_owner(reads: &SqlitePool, project: &str) -> Result<Self> {
         let holder = Holder::owner_of(reads, project).await?;
-        Self::to(reads, project, &holder, None).await
+        Ok(Self { is_of_service: true, ..Self::to(reads, project, &holder, None).await? })
     }
 
     /// Its holder in a project and the holder's role there now, if everything is still valid: the
@@ -259,6 +263,11 @@ impl Participant {
         helper.claims.grants.retain(|grant| grant.name == "room");
         helper.claims.grants.extend([grant("role", "tool".into()), grant("api", api)]);
         helper
+    }
+
+    /// Whether a service of its project is behind it.
+    pub fn is_of_service(&self) -> bool {
+        self.given.as_ref().is_some_and(|given| given.is_of_service)
     }
 
     /// Whether it lends its rights to those who use what it offers.

@@ -14,6 +14,9 @@ use crate::platform::error::{Refusal, Result};
 /// The release whose tokens these are; receivers read it from the claim `version`.
 pub const VERSION: &str = "0.31.4";
 
+/// The release of the public SDK whose API is the later of the two.
+pub const LATER: &str = "0.56.0";
+
 /// One grant of a token: `room`, `role` or `api`, with what it grants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {

@@ -10,7 +10,6 @@
 //! | `databases` | the tables and memories of rooms |
 //! | `documents` | documents that several edit at once |
 //! | `downloads` | addresses from which files can be downloaded for a while |
-//! | `external` | services that run elsewhere and work in a room |
 //! | `files` | the files of rooms, on disk |
 //! | `gates` | who may do what, by the scope of the token |
 //! | `guest` | a participant, as long as its connection lasts |
@@ -26,7 +25,7 @@
 //! | `requests` | what participants are asked for, and have not answered yet |
 //! | `room` | a room: who is in it, and what they are told |
 //! | `servers` | MCP servers of services, whose tools are toolkits of a room |
-//! | `services` | the services of a room while it runs |
+//! | `services` | the services of a room while it runs: in containers, and elsewhere |
 //! | `session` | the record of a room's run |
 //! | `tokens` | tokens for which people have signed in elsewhere: codes become tokens, and old ones new |
 //! | `toolkits` | one file for each toolkit that every room has |
@@ -46,7 +45,6 @@ mod databases;
 pub mod deliveries;
 mod documents;
 pub mod downloads;
-mod external;
 pub mod files;
 mod gates;
 mod guest;
@@ -191,6 +189,8 @@ struct Handle {
     /// Signals that its beginning is recorded.
     begun: CancellationToken,
     seats: usize,
+    /// How many of them the room goes on for.
+    keeping: usize,
     /// How long it goes on without participants.
     lingers: Duration,
     /// How often it has become empty.
@@ -202,6 +202,8 @@ struct Handle {
 struct Seat {
     room: Arc<Room>,
     begun: CancellationToken,
+    /// Whether the room goes on for it. For those whom its services bring along it does not.
+    keeps: bool,
 }
 
 /// A participant that arrives.
@@ -232,6 +234,11 @@ impl House {
         if !open.is_closed {
             open.tasks.spawn(task);
         }
+    }
+
+    /// The session of a room, if it runs.
+    fn session_of(&self, room: &str) -> Option<String> {
+        self.open().rooms.get(room).map(|handle| handle.room.session.clone())
     }
 
     /// Notes that somebody has entered a room who was let in a moment ago.
@@ -366,9 +373,12 @@ impl Rooms {
         }
         let Open { rooms, tasks, .. } = &mut *open;
         let id = arrival.room.id.clone();
+        // A room that starts goes on for whoever starts it.
+        let keeps = !arrival.participant.is_of_service() || !rooms.contains_key(&id);
         let handle = rooms.entry(id).or_insert_with(|| self.begin(&arrival, tasks));
         handle.seats += 1;
-        let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone() };
+        handle.keeping += usize::from(keeps);
+        let seat = Seat { room: Arc::clone(&handle.room), begun: handle.begun.clone(), keeps };
         tasks.spawn(connection::attend(arrival, seat));
         Ok(())
     }
@@ -407,7 +417,7 @@ impl Rooms {
                 }
             });
         }
-        Handle { room, begun, seats: 0, lingers: runtime.lingers, emptied: 0 }
+        Handle { room, begun, seats: 0, keeping: 0, lingers: runtime.lingers, emptied: 0 }
     }
 
     /// Brings the services of the running rooms of a project in line with what is stored. Callers
@@ -506,6 +516,7 @@ impl Rooms {
             tracing::warn!("rooms did not close in time, and were cut off: {left}");
             tasks.shutdown().await;
         }
+        self.0.containers.close(&self.0).await;
         let waiting = self.0.deliveries.close(until).await;
         // What another process has is its own.
         let is_told = was_closed || !self.0.lease.initialized();
@@ -530,7 +541,8 @@ impl Drop for Seat {
             return;
         }
         handle.seats -= 1;
-        if handle.seats > 0 {
+        handle.keeping -= usize::from(self.keeps);
+        if handle.keeping > 0 || !self.keeps {
             return;
         }
         handle.emptied += 1;
@@ -547,7 +559,7 @@ impl Drop for Seat {
             }
             let mut open = room.house.open();
             let is_still_empty = open.rooms.get(&room.id).is_some_and(|handle| {
-                Arc::ptr_eq(&handle.room, &room) && handle.seats == 0 && handle.emptied == emptied
+                Arc::ptr_eq(&handle.room, &room) && handle.keeping == 0 && handle.emptied == emptied
             });
             if is_still_empty {
                 open.rooms.remove(&room.id);

@@ -335,3 +335,8 @@ pub fn part(call: &str, content: Content) -> (Value, Vec<u8>) {
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+/// The same in seconds.
+pub fn now() -> f64 {
+    since_1970().as_secs_f64()
+}

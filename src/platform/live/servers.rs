@@ -39,19 +39,17 @@ pub struct Offered {
 }
 
 impl Offered {
-    /// Connects to the server at a URL. `log` takes what people should know.
+    /// Offers the tools of a server that was connected to. `log` takes what people should know.
     ///
     /// # Errors
     ///
     /// Why its tools cannot be offered, as a phrase.
-    pub async fn connect(
+    pub async fn of(
         room: &Arc<Room>,
         endpoint: &McpEndpointSpec,
-        url: &str,
+        server: Server,
         log: impl Fn(&str) + Send + Sync + 'static,
     ) -> std::result::Result<Self, String> {
-        let headers = endpoint.headers.clone().unwrap_or_default();
-        let server = Server::connect(url, &headers).await?;
         let tools = server.tools().await?;
         let participant = participant(room, &endpoint.label).await;
         let participant = participant.map_err(|refusal| refusal.to_string())?;

@@ -8,11 +8,13 @@ use crate::platform::store::{Store, of_row};
 pub struct Effective {
     /// Its id.
     pub id: String,
-    /// Its document, as JSON.
+    /// Its document, as JSON: what 0.31 can say of it.
     pub document: String,
+    /// The whole document, if 0.56 wrote it.
+    pub whole: Option<String>,
 }
 
-of_row!(Effective { id, document });
+of_row!(Effective { id, document, whole });
 
 /// The services of a room and of its project that are started, in the order in which they were
 /// created.
@@ -22,7 +24,7 @@ of_row!(Effective { id, document });
 /// The store failed.
 pub async fn effective(store: &Store, project: &str, room: &str) -> Result<Vec<Effective>> {
     let rows = sqlx::query_as(
-        "SELECT id, document FROM services WHERE project_id = $1 AND enabled AND (scope = '' OR scope = $2) \
+        "SELECT id, document, whole FROM services WHERE project_id = $1 AND enabled AND (scope = '' OR scope = $2) \
          ORDER BY seq",
     )
     .bind(project)

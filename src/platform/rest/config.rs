@@ -14,17 +14,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/config", Access::Open, config)]
 }
 
-/// The release of the public SDK whose API is the later of the two.
-const LATER: &str = "0.56.0";
-
 /// `api_version` is the release of the public SDK that the platform is held to by those who speak
 /// both APIs, `api_versions` all that it is held to, and `rules_of_form` says that it refuses what breaks [`crate::kinds::specs::rules`]. Clients of 0.56
 /// need `domains`; they take `version` for the release of a hosted platform, so there is none.
 async fn config(State(app): State<App>) -> Answer {
     let served: &[&str] = match app.serves() {
         Serves::Old => &[token::VERSION],
-        Serves::New => &[LATER],
-        Serves::Both => &[token::VERSION, LATER],
+        Serves::New => &[token::LATER],
+        Serves::Both => &[token::VERSION, token::LATER],
     };
     Answer::json(&json!({
         "name": "meshagent",

@@ -181,6 +181,10 @@ mod tests {
         assert!(!works(Seen::default(), &[]));
         let broken = seen("container", Some(("unavailable", 0)), &[]).health(&awaited(&[]));
         assert!(matches!(broken, Health::Broken(_)));
+        let mut unequipped = seen("container", Some(("unavailable", 0)), &[]);
+        unequipped.tell(|state| state.message = Some("there is no engine".to_owned()));
+        let why = "the platform cannot run it: there is no engine".to_owned();
+        assert_eq!(unequipped.health(&awaited(&[])), Health::Broken(why));
         let failing = seen("external", Some(("failing", 2)), &[]).health(&awaited(&[]));
         assert_eq!(failing, Health::Waits("it is failing, started again 2 times".to_owned()));
     }

@@ -52,10 +52,12 @@ impl Seen {
         };
         match state {
             Some(state) if state.state == UNAVAILABLE => {
-                let why = match (&spec.container, spec.waits_for_approval()) {
-                    (Some(_), _) => ": the embedded platform has no containers",
-                    (None, true) => ": its MCP server waits for approvals, and nobody gives them",
-                    (None, false) => "",
+                let why = match (&state.message, spec.waits_for_approval()) {
+                    (Some(why), _) => format!(": {}", brief(why)),
+                    (None, true) => {
+                        ": its MCP server waits for approvals, and nobody gives them".to_owned()
+                    }
+                    (None, false) => String::new(),
                 };
                 return Health::Broken(format!("the platform cannot run it{why}"));
             }
@@ -99,7 +101,12 @@ fn idle(state: &State) -> String {
     let code = state.last_exit_code.map(|code| format!(", last exit code {code}"));
     let why = state.message.as_ref().map(|why| format!(": {why}"));
     let (code, why) = (code.unwrap_or_default(), why.unwrap_or_default());
-    format!("it is {}{again}{code}{why}", state.state).chars().take(WORDS).collect()
+    brief(&format!("it is {}{again}{code}{why}", state.state))
+}
+
+/// The beginning of what a room says.
+fn brief(words: &str) -> String {
+    words.chars().take(WORDS).collect()
 }
 
 /// A room that was entered to look around.

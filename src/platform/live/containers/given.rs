@@ -1,5 +1,6 @@
 //! What a container is given: files, variables, and a token by which it is a participant.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use meshagent_containers::Mount;
@@ -20,6 +21,9 @@ use crate::platform::objects::project_files;
 use crate::room::codes;
 use crate::room::containers::Pair;
 use crate::room::content::Refused;
+
+/// The folder of copies of the project's files, below that of the room's.
+const COPIES: &str = "project";
 
 /// For whom something is given to a container.
 #[derive(Clone, Copy)]
@@ -135,7 +139,7 @@ impl Giving<'_> {
         {
             return Err(denied());
         }
-        let folder = self.room.files().folder().join("project");
+        let folder = self.room.files().folder().join(COPIES);
         let own = folder.join(uuid::Uuid::new_v4().to_string());
         let store = &self.room.house.store;
         let copied = project_files::copy(store.reads(), &self.room.project, &own).await;
@@ -165,8 +169,11 @@ impl Giving<'_> {
     ) -> Result<Vec<(String, String)>, Refused> {
         let room = self.room;
         let url = containers.url(room, containers.engine().await?).await?;
+        let below = |path: &[&str]| in_room(&url, &room.name, path);
         let own = [
-            ("MESHAGENT_API_URL", url),
+            ("ANTHROPIC_BASE_URL", below(&["anthropic"])),
+            ("OPENAI_BASE_URL", below(&["openai", "v1"])),
+            ("MESHAGENT_API_URL", url.clone()),
             ("MESHAGENT_PROJECT_ID", room.project.clone()),
             ("MESHAGENT_ROOM", room.name.clone()),
             ("MESHAGENT_SESSION_ID", room.session.clone()),
@@ -201,6 +208,45 @@ impl Giving<'_> {
             .await
             .map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
         Ok(("MESHAGENT_TOKEN".to_owned(), token.expose_secret().to_owned()))
+    }
+}
+
+/// A URL of a room, below that of its platform.
+pub fn in_room(platform: &str, name: &str, path: &[&str]) -> String {
+    let Ok(mut url) = url::Url::parse(platform) else { return platform.to_owned() };
+    if let Ok(mut parts) = url.path_segments_mut() {
+        parts.pop_if_empty().extend(["rooms", name]).extend(path);
+    }
+    url.into()
+}
+
+/// Copies of files that are mounted into one container. They are removed with this.
+#[derive(Debug, Default)]
+pub struct Copies(Vec<PathBuf>);
+
+impl Copies {
+    /// Those among some mounts.
+    pub fn of(mounts: &[Mount], room: &Room) -> Self {
+        let folder = room.files().folder().join(COPIES);
+        let copies = mounts.iter().filter_map(|mount| match mount {
+            Mount::Folder { trusted, .. } if trusted.parent() == Some(&folder) => {
+                Some(trusted.clone())
+            }
+            _ => None,
+        });
+        Self(copies.collect())
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        for copy in std::mem::take(&mut self.0) {
+            let remove = move || drop(std::fs::remove_dir_all(copy));
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+                Err(_) => remove(),
+            }
+        }
     }
 }
 
@@ -240,6 +286,12 @@ pub fn below<'a>(mounts: &'a [Mount], path: &str) -> Result<(&'a Mount, String),
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_room_is_one_part_of_its_url() {
+        let url = in_room("http://10.89.0.1:7/", "a/b ?", &["openai", "v1"]);
+        assert_eq!(url, "http://10.89.0.1:7/rooms/a%2Fb%20%3F/openai/v1");
+    }
 
     #[test]
     fn a_path_belongs_to_the_mount_that_is_nearest() {

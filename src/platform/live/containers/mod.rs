@@ -21,16 +21,17 @@ pub mod jobs;
 pub mod owned;
 pub mod reach;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use meshagent_containers::{Engine, Error, Limits, Socket, Spec};
+use futures_util::future::join_all;
+use meshagent_containers::{Engine, Error, Limits, Listed, Socket, Spec};
 use sha2::{Digest, Sha256};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
-use tokio::time::sleep;
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, RwLock, Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::door::Door;
@@ -45,12 +46,17 @@ use crate::room::content::Refused;
 pub const PLATFORM: &str = "meshagent.platform";
 /// The id of the room.
 pub const ROOM: &str = "meshagent.room";
+/// The id of the session in which it was started.
+pub const SESSION: &str = "meshagent.session";
 
 /// How long the containers of a process that ended wait until somebody enters their room again.
 const ORPHANED: Duration = Duration::from_secs(60);
 
-/// How many containers are being made at once, in all rooms.
+/// How many containers are being made or removed at once: made in all rooms, removed of one.
 const AT_ONCE: usize = 8;
+
+/// How long the engine has to remove containers when the platform closes.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Which engine runs containers, and within which limits.
 #[derive(Debug, Clone)]
@@ -89,8 +95,10 @@ pub struct Containers {
     engine: OnceCell<Engine>,
     /// Making one takes the engine a while, and memory.
     making: Semaphore,
-    /// The ways to the platform that are open, by the ids of the rooms.
+    /// The ways to the platform that are open, by the sessions of the rooms.
     doors: Mutex<HashMap<String, Door>>,
+    /// Who makes a container in the network of a room, or removes it, by the ids of the rooms.
+    networks: Mutex<HashMap<String, Arc<RwLock<()>>>>,
 }
 
 impl fmt::Debug for Containers {
@@ -112,6 +120,7 @@ impl Containers {
             engine: OnceCell::new(),
             making: Semaphore::new(AT_ONCE),
             doors: Mutex::default(),
+            networks: Mutex::default(),
         }
     }
 
@@ -145,49 +154,102 @@ impl Containers {
         format!("meshagent-{room}")
     }
 
-    /// Removes all containers of a room, with its network, because it has ended.
-    pub async fn end(&self, room: &str) {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
+    fn lock(&self, room: &str) -> Arc<RwLock<()>> {
+        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(networks.entry(room.to_owned()).or_default())
+    }
+
+    /// Keeps the network of a room there while a container is made in it. Whoever asks has not
+    /// looked for the network yet.
+    pub async fn keep_network(&self, room: &str) -> OwnedRwLockReadGuard<()> {
+        self.lock(room).read_owned().await
+    }
+
+    /// Removes the containers of a room that has ended, with its network. If it has started again
+    /// meanwhile, those of the new session stay.
+    pub async fn end(&self, house: &House, (room, session): (&str, &str)) {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
         // Without an engine that was used, there are none of this process.
         let Some(engine) = self.engine.get() else { return };
-        if let Err(error) = self.remove(engine, room).await {
+        if let Err(error) = self.clear(engine, house, room).await {
             notice::tell("containers of a room that ended were not removed", &error);
         }
     }
 
-    async fn remove(&self, engine: &Engine, room: &str) -> Result<(), Error> {
+    async fn clear(&self, engine: &Engine, house: &House, room: &str) -> Result<(), Error> {
+        let lock = self.lock(room);
+        let alone = lock.write().await;
+        let runs = house.session_of(room);
         let found = engine.list(&self.labels(room), true).await?;
-        for container in found {
-            match engine.remove(&container.id, true).await {
-                Ok(()) | Err(Error::NoContainer { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        let is_over = |it: &Listed| runs.is_none() || it.labels.get(SESSION) != runs.as_ref();
+        remove_all(engine, found.into_iter().filter(is_over).collect()).await?;
+        if runs.is_some() {
+            return Ok(());
         }
         match engine.remove_network(&Self::network(room)).await {
-            Ok(()) | Err(Error::NoNetwork { .. }) => Ok(()),
-            Err(error) => Err(error),
+            Ok(()) | Err(Error::NoNetwork { .. }) => {}
+            Err(error) => return Err(error),
         }
+        drop(alone);
+        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        // This one and the one in the list: nobody waits for it.
+        if Arc::strong_count(&lock) == 2 {
+            networks.remove(room);
+        }
+        Ok(())
     }
 
-    /// Removes the containers that an earlier process left in rooms that do not run.
-    pub async fn sweep(&self, runs: impl Fn(&str) -> bool) {
+    /// Removes the containers of services that an earlier session of a room left: they are given
+    /// tokens, an address and a session that are gone with it.
+    pub async fn clear_services(&self, room: &Room) {
         // Whoever never ran containers is not asked for an engine.
         if !self.scratch.exists() {
             return;
         }
         let Ok(engine) = self.engine().await else { return };
-        let all = BTreeMap::from([(PLATFORM.to_owned(), self.platform.clone())]);
-        let swept = async {
-            let left = engine.list(&all, true).await?;
-            let rooms: std::collections::BTreeSet<&String> =
-                left.iter().filter_map(|it| it.labels.get(ROOM)).collect();
-            for room in rooms.into_iter().filter(|room| !runs(room)) {
-                self.remove(engine, room).await?;
-            }
-            Ok::<(), Error>(())
+        let is_left = |it: &Listed| {
+            it.labels.contains_key(owned::labels::DIGEST)
+                && it.labels.get(SESSION) != Some(&room.session)
         };
-        if let Err(error) = swept.await {
+        let cleared = async {
+            let found = engine.list(&self.labels(&room.id), true).await?;
+            remove_all(engine, found.into_iter().filter(is_left).collect()).await
+        };
+        if let Err(error) = cleared.await {
+            notice::tell("services of an earlier session were not removed", &error);
+        }
+    }
+
+    /// Removes the containers that an earlier process left in rooms that do not run.
+    pub async fn sweep(&self, house: &House) {
+        if !self.scratch.exists() {
+            return;
+        }
+        let Ok(engine) = self.engine().await else { return };
+        if let Err(error) = self.remove_idle(engine, house).await {
             notice::tell("containers of an earlier process were not removed", &error);
+        }
+    }
+
+    async fn remove_idle(&self, engine: &Engine, house: &House) -> Result<(), Error> {
+        let all = BTreeMap::from([(PLATFORM.to_owned(), self.platform.clone())]);
+        let left = engine.list(&all, true).await?;
+        let rooms: BTreeSet<&String> = left.iter().filter_map(|it| it.labels.get(ROOM)).collect();
+        for room in rooms.into_iter().filter(|room| house.session_of(room).is_none()) {
+            self.clear(engine, house, room).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is still there when the platform closes and no room runs.
+    pub async fn close(&self, house: &House) {
+        let Some(engine) = self.engine.get() else { return };
+        match timeout(CLOSING, self.remove_idle(engine, house)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("containers were not removed: {error}"),
+            Err(_) => tracing::warn!(
+                "containers were not removed in time: they are when the platform starts again"
+            ),
         }
     }
 
@@ -211,13 +273,11 @@ impl Containers {
     }
 
     /// What all containers of a room have in common.
-    pub fn spec(&self, room: &str) -> Spec {
-        Spec {
-            limits: self.settings.each,
-            network: Some(Self::network(room)),
-            labels: self.labels(room),
-            ..Spec::default()
-        }
+    pub fn spec(&self, room: &Room) -> Spec {
+        let mut labels = self.labels(&room.id);
+        labels.insert(SESSION.to_owned(), room.session.clone());
+        let network = Some(Self::network(&room.id));
+        Spec { limits: self.settings.each, network, labels, ..Spec::default() }
     }
 
     /// What one container may use.
@@ -226,13 +286,17 @@ impl Containers {
     }
 
     /// Where containers of a room reach the platform.
-    async fn url(&self, room: &Arc<Room>, engine: &Engine) -> Result<String, Refused> {
+    ///
+    /// # Errors
+    ///
+    /// The engine fails.
+    pub async fn url(&self, room: &Arc<Room>, engine: &Engine) -> Result<String, Refused> {
         let labels = self.labels(&room.id);
         let network = engine.network(&Self::network(&room.id), &labels).await.map_err(told)?;
         if let Some(url) = &self.settings.url {
             return Ok(url.clone());
         }
-        let open = |doors: &HashMap<String, Door>| doors.get(&room.id).map(Door::url);
+        let open = |doors: &HashMap<String, Door>| doors.get(&room.session).map(Door::url);
         let known = open(&self.doors.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(url) = known {
             return Ok(url);
@@ -243,7 +307,7 @@ impl Containers {
             return Ok(door::by_name(&room.house.url, engine.about().is_podman()));
         };
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(doors.entry(room.id.clone()).or_insert(door).url())
+        Ok(doors.entry(room.session.clone()).or_insert(door).url())
     }
 }
 
@@ -254,16 +318,31 @@ pub async fn sweep_later(house: Weak<House>, closing: CancellationToken) {
         return;
     }
     let Some(house) = house.upgrade() else { return };
-    let runs = |room: &str| house.open().rooms.contains_key(room);
-    house.containers.sweep(runs).await;
+    house.containers.sweep(&house).await;
 }
 
 /// Removes the containers of a room when it has ended.
 pub async fn end_with(room: Arc<Room>) {
-    let (house, id, stop) = (Arc::clone(&room.house), room.id.clone(), room.stop.clone());
+    let (house, stop) = (Arc::clone(&room.house), room.stop.clone());
+    let (id, session) = (room.id.clone(), room.session.clone());
     drop(room);
     stop.cancelled().await;
-    house.containers.end(&id).await;
+    house.containers.end(&house, (&id, &session)).await;
+}
+
+/// Removes containers, whatever they do. Some may be gone already.
+async fn remove_all(engine: &Engine, found: Vec<Listed>) -> Result<(), Error> {
+    let mut removed = Ok(());
+    for some in found.chunks(AT_ONCE) {
+        for done in join_all(some.iter().map(|it| engine.remove(&it.id, true))).await {
+            match done {
+                Ok(()) | Err(Error::NoContainer { .. }) => {}
+                // The others are removed none the less.
+                Err(error) => removed = Err(error),
+            }
+        }
+    }
+    removed
 }
 
 /// What participants are told of something that an engine did not do.

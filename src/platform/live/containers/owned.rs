@@ -24,6 +24,8 @@ pub mod labels {
     pub const NAME: &str = "meshagent.name";
     /// The service that it runs.
     pub const SERVICE: &str = "meshagent.service";
+    /// What identifies the service as it was declared, if the room runs it, and not somebody there.
+    pub const DIGEST: &str = "meshagent.service.digest";
 }
 
 /// Who has something of a room that may be private.
@@ -40,6 +42,11 @@ impl Ownership {
     pub fn of(caller: &Caller, private: bool) -> Self {
         let by = StartedBy { id: caller.guest.id.clone(), name: caller.guest.name.clone() };
         Self { by, private }
+    }
+
+    /// What the room itself starts: nobody's.
+    pub fn of_room(private: bool) -> Self {
+        Self { by: StartedBy { id: String::new(), name: String::new() }, private }
     }
 
     /// It as labels.

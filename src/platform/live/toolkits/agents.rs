@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use crate::api::http;
-use crate::api::post::Webhook;
+use crate::api::post::{self, Webhook};
 use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{participant::Given, scope};
 use crate::platform::error::{Refusal, Result};
@@ -106,7 +106,6 @@ pub async fn invite(
     token: &SecretString,
     (url, arguments): (&str, Value),
 ) -> std::result::Result<(), Refused> {
-    use secrecy::ExposeSecret;
     let is_web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
     if !url::Url::parse(url).is_ok_and(|url| is_web(&url)) {
         return Err(Refused::invalid("the URL of an agent is neither http nor https"));
@@ -114,6 +113,22 @@ pub async fn invite(
     if !is_insecure() {
         http::refuse_plain(url).map_err(|error| Refused::invalid(error.to_string()))?;
     }
+    let client = post::client(url).map_err(|error| Refused::new(error.to_string()))?;
+    invite_by(&client, (room, reached), token, (url, arguments)).await
+}
+
+/// The same by a client of the caller's, who knows that the token is not sent in the open.
+///
+/// # Errors
+///
+/// No answer, or a refusal.
+pub async fn invite_by(
+    client: &reqwest::Client,
+    (room, reached): (&Room, &str),
+    token: &SecretString,
+    (url, arguments): (&str, Value),
+) -> std::result::Result<(), Refused> {
+    use secrecy::ExposeSecret;
     let name = name_of(room).await.map_err(|refusal| told(&refusal))?;
     let mut room_url = url::Url::parse(reached).map_err(|error| Refused::new(error.to_string()))?;
     if let Ok(mut path) = room_url.path_segments_mut() {
@@ -140,7 +155,7 @@ pub async fn invite(
         patience: PATIENCE,
     };
     webhook
-        .post()
+        .post_with(client)
         .await
         .map_err(|error| refused(codes::OPERATION_FAILED, crate::error::with_causes(&error)))
 }

@@ -17,6 +17,7 @@ use crate::platform::live::containers::given::{Giving, pairs};
 use crate::platform::live::containers::jobs::Job;
 use crate::platform::live::containers::owned::{self, Ownership, labels, missing, shown};
 use crate::platform::live::containers::told;
+use crate::platform::live::services::on_demand;
 use crate::room::codes;
 use crate::room::containers::{
     CommandLine, Containers, Delete, Event, ExecStart, Exit, Input, List, LogsStart, Run,
@@ -61,6 +62,7 @@ pub async fn run(caller: &Caller, asked: Run) -> Result<Started, Refused> {
     }
     let _place = containers.place(&room.id).await?;
     super::images::ensure(caller, &asked.image, &asked.credentials).await?;
+    let kept = containers.keep_network(&room.id).await;
     let mut env = giving.variables(containers, pairs(asked.env)).await?;
     if let Some(name) = &asked.participant_name {
         let role = asked.role.as_deref().unwrap_or("user");
@@ -68,7 +70,8 @@ pub async fn run(caller: &Caller, asked: Run) -> Result<Started, Refused> {
             env.push(giving.token(caller, (name, role)).await?);
         }
     }
-    let mut own = containers.labels(&room.id);
+    let common = containers.spec(room);
+    let mut own = common.labels.clone();
     Ownership::of(caller, asked.private.unwrap_or_default()).label(&mut own);
     if let Some(name) = &asked.name {
         own.insert(labels::NAME.to_owned(), name.clone());
@@ -89,22 +92,23 @@ pub async fn run(caller: &Caller, asked: Run) -> Result<Started, Refused> {
             })
             .collect(),
         labels: own,
-        ..containers.spec(&room.id)
+        ..common
     };
     let engine = engine.clone();
     // Whoever leaves meanwhile leaves a container that the room has, and no half of one.
     let run = async move {
         let container_id = engine.run(&spec).await.map_err(told)?;
+        drop(kept);
         Ok(Started { container_id })
     };
     room.to_the_end(run).await
 }
 
-/// Runs the container of a service.
-pub async fn run_service(caller: &Caller, _: RunService) -> Result<Started, Refused> {
+/// Runs the container of a service that starts on demand.
+pub async fn run_service(caller: &Caller, asked: RunService) -> Result<Started, Refused> {
     engine(caller).await?;
-    let text = "the embedded platform does not run services in containers yet";
-    Err(refused(codes::SERVICE_RESTART_NOT_ALLOWED, text))
+    let container_id = on_demand::run(caller, &asked.service_id, pairs(asked.env)).await?;
+    Ok(Started { container_id })
 }
 
 /// What a caller means by an id.

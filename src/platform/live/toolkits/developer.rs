@@ -64,7 +64,7 @@ impl Room {
     }
 
     /// Tells an event to those who watch. Who logs much is as fast as they read.
-    async fn log_and_wait(&self, event: &Event) {
+    pub async fn log_and_wait(&self, event: &Event) {
         let letters = self.logged(event);
         join_all(letters.iter().map(|(guest, letter)| guest.relay(letter, self))).await;
     }

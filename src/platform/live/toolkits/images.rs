@@ -64,19 +64,32 @@ pub async fn delete(caller: &Caller, asked: DeleteImage) -> Result<(), Refused> 
 
 /// Fetches an image.
 pub async fn pull(caller: &Caller, asked: PullImage) -> Result<(), Refused> {
-    let name = archive::whole(&asked.tag);
-    let engine = engine(caller).await?;
+    fetch(&caller.room, asked.tag, credentials(asked.credentials)).await
+}
+
+/// Fetches an image for a room, and notes that the room brought it if it is new.
+///
+/// # Errors
+///
+/// There is no engine; it does not get the image.
+pub async fn fetch(
+    room: &Arc<Room>,
+    image: String,
+    known: Vec<Credentials>,
+) -> Result<(), Refused> {
+    let name = archive::whole(&image);
+    let engine = room.house.containers.engine().await?.clone();
     // A name that is there is brought up to date for everybody, as its registry has it.
-    let was_there = engine.digest_of(&asked.tag).await.is_ok();
-    let (room, known) = (Arc::clone(&caller.room), credentials(asked.credentials));
+    let was_there = engine.digest_of(&image).await.is_ok();
+    let noting = Arc::clone(room);
     let pull = async move {
-        engine.pull(&asked.tag, &known).await.map_err(told)?.done().await.map_err(told)?;
+        engine.pull(&image, &known).await.map_err(told)?.done().await.map_err(told)?;
         if !was_there {
-            note(&room, &name).await?;
+            note(&noting, &name).await?;
         }
         Ok(())
     };
-    caller.room.to_the_end(pull).await
+    room.to_the_end(pull).await
 }
 
 /// Sees to it that an image is there that is to be run, fetching it if that is allowed.

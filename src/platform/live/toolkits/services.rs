@@ -23,10 +23,7 @@ pub async fn list(caller: &Caller, _: List) -> Result<Services, Refused> {
 pub async fn restart(caller: &Caller, asked: Restart) -> Result<(), Refused> {
     match caller.room.services.restart(&asked.service_id) {
         Restarted::Yes => Ok(()),
-        Restarted::NotRun => Err(refused(
-            codes::SERVICE_RESTART_NOT_ALLOWED,
-            "the embedded platform runs no services in containers yet",
-        )),
+        Restarted::NotRun(why) => Err(refused(codes::SERVICE_RESTART_NOT_ALLOWED, why)),
         Restarted::Unknown => {
             let id = short(&asked.service_id);
             Err(refused(
