@@ -101,7 +101,7 @@ async fn a_forward_carries_all_that_goes_through_it() {
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{web}/busybox");
     let file = client.get(&url).send().await.expect("an answer").bytes().await.expect("a file");
-    let own = std::fs::read(world.here.busybox().join("bin/busybox"));
+    let own = std::fs::read(world.here.folder().join("busybox/bin/busybox"));
     assert!(file == own.expect("busybox"), "the file that came is another one");
 
     let mut many = tokio::task::JoinSet::new();
@@ -161,9 +161,8 @@ async fn a_forward_says_what_is_wrong_before_it_begins() {
     let world = World::start().await;
     let (one, two) =
         (world.serving(&["--container-name", "a"]), world.serving(&["--container-name", "a"]));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let taken = taken.local_addr().expect("an address").port();
-    let listener = std::net::TcpListener::bind(("127.0.0.1", taken)).expect("a port");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = listener.local_addr().expect("an address").port();
     let busy = format!("{taken}:80");
     for (words, code, parts) in [
         (&["--name", "a", "-p", "0:80"][..], 1, &["several containers", &one, &two][..]),

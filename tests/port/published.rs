@@ -38,7 +38,7 @@ impl Site {
                 json!({"domain": domain, "room_name": "lobby", "port": port, "annotations": {}});
             send("/routes", route).await;
         }
-        let route = json!({"domain": "asleep.meshagent.app", "room_name": "attic", "port": "80", "annotations": {}});
+        let route = json!({"domain": "asleep.meshagent.app", "room_name": "attic", "port": "81", "annotations": {}});
         assert_eq!(reached.create_room("attic").await, Some(201));
         send("/routes", route).await;
         let service = json!({
@@ -185,9 +185,11 @@ async fn what_is_no_proper_request_reaches_no_container() {
     let smuggled = format!(
         "POST / HTTP/1.1\r\n{host}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"
     );
-    let answer = site.raw(&smuggled).await;
-    assert_eq!(status(&answer), 400, "{answer}");
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    // The chunks count, the container gets one request with one length, and nothing is read behind.
+    let answer = site.raw(&smuggled).await.to_lowercase();
+    assert_eq!(answer.matches("http/1.1 200").count(), 1, "{answer}");
+    let (_, seen) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(seen.contains("transfer-encoding") && !seen.contains("content-length"), "{answer}");
     for lines in [
         &["POST / HTTP/1.1", &host, "Content-Length: 1", "Content-Length: 2"][..],
         &["POST / HTTP/1.1", &host, "Content-Length: -1"],
@@ -198,7 +200,7 @@ async fn what_is_no_proper_request_reaches_no_container() {
         let answer = site.asked(lines).await;
         assert!(answer.is_empty() || status(&answer) == 400, "{lines:?}: {answer}");
     }
-    let huge = format!("X-Huge: {}", "x".repeat(100_000));
+    let huge = format!("X-Huge: {}", "x".repeat(1_000_000));
     let answer = site.asked(&["GET / HTTP/1.1", &host, &huge]).await;
     assert!(answer.is_empty() || status(&answer) == 431, "{answer}");
     // Who says nothing more keeps nobody else waiting.

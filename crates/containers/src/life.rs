@@ -188,7 +188,9 @@ impl Engine {
         rest: &str,
         what: &str,
     ) -> Result<Call> {
-        if id.is_empty() || id.chars().any(char::is_control) || id.len() > 256 {
+        // In a path, dots alone are no name.
+        let is_none = id.trim_matches('.').is_empty();
+        if is_none || id.chars().any(char::is_control) || id.len() > 256 {
             return Err(Error::NoContainer { id: id.chars().take(64).collect() });
         }
         let path = format!("/containers/{}{rest}", escaped(id));

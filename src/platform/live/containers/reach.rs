@@ -51,6 +51,9 @@ impl Containers {
     /// [`codes::DEPENDENCY_MISSING`]: crate::room::codes::DEPENDENCY_MISSING
     /// [`codes::CONTAINER_NOT_FOUND`]: crate::room::codes::CONTAINER_NOT_FOUND
     pub async fn look_at(&self, room: &str, container: &str) -> Result<Container, Refused> {
+        if !container.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Err(missing(container));
+        }
         let found = match self.engine().await?.inspect(container).await {
             Err(Error::NoContainer { .. }) => return Err(missing(container)),
             found => found.map_err(told)?,
