@@ -55,6 +55,7 @@ mod plain;
 mod planning;
 mod platform;
 mod policy;
+mod port;
 mod properties;
 mod pruning;
 mod published;

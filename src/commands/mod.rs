@@ -41,6 +41,7 @@ mod own_inputs;
 pub mod plan;
 pub mod platform_secret;
 pub mod policy;
+pub mod port;
 pub mod project;
 pub mod promote;
 pub mod room;
@@ -165,6 +166,9 @@ enum Command {
     /// Do something in a room, as one of its participants
     #[command(subcommand)]
     Room(Lenient<room::RoomCommand>),
+    /// Make ports of containers in rooms reachable on this machine
+    #[command(subcommand)]
+    Port(Lenient<port::PortCommand>),
     /// Create, list and change services; check and render their templates
     #[command(subcommand)]
     Service(Lenient<service::ServiceCommand>),
@@ -384,6 +388,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Session(Group(command)) => wait(session::run(command)),
         Command::Rooms(Group(command)) => wait(rooms::run(command)),
         Command::Room(Group(command)) => wait(room::run(command)),
+        Command::Port(Group(command)) => wait(port::run(command)),
         Command::Service(Group(command)) => wait(service::execute(command)),
         Command::Mailbox(Group(command)) => wait(address::run(command)),
         Command::Route(Group(command)) => wait(address::run(command)),

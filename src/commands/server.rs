@@ -40,6 +40,12 @@ pub struct ServerArgs {
     #[arg(long, value_name = "DIR", default_value = ".meshagent/embedded")]
     pub data: PathBuf,
 
+    /// The address to serve published ports of services on, by the domains of routes; port 0 picks a
+    /// free one
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(conflicts_with_all = ["key_for", "rotate_owner_key", "rotate_signing_keys", "rotate_key_file"])]
+    pub publish: Option<SocketAddr>,
+
     /// Print the shell commands that point a client here, once it is ready.
     #[arg(long)]
     pub print_env: bool,
@@ -294,6 +300,20 @@ fn tell_keys(keys: &[Known]) {
     }
 }
 
+/// Listens on an address that an option names.
+async fn listen(wanted: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted).await.map_err(|cause| {
+        let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
+        let error = Error::failed(format!("failed to listen on {wanted}")).because(cause);
+        match busy {
+            true => error.hint(format!("choose another port with {option}, or 0 for a free one")),
+            false => error,
+        }
+    })?;
+    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    Ok((listener, address))
+}
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
@@ -320,16 +340,11 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let mut signals = Signals::listen(&STOP)?;
     let participants = args.rooms.max_participants.map_or(0, NonZeroUsize::get);
     descriptors::raise_for(participants.saturating_mul(2));
-    let listener = TcpListener::bind(args.listen).await.map_err(|cause| {
-        let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
-        let error = Error::failed(format!("failed to listen on {}", args.listen)).because(cause);
-        if busy {
-            error.hint("choose another port with --listen, or 0 for a free one")
-        } else {
-            error
-        }
-    })?;
-    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    let (listener, address) = listen(args.listen, "--listen").await?;
+    let (publishes, published_at) = match args.publish {
+        Some(wanted) => Some(listen(wanted, "--publish").await?).unzip(),
+        None => (None, None),
+    };
     if !place.has_database() {
         connection::refuse_foreign(&args.data, "--data DIR")?;
     }
@@ -341,6 +356,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         .signing_webhooks(secret)
         .serving(serves)
         .capping_pages(page_cap)
+        .publishing(publishes)
         .keeping_rooms();
     conceal::credential(&platform.bootstrap().api_key);
     if let Some(few) = descriptors::told(platform.connections()) {
@@ -366,6 +382,16 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         "the platform is ready on http://{address}, with its data in {}",
         args.data.display()
     ));
+    if let Some(address) = published_at {
+        if !address.ip().is_loopback() {
+            output::warning(&format!(
+                "{address} can be reached by other machines, and serves published ports unencrypted"
+            ));
+        }
+        output::note(&format!(
+            "published ports are served on http://{address}, by the domains of routes"
+        ));
+    }
     if let Some(address) = mail_at {
         output::note(&format!("mail for mailboxes is taken on {address}"));
     }

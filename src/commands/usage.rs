@@ -88,7 +88,7 @@ fn names_an_alias(tip: &str, group: Option<&clap::Command>) -> bool {
 }
 
 /// The command groups of the reference that do not exist here yet.
-const LATER: [&str; 5] = ["mcp", "meeting-transcriber", "port", "test", "webserver"];
+const LATER: [&str; 4] = ["mcp", "meeting-transcriber", "test", "webserver"];
 
 /// The groups of `room` that are not here yet.
 const LATER_IN_ROOMS: [&str; 1] = ["container"];

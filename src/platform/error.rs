@@ -70,6 +70,15 @@ pub enum Refusal {
     /// 503: the store, or the rendering of templates, was busy for too long; nothing was written.
     #[error("the platform is busy, try again")]
     Busy,
+    /// 502: what is behind the platform does not answer, or not with what it should.
+    #[error("{0}")]
+    Unanswered(String),
+    /// 503: what is behind the platform is not there now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// 504: what is behind the platform does not answer in time.
+    #[error("{0}")]
+    Late(&'static str),
     /// 503: another process runs the rooms of this folder.
     #[error("another process runs the rooms of this data folder: enter them there")]
     Elsewhere,
@@ -126,7 +135,9 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Busy | Self::Elsewhere => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unanswered(_) => StatusCode::BAD_GATEWAY,
+            Self::Busy | Self::Elsewhere | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Gone(_) | Self::Unsure | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -243,6 +254,9 @@ mod tests {
             (Refusal::Gone(Fault::Removed("x".into())), 500),
             (Refusal::Unsure, 500),
             (Refusal::Busy, 503),
+            (Refusal::Unanswered("x".into()), 502),
+            (Refusal::Unavailable("x".into()), 503),
+            (Refusal::Late("x"), 504),
             (Refusal::internal("x"), 500),
         ];
         for (refusal, status) in table {

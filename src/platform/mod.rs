@@ -11,6 +11,7 @@
 //! | `live` | what lives in memory: the rooms that somebody is in |
 //! | `mail` | mail that arrives over SMTP |
 //! | `objects` | the rows that more than one module needs |
+//! | `published` | published ports of services, by the domains of routes |
 //! | `rest` | one file per resource: its routes, handlers and SQL |
 //! | `schedule` | when scheduled tasks run |
 //! | `store` | the SQLite file, and the vault for what is encrypted in it |
@@ -33,6 +34,7 @@ mod host;
 mod live;
 mod mail;
 mod objects;
+mod published;
 mod rest;
 mod schedule;
 mod store;
@@ -111,6 +113,7 @@ pub struct Platform {
     serves: Serves,
     page_cap: Option<i64>,
     mail: Option<Arc<Mail>>,
+    publishes: Option<Arc<TcpListener>>,
 }
 
 /// The state that handlers share.
@@ -205,6 +208,7 @@ impl Platform {
             serves: Serves::Both,
             page_cap: None,
             mail: None,
+            publishes: None,
         })
     }
 
@@ -268,6 +272,13 @@ impl Platform {
     #[must_use]
     pub fn taking_mail(mut self, mail: Option<Mail>) -> Self {
         self.mail = mail.map(Arc::new);
+        self
+    }
+
+    /// The same; it serves published ports on a listener, if there is one.
+    #[must_use]
+    pub fn publishing(mut self, listener: Option<TcpListener>) -> Self {
+        self.publishes = listener.map(Arc::new);
         self
     }
 
@@ -360,7 +371,7 @@ impl Platform {
     ///
     /// The listener has no address, or accepts no more connections.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> crate::error::Result<()> {
@@ -370,7 +381,9 @@ impl Platform {
         let (store, names) = (Arc::clone(&self.store), self.names.clone());
         let (mail, keeps_rooms) = (self.mail.clone(), self.keeps_rooms);
         let of_mail = mail.as_ref().map_or(0, |_| mail::share(self.connections));
-        let connections = self.connections - of_mail;
+        let publishes = self.publishes.take();
+        let of_published = publishes.as_ref().map_or(0, |_| published::share(self.connections));
+        let connections = self.connections - of_mail - of_published;
         let rooms = Rooms::new(
             Arc::clone(&store),
             address,
@@ -408,9 +421,22 @@ impl Platform {
                 mail::serve(mail, office, (stop.child_token(), of_mail, GRACE)).await;
             }
         };
+        let publishing = async {
+            let Some(listener) = publishes else { return std::future::pending().await };
+            let bounds = Bounds { connections: of_published, ..bounds };
+            published::serve(
+                listener,
+                (Arc::clone(&store), rooms.clone()),
+                (stop.child_token(), bounds),
+            )
+            .await
+        };
         let serving = async {
             let served = serve(listener, served, stop.clone(), bounds);
-            tokio::join!(served, taking_mail).0
+            tokio::select! {
+                (served, ()) = async { tokio::join!(served, taking_mail) } => served,
+                published = publishing => published,
+            }
         };
         let outcome = tokio::select! {
             outcome = serving => outcome,

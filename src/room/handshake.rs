@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::message::{LARGE, SLICE};
 use crate::api::failure::explanation;
@@ -104,18 +104,28 @@ pub(super) async fn connect(
         .extend_pairs(others)
         .append_pair("token", token.expose_secret())
         .append_pair("v", VERSION);
+    let client = http::build(http::of_platform(address.as_str()).http1_only())
+        .map_err(|error| Unconnected::always(error.to_string()))?;
+    let request = client.get(address).header(SLICES, LARGE);
+    let (headers, socket) = upgraded(request, token, None).await?;
+    Ok((socket, slices(&headers)))
+}
+
+/// Makes a websocket of a request that carries a token. It returns the connection, and the headers
+/// with which it was accepted.
+pub(super) async fn upgraded(
+    request: reqwest::RequestBuilder,
+    token: &SecretString,
+    config: Option<WebSocketConfig>,
+) -> Result<(HeaderMap, WebSocketStream<reqwest::Upgraded>), Unconnected> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| Unconnected::for_now(error.to_string()))?;
     let key = STANDARD.encode(key);
-    let client = http::build(http::of_platform(address.as_str()).http1_only())
-        .map_err(|error| Unconnected::always(error.to_string()))?;
-    let request = client
-        .get(address)
+    let request = request
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key)
-        .header(SLICES, LARGE);
+        .header(SEC_WEBSOCKET_KEY, &key);
     let answer = http::send(request).await.map_err(|unanswered| {
         let hint = unanswered.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         let failed = Unconnected::for_now(format!("{unanswered}{hint}"));
@@ -135,11 +145,11 @@ pub(super) async fn connect(
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
         return Err(Unconnected::for_now("the server that answered is not a room"));
     }
-    let slices = slices(answer.headers());
-    // The URL holds the token.
+    let headers = answer.headers().clone();
+    // The URL may hold the token.
     let socket = answer.upgrade().await;
     let socket = socket.map_err(|error| Unconnected::for_now(with_causes(&error.without_url())))?;
-    Ok((WebSocketStream::from_raw_socket(socket, Role::Client, None).await, slices))
+    Ok((headers, WebSocketStream::from_raw_socket(socket, Role::Client, config).await))
 }
 
 /// Whether a text repeats a token, or a part of it: some servers quote the URL that they were asked.

@@ -31,6 +31,7 @@ pub mod services;
 pub mod storage;
 pub mod sync;
 pub mod toolkit;
+pub mod tunnel;
 mod wishes;
 
 #[cfg(test)]

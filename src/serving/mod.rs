@@ -22,6 +22,7 @@ pub mod names;
 pub mod patience;
 mod socket;
 
+use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -40,6 +41,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -65,6 +67,11 @@ const SERVED: usize = 4;
 
 /// How long an idle connection may take to end once it was told to.
 const ENDING: Duration = Duration::from_secs(1);
+
+/// How long nothing comes before the system asks whether the other end is there, and how often it
+/// asks then.
+const SILENT: Duration = Duration::from_secs(60);
+const ASKED_AGAIN: Duration = Duration::from_secs(15);
 
 /// What answers requests.
 pub trait Answer: Send + Sync + 'static {
@@ -105,7 +112,7 @@ struct Serving<A> {
 ///
 /// The listener accepts no more connections.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     answers: Arc<impl Answer>,
     stop: CancellationToken,
     bounds: Bounds,
@@ -124,7 +131,7 @@ pub async fn serve(
         tokio::select! {
             () = serving.stop.cancelled() => break Ok(()),
             Some(_) = running.join_next() => {}
-            taken = listener.accept(), if running.len() < most_open => match taken {
+            taken = listener.borrow().accept(), if running.len() < most_open => match taken {
                 Ok((stream, peer)) => {
                     serving.take(stream, peer, &mut running);
                     // The one that makes room closes before the next one is accepted.
@@ -148,6 +155,15 @@ pub async fn serve(
         running.shutdown().await;
     }
     outcome
+}
+
+/// Has the system look whether the other end of a connection is still there, although nothing is
+/// sent: one that lost its power never says that it is gone.
+pub fn keep_alive(stream: &TcpStream) {
+    let often = TcpKeepalive::new().with_time(SILENT).with_interval(ASKED_AGAIN);
+    if let Err(cause) = SockRef::from(stream).set_tcp_keepalive(&often) {
+        tracing::debug!(%cause, "failed to set SO_KEEPALIVE");
+    }
 }
 
 /// Whether only the connection that was to be accepted failed.
@@ -198,6 +214,7 @@ impl<A: Answer> Serving<A> {
         if let Err(cause) = stream.set_nodelay(true) {
             tracing::debug!(%cause, "failed to set TCP_NODELAY");
         }
+        keep_alive(&stream);
         running.spawn(Arc::clone(self).hold(stream, taken));
     }
 

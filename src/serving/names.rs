@@ -35,13 +35,7 @@ impl Names {
     ///
     /// It names no host, or several, or another one.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Unknown> {
-        let mut given = headers.get_all(header::HOST).iter();
-        let given = match (given.next(), given.next()) {
-            (Some(host), None) => host.to_str().map_err(|_| Unknown::Unclear)?,
-            (None, None) => uri.authority().map(Authority::as_str).ok_or(Unknown::Unclear)?,
-            _ => return Err(Unknown::Unclear),
-        };
-        self.check_authority(given)
+        self.check_name(host(uri, headers)?)
     }
 
     /// Checks which site a request comes from, if a browser says so.
@@ -60,10 +54,11 @@ impl Names {
     }
 
     fn check_authority(&self, given: &str) -> Result<(), Unknown> {
-        let host: Authority = given.parse().map_err(|_| Unknown::Unclear)?;
-        let name = plain(host.host());
-        let is_own = !given.contains('@') && self.has(&name);
-        if is_own { Ok(()) } else { Err(Unknown::Other(name)) }
+        self.check_name(named(given)?)
+    }
+
+    fn check_name(&self, name: String) -> Result<(), Unknown> {
+        if self.has(&name) { Ok(()) } else { Err(Unknown::Other(name)) }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -72,6 +67,34 @@ impl Names {
             || name == "localhost"
             || name.ends_with(".localhost")
             || self.0.iter().any(|known| known == name)
+    }
+}
+
+/// The host that a request is for, without a port, in the form in which names are compared.
+///
+/// # Errors
+///
+/// It names no host, or several.
+pub fn host(uri: &Uri, headers: &HeaderMap) -> Result<String, Unknown> {
+    let mut given = headers.get_all(header::HOST).iter();
+    let target = uri.authority().map(|it| named(it.as_str())).transpose()?;
+    let host = match (given.next(), given.next()) {
+        (Some(host), None) => Some(named(host.to_str().map_err(|_| Unknown::Unclear)?)?),
+        (None, None) => None,
+        _ => return Err(Unknown::Unclear),
+    };
+    match (target, host) {
+        (Some(target), Some(host)) if target != host => Err(Unknown::Unclear),
+        (target, host) => host.or(target).ok_or(Unknown::Unclear),
+    }
+}
+
+/// The name in a host with a port.
+fn named(given: &str) -> Result<String, Unknown> {
+    let host: Authority = given.parse().map_err(|_| Unknown::Unclear)?;
+    match given.contains('@') {
+        true => Err(Unknown::Unclear),
+        false => Ok(plain(host.host())),
     }
 }
 
@@ -144,6 +167,19 @@ mod tests {
         let to = |uri: &str| names.check(&uri.parse().expect("a URI"), &HeaderMap::new());
         assert!(to("http://localhost:1/x").is_ok());
         assert!(to("http://evil.example/x").is_err());
+    }
+
+    #[test]
+    fn a_target_and_a_header_name_one_host() {
+        let asked = |uri: &str, given: &str| {
+            let headers = HeaderMap::from_iter([(header::HOST, given.parse().expect("a value"))]);
+            host(&uri.parse().expect("a URI"), &headers)
+        };
+        assert_eq!(asked("/x", "A.test.:80").as_deref(), Ok("a.test"));
+        assert_eq!(asked("http://a.test/x", "a.test:80").as_deref(), Ok("a.test"));
+        for (uri, given) in [("http://b.test/x", "a.test"), ("/x", "u@a.test"), ("/x", "")] {
+            assert_eq!(asked(uri, given), Err(Unknown::Unclear), "{uri} {given}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ enum Asks {
     Person,
     Owner,
     Participant,
+    Tunnel,
     Belong,
     Read,
     CreateRoom,
@@ -89,6 +90,7 @@ fn listed(table: &str, spoken: Spoken) -> Vec<Row> {
             "person" => Asks::Person,
             "owner" => Asks::Owner,
             "participant" => Asks::Participant,
+            "tunnel" => Asks::Tunnel,
             "belong" => Asks::Belong,
             "read" => Asks::Read,
             "create-room" => Asks::CreateRoom,
@@ -158,6 +160,7 @@ impl Row {
             Asks::Owner => credential.worth >= Worth::Owner,
             // No token is for the room that is asked for.
             Asks::Participant => false,
+            Asks::Tunnel => grants_tunnels(&credential.text),
             Asks::Belong => credential.worth >= Worth::Participant,
             Asks::Read => credential.worth >= Worth::Member,
             Asks::CreateRoom => credential.worth >= Worth::RoomCreator,
@@ -577,8 +580,17 @@ async fn a_room_is_entered_with_a_token_for_it_by_whoever_was_let_in() {
 
 /// The room that a token is for, when the credential is such a token.
 fn room_of(credential: &str) -> Option<String> {
+    granted(credential, "room")?.as_str().map(str::to_owned)
+}
+
+/// Whether a participant token grants tunnels.
+fn grants_tunnels(credential: &str) -> bool {
+    granted(credential, "api").is_some_and(|scope| scope["tunnels"].is_object())
+}
+
+/// What a participant token grants under a name.
+fn granted(credential: &str, name: &str) -> Option<Value> {
     let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(credential).ok()?;
     let grants = claims["grants"].as_array()?;
-    let grant = grants.iter().find(|grant| grant["name"] == "room")?;
-    grant["scope"].as_str().map(str::to_owned)
+    Some(grants.iter().find(|grant| grant["name"] == name)?["scope"].clone())
 }

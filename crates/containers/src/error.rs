@@ -59,6 +59,14 @@ pub enum Error {
         /// What the engine said.
         text: String,
     },
+    /// The container runs, and does not take connections there.
+    #[error("nothing listens on port {port} in the container {id}")]
+    NobodyListens {
+        /// The container's id.
+        id: String,
+        /// The port.
+        port: u16,
+    },
     /// The engine said no.
     #[error("the container engine cannot {what}: {text}")]
     Refused {

@@ -1,12 +1,14 @@
 //! Containers that there are: what they do, how they end, and how this process gets to them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -20,6 +22,9 @@ const TO_STOP: Duration = Duration::from_secs(60);
 /// How long a container on this machine has to answer on its own address, or to say that nobody
 /// listens there.
 const TO_REACH: Duration = Duration::from_millis(500);
+
+/// How long a program in a container has to take a connection.
+const TO_DIAL: Duration = Duration::from_secs(5);
 
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +188,9 @@ impl Engine {
         rest: &str,
         what: &str,
     ) -> Result<Call> {
-        if id.is_empty() || id.chars().any(char::is_control) || id.len() > 256 {
+        // In a path, dots alone are no name.
+        let is_none = id.trim_matches('.').is_empty();
+        if is_none || id.chars().any(char::is_control) || id.len() > 256 {
             return Err(Error::NoContainer { id: id.chars().take(64).collect() });
         }
         let path = format!("/containers/{}{rest}", escaped(id));
@@ -277,33 +284,66 @@ impl Engine {
     /// that leads there, else at the port of 127.0.0.1 that was asked for in its description.
     pub async fn reach(&self, id: &str, port: u16) -> Result<SocketAddr> {
         let container = self.inspect(id).await?;
-        let what = || format!("get to port {port} of the container {id}");
-        if container.state != State::Running {
-            return Err(Error::conflict(&what(), "it does not run"));
-        }
-        // The addresses of an engine without rights are in a network of its own, and elsewhere
-        // the same ones may be anybody's.
-        if self.about().is_within_reach {
-            for address in container.addresses.values() {
-                let address = SocketAddr::new(*address, port);
-                if leads_there(address).await {
-                    return Ok(address);
-                }
+        for address in self.addresses(&container, port)? {
+            if leads_there(address).await {
+                return Ok(address);
             }
         }
-        let published = container.ports.get(&port);
-        let address = published.map(|&it| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), it));
-        address.ok_or_else(|| {
-            Error::conflict(&what(), "its address does not lead there from here, and the port was not published when it was started")
-        })
+        published(&container, port)
     }
+
+    /// Connects to a port inside a container that was looked at a moment ago, by the way that
+    /// [`Self::reach`] finds. It makes one connection alone: some programs serve one, and end.
+    pub async fn dial(&self, container: &Container, port: u16) -> Result<TcpStream> {
+        let nobody = || Error::NobodyListens { id: container.id.clone(), port };
+        let connect = |address| timeout(TO_DIAL, TcpStream::connect(address));
+        for address in self.addresses(container, port)? {
+            match connect(address).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                    return Err(nobody());
+                }
+                // It does not lead there.
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        match connect(published(container, port)?).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(_)) | Err(_) => Err(nobody()),
+        }
+    }
+
+    /// The addresses of a container that runs, as far as they may lead there from here. Those of an
+    /// engine without rights are in a network of its own, and elsewhere the same ones may be
+    /// anybody's.
+    fn addresses(&self, container: &Container, port: u16) -> Result<Vec<SocketAddr>> {
+        if container.state != State::Running {
+            return Err(Error::conflict(&to(container, port), "it does not run"));
+        }
+        let all = container.addresses.values().filter(|_| self.about().is_within_reach);
+        Ok(all.map(|address| SocketAddr::new(*address, port)).collect())
+    }
+}
+
+/// What is done with a port of a container.
+fn to(container: &Container, port: u16) -> String {
+    format!("get to port {port} of the container {}", container.id)
+}
+
+/// Where a port of a container is on this machine's loopback, if it was published there.
+fn published(container: &Container, port: u16) -> Result<SocketAddr> {
+    let published = container.ports.get(&port);
+    let address = published.map(|&it| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), it));
+    address.ok_or_else(|| {
+        Error::conflict(&to(container, port), "its address does not lead there from here, and the port was not published when it was started")
+    })
 }
 
 /// Whether there is a machine at this address, whoever listens.
 async fn leads_there(address: SocketAddr) -> bool {
-    match tokio::time::timeout(TO_REACH, TcpStream::connect(address)).await {
+    match timeout(TO_REACH, TcpStream::connect(address)).await {
         Ok(Ok(_)) => true,
-        Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        Ok(Err(error)) => error.kind() == ErrorKind::ConnectionRefused,
         Err(_) => false,
     }
 }

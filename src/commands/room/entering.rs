@@ -64,6 +64,11 @@ impl Entering {
         Ok(Self { url: room_url(&connection.rooms(), room), token })
     }
 
+    /// The token.
+    pub(super) const fn token(&self) -> &SecretString {
+        &self.token
+    }
+
     /// Enters.
     ///
     /// # Errors

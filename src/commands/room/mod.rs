@@ -33,6 +33,7 @@ mod invoke;
 mod memory;
 mod messaging;
 mod participants;
+mod pass;
 mod place;
 mod printing;
 mod queue;
@@ -40,6 +41,8 @@ mod secret;
 mod service;
 pub(super) mod storage;
 mod sync;
+
+pub use self::pass::Pass;
 
 /// The status with which a room closes a connection that brought a message that is too large.
 const TOO_LARGE: u16 = 1009;
@@ -127,6 +130,34 @@ impl RoomArgs {
             Some(entering) => within(entering).await,
             None => {
                 let entering = async |it: &_| within(Entering::ask(it, &room).await?).await;
+                self.platform.with(entering).await
+            }
+        }
+    }
+
+    /// The same for work that also reaches the platform by other ways than the room's websocket, as
+    /// the same participant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::with`].
+    pub async fn passing<T>(
+        &self,
+        work: impl AsyncFnOnce(&Room, Incoming, &mut Pass<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
+        let within = async |entering: Entering, connection: Option<&Connection>| {
+            let mut pass = Pass::of(&entering, room.clone(), connection, &self.platform);
+            let (room, incoming) = entering.enter(&self.platform).await?;
+            let done = work(&room, incoming, &mut pass).await;
+            room.leave().await;
+            done
+        };
+        match Entering::invited(&room, &self.platform) {
+            Some(entering) => within(entering, None).await,
+            None => {
+                let entering =
+                    async |it: &_| within(Entering::ask(it, &room).await?, Some(it)).await;
                 self.platform.with(entering).await
             }
         }

@@ -107,7 +107,7 @@ fn wrong_usage_is_one_line_with_a_hint() {
             "unrecognized subcommand 'import'",
             "`meshagent export` writes manifests of what exists, and `meshagent apply --adopt` adopts it",
         ),
-        ("meshagent port forward", "unrecognized subcommand 'port'", NOT_YET),
+        ("meshagent mcp sse", "unrecognized subcommand 'mcp'", NOT_YET),
         (
             "meshagent scheduled-task create",
             "unrecognized subcommand 'create'",

@@ -26,6 +26,7 @@
 //! key gets to know that a project does not exist.
 
 pub mod attempts;
+mod entrants;
 pub mod holder;
 pub mod participant;
 pub mod scope;
@@ -39,12 +40,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
+pub use self::entrants::{Entrant, Tunneler, visitor};
 use self::holder::{Holder, Person};
 use self::participant::Participant;
 use super::App;
 use super::error::{Refusal, Result};
 use super::objects::people::Flags;
-use super::objects::rooms::Room;
 use super::store::Store;
 use crate::api::key::ApiKey;
 
@@ -59,6 +60,9 @@ pub enum Access {
     Owner,
     /// To enter a room, with a participant token for it.
     Participant,
+    /// To connect to a port of a container, with a participant token that names its room and grants
+    /// `tunnels`.
+    Tunnel,
     /// To belong to a project: what tells somebody where they are.
     Belong,
     /// To read in a project.
@@ -110,8 +114,8 @@ impl Role {
     /// Whether the role has the access that a route in a project requires.
     pub fn reaches(self, access: Access) -> bool {
         match access {
-            Access::Open | Access::Signed | Access::Owner | Access::Participant => true,
-            Access::Belong => true,
+            Access::Open | Access::Signed | Access::Owner => true,
+            Access::Participant | Access::Tunnel | Access::Belong => true,
             Access::Read => self >= Self::Member,
             Access::CreateRoom => self >= Self::RoomCreator,
             Access::Write => self >= Self::Developer,
@@ -243,55 +247,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A participant that may enter a room.
-#[derive(Debug, Clone)]
-pub struct Entrant {
-    /// The participant.
-    pub participant: Participant,
-    /// The room; none if it does not exist yet, and the participant may create it.
-    pub room: Option<Room>,
-}
-
-impl Entrant {
-    /// The participant that asks to enter the room with this name.
-    ///
-    /// # Errors
-    ///
-    /// 401 without a valid participant token; 403 if the token is not for this room; 404 if it is,
-    /// and the room neither exists nor may be created by the holder of the token; 423 if the room is
-    /// disabled.
-    async fn of(store: &Store, credential: &str, name: &str) -> Result<Self> {
-        if is_of_holder(credential) {
-            authenticate(store, credential, None).await?;
-            let what = "a participant token is required to enter a room; `connect` gives one";
-            return Err(Refusal::Forbidden(what.into()));
-        }
-        let participant = Participant::in_rooms(store, credential).await?;
-        if participant.claims.room() != Some(name) {
-            return Err(Refusal::Forbidden("the token is not for this room".into()));
-        }
-        let project = &participant.claims.sub;
-        let room = Room::find(store.reads(), project, name).await?;
-        match &room {
-            Some(room) => {
-                participant.may_enter(store.reads(), room).await?;
-                room.require_enabled()?;
-            }
-            None if participant.may_create_rooms() => {}
-            None => return Err(Refusal::missing("room", name)),
-        }
-        Ok(Self { participant, room })
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Entrant {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        parts.extensions.get().cloned().ok_or(Refusal::Unauthenticated("a credential is required"))
-    }
-}
-
 /// Runs before every handler: authenticates, authorizes, and passes the caller on.
 ///
 /// # Errors
@@ -326,6 +281,15 @@ pub async fn admit(
         let room = param("room").unwrap_or_default();
         let entrant = Entrant::of(app.store(), &credential, room).await?;
         parts.extensions.insert(entrant);
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
+    if access == Access::Tunnel {
+        if params.is_none() {
+            return Err(not_utf8());
+        }
+        let port = param("port").unwrap_or_default();
+        let tunneler = Tunneler::of(app.store(), bearer(&parts.headers)?, port).await?;
+        parts.extensions.insert(tunneler);
         return Ok(next.run(Request::from_parts(parts, body)).await);
     }
     let project =

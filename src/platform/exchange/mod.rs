@@ -24,6 +24,7 @@ mod body;
 pub mod list;
 pub mod memory;
 pub mod spool;
+pub mod websocket;
 
 /// Reads a value that is already JSON, with the path of the field in the refusal.
 ///

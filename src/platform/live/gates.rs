@@ -257,6 +257,17 @@ pub const CONTAINERS_RUN: Gate = Gate {
     }),
 };
 
+/// Containers may be connected to, at the port `port`. No list, and an empty one, is of all ports.
+pub const TUNNELS: Gate = Gate {
+    grant: "tunnels, and the port in tunnels.ports",
+    check: Check::Arguments(|scope, header| {
+        let port = header["port"].as_str().unwrap_or_default();
+        scope.tunnels.as_ref().is_some_and(|it| {
+            it.ports.as_deref().is_none_or(|ports| ports.is_empty() || is_in(Some(ports), port))
+        })
+    }),
+};
+
 /// Agents may be called to the room.
 pub const AGENTS_CALL: Gate = scope("agents.call", |it| agents(it, |it| it.call));
 /// The toolkit may be offered to the room.

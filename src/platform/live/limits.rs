@@ -14,6 +14,8 @@ pub struct Limits {
     pub arriving: usize,
     /// How many calls of a participant may run at once, streams among them.
     pub calls: usize,
+    /// How many ways into containers may be open, in all rooms.
+    pub tunnels: usize,
 }
 
 impl Limits {
@@ -26,6 +28,7 @@ impl Limits {
             message: 4 * 1024 * 1024,
             arriving: 16 * 1024 * 1024,
             calls: 256,
+            tunnels: (connections / 4).max(1),
         }
     }
 }

@@ -29,7 +29,9 @@
 //! | `session` | the record of a room's run |
 //! | `tokens` | tokens for which people have signed in elsewhere: codes become tokens, and old ones new |
 //! | `toolkits` | one file for each toolkit that every room has |
+//! | `tunnels` | ways from outside to ports of containers |
 //! | `turns` | turns to change the tables or memories of a room, which go round by participant |
+//! | `unwelcome` | participants who may no longer be where they are |
 //! | `writers` | the streams of rows that are written in a room, and which makes way for another |
 //!
 //! What outlives a room is a row in `objects`, or a file. `auth` decides who may enter before
@@ -62,7 +64,9 @@ mod services;
 mod session;
 mod tokens;
 mod toolkits;
+mod tunnels;
 mod turns;
+mod unwelcome;
 mod writers;
 
 use std::collections::HashMap;
@@ -77,7 +81,6 @@ use secrecy::SecretString;
 use tokio::sync::{OnceCell, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use self::calls::refused;
@@ -88,10 +91,14 @@ use self::deliveries::Deliveries;
 use self::documents::Documents;
 use self::downloads::Downloads;
 use self::files::Files;
+pub use self::gates::TUNNELS;
 use self::lease::Lease;
 pub use self::limits::Limits;
 use self::queues::RoomQueues;
 use self::room::Room;
+pub use self::room::Room as LiveRoom;
+pub use self::tunnels::Passage;
+use self::tunnels::Tunnels;
 use super::auth::participant::Participant;
 use super::error::{Refusal, Result};
 use super::host::reachable;
@@ -137,6 +144,8 @@ pub struct House {
     databases: Databases,
     /// The containers of the rooms that run.
     pub containers: Containers,
+    /// The ways to ports of containers that are open.
+    tunnels: Tunnels,
     /// Up to which revision of the store it is known that everybody may be where they are.
     checked: AtomicI64,
     /// Where this process is reached.
@@ -325,6 +334,7 @@ impl Rooms {
             documents: Documents::default(),
             databases: Databases::default(),
             containers,
+            tunnels: Tunnels::default(),
             checked: AtomicI64::new(UNCHECKED),
             url: format!("http://{}", reachable(address)),
             lease: OnceCell::new(),
@@ -341,49 +351,6 @@ impl Rooms {
     /// The ids of the rooms that run.
     pub fn running(&self) -> Vec<String> {
         self.0.open().rooms.keys().cloned().collect()
-    }
-
-    /// Removes participants who may no longer be where they are: something was taken back that let
-    /// them in. If that cannot be known, they stay. Nothing is asked for them as long as nobody
-    /// entered and nothing was committed.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn remove_unwelcome(&self) -> Result<()> {
-        let revision = self.0.store.revision().await?;
-        // Who enters from here on is seen below, or sets it back.
-        if self.0.checked.swap(revision, Ordering::SeqCst) == revision {
-            return Ok(());
-        }
-        let checked = self.check_all().await;
-        if checked.is_err() {
-            self.0.checked.store(UNCHECKED, Ordering::SeqCst);
-        }
-        checked
-    }
-
-    async fn check_all(&self) -> Result<()> {
-        let rooms: Vec<_> =
-            self.0.open().rooms.values().map(|handle| Arc::clone(&handle.room)).collect();
-        let reads = self.0.store.reads();
-        for room in rooms {
-            let guests: Vec<_> =
-                room.state().present.values().map(|it| Arc::clone(&it.guest)).collect();
-            let Some(row) = StoredRoom::find_by_id(reads, &room.project, &room.id).await? else {
-                continue;
-            };
-            if !row.enabled {
-                self.end(&row.id);
-                continue;
-            }
-            for guest in guests {
-                if !guest.participant.may_stay(reads, &row).await? {
-                    guest.dismiss(CloseCode::Policy, "what let the participant in was taken back");
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether a participant could enter a room that does not run now.
@@ -592,9 +559,7 @@ impl Drop for Seat {
             }
             let mut open = room.house.open();
             let is_still_empty = open.rooms.get(&room.id).is_some_and(|handle| {
-                Arc::ptr_eq(&handle.room, &room)
-                    && handle.keeping == 0
-                    && handle.emptied == emptied
+                Arc::ptr_eq(&handle.room, &room) && handle.keeping == 0 && handle.emptied == emptied
             });
             if is_still_empty {
                 open.rooms.remove(&room.id);

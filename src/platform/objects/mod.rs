@@ -15,6 +15,7 @@
 //! | `room_images` | the names of images that rooms brought |
 //! | `room_secrets` | secrets of rooms |
 //! | `rooms` | rooms, by name and id, and the rows that name them |
+//! | `routes` | where domains lead |
 //! | `service_secrets` | the secrets that services name, with their values |
 //! | `services` | the services that are effective in a room |
 //! | `sessions` | sessions, from their beginning to their end |
@@ -36,6 +37,7 @@ pub mod room_files;
 pub mod room_images;
 pub mod room_secrets;
 pub mod rooms;
+pub mod routes;
 pub mod service_secrets;
 pub mod services;
 pub mod sessions;

@@ -2,8 +2,8 @@
 //! the websocket itself.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header, uri::Authority};
+use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ use crate::platform::auth::token::{self, Claims, Grant};
 use crate::platform::auth::{Access, Caller, Entrant, Principal, Role, scope};
 use crate::platform::error::{Refusal, Result};
 use crate::platform::exchange::Answer;
+use crate::platform::exchange::websocket::Upgrade;
 use crate::platform::live::Arrival;
 use crate::platform::objects::rooms::Room;
 use crate::platform::objects::{grants, keys, people, stored};
 use crate::room::handshake;
 use crate::room::message::LARGE;
-use crate::serving::Connection;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -148,18 +148,7 @@ async fn enter(
     entrant: Entrant,
     mut request: Request,
 ) -> Result<Response> {
-    // A HEAD request gets no websocket.
-    if request.method() != Method::GET {
-        return Err(Refusal::MethodNotAllowed);
-    }
-    if request.version() < Version::HTTP_11 {
-        let message = "a websocket needs HTTP/1.1".to_owned();
-        return Err(Refusal::Invalid { field: None, message });
-    }
-    let accepted = handshake::accepted(request.headers())
-        .map_err(|message| Refusal::Invalid { field: None, message })?;
-    let connection = request.extensions_mut().remove::<Connection>();
-    let connection = connection.ok_or_else(|| Refusal::internal("no connection is known"))?;
+    let upgrade = Upgrade::of(&mut request)?;
     let Entrant { participant, room } = entrant;
     let room = match room {
         Some(room) => room,
@@ -167,20 +156,16 @@ async fn enter(
         None if !app.rooms().has_place() => return Err(Refusal::Busy),
         None => Room::ensure(app.store(), &participant.claims.sub, &name).await?,
     };
+    let (upgrade, lasting, mut response) = upgrade.accept();
     let arrival = Arrival {
         url: room_url(&app, request.headers(), &room.name),
         participant,
         room,
-        lasting: connection.outlast(),
+        lasting,
         slices: handshake::slices(request.headers()),
-        upgrade: hyper::upgrade::on(&mut request),
+        upgrade,
     };
     app.rooms().enter(arrival).await?;
-    let headers = [
-        (header::CONNECTION, "Upgrade".to_owned()),
-        (header::UPGRADE, "websocket".to_owned()),
-        (header::SEC_WEBSOCKET_ACCEPT, accepted),
-        (handshake::SLICES, LARGE.to_string()),
-    ];
-    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+    response.headers_mut().insert(handshake::SLICES, LARGE.into());
+    Ok(response)
 }

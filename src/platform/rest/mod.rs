@@ -116,6 +116,7 @@ resources! {
     rooms,
     connect,
     room_files,
+    tunnels,
     services,
     templates,
     mailboxes,

@@ -351,7 +351,7 @@ pub fn told(error: Error) -> Refused {
         Error::NoContainer { .. } => codes::CONTAINER_NOT_FOUND,
         Error::NoImage { .. } | Error::NoNetwork { .. } => codes::NOT_FOUND,
         Error::Invalid(_) => codes::INVALID_REQUEST,
-        Error::Conflict { .. } => codes::INVALID_STATE,
+        Error::Conflict { .. } | Error::NobodyListens { .. } => codes::INVALID_STATE,
         Error::TimedOut { .. } => codes::TIMEOUT,
         Error::Gone { .. } => codes::DEPENDENCY_MISSING,
         Error::Swapped { .. } => codes::CONFLICT,

@@ -6,6 +6,7 @@ use meshagent_containers::life::Listed;
 use meshagent_containers::{Engine, Error, State};
 
 use super::told;
+use crate::kinds::specs::scope::ApiScope;
 use crate::platform::live::calls::{Caller, denied, refused, short};
 use crate::room::codes;
 use crate::room::containers::{Container, ContainerState, StartedBy};
@@ -57,7 +58,7 @@ impl Ownership {
     }
 
     /// What labels say. Where they say nothing, it is nobody's.
-    fn read(labels: &BTreeMap<String, String>) -> Self {
+    pub fn read(labels: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| labels.get(name).cloned().unwrap_or_default();
         let by = StartedBy { id: text(labels::STARTED_BY), name: text(labels::STARTER) };
         Self { by, private: labels.get(labels::PRIVATE).is_none_or(|it| it != "false") }
@@ -69,14 +70,16 @@ impl Ownership {
     ///
     /// It is somebody else's, and private.
     pub fn admit(&self, caller: &Caller) -> Result<(), Refused> {
-        let is_admin = |scope: &crate::kinds::specs::scope::ApiScope| {
-            scope.admin.as_ref().is_some_and(|it| it.config)
-        };
         let guest = &caller.guest;
-        let may = !self.private
-            || (!self.by.name.is_empty() && self.by.name == guest.name)
-            || guest.scope.as_ref().is_some_and(is_admin);
-        if may { Ok(()) } else { Err(denied()) }
+        if self.admits(&guest.name, guest.scope.as_ref()) { Ok(()) } else { Err(denied()) }
+    }
+
+    /// Whether a participant with this name and this scope may use it.
+    pub fn admits(&self, name: &str, scope: Option<&ApiScope>) -> bool {
+        let is_admin = |scope: &ApiScope| scope.admin.as_ref().is_some_and(|it| it.config);
+        !self.private
+            || (!self.by.name.is_empty() && self.by.name == name)
+            || scope.is_some_and(is_admin)
     }
 }
 
@@ -116,7 +119,7 @@ pub async fn find(engine: &Engine, caller: &Caller, id: &str) -> Result<Listed, 
     let own = caller.room.house.containers.labels(&caller.room.id);
     let found = engine.list(&own, true).await.map_err(told)?;
     // The beginning of an id is enough, as engines have it, if it is that of one.
-    let mut meant = found.into_iter().filter(|it| it.id == id || is_beginning(&it.id, id));
+    let mut meant = found.into_iter().filter(|it| is_meant(&it.id, id));
     let (Some(one), None) = (meant.next(), meant.next()) else { return Err(missing(id)) };
     Ownership::read(&one.labels).admit(caller)?;
     Ok(one)
@@ -125,7 +128,8 @@ pub async fn find(engine: &Engine, caller: &Caller, id: &str) -> Result<Listed, 
 /// How much of an id must be given.
 const SHORTEST: usize = 12;
 
-fn is_beginning(id: &str, given: &str) -> bool {
+/// Whether a container's id is given, or so much of its beginning that it cannot be another one.
+pub fn is_meant(id: &str, given: &str) -> bool {
     given.len() >= SHORTEST && id.starts_with(given)
 }
 
@@ -160,8 +164,8 @@ mod tests {
     #[test]
     fn the_beginning_of_an_id_is_enough_if_it_is_long() {
         let id = "0123456789abcdef";
-        assert!(is_beginning(id, &id[..12]));
-        assert!(!is_beginning(id, &id[..11]) && !is_beginning(id, ""));
-        assert!(!is_beginning(id, "0123456789abX"));
+        assert!(is_meant(id, &id[..12]));
+        assert!(!is_meant(id, &id[..11]) && !is_meant(id, ""));
+        assert!(!is_meant(id, "0123456789abX"));
     }
 }

@@ -8,9 +8,10 @@
 
 use std::net::SocketAddr;
 
+use meshagent_containers::life::Container;
 use meshagent_containers::{Engine, Error, Port};
 
-use super::owned::missing;
+use super::owned::{is_meant, missing};
 use super::{Containers, told};
 use crate::room::content::Refused;
 
@@ -36,18 +37,34 @@ impl Containers {
         container: &str,
         port: u16,
     ) -> Result<SocketAddr, Refused> {
-        let engine = self.engine().await?;
-        let found = match engine.inspect(container).await {
+        let found = self.look_at(room, container).await?;
+        self.engine().await?.reach(&found.id, port).await.map_err(told)
+    }
+
+    /// A container of a room, which is given by its id or a long beginning of it, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// There is no engine ([`codes::DEPENDENCY_MISSING`]); the room has no such container
+    /// ([`codes::CONTAINER_NOT_FOUND`]).
+    ///
+    /// [`codes::DEPENDENCY_MISSING`]: crate::room::codes::DEPENDENCY_MISSING
+    /// [`codes::CONTAINER_NOT_FOUND`]: crate::room::codes::CONTAINER_NOT_FOUND
+    pub async fn look_at(&self, room: &str, container: &str) -> Result<Container, Refused> {
+        if !container.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Err(missing(container));
+        }
+        let found = match self.engine().await?.inspect(container).await {
             Err(Error::NoContainer { .. }) => return Err(missing(container)),
             found => found.map_err(told)?,
         };
         // Engines also find by name, and in all rooms.
         let own = self.labels(room);
         let is_own = own.iter().all(|(name, of)| found.labels.get(name) == Some(of));
-        if !is_own || !found.id.starts_with(container) {
-            return Err(missing(container));
+        match is_own && is_meant(&found.id, container) {
+            true => Ok(found),
+            false => Err(missing(container)),
         }
-        engine.reach(&found.id, port).await.map_err(told)
     }
 }
 

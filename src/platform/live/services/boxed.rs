@@ -243,18 +243,15 @@ impl Boxed {
             name: None,
         };
         let found = room_secrets::find(store, &room.id, wanted).await?;
-        let missing = || Refusal::NotFound(format!("{identity:?} has no secret {id:?} in the room"));
+        let missing =
+            || Refusal::NotFound(format!("{identity:?} has no secret {id:?} in the room"));
         let value = room_secrets::open(store, &found.ok_or_else(missing)?).await?;
         let no_text = |_| Refusal::Conflict(format!("the secret {id:?} is no text"));
         std::str::from_utf8(value.expose_secret()).map(str::to_owned).map_err(no_text)
     }
 
     /// A token of a participant that the service brings along.
-    async fn token(
-        &self,
-        who: (&str, &str),
-        api: Option<&ApiScope>,
-    ) -> Result<String, Refused> {
+    async fn token(&self, who: (&str, &str), api: Option<&ApiScope>) -> Result<String, Refused> {
         let room = self.room();
         let signed = async {
             let api = match api {

@@ -155,7 +155,8 @@ impl Declared {
             numbers.push(match port.num {
                 PortNumber::Any => None,
                 PortNumber::Fixed(number) => Some(
-                    u16::try_from(number).map_err(|_| format!("{number} is no number of a port"))?,
+                    u16::try_from(number)
+                        .map_err(|_| format!("{number} is no number of a port"))?,
                 ),
             });
         }
@@ -293,7 +294,8 @@ mod tests {
         assert_eq!(plain.storage, json!({"room": [{"path": "/data"}]}));
         assert_eq!(plain.own().map(|(name, _)| name), Some("s"));
         assert!(plain.missing().is_some_and(|it| it.contains("`agent`")));
-        let own = agent(json!({"volumes": [{"name": "v", "path": "/data/"}]}), json!([{"name": "bot"}]));
+        let own =
+            agent(json!({"volumes": [{"name": "v", "path": "/data/"}]}), json!([{"name": "bot"}]));
         assert_eq!(own.storage["room"], Value::Null);
         assert_eq!(own.own().map(|(name, _)| name), Some("bot"));
         let none = declared(boxed(json!({})), None);
