@@ -59,6 +59,9 @@ impl JsonSchema for Container {
         let mut schema = ContainerSpec::json_schema(generator);
         if let Some(Value::Array(required)) = schema.get_mut("required") {
             required.retain(|name| name != "image");
+            if required.is_empty() {
+                schema.remove("required");
+            }
         }
         schema
     }

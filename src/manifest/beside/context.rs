@@ -64,7 +64,7 @@ impl Place<'_> {
             let hint = "write a path that begins at the manifest, such as ./agent";
             return Err(Wrong(format!("{path:?} is no relative path"), Some(hint.to_owned())));
         }
-        let named = self.folder.join(path);
+        let named: PathBuf = self.folder.join(path).components().collect();
         let real = self.reach.resolve(&named);
         let real = real.map_err(|outside| Wrong(outside.message(&named), Some(outside.hint())))?;
         match real.is_dir() {
@@ -102,8 +102,10 @@ impl Place<'_> {
             None => {
                 let source = Source { folder: &key.0, description: &key.1 };
                 let contents = source.digest(OF_FOLDER).map_err(|error| {
+                    let told = error.to_string();
+                    let is_much = told.contains("there are more than");
                     let hint = "a .dockerignore in the folder leaves files out";
-                    Wrong(error.to_string(), Some(hint.to_owned()))
+                    Wrong(told, is_much.then(|| hint.to_owned()))
                 })?;
                 read.digested += contents.bytes;
                 if read.digested > OF_SET {
