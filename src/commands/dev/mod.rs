@@ -74,7 +74,7 @@ pub struct DevArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8787", value_parser = address)]
     listen: SocketAddr,
     /// The folder that holds the platform's data
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = ".meshagent/dev")]
+    #[arg(long, value_name = "DIR", default_value = ".meshagent/dev")]
     data: PathBuf,
     /// Allow the manifests to run the commands whose output is a secret
     #[arg(long, help_heading = "Guards")]
