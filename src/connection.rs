@@ -1,10 +1,12 @@
 //! The connection to the platform: flags, environment and files ([`crate::settings`]) become a
 //! client, with an embedded platform if that is requested.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use crate::api::client::Client;
@@ -16,7 +18,7 @@ use crate::api::project::{self, Origin};
 use crate::api::reader::ListError;
 use crate::apply::inside::EnteredRooms;
 use crate::conceal;
-use crate::error::{Class, Error, Place, Result};
+use crate::error::{Class, Context, Error, Place, Result};
 use crate::listed::few;
 use crate::output;
 use crate::platform::{self, ContainerSettings, Platform};
@@ -381,6 +383,24 @@ impl PlatformArgs {
             let folder = data.strip_prefix(here).unwrap_or(data).display();
             output::note(&format!("note: a new embedded platform was created in {folder}"));
         }
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(not_started)?;
+        self.hosted(platform, listener, data).await
+    }
+
+    /// Serves a platform until the connection is closed, and connects to it as its owner. `data` is
+    /// the folder that it was opened with.
+    ///
+    /// # Errors
+    ///
+    /// The listener has no address; a file of the platform cannot be read.
+    pub async fn hosted(
+        &self,
+        platform: Platform,
+        listener: tokio::net::TcpListener,
+        data: &Path,
+    ) -> Result<Connection> {
+        let is_overridden = self.project_id.is_none() && variable("MESHAGENT_PROJECT_ID").is_some();
         let activated = Activated::read_embedded(data)?.active_project;
         project::named_by(match (&self.project_id, &activated) {
             (Some(_), _) if self.settled.is_some() => Origin::Environment,
@@ -390,11 +410,7 @@ impl PlatformArgs {
         });
         let bootstrap = platform.bootstrap();
         conceal::credential(&bootstrap.api_key);
-        let failed = |error: std::io::Error| {
-            Error::failed("failed to start the embedded platform").because(error)
-        };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let address = listener.local_addr().map_err(not_started)?;
         let stop = tokio_util::sync::CancellationToken::new();
         let task = tokio::spawn(platform.serve(listener, stop.clone().cancelled_owned()));
         let client = Client::new(&format!("http://{address}"), bootstrap.api_key, self.retry())?;
@@ -535,6 +551,28 @@ pub fn refuse_foreign(data: &Path, option: &str) -> Result<()> {
             }))
         }
     }
+}
+
+fn not_started(error: std::io::Error) -> Error {
+    Error::failed("failed to start the embedded platform").because(error)
+}
+
+/// Listens on an address that an option names; the listener, and the address that it got.
+///
+/// # Errors
+///
+/// The system does not allow it, or somebody else listens there.
+pub async fn listen(wanted: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted).await.map_err(|cause| {
+        let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
+        let error = Error::failed(format!("failed to listen on {wanted}")).because(cause);
+        match busy {
+            true => error.hint(format!("choose another port with {option}, or 0 for a free one")),
+            false => error,
+        }
+    })?;
+    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+    Ok((listener, address))
 }
 
 /// Where an embedded platform keeps its data: in a folder, with the encryption key in a file that

@@ -314,3 +314,26 @@ async fn a_set_that_was_never_applied_has_not_drifted() {
     let run = setting.run(0, &["accept", "-f", "set.yaml"]).await;
     assert_eq!(run.stderr, "nothing drifted\n");
 }
+
+/// The name of an image that is built says what is in a folder, so another image is not written into
+/// the place of the folder, nor beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_image_is_not_written_where_one_is_built() {
+    let setting = Setting { server: Server::start().await, sandbox: Sandbox::new() };
+    std::fs::create_dir(setting.sandbox.path("agent")).unwrap();
+    setting.sandbox.write("agent/Containerfile", "FROM busybox\n");
+    let manifest = MANIFEST.split("---\n").nth(1).unwrap();
+    let manifest = manifest.replace("  image: \"busybox:1\"\n", "")
+        + "build: {context: ./agent}\n---\nversion: v1\nkind: Room\nmetadata: {name: lobby}\n";
+    setting.sandbox.write("set.yaml", &manifest);
+    // A file in the home folder reaches itself alone.
+    let files = ["-f", "set.yaml", "--allow-files", "agent"];
+    setting.run(0, &[&["apply", "--yes"], &files[..]].concat()).await;
+    let image = setting.service().await["container"]["image"].clone();
+    assert!(image.as_str().unwrap().starts_with("localhost/support:"), "{image}");
+    setting.change_service(|service| service["container"]["image"] = "busybox:2".into()).await;
+    let accepted = setting.run(1, &[&["accept"], &files[..]].concat()).await;
+    let told = format!("{}{}", accepted.stdout, accepted.stderr);
+    assert!(told.contains("it comes of `build.context`"), "{told}");
+    assert_eq!(setting.manifest(), manifest);
+}

@@ -19,6 +19,7 @@ mod compared;
 mod completion;
 mod containers;
 mod destroying;
+mod dev;
 mod dialects;
 mod documented;
 mod drawn;

@@ -38,6 +38,7 @@ read! {
     the_readme_does_what_it_says: "README.md";
     the_tutorial_does_what_it_says: "docs/tutorial.md" needs "git";
     agents_do_what_their_page_says: "docs/agents.md";
+    developing_does_what_its_page_says: "docs/dev.md";
     manifests_do_what_their_page_says: "docs/manifests.md";
     templates_do_what_their_page_says: "docs/templates.md";
     secrets_do_what_their_page_says: "docs/secrets.md";

@@ -136,8 +136,7 @@ async fn what_the_platform_does_not_run_need_not_be_started_again() {
     let applied = Applied::with_room("lobby").await;
     let done = applied.apply(&[], None);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    let told =
-        "not needed: restart Service/bot@lobby: it does not run there: no containers run here: there is no engine for containers: looked at /nonexistent/engine.sock";
+    let told = "not needed: restart Service/bot@lobby: it does not run there: no containers run here: there is no engine for containers: looked at /nonexistent/engine.sock";
     assert!(done.stderr.contains(told), "{}", done.stderr);
 }
 

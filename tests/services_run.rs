@@ -324,7 +324,10 @@ async fn a_service_is_called_once_it_is_live_and_what_it_writes_is_logged() {
     assert_eq!((state.restart_count, &state.message), (0, &None));
     assert_eq!(state.absent, Some(vec!["bot".to_owned()]));
     let call: Value = serde_json::from_str(&place.file("call").await).expect("a call");
-    assert_eq!((&call["event"], &call["data"]["room_name"]), (&json!("room.call"), &json!("lobby")));
+    assert_eq!(
+        (&call["event"], &call["data"]["room_name"]),
+        (&json!("room.call"), &json!("lobby"))
+    );
     let url = call["data"]["room_url"].as_str().unwrap();
     assert!(url.starts_with("ws://") && url.ends_with("/rooms/lobby"), "{url}");
     assert!(!url.contains("127.0.0.1"), "{url} does not lead out of the container");

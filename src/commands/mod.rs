@@ -20,10 +20,12 @@ pub mod approvals;
 pub mod approve;
 pub mod auth;
 mod author;
+pub mod build;
 pub mod call;
 pub mod ci;
 pub mod completion;
 mod confirmation;
+pub mod dev;
 pub mod environment;
 pub mod evaluation;
 pub mod explain;
@@ -135,6 +137,10 @@ enum Command {
     /// List the sources of the project file, move their pins, and fetch them
     #[command(subcommand)]
     Source(Group<sources::SourceCommand>),
+    /// Build the images that services are run from
+    Build(build::BuildArgs),
+    /// Run a platform of one's own that has what a folder says, and follow changes
+    Dev(dev::DevArgs),
     /// Check manifests without a platform
     Validate(validate::ValidateArgs),
     /// Write the objects of a project as manifests
@@ -376,6 +382,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Set(Group(command)) => wait(sets::run(command)),
         Command::Ci(Group(command)) => wait(ci::run(command)),
         Command::Source(Group(command)) => sources::run(command),
+        Command::Build(args) => wait(build::run(args)),
+        Command::Dev(args) => wait(dev::run(args)),
         Command::Validate(args) => validate::run(&args),
         Command::Export(args) => wait(export::export(args)),
         Command::Explain(args) => explain::run(&args),

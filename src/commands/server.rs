@@ -1,6 +1,6 @@
 //! `meshagent server`: the embedded platform on an address of this machine.
 
-mod containers;
+pub(super) mod containers;
 mod mail;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
 
 use self::containers::ContainersArgs;
 use self::mail::MailArgs;
@@ -190,7 +189,7 @@ impl RoomsArgs {
 }
 
 /// An address with a port.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         let host = text.parse::<IpAddr>().unwrap_or_else(|_| Ipv4Addr::LOCALHOST.into());
         format!("write an address and a port, such as {}", SocketAddr::new(host, 8787))
@@ -300,20 +299,6 @@ fn tell_keys(keys: &[Known]) {
     }
 }
 
-/// Listens on an address that an option names.
-async fn listen(wanted: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(wanted).await.map_err(|cause| {
-        let busy = cause.kind() == std::io::ErrorKind::AddrInUse;
-        let error = Error::failed(format!("failed to listen on {wanted}")).because(cause);
-        match busy {
-            true => error.hint(format!("choose another port with {option}, or 0 for a free one")),
-            false => error,
-        }
-    })?;
-    let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
-    Ok((listener, address))
-}
-
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
@@ -340,9 +325,9 @@ pub async fn run(args: ServerArgs) -> Result<()> {
     let mut signals = Signals::listen(&STOP)?;
     let participants = args.rooms.max_participants.map_or(0, NonZeroUsize::get);
     descriptors::raise_for(participants.saturating_mul(2));
-    let (listener, address) = listen(args.listen, "--listen").await?;
+    let (listener, address) = connection::listen(args.listen, "--listen").await?;
     let (publishes, published_at) = match args.publish {
-        Some(wanted) => Some(listen(wanted, "--publish").await?).unzip(),
+        Some(wanted) => Some(connection::listen(wanted, "--publish").await?).unzip(),
         None => (None, None),
     };
     if !place.has_database() {
@@ -405,12 +390,22 @@ pub async fn run(args: ServerArgs) -> Result<()> {
 }
 
 /// Prints the environment of a client, and nothing else; without addresses of what is not served.
-/// Mail agents read where to send mail from the last two.
 fn print_env(
+    bootstrap: &Bootstrap,
+    addresses: (Option<SocketAddr>, Option<SocketAddr>),
+    all: bool,
+) -> Result<()> {
+    output::credential(environment(bootstrap, addresses, all).expose_secret());
+    output::check()
+}
+
+/// The environment of a client, as commands of a shell. Mail agents read where to send mail from
+/// the last two.
+pub(super) fn environment(
     bootstrap: &Bootstrap,
     (address, mail): (Option<SocketAddr>, Option<SocketAddr>),
     all: bool,
-) -> Result<()> {
+) -> SecretString {
     let mail = mail.map(platform::reachable);
     let (mail_host, mail_port) =
         mail.map(|it| (it.ip().to_string(), it.port().to_string())).unzip();
@@ -431,8 +426,7 @@ fn print_env(
         let Some(value) = value else { continue };
         lines += &format!("export {name}={}\n", quoted(value));
     }
-    output::credential(&lines);
-    output::check()
+    lines.into()
 }
 
 /// A text as one word of a POSIX shell.

@@ -11,6 +11,8 @@ pub enum Beside {
     /// `{file: PATH}`: the bytes of a file beside the manifest, which come in base64 in the field of
     /// this name.
     Bytes(&'static str),
+    /// `{context: PATH}`: a folder that an image is built of, whose digest is read.
+    Context,
 }
 
 impl Beside {
@@ -20,6 +22,7 @@ impl Beside {
         match self {
             Self::File | Self::Bytes(_) => "file",
             Self::Folder => "folder",
+            Self::Context => "context",
         }
     }
 
@@ -29,6 +32,7 @@ impl Beside {
         match self {
             Self::File => "`{file: PATH}`, a text file beside the manifest",
             Self::Bytes(_) => "`{file: PATH}`, a file beside the manifest",
+            Self::Context => "`{context: PATH}`, a folder that an image is built of",
             Self::Folder => {
                 "`{folder: PATH}`, a folder beside the manifest, whose text files are mounted"
             }

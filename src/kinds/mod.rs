@@ -19,6 +19,7 @@ use tree::Tree;
 pub mod agents;
 mod asked;
 mod beside;
+pub mod built;
 pub mod columns;
 mod common;
 mod declared;
@@ -203,6 +204,18 @@ pub trait Kind: Sync {
     /// [`Kind::declare`] and [`Kind::content`] in one, for a kind that would do the same work for both.
     fn declare_with_content(&self, document: &Value) -> WithContent {
         (self.declare(document), self.content(document))
+    }
+
+    /// The image that a document has built of a folder beside its manifest, if it has one built.
+    /// What stands beside the manifest was read into the document.
+    fn built(&self, _document: &Value) -> Option<String> {
+        None
+    }
+
+    /// The field that says what is in a field of the object in those documents that have it, such as
+    /// the folder that an image is built of.
+    fn made_of(&self, _path: &FieldPath) -> Option<FieldPath> {
+        None
     }
 
     /// The field of a document that says what is in a field of the object, if that has another

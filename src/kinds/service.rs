@@ -14,18 +14,19 @@ use super::agents::command;
 use super::agents::given;
 use super::agents::said::Defaults;
 use super::agents::service::IMAGE;
+use super::built::{self, Build, Container};
 use super::document::Lifecycle;
 use super::path::{FieldPath, Step};
 use super::shape::{Broken, Shape};
 use super::tree::Tree;
 use super::{
-    By, Declared, Fault, Kind, KindName, Purpose, Reference, ReferredTo, Relation, kind_tag, typed,
+    Beside, By, Declared, Fault, Kind, KindName, Purpose, Reference, ReferredTo, Relation,
+    kind_tag, typed,
 };
 use crate::kinds::specs::Version;
 use crate::kinds::specs::mounts::USUAL_CONFIGS;
 use crate::kinds::specs::service::{
-    AgentSpec, ContainerSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata,
-    ServiceSpec,
+    AgentSpec, EndpointSpec, ExternalServiceSpec, PortSpec, ServiceMetadata, ServiceSpec,
 };
 
 kind_tag!(ServiceTag, Service);
@@ -62,7 +63,12 @@ pub struct ServiceDocument {
     ports: Option<Vec<PortSpec>>,
     /// What to run. A service has exactly one of `container`, `external` and `template`.
     #[serde(default)]
-    container: Option<ContainerSpec>,
+    container: Option<Container>,
+    /// A folder that the image of the container is built of. The platform never gets this, but
+    /// `container.image` with the digest of the folder as its tag.
+    #[serde(default, skip_serializing)]
+    #[allow(dead_code, reason = "read before the rest of the document")]
+    build: Option<Build>,
     /// Where a service that runs elsewhere is reached.
     #[serde(default)]
     external: Option<ExternalServiceSpec>,
@@ -91,8 +97,9 @@ pub struct ServiceDocument {
 }
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
-    let mut shape =
-        super::own_fields::<ServiceDocument>(&["id", "room", "rooms", "template", "values"]);
+    let mut shape = super::own_fields::<ServiceDocument>(&[
+        "id", "room", "rooms", "template", "values", "build",
+    ]);
     // An external service without a URL is still an external service.
     if let super::shape::Form::Object(fields) = &mut shape.form {
         for name in ["container", "external"] {
@@ -320,7 +327,9 @@ impl Kind for Service {
     }
 
     fn document_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        generator.root_schema_for::<ServiceDocument>()
+        let mut schema = generator.root_schema_for::<ServiceDocument>();
+        built::require_image(&mut schema);
+        schema
     }
 
     fn example(&self) -> &'static str {
@@ -332,6 +341,7 @@ impl Kind for Service {
     }
 
     fn declare(&self, written: &Value) -> Result<Vec<Declared>, Vec<Fault>> {
+        let written = &*built::with_image(written)?;
         let document: ServiceDocument = typed(written)?;
         let whole = [
             runs_one_thing(document.container.is_some(), document.external.is_some()),
@@ -356,6 +366,19 @@ impl Kind for Service {
             lifecycle: document.lifecycle.unwrap_or_else(Lifecycle::standard),
         };
         Ok(in_rooms(declared, rooms))
+    }
+
+    fn beside(&self, document: &Value) -> Vec<(FieldPath, Beside, String)> {
+        built::beside(document)
+    }
+
+    fn built(&self, document: &Value) -> Option<String> {
+        built::image(document)
+    }
+
+    fn made_of(&self, path: &FieldPath) -> Option<FieldPath> {
+        let is_image = *path == FieldPath::of(&["container", "image"]);
+        is_image.then(|| FieldPath::of(&[built::BUILD, "context"]))
     }
 
     /// With the command that the platform has, where both run the same agent.

@@ -3,7 +3,7 @@
 //! have written, names only what really is below its own folder and not hidden, wherever links
 //! lead.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +20,10 @@ use crate::kinds::Beside;
 use crate::kinds::agents::check::LONGEST;
 use crate::kinds::path::{FieldPath, Step};
 
+mod context;
 mod packed;
+
+pub use context::Built;
 
 /// The most bytes of a file of a folder.
 const LARGEST: usize = 256 * 1024;
@@ -49,6 +52,12 @@ pub struct Read {
     pub folders: BTreeSet<PathBuf>,
     /// The files of sources: the name of each source, and the path in it.
     pub packed: BTreeSet<(String, String)>,
+    /// The images that are built of folders.
+    pub images: Vec<Built>,
+    /// The digests of these folders, by where they really are and by the description in them.
+    contexts: BTreeMap<(PathBuf, String), String>,
+    /// How many bytes these folders have.
+    digested: u64,
     /// How many bytes they have, each time that they are named.
     bytes: usize,
     /// The same when the document began that is read now.
@@ -91,17 +100,25 @@ pub(super) fn read(
     let place = Place::of(document, reach);
     read.begun = read.bytes;
     let mut problems = Vec::new();
+    let mut built = None;
     for (at_item, beside, path) in named {
-        let found = match document.source.signs.are_in(&path) {
-            true => Err(hidden_variable()),
-            false => match &document.source.inside {
-                Some(inside) => packed::read(inside, beside, &path, read),
-                None => place.within(&path).and_then(|real| match beside {
-                    Beside::File => text(&real, &path, read),
-                    Beside::Bytes(field) => bytes(&real, (&path, field), read),
-                    Beside::Folder => place.folder(real, &path, read),
-                }),
-            },
+        let described = at(value, &at_item).and_then(|it| it.get("dockerfile")?.as_str());
+        let signs = &document.source.signs;
+        let is_hidden = signs.are_in(&path) || described.is_some_and(|it| signs.are_in(it));
+        let found = match (&document.source.inside, beside) {
+            _ if is_hidden => Err(hidden_variable()),
+            (Some(inside), _) => packed::read(inside, beside, &path, read),
+            (None, Beside::Context) => {
+                place.digested((&path, described), read).map(|(folder, description, found)| {
+                    built = Some((folder, description));
+                    found
+                })
+            }
+            (None, _) => place.within(&path).and_then(|real| match beside {
+                Beside::Bytes(field) => bytes(&real, (&path, field), read),
+                Beside::Folder => place.folder(real, &path, read),
+                Beside::File | Beside::Context => text(&real, &path, read),
+            }),
         };
         match (found, at(value, &at_item)) {
             (Ok(Value::Object(found)), Some(Value::Object(item))) => item.extend(found),
@@ -116,24 +133,33 @@ pub(super) fn read(
             break;
         }
     }
+    if let (Some(image), Some((folder, description))) = (document.kind.built(value), built) {
+        read.images.push(Built { image, folder, description, place: document.place() });
+    }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The folders that documents name, where they really are: what is in them is no manifest.
 pub(super) fn folders(document: &Document, value: &Value, reach: &Reach) -> Vec<PathBuf> {
-    let named = document.kind.beside(value).into_iter();
-    let folders = named.filter(|(_, beside, _)| *beside == Beside::Folder);
     let place = Place::of(document, reach);
-    folders
-        .filter_map(|(_, _, path)| place.within(&path).ok())
-        .filter(|real| real.is_dir())
-        .collect()
+    let folder = |(_, beside, path): (FieldPath, Beside, String)| match beside {
+        Beside::Folder => place.within(&path).ok().filter(|real| real.is_dir()),
+        // An image may be built of the folder of the manifests, too.
+        Beside::Context => place.context(&path).ok().filter(|real| !place.is_in(real)),
+        Beside::File | Beside::Bytes(_) => None,
+    };
+    document.kind.beside(value).into_iter().filter_map(folder).collect()
+}
+
+/// Whether a document names a file, and no folder.
+fn is_file(beside: Beside) -> bool {
+    matches!(beside, Beside::File | Beside::Bytes(_))
 }
 
 /// The files that documents name, where they really are: what is in them may be no manifest.
 pub(super) fn files(document: &Document, value: &Value, reach: &Reach) -> Vec<PathBuf> {
     let named = document.kind.beside(value).into_iter();
-    let files = named.filter(|(_, beside, _)| *beside != Beside::Folder);
+    let files = named.filter(|(_, beside, _)| is_file(*beside));
     let place = Place::of(document, reach);
     files.filter_map(|(_, _, path)| place.within(&path).ok()).collect()
 }
@@ -150,7 +176,7 @@ pub(super) fn packed_folders(document: &Document, value: &Value) -> Vec<String> 
 pub(super) fn packed_files(document: &Document, value: &Value) -> Vec<String> {
     let Some(inside) = &document.source.inside else { return Vec::new() };
     let named = document.kind.beside(value).into_iter();
-    let files = named.filter(|(_, beside, _)| *beside != Beside::Folder);
+    let files = named.filter(|(_, beside, _)| is_file(*beside));
     files.filter_map(|(_, _, path)| packed::within(inside, &path).ok()).collect()
 }
 

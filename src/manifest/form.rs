@@ -93,6 +93,9 @@ fn written(found: &Found, document: &Document, path: FieldPath) -> FieldPath {
             return FieldPath::of(&["rooms"]).join(Step::Index(index));
         }
     }
+    if let Some(made_of) = document.kind.made_of(&path).filter(|it| locate(it, &root).1) {
+        return made_of;
+    }
     if let Some(own) = document.kind.written_at(&path) {
         return own;
     }

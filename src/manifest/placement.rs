@@ -73,7 +73,7 @@ impl<'a> Placement<'a> {
         let name =
             root.get("template").filter(|_| document.kind.name() == KindName::Service)?.as_str()?;
         let path = FieldPath::of(&["template"]);
-        for field in ["container", "external", "agents", "ports"] {
+        for field in ["container", "build", "external", "agents", "ports"] {
             if root.get(field).is_some() {
                 let message =
                     format!("a service made from a template cannot have its own `{field}`");

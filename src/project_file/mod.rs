@@ -60,9 +60,7 @@ impl ProjectFile {
         let root = repository::around(&here).map_or(here.as_path(), |root| root);
         let mut above = PathBuf::new();
         for folder in here.ancestors() {
-            let named = PROJECT_FILES.map(|name| above.join(name));
-            // One that is a manifest is none.
-            if let Some(found) = named.into_iter().find(|path| is_project_file(path)) {
+            if let Some(found) = Self::find_in(&above) {
                 return Some(found);
             }
             if folder == root {
@@ -71,6 +69,14 @@ impl ProjectFile {
             above.push("..");
         }
         None
+    }
+
+    /// Finds the project file of a folder in the folder itself.
+    #[must_use]
+    pub fn find_in(folder: &Path) -> Option<PathBuf> {
+        let mut named = PROJECT_FILES.into_iter().map(|name| folder.join(name));
+        // One that is a manifest is none.
+        named.find(|path| is_project_file(path))
     }
 
     /// The project file, in which an environment of this name is looked for.

@@ -189,6 +189,12 @@ fn write(
     if let Some(stream) = stream(&document.source.name) {
         return Err(format!("it was read from {stream}"));
     }
+    let made_of = document.kind.made_of(&change.path);
+    if let Some(made_of) = made_of.filter(|it| document.has(it)) {
+        return Err(format!(
+            "it comes of `{made_of}`; to keep the platform's, say it there instead"
+        ));
+    }
     let is_of_other_kind = document.kind.declares() != document.kind.name();
     // What another kind says may come of any field.
     let path = if is_of_other_kind { FieldPath::default() } else { change.path.clone() };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::images;
 use super::known_secrets::KnownSecrets;
 use super::left_over;
 use super::target::{DEFAULT_SET, Intent, Target, unknown_set};
@@ -267,6 +268,7 @@ fn tell(plan: &mut Plan, set: Set, not_read: Vec<Problem>, basis: &Basis) {
     plan.digest = set.digest;
     plan.not_read = not_read.into_iter().map(NotRead::from).collect();
     notes.append(&mut plan.notes);
+    notes.extend(images::told(&set.beside.images, plan, &basis.desired));
     notes.extend(warnings(&basis.desired, &basis.state.objects, plan));
     plan.notes = notes;
 }

@@ -3,7 +3,8 @@
 //! order is `planned`, `approved` where approvals are required, then
 //! `started` and `finished` of each operation as they happen, `restarted` and `health` of
 //! services after that, `note` at any time, and at the end `summary`, or `error` where nothing was
-//! performed.
+//! performed. `dev -o json` prints `ready` first, and after that the same for round after round, with
+//! `image` and `log` between them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,38 @@ pub enum Event {
     /// What the user should know and need not act on.
     Note {
         /// One sentence.
+        message: String,
+    },
+    /// Where a platform of one's own is reached. The first event of `dev`.
+    Ready {
+        /// The URL of the platform.
+        url: String,
+        /// The folder of its data.
+        data: String,
+        /// The file with the variables of a client, as commands of a shell.
+        variables: String,
+    },
+    /// An image was built of a folder, or could not be built. Of `dev`.
+    Image {
+        /// The image, with its tag.
+        image: String,
+        /// The objects that are run from it.
+        addresses: Vec<String>,
+        /// Why it was not built; left out if it was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A line that was logged in a room. Of `dev`.
+    Log {
+        /// The room.
+        room: String,
+        /// The service or participant whose it is, if it is known.
+        service: Option<String>,
+        /// When it was logged, if it is known.
+        time: Option<String>,
+        /// How bad it is, such as `INFO` or `ERROR`.
+        severity: String,
+        /// What is said.
         message: String,
     },
     /// How it ended. The last event of a run that performed its plan.
@@ -249,6 +282,20 @@ impl Summary {
 }
 
 impl Event {
+    /// An image that was built, or was not.
+    #[must_use]
+    pub fn image<'a>(
+        image: &str,
+        by: impl IntoIterator<Item = &'a Key>,
+        failed: Option<&Error>,
+    ) -> Self {
+        Self::Image {
+            image: image.to_owned(),
+            addresses: by.into_iter().map(ToString::to_string).collect(),
+            failure: failed.map(Failure::of),
+        }
+    }
+
     /// The event that comes first.
     #[must_use]
     pub fn planned(plan: &Plan) -> Self {

@@ -10,6 +10,9 @@ use super::operation::{At, done};
 /// The type of events that are OTLP logs.
 pub const LOGS: &str = "otel.log";
 
+/// The attribute of a resource that says whose a log is.
+const SERVICE: &str = "service.name";
+
 /// Logs an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Log {
@@ -113,6 +116,46 @@ impl Event {
     }
 }
 
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Whose it is: the name of a service, or of a participant.
+    pub of: Option<String>,
+    /// When it was written, in nanoseconds since 1970.
+    pub nanos: Option<i128>,
+    /// How bad it is, such as `WARN`.
+    pub severity: String,
+    /// What is said, with all its characters.
+    pub body: String,
+}
+
+impl Event {
+    /// The lines of a log in the form of OTLP. What is none of these has none.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+        let logs = self.data.get("resourceLogs").and_then(Value::as_array);
+        let mut records = Vec::new();
+        for resource in logs.filter(|_| self.kind == LOGS).into_iter().flatten() {
+            let attributes = list(&resource["resource"], "attributes");
+            let name = attributes.iter().find(|it| it["key"] == SERVICE);
+            let of = name.and_then(|it| it["value"]["stringValue"].as_str()).map(str::to_owned);
+            let scopes = list(resource, "scopeLogs");
+            for record in scopes.iter().flat_map(|scope| list(scope, "logRecords")) {
+                let (nanos, body) = (&record["timeUnixNano"], &record["body"]);
+                let said = body["stringValue"].as_str();
+                records.push(Record {
+                    of: of.clone(),
+                    nanos: nanos.as_i64().map(i128::from).or_else(|| nanos.as_str()?.parse().ok()),
+                    severity: record["severityText"].as_str().unwrap_or("INFO").to_owned(),
+                    body: said.map_or_else(|| body.to_string(), str::to_owned),
+                });
+            }
+        }
+        records
+    }
+}
+
 /// A value in the form of OTLP.
 fn any(value: &Value) -> Value {
     match value {
@@ -168,6 +211,20 @@ mod tests {
             assert_eq!(Info::read(&header).unwrap(), Info { message: "m".to_owned(), extra: None });
         }
         assert!(Warning::read(&json!({"extra": {}})).is_err());
+    }
+
+    #[test]
+    fn a_line_that_was_written_is_read_again() {
+        let event = Event::logged(7, "WARN", "a\nb", &Map::new(), &[("service.name", "s")]);
+        let record = Record {
+            of: Some("s".to_owned()),
+            nanos: Some(7),
+            severity: "WARN".to_owned(),
+            body: "a\nb".to_owned(),
+        };
+        assert_eq!(event.records(), [record]);
+        let other = Event { kind: "x".to_owned(), ..event };
+        assert_eq!(other.records(), []);
     }
 
     #[test]

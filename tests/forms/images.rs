@@ -55,7 +55,7 @@ fn an_editor_is_shown_the_same() {
     for name in ["service.json", "servicetemplate.json"] {
         let (_, schema) = schemas.iter().find(|(file, _)| file == name).unwrap();
         let definition =
-            if name == "service.json" { "ContainerSpec" } else { "ContainerTemplateSpec" };
+            if name == "service.json" { "ServiceContainer" } else { "ContainerTemplateSpec" };
         let image = &schema["$defs"][definition]["properties"]["image"];
         let validator = jsonschema::validator_for(image).unwrap();
         for (image, _) in WRONG {

@@ -259,7 +259,7 @@ pub fn is_reconcilers_own(kind: KindName, path: &str) -> bool {
     let own: &[&str] = match kind {
         KindName::Secret => &["metadata.description", "type"],
         KindName::AccountSecret => &["metadata.description", "type", "account"],
-        KindName::Service => &["id", "room", "rooms", "template", "values"],
+        KindName::Service => &["id", "room", "rooms", "template", "values", "build"],
         KindName::RoleGrant => &["metadata.description", "room"],
         KindName::RoomFile => &["metadata.description", "room", "rooms", "file"],
         KindName::RoomSecret => &["metadata.description", "room", "rooms", "identity"],

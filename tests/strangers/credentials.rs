@@ -89,8 +89,8 @@ fn secret_arguments() -> Vec<(Vec<String>, clap::Command, clap::Arg)> {
     }
     let mut found = Vec::new();
     walk(&meshagent::commands::whole_tree(), &[], &mut found);
-    // What the server is given names folders and files.
-    found.retain(|(path, ..)| path[0] != "server");
+    // What a server is given names folders and files.
+    found.retain(|(path, ..)| !["server", "dev"].contains(&path[0].as_str()));
     // `approve` is given the file of a key.
     found.retain(|(path, ..)| path[0] != "approve");
     // A message to participants is not a secret of its sender.

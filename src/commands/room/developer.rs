@@ -12,7 +12,7 @@ use crate::commands::signals::{Ending, STOP};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::room::client::Room;
-use crate::room::developer::{Event, LOGS};
+use crate::room::developer::{Event, LOGS, Record};
 use crate::room::invocation::Invocation;
 use crate::visible;
 
@@ -84,32 +84,22 @@ async fn follow(room: &Room, format: WatchFormat) -> Result<()> {
 
 /// An event as lines: one for each record of a log, one for any other event.
 fn lines(event: Event, zone: &TimeZone) -> String {
-    let (kind, data) = (event.kind, Value::Object(event.data));
-    if kind != LOGS {
+    if event.kind != LOGS {
+        let (kind, data) = (event.kind, Value::Object(event.data));
         return format!("- {} {}\n", visible::line(&kind), visible::line(&data.to_string()));
     }
-    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
     let mut lines = String::new();
-    for resource in list(&data, "resourceLogs") {
-        for scope in list(&resource, "scopeLogs") {
-            for record in list(&scope, "logRecords") {
-                let severity = record["severityText"].as_str().unwrap_or("INFO");
-                let body = &record["body"];
-                let body =
-                    body["stringValue"].as_str().map_or_else(|| body.to_string(), str::to_owned);
-                let body = body.replace(['\n', '\r'], " ");
-                let time = time(&record["timeUnixNano"], zone);
-                let (severity, body) = (visible::line(severity), visible::line(&body));
-                let _ = writeln!(lines, "{time} {severity:<7} {body}");
-            }
-        }
+    for Record { nanos, severity, body, .. } in event.records() {
+        let body = body.replace(['\n', '\r'], " ");
+        let time = time(nanos, zone);
+        let (severity, body) = (visible::line(&severity), visible::line(&body));
+        let _ = writeln!(lines, "{time} {severity:<7} {body}");
     }
     lines
 }
 
 /// When something happened, in local time.
-fn time(nanos: &Value, zone: &TimeZone) -> String {
-    let nanos = nanos.as_i64().map(i128::from).or_else(|| nanos.as_str()?.parse().ok());
+fn time(nanos: Option<i128>, zone: &TimeZone) -> String {
     let time = nanos.and_then(|nanos| Timestamp::from_nanosecond(nanos).ok());
     time.map_or_else(
         || "-".to_owned(),

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
 
 use super::{SECRET, address};
 use crate::bounded;
-use crate::error::{Context, Error, Result};
+use crate::connection;
+use crate::error::{Error, Result};
 use crate::output;
 use crate::platform::{Encryption, Mail, Relay};
 
@@ -82,11 +82,7 @@ impl MailArgs {
     pub async fn listen(&self) -> Result<Option<(Mail, SocketAddr)>> {
         let Some(wanted) = self.smtp else { return Ok(None) };
         let relay = self.relay()?;
-        let listener = TcpListener::bind(wanted).await.map_err(|cause| {
-            let error = Error::failed(format!("failed to listen on {wanted} for mail"));
-            error.because(cause).hint("choose another port with --smtp, or 0 for a free one")
-        })?;
-        let address = listener.local_addr().context(|| "failed to read the address".to_owned())?;
+        let (listener, address) = connection::listen(wanted, "--smtp").await?;
         let mut mail = Mail::at(listener).relayed(relay);
         if let (Some(certificate), Some(key)) = (&self.smtp_tls_cert, &self.smtp_tls_key) {
             mail = mail.encrypted(certificate, key)?;

@@ -26,6 +26,11 @@ pub(super) fn read(
     named: &str,
     read: &mut Read,
 ) -> Result<Value, Wrong> {
+    if beside == Beside::Context {
+        let hint = "build the image where the source is kept, and name it in `container.image`";
+        let told = "no image is built of a folder of a source: whether its files can be executed is not known";
+        return Err(Wrong(told.to_owned(), Some(hint.to_owned())));
+    }
     let path = within(inside, named)?;
     match beside {
         Beside::File => {
@@ -42,7 +47,7 @@ pub(super) fn read(
             read.packed.insert((inside.of.name.clone(), path));
             super::encoded(bytes, field, read)
         }
-        Beside::Folder => folder(inside, &path, named, read),
+        Beside::Folder | Beside::Context => folder(inside, &path, named, read),
     }
 }
 

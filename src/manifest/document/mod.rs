@@ -106,6 +106,12 @@ impl Document {
         tree.clone().unwrap_or_else(|| self.read_again())
     }
 
+    /// Whether it has a field.
+    #[must_use]
+    pub fn has(&self, path: &FieldPath) -> bool {
+        locate(path, &self.root_for_places()).1
+    }
+
     /// Whether its tree is held, so that a look at it costs nothing.
     fn is_held(&self) -> bool {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner).is_some()

@@ -93,7 +93,9 @@ impl Origin {
         {
             return Cow::Owned(rest.iter().cloned().fold(value.clone(), |path, it| path.join(it)));
         }
-        self.document.kind.written_at(path).map_or(Cow::Borrowed(path), Cow::Owned)
+        let kind = self.document.kind;
+        let made_of = kind.made_of(path).filter(|it| self.document.has(it));
+        made_of.or_else(|| kind.written_at(path)).map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
     /// A problem with a field, or with what is nearest to it in the document.

@@ -61,6 +61,14 @@ fn is_no_manifest(source: &Source) -> bool {
         .is_ok_and(|documents| documents.iter().all(|document| document.get("kind").is_none()))
 }
 
+/// Where a file really is; a link is where it stands, wherever it leads.
+fn standing(name: &str) -> Option<PathBuf> {
+    let path = Path::new(name.trim_end_matches(RENDERED));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    path.symlink_metadata().is_ok().then(|| path.file_name().map(|name| folder.join(name)))?
+}
+
 /// Where a source really is.
 fn real(name: &str) -> Option<PathBuf> {
     Path::new(name.trim_end_matches(RENDERED)).canonicalize().ok()
@@ -128,7 +136,11 @@ impl TakenAlong {
             let is_elsewhere = |place: &Place| {
                 !inside.contains(place.file.as_str()) && !taken.has_file(&place.file)
             };
-            problems.retain(|it| it.place.as_ref().is_none_or(is_elsewhere));
+            problems.retain(|it| match &it.place {
+                Some(place) => is_elsewhere(place),
+                // What has no lines, such as a link, is told with its name alone.
+                None => !it.message.split_once(": ").is_some_and(|(file, _)| taken.has_file(file)),
+            });
             let of_sources = sources.iter().filter(|source| source.inside.is_some());
             let of_sources: BTreeSet<&str> = of_sources.map(|it| it.name.as_str()).collect();
             let names = inside.iter().filter(|name| !of_sources.contains(**name));
@@ -158,7 +170,7 @@ impl TakenAlong {
 
     /// Whether a file is in one of the folders, and was not given by itself.
     fn has_file(&self, name: &str) -> bool {
-        let Some(real) = real(name) else { return false };
+        let Some(real) = standing(name) else { return false };
         let mut above = real.ancestors();
         let folder = above.find(|path| self.folders.contains(*path));
         folder.is_some_and(|folder| {

@@ -1,5 +1,6 @@
-//! The folder that an image is built of, as an archive: files, folders and links as they are, read
-//! without following a link.
+//! The folder that an image is built of, read without following a link: its files, folders and
+//! links as they are, in an order of their own. What is made of them is for whoever looks: an
+//! archive here, a digest or a stamp elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,17 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use tar::{Builder, EntryType, Header};
 
 use super::ignored::Ignored;
 use crate::error::{Error, Result};
-
-/// How many bytes of files are sent at most.
-const MOST_BYTES: u64 = 8 << 30;
-
-/// How many files and folders are sent at most.
-const MOST_ENTRIES: usize = 1 << 20;
 
 /// How many folders may be in each other. All of them are open at once.
 const DEEPEST: usize = 100;
@@ -25,8 +20,23 @@ const DEEPEST: usize = 100;
 /// How long `.dockerignore` may be.
 const LONGEST_IGNORED: u64 = 1 << 20;
 
+/// How many times a path is compared with a pattern at most.
+const MOST_COMPARED: usize = 1 << 28;
+
 /// The file that says what is left out.
 const IGNORED: &str = ".dockerignore";
+
+/// How much of a folder is read at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many bytes its files may have together.
+    pub bytes: u64,
+    /// How many files and folders may be in it, with those that are left out.
+    pub entries: usize,
+}
+
+/// What is sent to an engine at most.
+const SENT: Bounds = Bounds { bytes: 8 << 30, entries: 1 << 20 };
 
 /// A folder that an image is built of.
 pub(super) struct Folder {
@@ -34,6 +44,29 @@ pub(super) struct Folder {
     ignored: Ignored,
     /// What is sent although it is left out: engines need it to build.
     needed: [String; 2],
+    /// The names of what is left out wherever it is.
+    never: &'static [&'static str],
+}
+
+/// One thing of a folder.
+pub(super) enum Entry {
+    /// A folder, without what is in it.
+    Folder,
+    /// A link, with where it leads as it is written.
+    Link(Vec<u8>),
+    /// A file that is open, and how many bytes it has.
+    File(File, u64),
+    /// A file that is not opened.
+    Unopened,
+}
+
+/// Who looks at a folder.
+pub(super) trait Look {
+    /// Whether files are opened. Else they come as [`Entry::Unopened`].
+    const OPENS: bool = true;
+
+    /// Looks at one thing, by its path in the folder.
+    fn look(&mut self, path: &[u8], stat: &Stat, entry: Entry) -> io::Result<()>;
 }
 
 impl Folder {
@@ -53,31 +86,78 @@ impl Folder {
             }
             Err(_) => Ignored::default(),
         };
-        Ok(Self { open, ignored, needed: [dockerfile.to_owned(), IGNORED.to_owned()] })
+        let needed = [dockerfile.to_owned(), IGNORED.to_owned()];
+        Ok(Self { open, ignored, needed, never: &[] })
     }
 
-    /// Writes all that is not left out.
+    /// The same without what has one of these names, wherever it is.
+    pub fn without(self, never: &'static [&'static str]) -> Self {
+        Self { never, ..self }
+    }
+
+    /// Writes all that is not left out as an archive.
     pub fn write(&self, to: impl Write) -> io::Result<()> {
-        let mut writing = Writing {
-            folder: self,
-            archive: Builder::new(to),
-            bytes: MOST_BYTES,
-            entries: MOST_ENTRIES,
-        };
-        writing.all_of(self.open.try_clone()?, &mut Vec::new(), 0)?;
-        writing.archive.into_inner()?.flush()
+        let mut archive = Archive(Builder::new(to));
+        self.walk(SENT, &mut archive)?;
+        archive.0.into_inner()?.flush()
+    }
+
+    /// Has somebody look at all that is not left out: what is in a folder comes after the folder,
+    /// in the order of the bytes of names.
+    pub fn walk(&self, bounds: Bounds, look: &mut impl Look) -> io::Result<()> {
+        let mut walk = Walk { folder: self, look, bounds, left: bounds, compared: 0 };
+        walk.all_of(self.open.try_clone()?, &mut Vec::new(), 0)
     }
 }
 
-struct Writing<'a, W: Write> {
-    folder: &'a Folder,
-    archive: Builder<W>,
-    bytes: u64,
-    entries: usize,
+/// An archive that is being written.
+struct Archive<W: Write>(Builder<W>);
+
+impl<W: Write> Look for Archive<W> {
+    fn look(&mut self, path: &[u8], stat: &Stat, entry: Entry) -> io::Result<()> {
+        let mut header = Header::new_gnu();
+        // It is smaller on other systems.
+        #[allow(clippy::useless_conversion)]
+        header.set_mode(u32::from(stat.st_mode) & 0o7777);
+        header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
+        header.set_size(0);
+        match entry {
+            Entry::Folder => {
+                header.set_entry_type(EntryType::Directory);
+                self.0.append_data(&mut header, as_path(path), io::empty())
+            }
+            Entry::Link(to) => {
+                header.set_entry_type(EntryType::Symlink);
+                self.0.append_link(&mut header, as_path(path), as_path(&to))
+            }
+            Entry::File(open, size) => {
+                header.set_entry_type(EntryType::Regular);
+                header.set_size(size);
+                self.0.append_data(&mut header, as_path(path), exactly(open, size))
+            }
+            // Files are opened for an archive.
+            Entry::Unopened => Ok(()),
+        }
+    }
 }
 
-impl<W: Write> Writing<'_, W> {
-    /// Writes what is in a folder.
+/// As many bytes of a file as were told, also if somebody writes to it meanwhile.
+pub(super) fn exactly(open: File, size: u64) -> impl Read {
+    open.take(size).chain(io::repeat(0)).take(size)
+}
+
+struct Walk<'a, L> {
+    folder: &'a Folder,
+    look: &'a mut L,
+    bounds: Bounds,
+    /// What is left of the bounds.
+    left: Bounds,
+    /// How many times a path was compared with a pattern.
+    compared: usize,
+}
+
+impl<L: Look> Walk<'_, L> {
+    /// Looks at what is in a folder.
     fn all_of(&mut self, open: OwnedFd, path: &mut Vec<u8>, depth: usize) -> io::Result<()> {
         if depth > DEEPEST {
             return Err(odd(path, &format!("more than {DEEPEST} folders are in each other")));
@@ -88,8 +168,11 @@ impl<W: Write> Writing<'_, W> {
             if name == b"." || name == b".." {
                 continue;
             }
-            self.entries =
-                self.entries.checked_sub(1).ok_or_else(|| odd(path, "there are too many files"))?;
+            let left = self.left.entries.checked_sub(1);
+            self.left.entries = left.ok_or_else(|| {
+                let most = self.bounds.entries;
+                odd(path, &format!("there are more than {most} files and folders"))
+            })?;
             names.push(name);
         }
         names.sort_unstable();
@@ -105,6 +188,21 @@ impl<W: Write> Writing<'_, W> {
         Ok(())
     }
 
+    /// Whether a path is left out.
+    fn leaves_out(&mut self, path: &[u8], depth: usize) -> io::Result<bool> {
+        let text = String::from_utf8_lossy(path);
+        let needed = &self.folder.needed;
+        if needed.iter().any(|it| *it == text || it.starts_with(&format!("{text}/"))) {
+            return Ok(false);
+        }
+        self.compared = self.compared.saturating_add(self.folder.ignored.len() * (depth + 1));
+        if self.compared > MOST_COMPARED {
+            let why = format!("{IGNORED} has too many patterns for so many files");
+            return Err(odd(path, &why));
+        }
+        Ok(self.folder.ignored.leaves_out(&text))
+    }
+
     fn one(
         &mut self,
         above: &OwnedFd,
@@ -112,30 +210,22 @@ impl<W: Write> Writing<'_, W> {
         path: &mut Vec<u8>,
         depth: usize,
     ) -> io::Result<()> {
-        let text = String::from_utf8_lossy(path).into_owned();
-        let ignored = &self.folder.ignored;
-        let is_needed =
-            self.folder.needed.iter().any(|it| *it == text || it.starts_with(&format!("{text}/")));
-        let is_left_out = !is_needed && ignored.leaves_out(&text);
+        if self.folder.never.iter().any(|never| never.as_bytes() == name) {
+            return Ok(());
+        }
+        let is_left_out = self.leaves_out(path, depth)?;
         let stat = match rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             // Somebody has removed it meanwhile.
             Err(rustix::io::Errno::NOENT) => return Ok(()),
             Err(error) => return Err(odd(path, &error.to_string())),
         };
-        let mut header = Header::new_gnu();
-        // It is smaller on other systems.
-        #[allow(clippy::useless_conversion)]
-        header.set_mode(u32::from(stat.st_mode) & 0o7777);
-        header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
-        header.set_size(0);
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 if !is_left_out {
-                    header.set_entry_type(EntryType::Directory);
-                    self.archive.append_data(&mut header, as_path(path), io::empty())?;
+                    self.look.look(path, &stat, Entry::Folder)?;
                 }
-                if !is_left_out || ignored.takes_back() {
+                if !is_left_out || self.folder.ignored.takes_back() {
                     let flags =
                         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                     let open = rustix::fs::openat(above, name, flags, Mode::empty());
@@ -146,21 +236,20 @@ impl<W: Write> Writing<'_, W> {
             FileType::Symlink if !is_left_out => {
                 let link = rustix::fs::readlinkat(above, name, Vec::new());
                 let link = link.map_err(|error| odd(path, &error.to_string()))?;
-                header.set_entry_type(EntryType::Symlink);
-                self.archive.append_link(&mut header, as_path(path), as_path(link.as_bytes()))?;
+                self.look.look(path, &stat, Entry::Link(link.into_bytes()))?;
             }
-            FileType::RegularFile if !is_left_out => {
+            FileType::RegularFile if !is_left_out && L::OPENS => {
                 let open = file(above, name).map_err(|error| odd(path, &error.to_string()))?;
                 let open = File::from(open);
                 let size = open.metadata()?.len();
-                self.bytes = self.bytes.checked_sub(size).ok_or_else(|| {
-                    odd(path, &format!("there are more than {MOST_BYTES} bytes of files"))
+                let most = self.bounds.bytes;
+                self.left.bytes = self.left.bytes.checked_sub(size).ok_or_else(|| {
+                    odd(path, &format!("there are more than {most} bytes of files"))
                 })?;
-                header.set_entry_type(EntryType::Regular);
-                header.set_size(size);
-                // As many bytes as the header tells, also if somebody writes to the file meanwhile.
-                let exactly = open.take(size).chain(io::repeat(0)).take(size);
-                self.archive.append_data(&mut header, as_path(path), exactly)?;
+                self.look.look(path, &stat, Entry::File(open, size))?;
+            }
+            FileType::RegularFile if !is_left_out => {
+                self.look.look(path, &stat, Entry::Unopened)?;
             }
             // Pipes, sockets and devices are no part of an image.
             _ => {}
@@ -170,7 +259,7 @@ impl<W: Write> Writing<'_, W> {
 }
 
 /// Opens a file that is one: no link, and nothing that waits for somebody to write.
-fn file(above: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+pub(super) fn file(above: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(above, name, flags, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;

@@ -53,6 +53,11 @@ impl Ignored {
         last.is_some_and(|(_, is_taken_back)| !is_taken_back)
     }
 
+    /// How many patterns there are.
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
     /// Whether something below a folder that is left out may be taken back.
     pub fn takes_back(&self) -> bool {
         self.takes_back

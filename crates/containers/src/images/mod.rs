@@ -6,11 +6,13 @@
 //! | [`transfer`] | images to and from registries, archives and folders |
 //! | [`credentials`] | who one is for a registry |
 //! | [`progress`] | what an engine says while it works on an image |
-//! | [`context`] | the folder that an image is built of, as an archive |
+//! | [`context`] | the folder that an image is built of, thing by thing, and as an archive |
+//! | [`contents`] | the same folder in a few bytes, which tell whether it is the same |
 //! | [`ignored`] | what `.dockerignore` leaves out of it |
 //!
 //! **What must not live here**: containers.
 
+mod contents;
 mod context;
 mod credentials;
 mod ignored;
@@ -18,6 +20,8 @@ mod progress;
 mod store;
 mod transfer;
 
+pub use contents::{Contents, DESCRIPTIONS, Source, usual_description};
+pub use context::Bounds;
 pub use credentials::Credentials;
 pub use progress::{Progress, Step};
 pub use store::Image;

@@ -12,6 +12,7 @@ use hyper::body::Frame;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
+use super::contents::Source;
 use super::context;
 use super::{Credentials, Progress, credentials};
 use crate::engine::Engine;
@@ -80,6 +81,33 @@ impl Engine {
         mounts::below(dockerfile)?;
         let folder = mounts::open(trusted, below)?;
         let folder = context::Folder::new(folder, dockerfile)?;
+        self.build_folder(folder, dockerfile, build, known).await
+    }
+
+    /// Builds an image of what its digest is of. The engine gets nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::build`].
+    pub async fn build_source(
+        &self,
+        source: &Source<'_>,
+        (tag, limits): (&str, Limits),
+        known: &[Credentials],
+    ) -> Result<Progress> {
+        spec::image(tag)?;
+        mounts::below(source.description)?;
+        let build = Build { tag: tag.to_owned(), dockerfile: None, limits };
+        self.build_folder(source.open()?, source.description, &build, known).await
+    }
+
+    async fn build_folder(
+        &self,
+        folder: context::Folder,
+        dockerfile: &str,
+        build: &Build,
+        known: &[Credentials],
+    ) -> Result<Progress> {
         let what = format!("build the image {}", build.tag);
         let Limits { memory, processors, shared_memory, .. } = build.limits;
         // Engines take processors as the part of a period.
