@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{SECRET, address};
 use crate::bounded;
 use crate::connection;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::output;
 use crate::platform::{Encryption, Mail, Relay};
 
