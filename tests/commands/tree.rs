@@ -164,7 +164,8 @@ fn check(path: &str, command: &Command, option: &ToldOption) -> Vec<String> {
             wrong.push(format!("{name} takes a {takes:?} here, a {:?} there", option.takes));
         }
         // A project may also come from the environment, a file or the key.
-        let required = option.required && name != "--project-id" && name != "--room";
+        let is_elsewhere = |name: &String| name == "--project-id" || name == "--room";
+        let required = option.required && !option.names.iter().any(is_elsewhere);
         let required = required && !OPTIONAL.contains(&(path, name.as_str()));
         if argument.is_required_set() != required {
             wrong.push(format!("{name} is required: {} here, {required} there", !required));

@@ -57,9 +57,14 @@ impl Others {
         .await
         .expect("a session");
         pool.close().await;
-        for (parameter, id) in
-            [("{user}", "canary@example.com"), ("{grant}", "unused"), ("{session}", &session)]
-        {
+        for (parameter, id) in [
+            ("{user}", "canary@example.com"),
+            ("{grant}", "unused"),
+            ("{session}", &session),
+            // Tunnels are for participant tokens, and no container runs.
+            ("{container}", "feedfeedfeed"),
+            ("{port}", "80"),
+        ] {
             others.ids.push((parameter.to_owned(), id.to_owned()));
         }
         others
