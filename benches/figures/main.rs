@@ -12,6 +12,9 @@ mod apply;
 mod child;
 mod corpus;
 mod documents;
+#[path = "../../crates/containers/tests/engine_here/mod.rs"]
+#[expect(dead_code, reason = "the tests need more")]
+mod engine_here;
 mod environments;
 mod history;
 mod load;
@@ -23,6 +26,7 @@ mod rooms;
 mod sources;
 mod start_up;
 mod table;
+mod tunnels;
 mod wire;
 
 use table::Table;
@@ -30,7 +34,7 @@ use table::Table;
 /// A benchmark: its name on the command line, and what takes its figures.
 type Benchmark = (&'static str, fn() -> Table);
 
-const ALL: [Benchmark; 10] = [
+const ALL: [Benchmark; 11] = [
     ("start-up", start_up::figures),
     ("corpus", corpus::figures),
     ("plan-10k", plan::figures),
@@ -41,6 +45,7 @@ const ALL: [Benchmark; 10] = [
     ("load", load::figures),
     ("rooms", rooms::figures),
     ("documents", documents::figures),
+    ("tunnels", tunnels::figures),
 ];
 
 fn main() {

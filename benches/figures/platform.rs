@@ -18,11 +18,17 @@ pub struct Served {
 impl Served {
     /// Starts one that logs what `level` says.
     pub fn start(level: &str) -> Self {
+        Self::with(level, &[])
+    }
+
+    /// The same with more options.
+    pub fn with(level: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let log = File::create(folder.path().join("log")).expect("a log");
         let mut process = meshagent()
             .with(["--log", level, "server", "--listen", "127.0.0.1:0", "--print-env", "--data"])
             .with([folder.path().join("data")])
+            .with(options)
             .command()
             .stdout(Stdio::piped())
             .stderr(log)

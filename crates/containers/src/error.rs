@@ -60,7 +60,7 @@ pub enum Error {
         text: String,
     },
     /// The container runs, and does not take connections there.
-    #[error("nothing listens on port {port} in the container {id}")]
+    #[error("nothing takes connections on port {port} of the container {id}")]
     NobodyListens {
         /// The container's id.
         id: String,

@@ -24,7 +24,7 @@ const TO_STOP: Duration = Duration::from_secs(60);
 const TO_REACH: Duration = Duration::from_millis(500);
 
 /// How long a program in a container has to take a connection.
-const TO_DIAL: Duration = Duration::from_secs(5);
+const TO_DIAL: Duration = Duration::from_secs(10);
 
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,11 +300,11 @@ impl Engine {
         for address in self.addresses(container, port)? {
             match connect(address).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-                    return Err(nobody());
+                Ok(Err(error)) if error.kind() != ErrorKind::ConnectionRefused => {
+                    // It does not lead there.
                 }
-                // It does not lead there.
-                Ok(Err(_)) | Err(_) => {}
+                // A program that is busy takes nothing for a while.
+                Ok(Err(_)) | Err(_) => return Err(nobody()),
             }
         }
         match connect(published(container, port)?).await {
