@@ -18,7 +18,7 @@ const HERE: usize = 222;
 
 /// What waits for a person and a browser, or for rooms that call, which the comparison has
 /// not; tests of their own stand for it.
-const WAITS: [&str; 3] = ["setup", "auth login", "helper service"];
+const WAITS: [&str; 4] = ["setup", "auth login", "helper service", "port forward"];
 
 /// The groups of which some commands are here and others are not yet, or do nothing yet. They enter
 /// rooms, which the comparison has not, either, or are compared in `agents` and `webserver`.

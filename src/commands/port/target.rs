@@ -72,7 +72,7 @@ mod tests {
         let several = found(Named::Name("web")).unwrap_err();
         assert_eq!(
             several.message,
-            "several containers named \"web\" run in the room \"lobby\": aa1 and aa2"
+            "several containers named \"web\" run in the room \"lobby\": aa1, aa2"
         );
         assert!(found(Named::Id("aa")).is_err());
         let none = found(Named::Name("db")).unwrap_err();
