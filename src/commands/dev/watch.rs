@@ -192,8 +192,9 @@ mod tests {
             last = now;
         };
         shows("nothing", false);
-        std::fs::write(at("manifests/a.yaml"), "b").unwrap();
-        shows("another text of the same length", true);
+        // Of another length, as the clock of files may not have moved on since the last look.
+        std::fs::write(at("manifests/a.yaml"), "bb").unwrap();
+        shows("another text", true);
         std::fs::write(at("manifests/below/b.yaml"), "b").unwrap();
         shows("a new file", true);
         std::fs::write(at("absent.yaml"), "b").unwrap();
