@@ -13,7 +13,7 @@ fn shell(engine: &EngineHere, script: &str) -> String {
     let begin = "set -eu\n\
         \"$M\" server --listen 127.0.0.1:0 --data data --containers \"$SOCKET\" --print-env > env.sh &\n\
         server=$!\n\
-        trap 'kill $server; wait $server || true' EXIT\n\
+        trap 'kill $server ${present:-} || true; wait || true' EXIT\n\
         until grep -q PROJECT_ID env.sh; do sleep 0.05; done\n\
         . ./env.sh\n\
         export MESHAGENT_ROOM=lobby\n\

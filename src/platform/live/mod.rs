@@ -516,8 +516,9 @@ impl Rooms {
             tracing::warn!("rooms did not close in time, and were cut off: {left}");
             tasks.shutdown().await;
         }
-        self.0.containers.close(&self.0).await;
-        let waiting = self.0.deliveries.close(until).await;
+        // Neither waits for the other.
+        let deliveries = self.0.deliveries.close(until);
+        let ((), waiting) = tokio::join!(self.0.containers.close(&self.0), deliveries);
         // What another process has is its own.
         let is_told = was_closed || !self.0.lease.initialized();
         if waiting > 0 && !is_told {
