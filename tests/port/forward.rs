@@ -145,7 +145,7 @@ async fn a_forward_ends_with_what_it_leads_to() {
     let told = world.text("forwarding");
     assert!(told.contains(&format!("the container \"web\" ({}) has ended", &id[..12])), "{told}");
     // What was open has ended, too, one way or the other.
-    assert!(matches!(open.read_u8().await, Err(_)));
+    assert!(open.read_u8().await.is_err());
 
     let id = world.serving(&[]);
     let forward = Forward::start(&world, &["-c", &id, "--port", "0:7"]);
