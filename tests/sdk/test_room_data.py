@@ -30,7 +30,6 @@ SAME = [
             "l list(text), w vector(2, int), s struct(a date, b struct(c binary not null)), x bool, y timestamp, z float",
         ],
     ),
-    (0, 0, "database create -t new --mode create_if_not_exists --schema-file columns.json"),
     (
         0,
         0,
@@ -177,6 +176,20 @@ async def test_both_send_the_same(platform, programs, theirs, ours, command):  #
     assert (reference.code, program.code) == (theirs, ours)
     assert program.sent == reference.sent
     assert program.ways == reference.ways or ours == 2
+
+
+async def test_whether_a_table_was_there_is_asked_first(platform, programs):  # noqa: F811
+    # The reference says that it was created either way.
+    command = "database create -t new --mode create_if_not_exists --schema-file columns.json"
+    reference, program = await both(platform, programs, command)
+    assert (reference.code, program.code) == (0, 0)
+    own, theirs = ([it[0] for it in asked(run.sent)] for run in (program, reference))
+    assert own == ["list_tables", *theirs]
+    own, theirs = (
+        [it.header["chunk"] for it in run.sent if "chunk" in it.header]
+        for run in (program, reference)
+    )
+    assert own == theirs
 
 
 @pytest.mark.parametrize(
