@@ -24,7 +24,7 @@ const TO_STOP: Duration = Duration::from_secs(60);
 const TO_REACH: Duration = Duration::from_millis(500);
 
 /// How long a program in a container has to take a connection.
-const TO_DIAL: Duration = Duration::from_secs(10);
+const TO_DIAL: Duration = Duration::from_secs(15);
 
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

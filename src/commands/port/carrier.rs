@@ -20,7 +20,7 @@ use crate::visible;
 const CONNECTIONS: usize = 256;
 
 /// How long a tunnel may take to open.
-const OPENING: Duration = Duration::from_secs(15);
+const OPENING: Duration = Duration::from_secs(20);
 
 /// How long a platform that does not know half an end must have sent nothing before the tunnel is
 /// closed after the last byte from here.

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | connections | a quarter of all, three quarters of them from one address |
 //! | requests under way, and connections that became something else | 512 of a room |
-//! | a container takes a connection | 10 s |
+//! | a container takes a connection | 15 s |
 //! | a container begins to answer, once the request was sent | 2 min |
 //! | headers, either way | 64 KiB |
 //!
