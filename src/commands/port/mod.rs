@@ -31,7 +31,7 @@ pub enum PortCommand {
 ///
 /// # Errors
 ///
-/// As [`forward::forward`].
+/// As those of its commands.
 pub async fn run(command: PortCommand) -> Result<ExitCode> {
     let PortCommand::Forward(args) = command;
     forward::forward(&args).await

@@ -117,7 +117,7 @@ impl RoomArgs {
     ///
     /// # Errors
     ///
-    /// As [`Self::with`].
+    /// The room cannot be entered, or the work fails.
     async fn hearing<T>(&self, work: impl AsyncFnOnce(&Room, Incoming) -> Result<T>) -> Result<T> {
         let room = option_values::named_room(self.room.clone(), "--room", Class::Usage)?;
         let within = async |entering: Entering| {
@@ -140,7 +140,7 @@ impl RoomArgs {
     ///
     /// # Errors
     ///
-    /// As [`Self::with`].
+    /// The room cannot be entered, or the work fails.
     pub async fn passing<T>(
         &self,
         work: impl AsyncFnOnce(&Room, Incoming, &mut Pass<'_>) -> Result<T>,

@@ -2,13 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`store`] | images that the engine has |
-//! | [`transfer`] | images to and from registries, archives and folders |
-//! | [`credentials`] | who one is for a registry |
-//! | [`progress`] | what an engine says while it works on an image |
-//! | [`context`] | the folder that an image is built of, thing by thing, and as an archive |
-//! | [`contents`] | the same folder in a few bytes, which tell whether it is the same |
-//! | [`ignored`] | what `.dockerignore` leaves out of it |
+//! | `store` | images that the engine has |
+//! | `transfer` | images to and from registries, archives and folders |
+//! | `credentials` | who one is for a registry |
+//! | `progress` | what an engine says while it works on an image |
+//! | `context` | the folder that an image is built of, thing by thing, and as an archive |
+//! | `contents` | the same folder in a few bytes, which tell whether it is the same |
+//! | `ignored` | what `.dockerignore` leaves out of it |
 //!
 //! **What must not live here**: containers.
 

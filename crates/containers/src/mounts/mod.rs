@@ -2,11 +2,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`folder`] | folders of this machine, opened without following links |
-//! | [`prepared`] | what the engine is told to mount, and what is cleaned up after it |
-//! | [`content`] | the content of images, as folders |
-//! | [`tidy`] | what a process left behind that ended in the middle |
-//! | [`unpack`] | an archive that is not trusted, as a folder |
+//! | `folder` | folders of this machine, opened without following links |
+//! | `prepared` | what the engine is told to mount, and what is cleaned up after it |
+//! | `content` | the content of images, as folders |
+//! | `tidy` | what a process left behind that ended in the middle |
+//! | `unpack` | an archive that is not trusted, as a folder |
 //!
 //! **What must not live here**: what a container is otherwise.
 
