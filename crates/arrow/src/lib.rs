@@ -7,11 +7,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`types`] | types of columns, here and in Arrow |
-//! | [`write`] | rows become a stream |
+//! | [`mod@write`] | rows become a stream |
 //! | [`read`] | values of rows, out of batches |
 //! | [`stream`] | streams and files of Arrow |
 //! | [`parquet`] | files of Parquet |
-//! | [`file`] | files of either kind, by what they begin with |
+//! | [`mod@file`] | files of either kind, by what they begin with |
 //! | [`guard`] | what keeps a reader's panic from being the program's |
 //!
 //! **What must not live here**: where files are, where rows go, and what a column of a table takes,

@@ -43,7 +43,7 @@ struct Shared {
 /// Why a statement may write no more to temporary files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooMuch {
-    /// It has written more than [`TEMPORARY`].
+    /// It has written more than `TEMPORARY`.
     Itself,
     /// It has written more than others have left free.
     WithOthers,
