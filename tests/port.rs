@@ -18,8 +18,7 @@ use crate::platform::process::{Process, server};
 
 /// What the container of the tests runs: files at 80, an echo at 7, and at 81 a program that answers
 /// with the head of the request, or becomes an echo if that asks for a websocket.
-const SERVES: &str =
-    "sh -c 'httpd -p 80 -h /bin & nc -ll -p 7 -e cat & nc -ll -p 81 -e sh -c \"$HEAD\" & wait'";
+const SERVES: &str = "sh -c 'httpd -p 80 -h /bin & nc -llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll -p 7 -e cat & nc -ll -p 81 -e sh -c \"$HEAD\" & wait'";
 
 const HEAD: &str = r#"text=
 read -r line; text="$line

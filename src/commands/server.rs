@@ -5,7 +5,7 @@ mod mail;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
@@ -353,16 +353,7 @@ pub async fn run(args: ServerArgs) -> Result<()> {
             "the limit of open files (ulimit -n) allows {fitting} connections in all, participants among them"
         ));
     }
-    if !address.ip().is_loopback() {
-        output::warning(&format!(
-            "{address} can be reached by other machines, and keys travel unencrypted"
-        ));
-    }
-    if let Some(url) = platform::holder_of_rooms(&args.data) {
-        output::warning(&format!(
-            "another process runs the rooms of this folder: until it ends, they are entered at {url}"
-        ));
-    }
+    warn(address, &args.data);
     output::note(&format!(
         "the platform is ready on http://{address}, with its data in {}",
         args.data.display()
@@ -387,6 +378,20 @@ pub async fn run(args: ServerArgs) -> Result<()> {
         signals.received().await;
     };
     platform.serve(listener, stopped).await
+}
+
+/// Warns of an address that others reach, and of a folder whose rooms another process runs.
+pub(super) fn warn(address: SocketAddr, data: &Path) {
+    if !address.ip().is_loopback() {
+        output::warning(&format!(
+            "{address} can be reached by other machines, and keys travel unencrypted"
+        ));
+    }
+    if let Some(url) = platform::holder_of_rooms(data) {
+        output::warning(&format!(
+            "another process runs the rooms of this folder: until it ends, they are entered at {url}"
+        ));
+    }
 }
 
 /// Prints the environment of a client, and nothing else; without addresses of what is not served.

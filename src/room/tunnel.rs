@@ -9,7 +9,6 @@
 //! What was not carried to its end is not made to look so: the TCP connection is reset then.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -21,7 +20,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -32,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::handshake::{Unconnected, upgraded};
 use crate::api::http;
 use crate::api::request::SEGMENT;
+use crate::serving::silence::Silence;
 
 /// How many bytes are read at once, and so the largest message that is sent.
 const PART: usize = 64 * 1024;
@@ -160,27 +160,10 @@ pub struct Carrying<'a> {
 
 /// What has come from the other side.
 struct Coming {
-    /// When the last bytes came.
-    last: Mutex<Instant>,
+    /// How long nothing has come.
+    silence: Silence,
     /// Whether all of them have.
     ended: CancellationToken,
-}
-
-impl Coming {
-    fn came(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Waits until nothing has come for so long.
-    async fn silent(&self, time: Duration) {
-        loop {
-            let until = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + time;
-            if until <= Instant::now() {
-                return;
-            }
-            sleep_until(until).await;
-        }
-    }
 }
 
 type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
@@ -230,7 +213,7 @@ impl Carrying<'_> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let (reader, writer) = connection.split();
-        let coming = Coming { last: Mutex::new(Instant::now()), ended: CancellationToken::new() };
+        let coming = Coming { silence: Silence::default(), ended: CancellationToken::new() };
         let mut sending = std::pin::pin!(self.send(reader, sink));
         let mut receiving = std::pin::pin!(self.receive(writer, stream, &coming));
         let mut is_sent = false;
@@ -242,7 +225,7 @@ impl Carrying<'_> {
                 }
                 received = &mut receiving => return received,
                 () = coming.ended.cancelled(), if is_sent && self.halves => return Ok(()),
-                () = coming.silent(self.lingers), if is_sent && !self.halves => return Ok(()),
+                () = coming.silence.lasts(self.lingers), if is_sent && !self.halves => return Ok(()),
                 () = self.stop.cancelled() => return Err(Cut::Stopped),
             }
         }
@@ -286,7 +269,7 @@ impl Carrying<'_> {
             match stream.next().await {
                 Some(Ok(Frame::Binary(bytes))) => {
                     writer.write_all(&bytes).await?;
-                    coming.came();
+                    coming.silence.broken();
                 }
                 Some(Ok(Frame::Text(text))) if self.halves && text.as_str() == END => {
                     writer.shutdown().await?;

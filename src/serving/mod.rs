@@ -20,6 +20,7 @@ mod connections;
 pub mod descriptors;
 pub mod names;
 pub mod patience;
+pub mod silence;
 mod socket;
 
 use std::borrow::Borrow;

@@ -46,7 +46,7 @@ pub struct Exec {
     /// Whether it has a terminal.
     pub tty: bool,
     /// Variables on top of those of the container.
-    pub env: Vec<(String, String)>,
+    pub env: spec::Variables,
     /// Where it runs, if not where the container does.
     pub working_dir: Option<String>,
     /// How large its terminal is.
@@ -119,15 +119,13 @@ impl Engine {
         }
         spec::words_and_env(Some(&exec.command), &exec.env)?;
         spec::working_dir(exec.working_dir.as_deref())?;
-        let env: Vec<String> =
-            exec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut body = json!({
             "AttachStdin": true,
             "AttachStdout": true,
             "AttachStderr": true,
             "Tty": exec.tty,
             "Cmd": exec.command,
-            "Env": env,
+            "Env": spec::assignments(&exec.env),
             "Privileged": false,
         });
         if let Some(folder) = &exec.working_dir {

@@ -67,5 +67,5 @@ pub use life::{Container, Listed, State};
 pub use logs::Logs;
 pub use mounts::Mount;
 pub use network::Network;
-pub use spec::{Command, Limits, Port, Spec};
+pub use spec::{Command, Limits, Port, Spec, Variables};
 pub use text::Characters;

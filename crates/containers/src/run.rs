@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::mounts::{self, Prepared};
-use crate::spec::{Limits, Spec};
+use crate::spec::{self, Limits, Spec};
 use crate::wire::{Call, Subject, escaped};
 
 /// What the first processes of ordinary images need of an administrator's rights, and no more: they
@@ -153,7 +153,7 @@ fn described(spec: &Spec, words: Option<Vec<String>>, prepared: &Prepared) -> Va
         mounts.extend(WRITABLE.iter().filter(free).map(|it| mounts::in_memory(it, empty)));
     }
     let ports = |value: &dyn Fn(Option<u16>) -> Value| -> serde_json::Map<String, Value> {
-        let named = |it: &crate::spec::Port| (format!("{}/tcp", it.inside), value(it.outside));
+        let named = |it: &spec::Port| (format!("{}/tcp", it.inside), value(it.outside));
         spec.ports.iter().map(named).collect()
     };
     let bindings = ports(&|outside| {
@@ -161,10 +161,9 @@ fn described(spec: &Spec, words: Option<Vec<String>>, prepared: &Prepared) -> Va
         json!([{ "HostIp": "127.0.0.1", "HostPort": port }])
     });
     let hosts: Vec<String> = spec.hosts.iter().map(|(name, to)| format!("{name}:{to}")).collect();
-    let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut body = json!({
         "Image": spec.image,
-        "Env": env,
+        "Env": spec::assignments(&spec.env),
         "Labels": labels,
         "ExposedPorts": ports(&|_| json!({})),
         "HostConfig": {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::error::{Error, Result};
 use crate::mounts::{self, Mount};
 
@@ -14,6 +16,9 @@ const LONGEST_WORDS: usize = 1 << 20;
 
 /// How many mounts, ports, labels, hosts or variables there may be.
 const MOST: usize = 512;
+
+/// Variables by their names. Values may be secrets, so none is printed.
+pub type Variables = Vec<(String, SecretString)>;
 
 /// What a container runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,7 +87,7 @@ pub struct Spec {
     /// Where it runs, if not where the image says.
     pub working_dir: Option<String>,
     /// Variables on top of those of the image.
-    pub env: Vec<(String, String)>,
+    pub env: Variables,
     /// What it is given as files and folders.
     pub mounts: Vec<Mount>,
     /// Whether it may write into the files of its image. What it writes there is not bounded by
@@ -162,7 +167,10 @@ fn invalid(text: impl Into<String>) -> Error {
 }
 
 /// Whether a process can be started with these.
-pub(crate) fn words_and_env(words: Option<&[String]>, env: &[(String, String)]) -> Result<()> {
+pub(crate) fn words_and_env(
+    words: Option<&[String]>,
+    env: &[(String, SecretString)],
+) -> Result<()> {
     if words.is_some_and(|words| words.first().is_none_or(String::is_empty)) {
         return Err(invalid("the command is empty: name a program, or leave the command out"));
     }
@@ -176,13 +184,13 @@ pub(crate) fn words_and_env(words: Option<&[String]>, env: &[(String, String)]) 
                 "{name:?} is no name of a variable: it is empty, or holds = or a NUL"
             )));
         }
-        if value.contains('\0') {
+        if value.expose_secret().contains('\0') {
             return Err(invalid(format!(
                 "the variable {name} holds a NUL, which no program can be given"
             )));
         }
     }
-    let of_env = env.iter().map(|(name, value)| name.len() + value.len() + 2);
+    let of_env = env.iter().map(|(name, value)| name.len() + value.expose_secret().len() + 2);
     let lengths: Vec<usize> = words.iter().map(|it| it.len() + 1).chain(of_env).collect();
     if lengths.iter().any(|&it| it > LONGEST_WORD) || lengths.iter().sum::<usize>() > LONGEST_WORDS
     {
@@ -191,6 +199,11 @@ pub(crate) fn words_and_env(words: Option<&[String]>, env: &[(String, String)]) 
         ));
     }
     Ok(())
+}
+
+/// Variables as engines take them.
+pub(crate) fn assignments(env: &[(String, SecretString)]) -> Vec<String> {
+    env.iter().map(|(name, value)| format!("{name}={}", value.expose_secret())).collect()
 }
 
 /// Whether a process can be started there.
@@ -276,7 +289,10 @@ mod tests {
             refused(&odd);
         }
         refused(&env("A", &"a".repeat(LONGEST_WORD)));
-        assert_eq!(env("A", "a=b\nc").checked(), Ok(None));
+        let one = env("A", "a=b\nc");
+        assert_eq!(one.checked(), Ok(None));
+        assert_eq!(assignments(&one.env), ["A=a=b\nc"]);
+        assert!(!format!("{one:?}").contains("a=b"), "{one:?}");
         let command = Command::Words(vec!["a\0".to_owned()]);
         refused(&Spec { command, ..spec() });
     }

@@ -30,7 +30,7 @@ use self::telling::Telling;
 use super::apply::ApplyFormat;
 use super::environment;
 use super::server::containers::ContainersArgs;
-use super::server::{address, environment as variables};
+use super::server::{address, environment as variables, warn};
 use super::set::{FileArgs, SetArgs};
 use super::signals::{Said, Stopping};
 use crate::bounded;
@@ -135,16 +135,7 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
     }
     let platform = Platform::open(place).await?;
     let platform = platform.running_containers(args.containers.settings()).keeping_rooms();
-    if let Some(url) = platform::holder_of_rooms(&args.data) {
-        output::warning(&format!(
-            "another process runs the rooms of this folder: until it ends, they are entered at {url}"
-        ));
-    }
-    if !address.ip().is_loopback() {
-        output::warning(&format!(
-            "{address} can be reached by other machines, and keys travel unencrypted"
-        ));
-    }
+    warn(address, &args.data);
     let variables = variables(&platform.bootstrap(), (Some(address), None), false);
     let told = args.data.join(VARIABLES);
     own_folder::refuse_links(&told)

@@ -175,9 +175,7 @@ impl Room {
         keep_alive(&stream);
         Ok(stream)
     }
-}
 
-impl Room {
     /// The id of the container that runs a service, if one does.
     ///
     /// # Errors

@@ -5,21 +5,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use meshagent_containers::Credentials;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::platform::error::{Refusal, Result};
 use crate::platform::store::{HELD_VALUE, SECRET_DATA, Store, select};
-
-/// A name and a password for a registry.
-pub struct Registry {
-    /// The registry's address.
-    pub server: String,
-    /// The name.
-    pub username: String,
-    /// The password.
-    pub password: SecretString,
-}
 
 /// The pairs of a project's secret of type `keys`, if a service names it.
 ///
@@ -42,7 +33,7 @@ pub async fn keys(
 /// # Errors
 ///
 /// As [`keys`]; its value is no name and password.
-pub async fn registry(store: &Store, service: &str, secret: &str) -> Result<Registry> {
+pub async fn registry(store: &Store, service: &str, secret: &str) -> Result<Credentials> {
     let text = match held(store, service, secret).await? {
         Some(held) => held.value,
         None => of_project(store, (service, secret), "docker").await?,
@@ -59,7 +50,7 @@ pub async fn registry(store: &Store, service: &str, secret: &str) -> Result<Regi
     }
     let Parts { server, username, password } =
         serde_json::from_str(text.expose_secret()).map_err(unread)?;
-    Ok(Registry { server, username, password: password.into() })
+    Ok(Credentials { registry: server, username, password: password.into() })
 }
 
 async fn of_project(

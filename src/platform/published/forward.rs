@@ -1,7 +1,7 @@
 //! A request on its way to a container, and its answer on the way back, both as they come.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional_with_sizes;
-use tokio::time::{Instant, sleep_until};
 
 use super::headers;
 use super::target::Found;
 use crate::platform::error::{Refusal, Result};
 use crate::serving::Connection;
+use crate::serving::silence::Silence;
 
 /// How long a container may take to begin its answer, once nothing more of the request was sent.
 const ANSWERING: Duration = Duration::from_secs(120);
@@ -48,7 +48,7 @@ pub async fn forward(
     head.version = Version::HTTP_11;
     // What was known of the request here is nothing that goes on.
     head.extensions.clear();
-    let sent = Arc::new(Sent(Mutex::new(Instant::now())));
+    let sent = Arc::new(Silence::default());
     let body = Going { body, sent: Arc::clone(&sent) };
     let mut http = http1::Builder::new();
     http.max_buf_size(BUFFER);
@@ -62,7 +62,7 @@ pub async fn forward(
     });
     let answer = tokio::select! {
         answer = sender.send_request(Request::from_parts(head, body)) => answer,
-        () = sent.none_for(ANSWERING) => {
+        () = sent.lasts(ANSWERING) => {
             return Err(Refusal::Late("the service did not answer in time"));
         }
     };
@@ -91,30 +91,10 @@ pub async fn forward(
     Ok(response.map(Body::new))
 }
 
-/// When something of a request was sent last.
-struct Sent(Mutex<Instant>);
-
-impl Sent {
-    fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Waits until nothing was sent for so long.
-    async fn none_for(&self, time: Duration) {
-        loop {
-            let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner) + time;
-            if until <= Instant::now() {
-                return;
-            }
-            sleep_until(until).await;
-        }
-    }
-}
-
 /// The body of a request on its way.
 struct Going {
     body: Body,
-    sent: Arc<Sent>,
+    sent: Arc<Silence>,
 }
 
 impl HttpBody for Going {
@@ -126,7 +106,7 @@ impl HttpBody for Going {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.sent.now();
+        self.sent.broken();
         Poll::Ready(frame)
     }
 

@@ -58,7 +58,7 @@ async fn a_command_reads_and_writes_and_its_code_is_told() {
     let Some(here) = here().await else { return };
     let id = here.engine.run(&shell("sleep 100")).await.expect("a container");
     let line = "cat; echo error >&2; echo $0 $A $PWD; exit 7";
-    let env = vec![("A".to_owned(), "x  y".to_owned())];
+    let env = vec![("A".to_owned(), "x  y".into())];
     let exec = Exec { env, working_dir: Some("/bin".to_owned()), ..exec(line) };
     let session = here.engine.exec(&id, &exec).await.expect("a command");
     let Session { mut input, mut output, mut control } = session;

@@ -39,7 +39,7 @@ async fn a_line_is_no_matter_for_a_shell_and_words_are_as_they_are() {
 async fn variables_arrive_as_they_are_with_line_breaks_and_equals_signs() {
     let Some(here) = here().await else { return };
     let env = [("LINES", "a\nB=c"), ("EQUALS", "=a=b="), ("EMPTY", ""), ("Odd-name.1", "ä €")];
-    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let env = env.map(|(name, value)| (name.to_owned(), value.into())).to_vec();
     // A shell would leave out what it cannot name.
     let command =
         ["grep", "-az", "-E", "^(LINES|B|EQUALS|EMPTY|Odd-name.1)=", "/proc/self/environ"];

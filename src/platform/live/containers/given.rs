@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use meshagent_containers::Mount;
-use secrecy::ExposeSecret;
+use meshagent_containers::{Mount, Variables};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,6 +24,9 @@ use crate::room::content::Refused;
 
 /// The folder of copies of the project's files, below that of the room's.
 const COPIES: &str = "project";
+
+/// The variable with the token by which a container is a participant.
+pub const TOKEN: &str = "MESHAGENT_TOKEN";
 
 /// For whom something is given to a container.
 #[derive(Clone, Copy)]
@@ -165,8 +168,8 @@ impl Giving<'_> {
     pub async fn variables(
         &self,
         containers: &Containers,
-        asked: Vec<(String, String)>,
-    ) -> Result<Vec<(String, String)>, Refused> {
+        asked: Variables,
+    ) -> Result<Variables, Refused> {
         let room = self.room;
         let url = containers.url(room, containers.engine().await?).await?;
         let below = |path: &[&str]| in_room(&url, &room.name, path);
@@ -178,14 +181,13 @@ impl Giving<'_> {
             ("MESHAGENT_ROOM", room.name.clone()),
             ("MESHAGENT_SESSION_ID", room.session.clone()),
         ];
-        let own = own.into_iter().map(|(name, of)| (name.to_owned(), of));
-        let own: Vec<_> =
+        let own = own.into_iter().map(|(name, of)| (name.to_owned(), of.into()));
+        let own: Variables =
             own.filter(|(name, _)| asked.iter().all(|(other, _)| other != name)).collect();
         Ok(own.into_iter().chain(asked).collect())
     }
 
-    /// The variable with a token by which the container is a participant. It grants no more than
-    /// the caller has.
+    /// The token by which the container is a participant. It grants no more than the caller has.
     ///
     /// # Errors
     ///
@@ -194,7 +196,7 @@ impl Giving<'_> {
         &self,
         caller: &Caller,
         (name, role): (&str, &str),
-    ) -> Result<(String, String), Refused> {
+    ) -> Result<SecretString, Refused> {
         let own = caller.guest.participant.scope().cloned().unwrap_or_default();
         let api = match scope::excess(&scope::usual(), own.clone()) {
             Ok(None) => scope::usual(),
@@ -204,10 +206,7 @@ impl Giving<'_> {
             let given = caller.guest.participant.given(self.room.house.store.reads()).await?;
             admit(self.room, given, (name, role), api).await
         };
-        let token = signed
-            .await
-            .map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))?;
-        Ok(("MESHAGENT_TOKEN".to_owned(), token.expose_secret().to_owned()))
+        signed.await.map_err(|refusal| refused(codes::OPERATION_FAILED, refusal.to_string()))
     }
 }
 
@@ -251,8 +250,8 @@ impl Drop for Copies {
 }
 
 /// Pairs as the engine takes them.
-pub fn pairs(pairs: Vec<Pair>) -> Vec<(String, String)> {
-    pairs.into_iter().map(|pair| (pair.key, pair.value)).collect()
+pub fn pairs(pairs: Vec<Pair>) -> Variables {
+    pairs.into_iter().map(|pair| (pair.key, pair.value.into())).collect()
 }
 
 fn impossible(text: &str) -> Refused {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meshagent_containers::{Command, Credentials, Error, Port, Spec};
-use secrecy::ExposeSecret;
+use meshagent_containers::{Command, Error, Port, Spec, Variables};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 
 use super::super::calls::refused;
-use super::super::containers::given::{Copies, Giving, in_room};
+use super::super::containers::given::{Copies, Giving, TOKEN, in_room};
 use super::super::containers::owned::{Ownership, labels};
 use super::super::containers::{reach, told};
 use super::super::room::Room;
@@ -34,9 +34,6 @@ const THEN: Duration = Duration::from_secs(5);
 
 /// The role of participants that services bring along, where they do not say one.
 const AGENT: &str = "agent";
-
-/// The variable with the token by which a container is a participant.
-const TOKEN: &str = "MESHAGENT_TOKEN";
 
 /// The container of a service in a room.
 #[derive(Clone)]
@@ -89,13 +86,8 @@ impl Boxed {
             None => Vec::new(),
             Some(secret) => {
                 let store = &self.room().house.store;
-                let registry = service_secrets::registry(store, &self.declared.id, secret).await;
-                let registry = registry.map_err(|refusal| stored(&refusal))?;
-                vec![Credentials {
-                    registry: registry.server,
-                    username: registry.username,
-                    password: registry.password,
-                }]
+                let known = service_secrets::registry(store, &self.declared.id, secret).await;
+                vec![known.map_err(|refusal| stored(&refusal))?]
             }
         };
         images::fetch(self.room(), image.clone(), known).await.map_err(|why| Refused {
@@ -111,11 +103,7 @@ impl Boxed {
     ///
     /// Something that it is to be given is not there; the room has too many containers; the
     /// engine's.
-    pub async fn make(
-        &self,
-        owner: Option<Ownership>,
-        more: Vec<(String, String)>,
-    ) -> Result<Made, Refused> {
+    pub async fn make(&self, owner: Option<Ownership>, more: Variables) -> Result<Made, Refused> {
         let (room, declared) = (self.room(), &self.declared);
         let containers = &room.house.containers;
         let engine = containers.engine().await?;
@@ -168,12 +156,15 @@ impl Boxed {
 
     /// Its variables: its port and its token, pairs of secrets, and what it declares, of which
     /// the last counts.
-    async fn variables(&self, port: Option<u16>) -> Result<BTreeMap<String, String>, Refused> {
+    async fn variables(
+        &self,
+        port: Option<u16>,
+    ) -> Result<BTreeMap<String, SecretString>, Refused> {
         let (room, declared) = (self.room(), &self.declared);
         let store = &room.house.store;
         let mut env = BTreeMap::new();
         if let Some(port) = port {
-            env.insert("MESHAGENT_PORT".to_owned(), port.to_string());
+            env.insert("MESHAGENT_PORT".to_owned(), port.to_string().into());
         }
         if let Some((name, called)) = declared.own() {
             let api = called.and_then(|called| called.api.as_ref());
@@ -188,9 +179,7 @@ impl Boxed {
         let container = declared.spec.container.as_ref();
         for secret in container.and_then(|it| it.secrets.as_ref()).into_iter().flatten() {
             let pairs = service_secrets::keys(store, &declared.id, secret).await;
-            let pairs = pairs.map_err(|refusal| stored(&refusal))?;
-            let pairs = pairs.into_iter().map(|(name, of)| (name, of.expose_secret().to_owned()));
-            env.extend(pairs);
+            env.extend(pairs.map_err(|refusal| stored(&refusal))?);
         }
         for variable in container.and_then(|it| it.environment.as_ref()).into_iter().flatten() {
             if let Some(value) = self.value(variable).await? {
@@ -201,7 +190,7 @@ impl Boxed {
     }
 
     /// The value of a variable, if it has one.
-    async fn value(&self, variable: &EnvironmentVariable) -> Result<Option<String>, Refused> {
+    async fn value(&self, variable: &EnvironmentVariable) -> Result<Option<SecretString>, Refused> {
         let about = |why: &dyn std::fmt::Display| {
             let text = format!("the variable {} has no value: {why}", variable.name);
             refused(codes::OPERATION_FAILED, text)
@@ -213,7 +202,7 @@ impl Boxed {
             let held = held.ok_or_else(|| about(&format!("there is no secret {secret:?}")))?;
             return match held.http_only {
                 true => Err(about(&format!("the secret {secret:?} is only used in requests"))),
-                false => Ok(Some(held.value.expose_secret().to_owned())),
+                false => Ok(Some(held.value)),
             };
         }
         if let Some(token) = &variable.token {
@@ -222,12 +211,12 @@ impl Boxed {
         }
         match &variable.secret {
             Some(secret) => self.secret(secret).await.map(Some).map_err(|why| about(&why)),
-            None => Ok(variable.value.clone()),
+            None => Ok(variable.value.clone().map(SecretString::from)),
         }
     }
 
     /// A secret of the room.
-    async fn secret(&self, secret: &SecretValue) -> Result<String, Refusal> {
+    async fn secret(&self, secret: &SecretValue) -> Result<SecretString, Refusal> {
         let (room, id) = (self.room(), secret.id.as_str());
         let store = &room.house.store;
         let Some(identity) = &secret.identity else {
@@ -247,11 +236,15 @@ impl Boxed {
             || Refusal::NotFound(format!("{identity:?} has no secret {id:?} in the room"));
         let value = room_secrets::open(store, &found.ok_or_else(missing)?).await?;
         let no_text = |_| Refusal::Conflict(format!("the secret {id:?} is no text"));
-        std::str::from_utf8(value.expose_secret()).map(str::to_owned).map_err(no_text)
+        std::str::from_utf8(value.expose_secret()).map(SecretString::from).map_err(no_text)
     }
 
     /// A token of a participant that the service brings along.
-    async fn token(&self, who: (&str, &str), api: Option<&ApiScope>) -> Result<String, Refused> {
+    async fn token(
+        &self,
+        who: (&str, &str),
+        api: Option<&ApiScope>,
+    ) -> Result<SecretString, Refused> {
         let room = self.room();
         let signed = async {
             let api = match api {
@@ -261,8 +254,7 @@ impl Boxed {
             let given = Given::of_owner(room.house.store.reads(), &room.project).await?;
             admit(room, given, who, scope::present(api)).await
         };
-        let token = signed.await.map_err(|refusal| stored(&refusal))?;
-        Ok(token.expose_secret().to_owned())
+        signed.await.map_err(|refusal| stored(&refusal))
     }
 
     /// Has the service work in the room as long as its container is live; says why it counts as

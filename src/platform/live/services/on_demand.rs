@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use meshagent_containers::Variables;
+
 use super::super::calls::{Caller, refused, short};
 use super::super::containers::owned::Ownership;
 use super::boxed::{Boxed, Made, News};
@@ -19,11 +21,7 @@ use crate::room::content::Refused;
 /// # Errors
 ///
 /// There is no such service; it does not start on demand; it cannot run here, or did not start.
-pub async fn run(
-    caller: &Caller,
-    service: &str,
-    more: Vec<(String, String)>,
-) -> Result<String, Refused> {
+pub async fn run(caller: &Caller, service: &str, more: Variables) -> Result<String, Refused> {
     let room = &caller.room;
     let services = effective(&room.house.store, &room.project, &room.id).await;
     let services = services.map_err(|it| refused(codes::OPERATION_FAILED, it.to_string()))?;

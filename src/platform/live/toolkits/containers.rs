@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use crate::platform::live::calls::{Caller, Received, Stream, refused};
-use crate::platform::live::containers::given::{Giving, pairs};
+use crate::platform::live::containers::given::{Giving, TOKEN, pairs};
 use crate::platform::live::containers::jobs::Job;
 use crate::platform::live::containers::owned::{self, Ownership, labels, missing, shown};
 use crate::platform::live::containers::told;
@@ -66,8 +66,8 @@ pub async fn run(caller: &Caller, asked: Run) -> Result<Started, Refused> {
     let mut env = giving.variables(containers, pairs(asked.env)).await?;
     if let Some(name) = &asked.participant_name {
         let role = asked.role.as_deref().unwrap_or("user");
-        if env.iter().all(|(name, _)| name != "MESHAGENT_TOKEN") {
-            env.push(giving.token(caller, (name, role)).await?);
+        if env.iter().all(|(name, _)| name != TOKEN) {
+            env.push((TOKEN.to_owned(), giving.token(caller, (name, role)).await?));
         }
     }
     let common = containers.spec(room);
