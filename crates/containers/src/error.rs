@@ -91,6 +91,9 @@ pub enum Error {
         /// Where it was mounted.
         target: String,
     },
+    /// There is more of something than may be.
+    #[error("{0}")]
+    TooMuch(String),
     /// The system failed.
     #[error("cannot {what}: {text}")]
     System {

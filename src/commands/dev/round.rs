@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::DevArgs;
 use super::telling::Telling;
-use super::watch::Watched;
+use super::watch::{MOST, Watched};
 use crate::apply::execute::{Outcome, Progress};
 use crate::commands::apply::progress::reporter;
 use crate::commands::apply::report;
@@ -56,8 +56,9 @@ pub struct Rounds<'a> {
     pub rooms: BTreeSet<(String, String)>,
     known: KnownSecrets,
     builder: Option<Builder>,
-    /// Whether it was said that nothing is built.
+    /// Whether it was said that nothing is built, and that not everything is looked at.
     is_told: bool,
+    is_told_of_cut: bool,
     /// Whether nothing was applied yet.
     is_first: bool,
     /// The notes of the last plan.
@@ -85,6 +86,7 @@ impl<'a> Rounds<'a> {
             known: KnownSecrets::default(),
             builder: None,
             is_told: false,
+            is_told_of_cut: false,
             is_first: true,
             notes: Vec::new(),
             digest: String::new(),
@@ -101,6 +103,11 @@ impl<'a> Rounds<'a> {
         // Also of a round that ends early it is known what it saw.
         self.seen = self.watched.stamp().await;
         let (mut set, name) = self.read().await?;
+        if self.watched.is_cut() && !std::mem::replace(&mut self.is_told_of_cut, true) {
+            self.telling.note(&format!(
+                "more than {MOST} files are beside the manifests, or very deep in folders: a change to the rest is not seen"
+            ));
+        }
         let used = images::used(&set);
         let excludes = self.build(&used).await;
         let left_out = !excludes.is_empty();

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -28,7 +30,7 @@ const QUIET: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many files and folders are looked at in all.
-const MOST: usize = 50_000;
+pub const MOST: usize = 50_000;
 
 /// How many folders may lie in each other.
 const DEEPEST: usize = 32;
@@ -47,6 +49,8 @@ pub struct Watched {
     data: PathBuf,
     /// Whether more is looked at since it was asked last.
     is_more: bool,
+    /// Whether there is more than is looked at. Copies share it.
+    is_cut: Arc<AtomicBool>,
 }
 
 impl Watched {
@@ -76,7 +80,12 @@ impl Watched {
     pub async fn stamp(&self) -> u64 {
         let watched = self.clone();
         // Folders may be large, and signals are heard meanwhile.
-        tokio::task::spawn_blocking(move || watched.look()).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || watched.look(MOST)).await.unwrap_or_default()
+    }
+
+    /// Whether there was more than is looked at, the last time.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
     }
 
     /// Whether more is looked at than when this was asked last.
@@ -109,8 +118,10 @@ impl Watched {
         stamp
     }
 
-    fn look(&self) -> u64 {
-        let mut look = Look { watched: self, hasher: DefaultHasher::new(), left: MOST };
+    /// Looks at so many files and folders at most.
+    fn look(&self, most: usize) -> u64 {
+        let hasher = DefaultHasher::new();
+        let mut look = Look { watched: self, hasher, left: most, is_cut: false };
         for file in &self.files {
             look.at(file, 0);
         }
@@ -118,6 +129,7 @@ impl Watched {
             built.image.hash(&mut look.hasher);
             built.stamp().hash(&mut look.hasher);
         }
+        self.is_cut.store(look.is_cut, Ordering::Relaxed);
         look.hasher.finish()
     }
 
@@ -135,6 +147,8 @@ struct Look<'a> {
     hasher: DefaultHasher,
     /// How many may still be looked at.
     left: usize,
+    /// Whether there was more.
+    is_cut: bool,
 }
 
 impl Look<'_> {
@@ -154,11 +168,15 @@ impl Look<'_> {
             return;
         }
         if depth == DEEPEST {
+            self.is_cut = true;
             return;
         }
         let mut names = BTreeSet::new();
         for entry in path.read_dir().into_iter().flatten().flatten() {
-            let Some(left) = self.left.checked_sub(1) else { break };
+            let Some(left) = self.left.checked_sub(1) else {
+                self.is_cut = true;
+                break;
+            };
             self.left = left;
             names.insert(entry.file_name());
         }
@@ -185,9 +203,9 @@ mod tests {
         std::fs::write(at("manifests/a.yaml"), "a").unwrap();
         let mut watched = Watched::without(&at("data"));
         watched.follow([folder.path().to_owned(), at("absent.yaml")]);
-        let mut last = watched.look();
+        let mut last = watched.look(MOST);
         let mut shows = |why: &str, shows: bool| {
-            let now = watched.look();
+            let now = watched.look(MOST);
             assert_eq!(now != last, shows, "{why}");
             last = now;
         };
@@ -208,5 +226,8 @@ mod tests {
         }
         std::fs::write(at(".env"), "").unwrap();
         shows("a hidden file, which a manifest may name", true);
+        assert!(!watched.is_cut());
+        watched.look(2);
+        assert!(watched.is_cut());
     }
 }

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use meshagent_containers::Error;
 use meshagent_containers::images::{Bounds, DESCRIPTIONS, Source, usual_description};
 use serde_json::{Value, json};
 
@@ -102,10 +103,9 @@ impl Place<'_> {
             None => {
                 let source = Source { folder: &key.0, description: &key.1 };
                 let contents = source.digest(OF_FOLDER).map_err(|error| {
-                    let told = error.to_string();
-                    let is_much = told.contains("there are more than");
+                    let is_too_much = matches!(error, Error::TooMuch(_));
                     let hint = "a .dockerignore in the folder leaves files out";
-                    Wrong(told, is_much.then(|| hint.to_owned()))
+                    Wrong(error.to_string(), is_too_much.then(|| hint.to_owned()))
                 })?;
                 read.digested += contents.bytes;
                 if read.digested > OF_SET {

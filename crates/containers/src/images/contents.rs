@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -61,7 +61,11 @@ impl Source<'_> {
     }
 
     fn unread(&self, error: &io::Error) -> Error {
-        Error::Invalid(format!("cannot read the folder {}: {error}", self.folder.display()))
+        let text = format!("cannot read the folder {}: {error}", self.folder.display());
+        match error.kind() {
+            ErrorKind::FileTooLarge => Error::TooMuch(text),
+            _ => Error::Invalid(text),
+        }
     }
 
     /// The digest over the description and all files, folders and links that `.dockerignore` does
@@ -270,6 +274,7 @@ mod tests {
         assert_eq!(digest(hostile.path()), whole);
         std::fs::File::create(at("sparse")).and_then(|it| it.set_len(1 << 40)).expect("a file");
         let refused = source(hostile.path()).digest(ENOUGH).expect_err("too large");
+        assert!(matches!(refused, Error::TooMuch(_)), "{refused:?}");
         assert!(
             refused.to_string().ends_with("sparse: there are more than 1048576 bytes of files")
         );

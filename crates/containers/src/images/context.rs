@@ -3,7 +3,7 @@
 //! archive here, a digest or a stamp elsewhere.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
@@ -171,7 +171,7 @@ impl<L: Look> Walk<'_, L> {
             let left = self.left.entries.checked_sub(1);
             self.left.entries = left.ok_or_else(|| {
                 let most = self.bounds.entries;
-                odd(path, &format!("there are more than {most} files and folders"))
+                too_much(path, &format!("there are more than {most} files and folders"))
             })?;
             names.push(name);
         }
@@ -244,7 +244,7 @@ impl<L: Look> Walk<'_, L> {
                 let size = open.metadata()?.len();
                 let most = self.bounds.bytes;
                 self.left.bytes = self.left.bytes.checked_sub(size).ok_or_else(|| {
-                    odd(path, &format!("there are more than {most} bytes of files"))
+                    too_much(path, &format!("there are more than {most} bytes of files"))
                 })?;
                 self.look.look(path, &stat, Entry::File(open, size))?;
             }
@@ -275,6 +275,11 @@ fn as_path(bytes: &[u8]) -> PathBuf {
 
 fn odd(path: &[u8], why: &str) -> io::Error {
     io::Error::other(format!("{}: {why}", String::from_utf8_lossy(path)))
+}
+
+/// [`odd`], for what is more than may be: [`ErrorKind::FileTooLarge`].
+fn too_much(path: &[u8], why: &str) -> io::Error {
+    io::Error::new(ErrorKind::FileTooLarge, odd(path, why))
 }
 
 #[cfg(test)]

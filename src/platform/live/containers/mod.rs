@@ -350,7 +350,7 @@ pub fn told(error: Error) -> Refused {
     let code = match &error {
         Error::NoContainer { .. } => codes::CONTAINER_NOT_FOUND,
         Error::NoImage { .. } | Error::NoNetwork { .. } => codes::NOT_FOUND,
-        Error::Invalid(_) => codes::INVALID_REQUEST,
+        Error::Invalid(_) | Error::TooMuch(_) => codes::INVALID_REQUEST,
         Error::Conflict { .. } | Error::NobodyListens { .. } => codes::INVALID_STATE,
         Error::TimedOut { .. } => codes::TIMEOUT,
         Error::Gone { .. } => codes::DEPENDENCY_MISSING,
